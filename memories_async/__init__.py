@@ -1,0 +1,3 @@
+"""The public names of memories_async."""
+
+__version__ = "0.1.0"
