@@ -1,0 +1,1 @@
+"""Engines that compute the embedded service's answers from real video."""
