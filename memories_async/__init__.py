@@ -1,3 +1,63 @@
 """The public names of memories_async."""
 
-__version__ = "0.1.0"
+from memories_async import blocking, captions, clips, embeddings, errors
+from memories_async._calls import Call
+from memories_async._hosts import Hosts
+from memories_async._pace import InProcessPace, Limit, Limits, Pace
+from memories_async._policy import Policy
+from memories_async._version import __version__
+from memories_async.captions import Caption, CaptionTask, Person, Tokens
+from memories_async.client import Client
+from memories_async.clips import Clip
+from memories_async.embeddings import Embedding
+from memories_async.errors import (
+    AuthenticationFailed,
+    BadReply,
+    CallbackTimeout,
+    CaptionFailed,
+    Conflict,
+    InsufficientCredits,
+    InvalidRequest,
+    MemoriesError,
+    NotSent,
+    OutcomeUnknown,
+    PermissionDenied,
+    RateLimited,
+    Refused,
+)
+
+__all__ = [
+    "AuthenticationFailed",
+    "BadReply",
+    "Call",
+    "CallbackTimeout",
+    "Caption",
+    "CaptionFailed",
+    "CaptionTask",
+    "Client",
+    "Clip",
+    "Conflict",
+    "Embedding",
+    "Hosts",
+    "InProcessPace",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "Limit",
+    "Limits",
+    "MemoriesError",
+    "NotSent",
+    "OutcomeUnknown",
+    "Pace",
+    "PermissionDenied",
+    "Person",
+    "Policy",
+    "RateLimited",
+    "Refused",
+    "Tokens",
+    "__version__",
+    "blocking",
+    "captions",
+    "clips",
+    "embeddings",
+    "errors",
+]

@@ -1,0 +1,123 @@
+"""One call on its way: turns, attempts and waits, until there is an answer or a reason to give up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Generic, TypeVar
+
+from attrs import define, field
+
+from memories_async._calls import Call
+from memories_async._events import Answered, Event, Failed, Sending, Waiting, tell
+from memories_async._pace import Lane, Turn
+from memories_async._settings import Settings
+from memories_async._transport import Request, Transport
+from memories_async.errors import MemoriesError, NotSent, RateLimited, with_facts
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class Delivery(Generic[T]):
+    """The state of one call while it is being delivered."""
+
+    call: Call[T]
+    settings: Settings
+    transport: Transport
+    lane: Lane
+    deadline: float | None
+    """The loop's time by which everything must be over."""
+    begun: int = field(default=0, init=False)
+    """Requests so far."""
+    limited: int = field(default=0, init=False)
+    """How many of them were refused for their rate; they cost no attempt."""
+
+    async def run(self) -> T:
+        """Return the answer, or raise the error that ended the last attempt."""
+        while True:
+            try:
+                return await self._attempt()
+            except MemoriesError as error:
+                wait = self._wait_after(with_facts(error, call=self.call.name, attempts=self.begun))
+                if wait is None:
+                    raise
+                slow_down = isinstance(error, RateLimited)
+            await self._sit_out(wait, slow_down=slow_down)
+
+    async def _attempt(self) -> T:
+        clock = asyncio.get_running_loop().time
+        came = clock()
+        turn = await self._turn()
+        try:
+            self.begun += 1
+            went = clock()
+            self._tell(Sending(call=self.call.name, attempt=self.begun, waited=went - came))
+            reply = await self.transport.carry(self._request())
+            answer = self.call.read(reply)
+        finally:
+            await turn.__aexit__(None, None, None)
+        self._tell(
+            Answered(
+                call=self.call.name,
+                attempt=self.begun,
+                status=reply.status,
+                seconds=clock() - went,
+            )
+        )
+        return answer
+
+    async def _turn(self) -> Turn:
+        turn = self.settings.pace.turn(self.lane)
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                await turn.__aenter__()
+        except TimeoutError:
+            pass
+        else:
+            return turn
+        raise NotSent(
+            f"the deadline of {self.settings.policy.deadline} s passed in line for a turn; "
+            "raise Policy(deadline=...), or use client.batch, which builds no such line"
+        )
+
+    def _request(self) -> Request:
+        settings, policy = self.settings, self.settings.policy
+        return Request(
+            url=settings.hosts.of(self.call.host) + self.call.path,
+            body=self.call.body,
+            key=settings.key_of(self.call.host),
+            connect_timeout=policy.connect_timeout,
+            timeout=policy.timeout,
+            deadline=self.deadline,
+        )
+
+    def _wait_after(self, error: MemoriesError) -> float | None:
+        """Ask the policy, and the deadline, whether to go on."""
+        self._tell(Failed(call=self.call.name, attempt=self.begun, error=error))
+        self.limited += isinstance(error, RateLimited)
+        count = self.limited if isinstance(error, RateLimited) else self.begun - self.limited
+        wait = self.settings.policy.wait_after(
+            error,
+            self.call,
+            count,
+            jitter=random.random(),  # noqa: S311  # spreads waits, guards nothing
+        )
+        if wait is None or self._is_late(wait):
+            return None
+        self._tell(Waiting(call=self.call.name, attempt=self.begun, seconds=wait))
+        return wait
+
+    def _is_late(self, wait: float) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self.deadline is not None and now + wait >= self.deadline
+
+    async def _sit_out(self, wait: float, *, slow_down: bool) -> None:
+        if slow_down:
+            # The refusal is the whole lane's: nobody of this account sends before the pause is over.
+            await self.settings.pace.pause(self.lane, wait)
+        else:
+            await asyncio.sleep(wait)
+
+    def _tell(self, event: Event) -> None:
+        tell(self.settings.observers, event)

@@ -1,0 +1,87 @@
+"""What happens during a call, as values, for logs, metrics and traces.
+
+No event holds a key, a prompt or a medium.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+from attrs import frozen
+
+from memories_async.errors import MemoriesError
+
+logger = logging.getLogger("memories_async")
+
+
+@frozen(kw_only=True)
+class Sending:
+    """A request is about to leave; it had its turn."""
+
+    call: str
+    attempt: int
+    waited: float
+    """Seconds spent in line for this turn."""
+
+
+@frozen(kw_only=True)
+class Answered:
+    """A call ended with an answer."""
+
+    call: str
+    attempt: int
+    status: int
+    seconds: float
+    """From the turn to the end of the reply."""
+
+
+@frozen(kw_only=True)
+class Failed:
+    """An attempt ended without an answer."""
+
+    call: str
+    attempt: int
+    error: MemoriesError
+
+
+@frozen(kw_only=True)
+class Waiting:
+    """The call will be tried again."""
+
+    call: str
+    attempt: int
+    """How many were begun so far."""
+    seconds: float
+
+
+Event = Sending | Answered | Failed | Waiting
+
+
+class Observer(Protocol):
+    """Told of every event as it happens, on the event loop: be quick, and never raise."""
+
+    def __call__(self, event: Event, /) -> None: ...
+
+
+def log(event: Event) -> None:
+    """Write *event* to the logger `memories_async`: failures and waits at INFO."""
+    match event:
+        case Sending():
+            logger.debug("%s: sending, attempt %d", event.call, event.attempt)
+        case Answered():
+            logger.debug("%s: answered after %.3f s", event.call, event.seconds)
+        case Failed():
+            logger.info("%s", event.error)
+        case Waiting():
+            logger.info("%s: next attempt in %.1f s", event.call, event.seconds)
+
+
+def tell(observers: Iterable[Observer], event: Event) -> None:
+    """Tell every observer; one that raises is reported and cannot harm the call."""
+    for observer in observers:
+        try:
+            observer(event)
+        except Exception:
+            logger.exception("an observer raised")

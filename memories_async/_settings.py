@@ -1,0 +1,64 @@
+"""How a client is set up; checked when it is constructed, opening nothing. Pickles without keys."""
+
+from __future__ import annotations
+
+import os
+import ssl as tls
+from typing import Any
+
+from attrs import field, frozen
+
+from memories_async._events import Observer
+from memories_async._hosts import Hosts
+from memories_async._keys import KEY_VARIABLE, Key
+from memories_async._pace import Lane, Limits, Pace, in_process
+from memories_async._policy import Policy
+from memories_async._ports import CallbackIssuer, Record
+from memories_async._replies import Host
+
+CA = tls.SSLContext | str | os.PathLike[str]
+"""Which certificates to trust: a context, or a file of certificates (which pickles)."""
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything a client was told."""
+
+    key: Key | None
+    caption_key: Key | None
+    hosts: Hosts
+    policy: Policy
+    limits: Limits
+    pace: Pace
+    ledger: Record | None
+    receiver: CallbackIssuer | None
+    proxy: str | None = field(repr=False)
+    ssl: CA | None
+    observers: tuple[Observer, ...]
+
+    def key_of(self, host: Host) -> Key:
+        """Look up the key of a host, or raise `ValueError` naming the variable that is missing."""
+        key = self.caption_key if host is Host.CAPTIONS else self.key
+        if key is None:
+            raise ValueError(f"no API key for {host.value}: pass api_key= or set {KEY_VARIABLE}")
+        return key
+
+    def lane(self, host: Host, family: str) -> Lane:
+        """Name the queue in which calls of this account and *family* wait."""
+        # The same key on another server is another account: the embedded service is not the real one.
+        account = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
+        return Lane(account=account, family=family, limit=self.limits.of(family))
+
+    def __getstate__(self) -> dict[str, Any]:
+        if isinstance(self.ssl, tls.SSLContext):
+            raise TypeError("an SSLContext does not pickle: pass ssl= the path of a CA file")
+        state = {name: getattr(self, name) for name in _FIELDS}
+        # The pace of this process means nothing elsewhere: the other process brings its own.
+        return state | {"pace": None if self.pace is in_process else self.pace}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in (state | {"pace": state["pace"] or in_process}).items():
+            object.__setattr__(self, name, value)
+
+
+_FIELDS = tuple(Settings.__annotations__)

@@ -1,0 +1,205 @@
+"""The wire: one request, one complete reply, or the one error that tells what became of it.
+
+The only user of aiohttp's client. Whether a failed request may have been billed is decided by
+aiohttp's trace signals (did a header leave?), for its exception types cannot tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Protocol
+
+import aiohttp
+from attrs import define, frozen
+
+from memories_async import _multipart
+from memories_async._calls import Form, Json
+from memories_async._failures import failure
+from memories_async._keys import Key
+from memories_async._replies import Reply
+from memories_async._sessions import Sessions
+from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
+from memories_async.media import MB
+
+MAX_REPLY = 8 * MB
+"""Bytes of a reply, unpacked, that are read at most."""
+KEEP_ALIVE = 2.0
+"""Seconds that an idle connection is kept: a billed POST never rides one that may be stale."""
+_KEPT_HEADERS = ("content-type", "date", "location", "retry-after", "retry-after-ms")
+
+
+@frozen(kw_only=True)
+class Request:
+    """One attempt."""
+
+    url: str
+    body: Json | Form
+    key: Key
+    connect_timeout: float
+    timeout: float
+    """Seconds of silence that end the attempt once it is connected."""
+    deadline: float | None
+    """The loop's time by which everything must be over."""
+
+
+class Transport(Protocol):
+    """Carries one request; never repeats it, never follows a redirect."""
+
+    async def carry(self, request: Request) -> Reply:
+        """Return the complete reply, or raise `NotSent` or `OutcomeUnknown`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what was opened; may be called twice."""
+        ...
+
+
+@define(eq=False)
+class _Progress:
+    """What aiohttp's signals told of one attempt; moves the clock while bytes move."""
+
+    request: Request
+    clock: asyncio.Timeout | None = None
+    sent: bool = False
+
+    def headers_left(self) -> None:
+        """Note that the service may have seen the request from here on."""
+        self.sent = True
+        self.moved()
+
+    def moved(self) -> None:
+        """Start the seconds of silence anew."""
+        if self.clock is not None and not self.clock.expired():
+            self.clock.reschedule(_until(self.request, self.request.timeout))
+
+
+def _until(request: Request, seconds: float) -> float:
+    then = asyncio.get_running_loop().time() + seconds
+    return then if request.deadline is None else min(then, request.deadline)
+
+
+class AiohttpTransport:
+    """The transport over aiohttp. Opens nothing before the first request."""
+
+    def __init__(
+        self, *, user_agent: str, proxy: str | None = None, ssl: tls.SSLContext | None = None
+    ) -> None:
+        self._user_agent = user_agent
+        self._proxy = proxy
+        self._ssl = ssl
+        self._sessions = Sessions(self._open)
+
+    async def carry(self, request: Request) -> Reply:
+        """See `Transport.carry`."""
+        outcome = await self._attempt(request)
+        # Raised here, not where it was found: aiohttp's exception, which holds the key, stays behind.
+        if isinstance(outcome, MemoriesError):
+            raise outcome
+        return outcome
+
+    async def aclose(self) -> None:
+        """See `Transport.aclose`."""
+        await self._sessions.aclose()
+
+    async def _attempt(self, request: Request) -> Reply | MemoriesError:
+        loop = asyncio.get_running_loop()
+        begun, progress = loop.time(), _Progress(request)
+        try:
+            session = await self._sessions.current()
+            async with _sendable(request.body) as (body, headers):
+                async with asyncio.timeout_at(_until(request, request.connect_timeout)) as clock:
+                    progress.clock = clock
+                    return await self._exchange(session, request, body, headers, progress)
+        except (NotSent, OutcomeUnknown) as error:
+            return error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            seconds = loop.time() - begun
+            return failure(error, url=request.url, sent=progress.sent, seconds=seconds)
+        except asyncio.CancelledError as error:
+            # The frames below hold the headers, and with them the key.
+            raise error.with_traceback(None) from None
+
+    async def _exchange(
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        body: bytes | _multipart.Stream,
+        headers: Mapping[str, str],
+        progress: _Progress,
+    ) -> Reply:
+        async with session.post(
+            request.url,
+            data=body,
+            headers={**headers, "Authorization": request.key.reveal()},
+            allow_redirects=False,
+            proxy=self._proxy,
+            trace_request_ctx=progress,
+        ) as response:
+            return Reply(
+                status=response.status,
+                body=await _bounded(response),
+                headers={n: response.headers[n] for n in _KEPT_HEADERS if n in response.headers},
+                at=time.time(),
+            )
+
+    def _open(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=KEEP_ALIVE, ssl=self._ssl if self._ssl is not None else True
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self._user_agent},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            trace_configs=[_tracing()],
+        )
+
+
+@asynccontextmanager
+async def _sendable(
+    body: Json | Form,
+) -> AsyncGenerator[tuple[bytes | _multipart.Stream, dict[str, str]]]:
+    """Lay the body out for the wire, with the headers that announce it."""
+    if isinstance(body, Json):
+        yield body.encoded(), {"Content-Type": "application/json"}
+        return
+    encoded = _multipart.encode(body)
+    headers = {"Content-Type": encoded.content_type, "Content-Length": str(encoded.size)}
+    if encoded.size < _multipart.JOIN_BELOW:
+        yield await _multipart.joined(encoded), headers
+        return
+    async with _multipart.Stream(encoded) as stream:
+        yield stream, headers
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > MAX_REPLY:
+            response.close()
+            raise OutcomeUnknown(f"the reply is longer than {MAX_REPLY:,} bytes", status=200)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def _headers_left(_: object, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx.headers_left()
+
+
+async def _chunk_left(_: object, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx.moved()
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Build the trace that tells `_Progress` what left."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_headers_left)
+    trace.on_request_chunk_sent.append(_chunk_left)
+    return trace

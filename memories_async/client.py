@@ -1,0 +1,89 @@
+"""The asynchronous client: one verb, `send`, and the endpoints as methods over it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self, TypeVar
+
+from memories_async import _views
+from memories_async._calls import Call
+from memories_async._configured import Configured
+from memories_async._delivery import Delivery
+from memories_async._settings import Settings
+from memories_async._transport import Transport
+
+T = TypeVar("T")
+
+
+class Client(Configured):
+    """Sends calls to memories.ai, at the account's pace, never paying twice unless told to.
+
+    One client serves any number of tasks, threads and event loops (a session for each loop), and
+    pickles as its configuration, without the key. Use it with `async with`, or call `aclose`.
+    """
+
+    @classmethod
+    def over(cls, settings: Settings, transport: Transport) -> Self:
+        """Make a client of checked settings and a transport: the blocking client's, or a test's."""
+        made = cls.__new__(cls)
+        made._share(settings, transport)  # noqa: SLF001  # its own class
+        return made
+
+    async def send(self, call: Call[T], *, fresh: bool = False) -> T:
+        """Send *call* and return its answer.
+
+        With a ledger, an identical call that was paid is answered from it; *fresh* asks anew.
+        Raises `NotSent`, `Refused` or `OutcomeUnknown`, whose `billed` says what it cost, and
+        `ValueError` where the call needs a callback and the client has no receiver.
+        """
+        settings = self._settings
+        if call.needs_callback and settings.receiver is None:
+            raise ValueError(f"{call.name} needs callback=, or a Client with a receiver")
+        if settings.ledger is None:
+            return await self._submit(call)
+        account = settings.lane(call.host, call.family).account
+        return await settings.ledger.once(call, account, self._submit, fresh=fresh)
+
+    async def _submit(self, call: Call[T], key: str | None = None) -> T:
+        receiver = self._settings.receiver
+        if receiver is None or not call.needs_callback:
+            return await self._deliver(call)
+        return await receiver.submit(call, self._deliver, key=key)
+
+    async def _deliver(self, call: Call[T]) -> T:
+        seconds = self._settings.policy.deadline
+        delivery = Delivery(
+            call,
+            self._settings,
+            self._transport,
+            self._settings.lane(call.host, call.family),
+            None if seconds is None else asyncio.get_running_loop().time() + seconds,
+        )
+        return await delivery.run()
+
+    @property
+    def clips(self) -> _views.Clips:
+        """Search Clips by Image."""
+        return _views.Clips(self)
+
+    @property
+    def captions(self) -> _views.Captions:
+        """Video Caption."""
+        return _views.Captions(self)
+
+    @property
+    def embeddings(self) -> _views.Embeddings:
+        """Generate Video Embedding."""
+        return _views.Embeddings(self)
+
+    async def aclose(self) -> None:
+        """Close the connections; may be called twice."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the client; nothing is opened yet."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self.aclose()

@@ -1,0 +1,115 @@
+"""Generate Video Embedding: one vector for a whole video.
+
+Source: seed page "Generate Video Embedding" (`POST /serve/api/v2/embeddings/video`).
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
+
+from memories_async import _json
+from memories_async._calls import Call, Json, text
+from memories_async._replies import Host
+
+DEFAULT_MODEL = "multimodalembedding@001"
+"""The one model that the page names."""
+
+
+if TYPE_CHECKING:
+    _Doubles = array[float]
+else:  # arrays are not subscriptable before Python 3.12
+    _Doubles = array
+
+
+def video(asset_id: str, *, model: str = DEFAULT_MODEL) -> Call[Embedding]:
+    """Embed the whole video *asset_id* with *model* as one vector.
+
+    Costs one embedding when it succeeds; asking again gives the same answer at the same price. The
+    length of the vector depends on the model; the page says 512 to 1,024, the model's own
+    documentation 1,408, so none is assumed. Raises `ValueError` for an empty id or model.
+    """
+    asked = {"asset_id": text("asset_id", asset_id), "model": text("model", model)}
+    return Call(
+        name="embeddings.video",
+        host=Host.EMBEDDINGS,
+        path="/serve/api/v2/embeddings/video",
+        body=Json(asked),
+        family="embeddings",
+        unit="embedding",
+        repeatable=True,
+        decode=partial(_embedding, model=model),
+    )
+
+
+class Embedding(_Doubles):  # noqa: PLW1641  # as unhashable as the array it is
+    """A vector of doubles, packed: 8 bytes a number, the buffer protocol, no numpy needed.
+
+    `numpy.asarray(embedding)` and `memoryview(embedding)` share its memory. It cannot be changed,
+    it compares by its numbers and *model*, and it pickles.
+    """
+
+    __slots__ = ("model",)
+    model: str
+    """The model that made it; only vectors of one model can be compared."""
+
+    def __new__(cls, values: Iterable[float], *, model: str) -> Self:
+        """Pack *values*; raise `ValueError` where one is not finite or there is none."""
+        self = super().__new__(cls, "d", values)
+        assert isinstance(self, cls)
+        if not len(self):
+            raise ValueError("an embedding must not be empty")
+        # A sum is finite if every number is; the slow look is for sums that overflow.
+        if not (math.isfinite(sum(self)) or all(map(math.isfinite, self))):
+            raise ValueError("an embedding must hold finite numbers only")
+        object.__setattr__(self, "model", model)
+        return self
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The numbers."""
+        return tuple(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        import numpy as np  # noqa: PLC0415  # whoever calls this has it
+
+        return np.array(np.frombuffer(self), dtype=dtype, copy=copy)
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, Embedding) and self.model == other.model
+        return same and super().__eq__(other)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{number:.6g}" for number in self[:3])
+        return f"Embedding([{shown}, ...], model={self.model!r}, len={len(self)})"
+
+    def __reduce_ex__(self, _: SupportsIndex) -> tuple[Any, ...]:
+        return _unpacked, (self.tobytes(), self.model)
+
+    def __setattr__(self, name: str, _: object) -> NoReturn:
+        raise AttributeError(f"an Embedding is frozen: {name} cannot be set")
+
+
+def _frozen(_: Embedding, *__: object) -> NoReturn:
+    raise TypeError("an Embedding is frozen")
+
+
+for _mutator in (
+    *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "byteswap", "extend"),
+    *("frombytes", "fromfile", "fromlist", "insert", "pop", "remove", "reverse"),
+):
+    setattr(Embedding, _mutator, _frozen)
+
+
+def _unpacked(packed: bytes, model: str) -> Embedding:
+    return Embedding(array("d", packed), model=model)
+
+
+def _embedding(data: Any, *, model: str) -> Embedding:
+    numbers = data.get("embedding") if _json.is_object(data) else None
+    if not _json.is_array(numbers) or not set(map(type, numbers)) <= {int, float}:
+        raise TypeError("data.embedding must be a list of numbers")
+    return Embedding(numbers, model=model)
