@@ -1,0 +1,150 @@
+"""`/_local`: what a test in another process asks and sets. Loopback only, and no keys in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from aiohttp import web
+
+from memories_async.local import faults
+from memories_async.local.forms import parse_object
+from memories_async.local.wire import Era, Refusal
+
+if TYPE_CHECKING:
+    from memories_async.local.service import LocalService
+
+__all__ = ["Desk"]
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+_OWN_NAMES = ("127.0.0.1", "localhost", "::1")
+
+
+class Desk:
+    """The service's own routes."""
+
+    def __init__(self, service: LocalService) -> None:
+        """Serve about *service*."""
+        self._service = service
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them, guarded."""
+        table: list[tuple[str, str, Handler]] = [
+            ("GET", "/_local/state", self.state),
+            ("POST", "/_local/state", self.change),
+            ("POST", "/_local/reset", self.reset),
+            ("GET", "/_local/library", self.library),
+            ("GET", "/_local/journal", self.journal),
+            ("GET", "/_local/book", self.book),
+            ("GET", "/_local/faults", self.faults),
+            ("POST", "/_local/faults", self.add_faults),
+            ("DELETE", "/_local/faults", self.clear_faults),
+            ("GET", "/_local/callbacks", self.callbacks),
+            ("POST", "/_local/callbacks/{task_id}/resend", self.resend),
+        ]
+        return [web.route(method, path, _guarded(handler)) for method, path, handler in table]
+
+    async def state(self, _: web.Request) -> web.Response:
+        """Tell what a billing test wants to know."""
+        service, account = self._service, self._service.account
+        return _json(
+            {
+                "engine": service.engine_name,
+                "calls": account.calls,
+                "paid": account.paid,
+                "points": account.points,
+                "points_spent": account.points_spent,
+                "disabled": account.disabled,
+                "era": attrs.asdict(service.era),
+                "limits": {name: attrs.asdict(rate) for name, rate in service.limits.items()},
+                "tasks_under_way": service.tasks_under_way,
+            }
+        )
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Set `points`, `disabled` or the `era`."""
+        wanted = await _object(request)
+        account = self._service.account
+        unknown = sorted(set(wanted) - {"points", "disabled", "era"})
+        if unknown:
+            raise ValueError(f"cannot be set: {', '.join(unknown)}")
+        era = Era(**{**attrs.asdict(self._service.era), **wanted.get("era", {})})
+        points, disabled = wanted.get("points", account.points), wanted.get("disabled", False)
+        if not isinstance(points, int) or not isinstance(disabled, bool):
+            raise TypeError("points is a whole number, disabled true or false")
+        self._service.era, account.points, account.disabled = era, points, disabled
+        return await self.state(request)
+
+    async def reset(self, _: web.Request) -> web.Response:
+        """Forget everything but the library."""
+        self._service.forget()
+        return await self.state(request)
+
+    async def library(self, _: web.Request) -> web.Response:
+        """List the videos and their ids."""
+        videos = await self._service.workshop.in_thread(self._service.workshop.library.videos)
+        return _json(
+            [
+                {"file": one.path.name, "video_no": one.video_no, "asset_id": one.asset_id}
+                for one in videos
+            ]
+        )
+
+    async def journal(self, _: web.Request) -> web.Response:
+        """List the requests seen."""
+        return _json([attrs.asdict(one) for one in self._service.journal])
+
+    async def book(self, _: web.Request) -> web.Response:
+        """List what was paid."""
+        return _json([attrs.asdict(one) for one in self._service.account.book])
+
+    async def faults(self, _: web.Request) -> web.Response:
+        """List the rules that can still strike."""
+        return _json([attrs.asdict(one) for one in self._service.faults])
+
+    async def add_faults(self, request: web.Request) -> web.Response:
+        """Add one rule, or a list of them, all or none."""
+        document = json.loads(await request.read())
+        rules = document if isinstance(document, list) else [document]
+        for rule in [faults.structure(one) for one in rules]:
+            self._service.faults.add(rule)
+        return await self.faults(request)
+
+    async def clear_faults(self, _: web.Request) -> web.Response:
+        """Drop every rule."""
+        self._service.faults.clear()
+        return await self.faults(request)
+
+    async def callbacks(self, _: web.Request) -> web.Response:
+        """List the attempts to deliver."""
+        return _json([attrs.asdict(one) for one in self._service.callbacks])
+
+    async def resend(self, request: web.Request) -> web.Response:
+        """Deliver a finished task's result again; 404 while there is none."""
+        taken = await self._service.resend(request.match_info["task_id"])
+        if taken is None:
+            return _json({"error": "no result for this task"}, status=404)
+        return _json({"taken": taken})
+
+
+def _guarded(handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        # A page in a browser can reach loopback, too: by another name of ours, or across origins.
+        if request.url.host not in _OWN_NAMES or "Origin" in request.headers:
+            return _json({"error": "for programs on this machine only"}, status=403)
+        try:
+            return await handler(request)
+        except (ValueError, TypeError, Refusal) as error:
+            return _json({"error": str(error)}, status=400)
+
+    return handle
+
+
+async def _object(request: web.Request) -> Mapping[str, Any]:
+    return parse_object(await request.read(), "The JSON body")
+
+
+def _json(document: Any, *, status: int = 200) -> web.Response:
+    return web.json_response(document, status=status)

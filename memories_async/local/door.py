@@ -1,0 +1,163 @@
+"""The door: every request of the three pages goes through here, once, in one readable order.
+
+Arrival, fault before, key, rate, reading, points, work, payment, fault after, reply. What is
+billed is billed before the reply leaves, so that a lost reply is a paid one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from attrs import define, evolve
+
+from memories_async.local import wire
+from memories_async.local.accounts import Account, Accounts
+from memories_async.local.engine.protocol import EngineError, EngineFailed
+from memories_async.local.faults import Fault, Faults, from_header
+from memories_async.local.forms import drain
+from memories_async.local.journal import Journal
+from memories_async.local.limits import Windows
+from memories_async.local.misbehave import misbehave, send
+from memories_async.local.visit import Route, Visit
+from memories_async.local.wire import Era, Host, Reason, Refusal, Reply
+
+__all__ = ["Door"]
+
+
+@define(eq=False, kw_only=True)
+class Door:
+    """Lets requests in and answers out."""
+
+    accounts: Accounts
+    windows: Windows
+    faults: Faults
+    journal: Journal
+    era: Era
+
+    def handler(self, route: Route[Any]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Return what aiohttp calls for *route*."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self.enter(route, request)
+
+        return handle
+
+    async def enter(self, route: Route[Any], request: web.Request) -> web.StreamResponse:
+        """Answer one request, and write it into the journal."""
+        arrival = time.monotonic()
+        number = self.journal.arrive(route.name, arrival)
+        account = self.accounts.holding(request.headers.get("Authorization", ""))
+        visit = Visit(request=request, account=account or self.accounts.first)
+        visit.account.calls += 1
+        try:
+            reply, fault = await self._answer(route, visit, arrival, number)
+            shown = send(reply) if fault is None else await misbehave(fault, request, reply)
+            self.journal.note(number, status=_status(shown, fault), code=reply.code)
+            return shown
+        finally:
+            self.journal.note(
+                number,
+                size=request.content.total_bytes,
+                uploads=tuple(visit.uploads),
+                ignored=visit.ignored,
+                note=visit.note,
+            )
+
+    async def _answer(
+        self, route: Route[Any], visit: Visit, arrival: float, number: int
+    ) -> tuple[Reply, Fault | None]:
+        """Come to a reply, and the fault that it is to be sent with."""
+        try:
+            fault, visit.callback_fault = self._faults_of(route, visit.request)
+        except ValueError as error:
+            refusal = Refusal(Reason.WRONG, f"The header X-Local-Fault cannot be read: {error}")
+            return wire.refuse(route.host, refusal, self.era), None
+        struck = fault or visit.callback_fault
+        self.journal.note(number, fault=None if struck is None else str(struck))
+        if fault is not None and fault.before:
+            await asyncio.sleep(fault.seconds)
+            if fault.kind != "delay":
+                return await self._instead(fault, route, visit), fault
+            fault = None
+        reply = await self._reply(route, visit, arrival)
+        if fault is not None:
+            await asyncio.sleep(0 if fault.kind == "slow" else fault.seconds)
+            reply = self._spelt(fault, route.host, reply)
+        return reply, fault
+
+    async def _instead(self, fault: Fault, route: Route[Any], visit: Visit) -> Reply:
+        """Read what was sent, unless the connection is to break, and do nothing with it."""
+        if fault.kind == "drop":
+            await drain(visit.request)
+        nothing = wire.coded(route.host, "0500", "A fault was asked for.", self.era)
+        return self._spelt(fault, route.host, nothing)
+
+    def _spelt(self, fault: Fault, host: Host, reply: Reply) -> Reply:
+        """Turn *reply* into the business code that the fault asks for."""
+        if fault.kind != "code":
+            return reply
+        limit = fault.code == Reason.LIMIT.code
+        message = "Request has exceeded the limit." if limit else "A fault was asked for."
+        spelt = wire.coded(host, fault.code, message, self.era)
+        wait = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+        return evolve(spelt, headers=wait)
+
+    def _faults_of(
+        self, route: Route[Any], request: web.Request
+    ) -> tuple[Fault | None, Fault | None]:
+        header = request.headers.get("X-Local-Fault")
+        if header is None:
+            return self.faults.take(route.name)
+        own = Faults(seed=self.faults.seed)
+        for fault in from_header(header):
+            own.add(fault)
+        return own.take(route.name)
+
+    async def _reply(self, route: Route[Any], visit: Visit, arrival: float) -> Reply:
+        """Do what the page says; a refusal is an answer."""
+        try:
+            self._admit(route, visit, arrival)
+            order = await route.read(visit)
+            with visit.account.purse(route.name) as purse:
+                answer = await route.work(order, visit)
+                purse.pay(answer.item)
+            if answer.then is not None:
+                await answer.then(purse)
+        except Refusal as refusal:
+            return wire.refuse(route.host, refusal, self.era)
+        except EngineError as error:
+            reason = Reason.FAILED if isinstance(error, EngineFailed) else Reason.WRONG
+            return wire.refuse(route.host, Refusal(reason, str(error)), self.era)
+        reply = wire.succeed(route.host, answer.content, self.era)
+        return evolve(reply, headers=answer.headers)
+
+    def _admit(self, route: Route[Any], visit: Visit, arrival: float) -> None:
+        account = visit.account
+        _check_key(visit.request.headers.get("Authorization", ""), account, route.host)
+        if account.disabled:
+            raise Refusal(Reason.DISABLED, "The account is disabled.")
+        if not self.windows.admit(account, route.name.split(".")[0], arrival):
+            raise Refusal(Reason.LIMIT, "Request has exceeded the limit.")
+
+
+def _check_key(key: str, account: Account, host: Host) -> None:
+    if not key:
+        raise Refusal(Reason.UNAUTHORIZED, "The Authorization header with the API key is missing.")
+    if key.lower().startswith("bearer "):
+        raise Refusal(Reason.UNAUTHORIZED, "Send the API key alone, without 'Bearer'.")
+    if key.lower().startswith("sk-"):
+        raise Refusal(
+            Reason.UNAUTHORIZED,
+            "This key looks real; the embedded service takes its own keys only.",
+        )
+    if key not in (account.caption_keys if host is Host.SECURITY else account.keys):
+        raise Refusal(Reason.UNAUTHORIZED, "The API key is not valid.")
+
+
+def _status(response: web.StreamResponse, fault: Fault | None) -> int | None:
+    hung_up = fault is not None and fault.kind in ("drop", "reset")
+    return None if hung_up else response.status

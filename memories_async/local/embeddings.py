@@ -1,0 +1,47 @@
+"""`POST /serve/api/v2/embeddings/video`: the page "Generate Video Embedding"."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from memories_async.local.forms import read_json, required
+from memories_async.local.library import ASSET, LocalVideo
+from memories_async.local.visit import Answer, Visit
+from memories_async.local.wire import Host, Reason, Refusal
+from memories_async.local.workshop import Workshop
+
+__all__ = ["Embed"]
+
+MODELS = ("multimodalembedding@001",)
+
+
+@frozen(kw_only=True)
+class Embed:
+    """Describes a whole video by one vector.
+
+    The vector is the engine's own: it carries the documented model's name on the wire, and nothing
+    of that model in it. `X-Local-Engine` says so in every reply.
+    """
+
+    workshop: Workshop
+    name: str = "embeddings.video"
+    path: str = "/serve/api/v2/embeddings/video"
+    host: Host = Host.V2
+
+    async def read(self, visit: Visit) -> LocalVideo:
+        """Find the asset; an unknown one is HTTP 400, as the error page says."""
+        fields = await read_json(visit.request)
+        asset_id = required(fields, "asset_id")
+        model = required(fields, "model")
+        if model not in MODELS:
+            sentence = f"The model '{model}' is not supported: {', '.join(MODELS)}."
+            raise Refusal(Reason.WRONG, sentence)
+        video = await self.workshop.find(asset_id)
+        if video is None or not asset_id.startswith(ASSET):
+            raise Refusal(Reason.WRONG, "Asset not found")
+        return video
+
+    async def work(self, order: LocalVideo, _visit: Visit) -> Answer:
+        """Ask the engine."""
+        vector = await self.workshop.embed(order)
+        return Answer(content={"embedding": list(vector)}, item=order.asset_id)

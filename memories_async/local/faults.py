@@ -1,0 +1,198 @@
+"""Faults on request: rules that say what shall go wrong, for which requests, and how often. Pure.
+
+A rule comes from `service.faults.add(...)`, from `POST /_local/faults`, or, for one request alone,
+from its header `X-Local-Fault`. What a fault then does to a socket is in `misbehave`, what it does
+to a callback in `callbacks`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import Any, Literal, get_args
+
+import cattrs
+from attrs import Factory, define, field, frozen
+from attrs.validators import ge, in_, optional
+from cattrs.errors import ClassValidationError
+
+__all__ = ["CallbackKind", "Fault", "Faults", "Kind", "from_header"]
+
+Kind = Literal["delay", "drop", "reset", "status", "code", "redirect", "garble", "truncate", "slow"]
+CallbackKind = Literal["early", "duplicate", "missing", "delay", "conflict", "failure"]
+When = Literal["before", "after"]
+
+# These spoil a reply, so there must be one: the work is done and paid.
+_OF_A_REPLY = frozenset({"garble", "truncate", "slow"})
+
+
+@frozen(kw_only=True)
+class Fault:
+    """One rule: either a *kind*, for the request itself, or a *callback*, for its later result."""
+
+    kind: Kind | None = field(default=None, validator=optional(in_(get_args(Kind))))
+    """`delay` waits; `drop` closes the connection after reading the request, `reset` breaks it at
+    once; `status`, `code` and `redirect` answer something else; `garble` cuts the JSON but not its
+    length, `truncate` closes in the middle of the body, `slow` sends it byte by byte."""
+    callback: CallbackKind | None = field(
+        default=None, validator=optional(in_(get_args(CallbackKind)))
+    )
+    """`early` delivers before the submit reply, `duplicate` *n* times, `missing` never, `delay`
+    after *seconds*; `conflict` adds a second, different result; `failure` reports status -1."""
+    route: str | None = None
+    """`clips.search`, or its family `clips`; None means every route."""
+    times: int | None = field(default=1, validator=optional(ge(1)))
+    """How many requests it meets; None means all."""
+    skip: int = field(default=0, validator=ge(0))
+    """How many requests pass unharmed first."""
+    chance: float = 1.0
+    """How likely it meets a request, from the service's own seeded dice."""
+    when: When | None = field(default=None, validator=optional(in_(get_args(When))))
+    """`before` the work: nothing is done and nothing is paid. `after`: it is done and paid. None
+    means before, except for what spoils a reply."""
+    seconds: float = field(default=0.0, validator=ge(0))
+    """To wait before acting; for `slow`, between two bytes."""
+    status: int | None = None
+    """HTTP status of `status` (default 503) and `redirect` (default 307)."""
+    code: str = "0429"
+    """Business code of `code`, in the search host's spelling."""
+    retry_after: str | None = None
+    """Header `Retry-After` of `status` and `code`, sent as it is."""
+    location: str | None = None
+    """Target of `redirect`; by default a page of this service that nothing should ask for."""
+    body: str | None = None
+    """Body of `status`, instead of a proxy's page."""
+    n: int = field(default=2, validator=ge(1))
+    """Deliveries of `duplicate`."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a rule that contradicts itself."""
+        if (self.kind is None) == (self.callback is None):
+            raise ValueError("a fault has either a kind or a callback")
+        if self.kind in _OF_A_REPLY and self.when == "before":
+            raise ValueError(f"{self.kind} spoils a reply, so it cannot come before the work")
+        if not 0 <= self.chance <= 1:
+            raise ValueError("chance is from 0 to 1")
+
+    @property
+    def before(self) -> bool:
+        """Whether it acts before the work."""
+        return self.when != "after" and self.kind not in _OF_A_REPLY
+
+    def __str__(self) -> str:
+        """Name it for the journal, as `drop after` or `callback early`."""
+        if self.kind is None:
+            return f"callback {self.callback}"
+        return f"{self.kind} {'before' if self.before else 'after'}"
+
+    def meets(self, route: str) -> bool:
+        """Whether it is meant for *route*."""
+        return self.route in (None, route, route.split(".", maxsplit=1)[0])
+
+
+@define
+class _Rule:
+    fault: Fault
+    skip: int
+    left: int | None
+
+    def use_up(self, dice: Random) -> bool:
+        """Count one request that fits; True when the fault is to strike."""
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        if self.left == 0 or dice.random() >= self.fault.chance:
+            return False
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+
+@define(eq=False)
+class Faults:
+    """The rules in force, oldest first."""
+
+    seed: int = 0
+    _rules: list[_Rule] = Factory(list)
+    _dice: Random = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Take up the dice."""
+        self._dice = Random(self.seed)  # noqa: S311  # dice for faults, and they must repeat
+
+    def __iter__(self) -> Iterator[Fault]:
+        """Give every rule that can still strike."""
+        return iter([rule.fault for rule in self._rules if rule.left != 0])
+
+    def add(self, fault: Fault | None = None, /, **fields: Any) -> Fault:
+        """Add a rule, given whole or by its fields."""
+        rule = fault if fault is not None else Fault(**fields)
+        self._rules.append(_Rule(rule, rule.skip, rule.times))
+        return rule
+
+    def clear(self) -> None:
+        """Drop every rule, and roll the dice from their start again."""
+        self._rules.clear()
+        self._dice = Random(self.seed)  # noqa: S311  # see above
+
+    def take(self, route: str) -> tuple[Fault | None, Fault | None]:
+        """Use up what strikes this request: the first fault for itself, the first for its callback.
+
+        Each request uses up at most one rule of either sort; rules it did not come to are untouched.
+        """
+        kinds = (rule for rule in self._rules if rule.fault.kind is not None)
+        callbacks = (rule for rule in self._rules if rule.fault.callback is not None)
+        return self._strike(kinds, route), self._strike(callbacks, route)
+
+    def _strike(self, rules: Iterator[_Rule], route: str) -> Fault | None:
+        for rule in rules:
+            if rule.fault.meets(route) and rule.use_up(self._dice):
+                return rule.fault
+        return None
+
+
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=True)
+
+
+def structure(fields: Mapping[str, Any]) -> Fault:
+    """Read a rule from JSON; raises ValueError naming what is wrong."""
+    try:
+        return _CONVERTER.structure(fields, Fault)
+    except ClassValidationError as error:
+        raise ValueError("; ".join(cattrs.transform_error(error))) from None
+
+
+_MAIN_FIELD = {
+    "delay": "seconds", "slow": "seconds", "status": "status", "code": "code",
+    "redirect": "location", "duplicate": "n",
+}  # fmt: skip
+
+
+def from_header(text: str) -> tuple[Fault, ...]:
+    """Read `X-Local-Fault`: JSON, one rule or a list, or the short form.
+
+    The short form is `kind[=value][; field=value]...`, several separated by commas:
+    `drop; when=after`, `status=503; retry_after=2`, `callback=duplicate; n=3, delay=0.2`.
+    """
+    if text.lstrip().startswith(("{", "[")):
+        document = json.loads(text)
+        return tuple(
+            structure(one) for one in (document if isinstance(document, list) else [document])
+        )
+    return tuple(structure(_short(one)) for one in text.split(",") if one.strip())
+
+
+def _short(text: str) -> dict[str, Any]:
+    head, *rest = (_pair(part) for part in text.split(";"))
+    name, value = head
+    fields: dict[str, Any] = dict(rest)
+    if name == "callback":
+        return {"callback": value, **fields}
+    main = {_MAIN_FIELD.get(name, "status"): value} if value else {}
+    return {"kind": name, **main, **fields}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip(), value.strip()

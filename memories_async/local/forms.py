@@ -1,0 +1,130 @@
+"""Reading what came in: multipart forms and JSON, bounded, with refusals that name the culprit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+from attrs import define, field, frozen
+
+from memories_async.local.wire import Reason, Refusal
+
+__all__ = ["Form", "Upload", "drain", "read_form", "read_json", "required"]
+
+MEGABYTE = 1024 * 1024
+_CHUNK = 64 * 1024
+_LARGEST_FIELD = MEGABYTE
+
+
+@frozen(kw_only=True)
+class Upload:
+    """A file as it came."""
+
+    file_name: str
+    content_type: str
+    content: bytes = field(repr=lambda content: f"<{len(content)} bytes>")
+    sha256: str
+
+
+@define(eq=False)
+class Form:
+    """The parts of a multipart body."""
+
+    fields: dict[str, str] = field(factory=dict)
+    files: dict[str, list[Upload]] = field(factory=dict)
+
+    @property
+    def uploads(self) -> Iterable[Upload]:
+        """Every file, in order within its name."""
+        return (one for several in self.files.values() for one in several)
+
+
+async def read_form(request: web.Request, *, largest: int) -> Form:
+    """Read a multipart body whose files have at most *largest* bytes each.
+
+    A file over that ends the reading at once: the refusal goes out while the caller still sends.
+    """
+    if not request.content_type.startswith("multipart/"):
+        sentence = f"Content-Type '{request.content_type}' is not supported."
+        raise Refusal(Reason.UNSUPPORTED, sentence)
+    form = Form()
+    try:
+        async for part in await request.multipart():
+            if isinstance(part, BodyPartReader) and part.name:
+                await _take(part, form, largest)
+    except ValueError:
+        raise Refusal(Reason.WRONG, "The multipart body cannot be read.") from None
+    return form
+
+
+async def _take(part: BodyPartReader, form: Form, largest: int) -> None:
+    name = part.name or ""
+    if part.filename is None:
+        content, _ = await _content(part, f"The field '{name}'", _LARGEST_FIELD)
+        form.fields[name] = content.decode("utf-8", errors="replace")
+        return
+    content, digest = await _content(part, f"The file '{part.filename}'", largest)
+    upload = Upload(
+        file_name=part.filename,
+        content_type=part.headers.get("Content-Type", ""),
+        content=content,
+        sha256=digest,
+    )
+    form.files.setdefault(name, []).append(upload)
+
+
+async def _content(part: BodyPartReader, what: str, largest: int) -> tuple[bytes, str]:
+    content, digest = bytearray(), hashlib.sha256()
+    while chunk := await part.read_chunk(_CHUNK):
+        content += chunk
+        digest.update(chunk)
+        if len(content) > largest:
+            raise Refusal(Reason.WRONG, f"{what} is larger than {_size(largest)}.")
+    return bytes(content), digest.hexdigest()
+
+
+def _size(count: int) -> str:
+    return f"{count // MEGABYTE} MB" if count % MEGABYTE == 0 else f"{count} bytes"
+
+
+async def read_json(request: web.Request) -> Mapping[str, Any]:
+    """Read a JSON object of at most one megabyte."""
+    if request.content_type != "application/json":
+        sentence = f"Content-Type '{request.content_type}' is not supported."
+        raise Refusal(Reason.UNSUPPORTED, sentence)
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST_FIELD:
+            raise Refusal(Reason.WRONG, "The JSON body is larger than 1 MB.")
+    return parse_object(bytes(body), "The JSON body")
+
+
+def parse_object(text: bytes, what: str) -> Mapping[str, Any]:
+    """Read a JSON object from *text*, which the refusal calls *what*."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refusal(Reason.WRONG, f"{what} cannot be read as JSON.") from None
+    if not isinstance(document, dict):
+        raise Refusal(Reason.WRONG, f"{what} must be an object.")
+    return document
+
+
+def required(fields: Mapping[str, Any], name: str) -> str:
+    """Return a text that must be there; the sentence is the documentation's."""
+    value = fields.get(name)
+    if value is None or value == "" or (isinstance(value, str) and not value.strip()):
+        raise Refusal(Reason.MISSING, f"The {name} parameter cannot be empty!")
+    if not isinstance(value, str):
+        raise Refusal(Reason.WRONG, f"The {name} parameter must be a string.")
+    return value
+
+
+async def drain(request: web.Request) -> None:
+    """Read the rest of a body and forget it."""
+    async for _ in request.content.iter_any():
+        pass

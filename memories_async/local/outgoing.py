@@ -1,0 +1,108 @@
+"""The service's own requests: fetching what a caption names, posting its result.
+
+Every connection goes to an address that the guard has seen, redirects are not followed, sizes and
+times are bounded, and no header but our own goes out.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from attrs import define, field
+
+from memories_async.local.reach import Guard, Unreachable
+
+__all__ = ["Outgoing"]
+
+_CHUNK = 64 * 1024
+_AGENT = {"User-Agent": "memories_async-local", "Accept-Encoding": "identity"}
+
+
+class _Resolver(AbstractResolver):
+    """Looks a name up once, and hands on only addresses that the guard allows."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        if not found or not all(self._guard.allows(one["host"]) for one in found):
+            raise OSError(f"{host} leads to an address that is out of reach")
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+@define(eq=False)
+class Outgoing:
+    """A guarded client; its session opens with the first request."""
+
+    guard: Guard
+    timeout: float
+    _session: aiohttp.ClientSession | None = field(init=False, default=None)
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def fetch(self, url: str, *, largest: int) -> bytes:
+        """Get at most *largest* bytes from *url*; raises `Unreachable`."""
+        target = self.guard.checked(url)
+        try:
+            async with self._open().get(target, allow_redirects=False) as response:
+                if response.status != 200:  # noqa: PLR2004  # plain HTTP
+                    raise Unreachable(f"{target.host} answered {response.status}")
+                content = bytearray()
+                async for chunk in response.content.iter_chunked(_CHUNK):
+                    content += chunk
+                    if len(content) > largest:
+                        raise Unreachable(
+                            f"what {target.host} sends is larger than {largest} bytes"
+                        )
+                return bytes(content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(_plain(error)) from None
+
+    async def post(self, url: str, body: bytes) -> int:
+        """Post JSON to *url* and return the answer's status; raises `Unreachable`."""
+        target = self.guard.checked(url)
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._open().post(
+                target, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                return response.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(_plain(error)) from None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            resolver = _Resolver(self.guard)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    resolver=resolver, use_dns_cache=False, force_close=True
+                ),
+                timeout=aiohttp.ClientTimeout(total=self.timeout),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                headers=_AGENT,
+                trust_env=False,
+            )
+        return self._session
+
+
+def _plain(error: Exception) -> str:
+    """Name a failure without aiohttp's exception, which holds request headers."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection: {error.strerror or error.os_error}"
+    return f"the connection failed: {type(error).__name__}"

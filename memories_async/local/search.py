@@ -1,0 +1,87 @@
+"""`POST /serve/api/v1/search_clips_by_image`: the page "Search Clips by Image"."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from urllib.parse import quote
+
+from attrs import frozen
+
+from memories_async.local.forms import Upload, read_form, required
+from memories_async.local.library import VIDEO, LocalVideo
+from memories_async.local.rules import Rules
+from memories_async.local.visit import Answer, Visit
+from memories_async.local.wire import Host, Reason, Refusal
+from memories_async.local.workshop import Workshop
+
+__all__ = ["Search"]
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+
+
+@frozen(kw_only=True)
+class Query:
+    """What the page's form asks."""
+
+    image: bytes
+    prompt: str
+    video: LocalVideo
+
+
+@frozen(kw_only=True)
+class Search:
+    """Finds the stretches of one video that look like a picture.
+
+    `unique_id` is taken and has no effect: the library's videos are in every scope.
+    """
+
+    workshop: Workshop
+    rules: Rules
+    name: str = "clips.search"
+    path: str = "/serve/api/v1/search_clips_by_image"
+    host: Host = Host.V1
+
+    async def read(self, visit: Visit) -> Query:
+        """Check the picture first, then the other fields."""
+        form = await read_form(visit.request, largest=self.rules.image_size)
+        visit.uploads += [one.sha256 for one in form.uploads]
+        image = checked_image(next(iter(form.files.get("file", ())), None))
+        prompt = required(form.fields, "prompt")
+        video_no = required(form.fields, "video_no")
+        video = await self.workshop.find(video_no)
+        if video is None or not video_no.startswith(VIDEO):
+            raise Refusal(Reason.NOT_FOUND, f"The video {video_no} does not exist.")
+        return Query(image=image.content, prompt=prompt, video=video)
+
+    async def work(self, order: Query, visit: Visit) -> Answer:
+        """Ask the engine; words of the prompt that it ignored go into a header."""
+        found = await self.workshop.search(order.video, order.image, order.prompt)
+        visit.ignored = found.ignored
+        clips = [
+            {
+                "start_time": round(clip.start_time, 3),
+                "end_time": round(clip.end_time, 3),
+                "score": round(clip.score, 4),
+            }
+            for clip in found.clips
+        ]
+        ignored = ", ".join(quote(word, safe=" '") for word in found.ignored)
+        headers = {"X-Local-Ignored": ignored}
+        return Answer(content=clips, item=order.video.video_no, headers=headers)
+
+
+def checked_image(image: Upload | None) -> Upload:
+    """Refuse what the page forbids, naming the file."""
+    if image is None:
+        raise Refusal(Reason.MISSING, "The file parameter cannot be empty!")
+    name = image.file_name
+    if PurePath(name).suffix.lower() not in EXTENSIONS:
+        allowed = ", ".join(EXTENSIONS)
+        raise Refusal(Reason.WRONG, f"The file '{name}' is not of an allowed type: {allowed}.")
+    if not image.content_type.lower().startswith("image/"):
+        raise Refusal(
+            Reason.WRONG, f"The Content-Type of the file '{name}' must start with image/."
+        )
+    if not image.content:
+        raise Refusal(Reason.WRONG, f"The file '{name}' is empty.")
+    return image
