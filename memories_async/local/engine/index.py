@@ -1,0 +1,51 @@
+"""What the pixel engine knows about one video: facts, samples two a second, a track eight a second."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from memories_async.local.engine._cv import Floats, Numbers
+from memories_async.local.engine.features import Looks
+from memories_async.local.engine.local_features import Points
+from memories_async.local.engine.protocol import Facts
+
+__all__ = ["PixelIndex", "Samples", "Track"]
+
+
+@frozen(kw_only=True)
+class Samples:
+    """One row for each sampled frame."""
+
+    times: Floats
+    looks: Looks
+    points: Points
+    """The points of all samples, one after another."""
+    starts: Numbers
+    """Where each sample's points start; one number more than samples."""
+    colours: Floats
+    """Shares of `colours.NAMES`."""
+    sharpness: Floats
+
+
+@frozen(kw_only=True)
+class Track:
+    """What changes from moment to moment; one row for each picture of the shot detector."""
+
+    times: Floats
+    light: Floats
+    """Mean lightness, 0..100."""
+    motion: Floats
+    """Mean change of lightness a picture sees since the one before, 0..100."""
+    moved: Floats
+    """Share (0..1) of the picture that changed visibly."""
+
+
+@frozen(kw_only=True)
+class PixelIndex:
+    """An indexed video; about 60 kB for each second of it."""
+
+    facts: Facts
+    samples: Samples = field(repr=False)
+    track: Track = field(repr=False)
+    summary: Floats = field(repr=False)
+    """The video's pooled looks, the raw material of its embedding."""

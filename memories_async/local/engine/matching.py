@@ -1,0 +1,139 @@
+"""Compare a query with every sample: all by their looks, the promising ones by their points.
+
+The mirrored query is tried as well. Points of the promising samples are compared in one matrix
+product, which is several times faster than matching them one by one.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from memories_async.local.engine._cv import Bytes, Flags, Floats, Numbers, Picture, cv2, np
+from memories_async.local.engine.features import Looks, look
+from memories_async.local.engine.index import PixelIndex, Samples
+from memories_async.local.engine.local_features import LEAST, Points, agreeing, points
+from memories_async.local.engine.score import evidence
+
+__all__ = ["Query", "View", "evidence_of", "query"]
+
+_BEST = 40
+"""Samples whose points are compared; and the best one of each shot on top."""
+_MOST_SHOTS = 40
+_POINTS = 250
+_SLOTS = 200
+_RATIO = 0.8
+"""A point's best partner must be nearer than this share of the second best one's distance."""
+_CENTRE = 0.6
+
+
+@frozen(kw_only=True)
+class View:
+    """One way to see the query: as given, or mirrored."""
+
+    looks: Looks
+    points: Points
+
+
+@frozen(kw_only=True)
+class Query:
+    """A picture made ready to be compared."""
+
+    views: tuple[View, ...]
+    colourless: bool = False
+    """Compare edges and points only."""
+
+
+def query(picture: Picture, *, centre: bool = False, colourless: bool = False) -> Query:
+    """Describe *picture* and its mirror image; with *centre*, only its middle; 20-40 ms."""
+    if centre:
+        picture = _middle(picture)
+    mirror = np.asarray(cv2.flip(picture, 1), np.uint8)
+    return Query(
+        views=tuple(
+            View(looks=look(one), points=points(one, most=_POINTS)) for one in (picture, mirror)
+        ),
+        colourless=colourless,
+    )
+
+
+def evidence_of(asked: Query, index: PixelIndex) -> tuple[Floats, Numbers]:
+    """Give the evidence of each sample (see `score.evidence`) and the places looked at closely."""
+    samples = index.samples
+    likeness = np.max([_likeness(view, samples, asked) for view in asked.views], axis=0)
+    close = _shortlist(likeness.mean(axis=1), index)
+    counts = np.zeros(len(samples.times), np.float32)
+    for view in asked.views:
+        counts[close] = np.maximum(counts[close], _agreeing(view.points, samples, close))
+    known = max(len(view.points) for view in asked.views)
+    return evidence(counts, likeness, known), close
+
+
+def _likeness(view: View, samples: Samples, asked: Query) -> Floats:
+    likeness = view.looks.likeness(samples.looks)
+    if asked.colourless:
+        likeness = np.repeat(likeness[:, 1:2], 3, axis=1)
+    return likeness
+
+
+def _shortlist(likeness: Floats, index: PixelIndex) -> Numbers:
+    """Choose the best samples of all, and the best one of each of the best shots."""
+    order = np.argsort(-likeness, kind="stable")
+    shot = shot_of(index)
+    _, firsts = np.unique(shot[order], return_index=True)
+    heads = order[np.sort(firsts)][:_MOST_SHOTS]
+    return np.unique(np.concatenate((order[:_BEST], heads))).astype(np.int64)
+
+
+def shot_of(index: PixelIndex) -> Numbers:
+    """Give the number of the shot in which each sample lies."""
+    starts = np.array([shot.start_time for shot in index.facts.shots])
+    return np.searchsorted(starts, index.samples.times, side="right").astype(np.int64) - 1
+
+
+def _agreeing(asked: Points, samples: Samples, close: Numbers) -> Floats:
+    """Count the points of *asked* that agree in one geometry with each sample of *close*."""
+    counts = np.zeros(len(close), np.float32)
+    if not len(asked):
+        return counts
+    padded, sizes = _side_by_side(samples, close)
+    partner, good = _partners(asked.descriptors, padded)
+    for row, place in enumerate(close.tolist()):
+        chosen = np.flatnonzero(good[:, row])
+        if sizes[row] < LEAST or len(chosen) < LEAST:
+            continue
+        places = samples.points.places[samples.starts[place] : samples.starts[place + 1]]
+        counts[row], _ = agreeing(asked.places[chosen], places[partner[chosen, row]])
+    return counts
+
+
+def _side_by_side(samples: Samples, close: Numbers) -> tuple[Bytes, Numbers]:
+    """Put the descriptors of *close* in equal slots, filled up with zeros."""
+    padded = np.zeros((len(close), _SLOTS, 128), np.uint8)
+    sizes = np.zeros(len(close), np.int64)
+    for row, place in enumerate(close.tolist()):
+        start, end = samples.starts[place], samples.starts[place + 1]
+        sizes[row] = end - start
+        padded[row, : end - start] = samples.points.descriptors[start:end]
+    return padded, sizes
+
+
+def _partners(asked: Bytes, padded: Bytes) -> tuple[Numbers, Flags]:
+    """For each query point and sample: the nearest point, and whether it stands out."""
+    left = asked.astype(np.float32)
+    left /= np.linalg.norm(left, axis=1, keepdims=True)
+    right = padded.reshape(-1, 128).astype(np.float32)
+    right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1.0)
+    near = (left @ right.T).reshape(len(left), len(padded), _SLOTS)
+    partner = near.argmax(axis=2)
+    best = np.take_along_axis(near, partner[..., None], axis=2)
+    np.put_along_axis(near, partner[..., None], -1.0, axis=2)
+    second = near.max(axis=2)
+    # Squared distances of unit vectors are 2 - 2 cosines.
+    good = (1 - best[..., 0]) < _RATIO**2 * (1 - second)
+    return partner, good
+
+
+def _middle(picture: Picture) -> Picture:
+    height, width = picture.shape[:2]
+    top, left = round(height * (1 - _CENTRE) / 2), round(width * (1 - _CENTRE) / 2)
+    return picture[top : height - top, left : width - left]

@@ -1,0 +1,32 @@
+"""How likely it is that a frame shows what the query shows: a curve fitted to known answers.
+
+The numbers come from `benchmarks/engine_fit.py`: rendered films and real clips cut together, their
+queries distorted in thirteen ways, right and wrong answers known. They belong to these features
+only and say nothing about any other service's scores.
+"""
+
+from __future__ import annotations
+
+from memories_async.local.engine._cv import Floats, np
+
+__all__ = ["KEEP", "evidence", "score"]
+
+KEEP = 0.3
+"""Answers below this are not given: an empty list is a right answer."""
+_WEIGHTS = np.array((2.2, 1.0, 1.0, 1.0, -0.4), np.float64)
+_OFFSET = -4.0
+
+
+def evidence(agreeing: Floats, likeness: Floats, query_points: int) -> Floats:
+    """Put together what the curve reads, one row a frame.
+
+    *agreeing* counts points in one geometry; *likeness* has the cosines of colours, edges, thumb.
+    """
+    several = np.log1p(np.maximum(agreeing - 3, 0))
+    known = np.full(len(several), np.log1p(query_points))
+    return np.column_stack((several, likeness, known)).astype(np.float32)
+
+
+def score(rows: Floats) -> Floats:
+    """Give the probability, 0..1, for each row of `evidence`."""
+    return (1 / (1 + np.exp(-(rows @ _WEIGHTS + _OFFSET)))).astype(np.float32)
