@@ -80,7 +80,7 @@ class Desk:
     async def reset(self, _: web.Request) -> web.Response:
         """Forget everything but the library."""
         self._service.forget()
-        return await self.state(request)
+        return await self.state(_)
 
     async def library(self, _: web.Request) -> web.Response:
         """List the videos and their ids."""
@@ -115,7 +115,7 @@ class Desk:
     async def clear_faults(self, _: web.Request) -> web.Response:
         """Drop every rule."""
         self._service.faults.clear()
-        return await self.faults(request)
+        return await self.faults(_)
 
     async def callbacks(self, _: web.Request) -> web.Response:
         """List the attempts to deliver."""

@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 
 import cattrs
 from attrs import Factory, define, field, frozen
-from attrs.validators import ge, in_, optional
 from cattrs.errors import ClassValidationError
 
 __all__ = ["CallbackKind", "Fault", "Faults", "Kind", "from_header"]
@@ -31,27 +30,25 @@ _OF_A_REPLY = frozenset({"garble", "truncate", "slow"})
 class Fault:
     """One rule: either a *kind*, for the request itself, or a *callback*, for its later result."""
 
-    kind: Kind | None = field(default=None, validator=optional(in_(get_args(Kind))))
+    kind: Kind | None = None
     """`delay` waits; `drop` closes the connection after reading the request, `reset` breaks it at
     once; `status`, `code` and `redirect` answer something else; `garble` cuts the JSON but not its
     length, `truncate` closes in the middle of the body, `slow` sends it byte by byte."""
-    callback: CallbackKind | None = field(
-        default=None, validator=optional(in_(get_args(CallbackKind)))
-    )
+    callback: CallbackKind | None = None
     """`early` delivers before the submit reply, `duplicate` *n* times, `missing` never, `delay`
     after *seconds*; `conflict` adds a second, different result; `failure` reports status -1."""
     route: str | None = None
     """`clips.search`, or its family `clips`; None means every route."""
-    times: int | None = field(default=1, validator=optional(ge(1)))
+    times: int | None = 1
     """How many requests it meets; None means all."""
-    skip: int = field(default=0, validator=ge(0))
+    skip: int = 0
     """How many requests pass unharmed first."""
     chance: float = 1.0
     """How likely it meets a request, from the service's own seeded dice."""
-    when: When | None = field(default=None, validator=optional(in_(get_args(When))))
+    when: When | None = None
     """`before` the work: nothing is done and nothing is paid. `after`: it is done and paid. None
     means before, except for what spoils a reply."""
-    seconds: float = field(default=0.0, validator=ge(0))
+    seconds: float = 0.0
     """To wait before acting; for `slow`, between two bytes."""
     status: int | None = None
     """HTTP status of `status` (default 503) and `redirect` (default 307)."""
@@ -63,17 +60,25 @@ class Fault:
     """Target of `redirect`; by default a page of this service that nothing should ask for."""
     body: str | None = None
     """Body of `status`, instead of a proxy's page."""
-    n: int = field(default=2, validator=ge(1))
+    n: int = 2
     """Deliveries of `duplicate`."""
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a rule that contradicts itself."""
+        """Refuse a rule that contradicts itself, or that the types forbid and JSON may bring."""
+        for value, allowed in ((self.kind, Kind), (self.callback, CallbackKind), (self.when, When)):
+            if value not in (None, *get_args(allowed)):
+                raise ValueError(f"{value!r} is none of {', '.join(get_args(allowed))}")
         if (self.kind is None) == (self.callback is None):
             raise ValueError("a fault has either a kind or a callback")
         if self.kind in _OF_A_REPLY and self.when == "before":
             raise ValueError(f"{self.kind} spoils a reply, so it cannot come before the work")
         if not 0 <= self.chance <= 1:
             raise ValueError("chance is from 0 to 1")
+        if (
+            min(1 if self.times is None else self.times, self.n) < 1
+            or min(self.skip, self.seconds) < 0
+        ):
+            raise ValueError("times and n are at least 1, skip and seconds at least 0")
 
     @property
     def before(self) -> bool:

@@ -12,8 +12,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any, Literal
 
-from attrs import Factory, field, frozen
-from attrs.validators import in_
+from attrs import Factory, frozen
 
 __all__ = ["Era", "Host", "Reason", "Refusal", "Reply", "coded", "refuse", "succeed"]
 
@@ -66,11 +65,9 @@ class Refusal(Exception):
 class Era:
     """Which of the documented dialects the service speaks."""
 
-    v2_code: str | int = field(default="0000", validator=in_(("0000", 200)))
+    v2_code: Literal["0000", 200] = "0000"
     """The embedding host's success: text in the seed page, the number 200 in the newer ones."""
-    empty: Literal["list", "object", "null"] = field(
-        default="list", validator=in_(("list", "object", "null"))
-    )
+    empty: Literal["list", "object", "null"] = "list"
     """What a search without any clip answers as `data`."""
     text_numbers: bool = False
     """Send a clip's numbers as text, as the sibling search does."""
@@ -78,6 +75,11 @@ class Era:
     """Send `success` and `failed`; the oldest answers had neither."""
     security_statuses: bool = False
     """Let the caption host refuse by HTTP status, too. The page knows only -1 inside HTTP 200."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what JSON may bring and the types forbid."""
+        if self.v2_code not in ("0000", 200) or self.empty not in ("list", "object", "null"):
+            raise ValueError("v2_code is '0000' or 200; empty is list, object or null")
 
 
 @frozen(kw_only=True)
