@@ -67,6 +67,11 @@ class Configured:
         )
         self._share(settings, _transport(settings))
 
+    @property
+    def receiver(self) -> CallbackIssuer | None:
+        """Where captions come back to, if anywhere."""
+        return self._settings.receiver
+
     def with_policy(self, **changes: Unpack[PolicyChanges]) -> Self:
         """Return a client with another policy that shares this one's sessions, pace and ledger."""
         twin = copy(self)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from attrs import frozen
 
 from memories_async import captions, clips, embeddings
 from memories_async._calls import Call
+from memories_async._ports import CallbackIssuer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class AsyncSender(Protocol):
-    """A client whose `send` is awaited."""
+    """A client whose `send` is awaited; what a flow of several calls is given."""
 
-    async def send(self, call: Call[T], /) -> T: ...
+    async def send(self, call: Call[T], /, *, fresh: bool = False) -> T: ...
+
+    @property
+    def receiver(self) -> CallbackIssuer | None: ...
 
 
 class BlockingSender(Protocol):
-    """A client whose `send` is waited for."""
+    """A client whose `send` is waited for, and which runs flows on its own loop."""
 
-    def send(self, call: Call[T], /) -> T: ...
+    def send(self, call: Call[T], /, *, fresh: bool = False) -> T: ...
+
+    def run(self, flow: Callable[[AsyncSender], Coroutine[Any, Any, T]], /) -> T: ...
 
 
 @frozen
@@ -61,6 +67,30 @@ class Sent(Generic[P, T]):
             return view.client.send(self._build(*args, **kwargs))
 
         return update_wrapper(method, self._build)
+
+
+class Ran(Generic[P, T]):
+    """A method made of several calls: a coroutine function whose first parameter is the client."""
+
+    def __init__(self, flow: Callable[Concatenate[AsyncSender, P], Coroutine[Any, Any, T]]) -> None:
+        self._flow = flow
+
+    @overload
+    def __get__(self, view: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, view: AsyncView, owner: type[Any]) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __get__(self, view: BlockingView, owner: type[Any]) -> Callable[P, T]: ...
+    def __get__(self, view: Any, owner: type[Any]) -> Any:
+        if view is None:
+            return self
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            if isinstance(view, AsyncView):
+                return self._flow(view.client, *args, **kwargs)
+            return view.client.run(lambda client: self._flow(client, *args, **kwargs))
+
+        return update_wrapper(method, self._flow)
 
 
 class _Clips:

@@ -78,7 +78,11 @@ class Client(Configured):
 
     def send(self, call: Call[T], *, fresh: bool = False) -> T:
         """Send *call* and return its answer; see the asynchronous client."""
-        return self._thread.wait(lambda: self._awaited().send(call, fresh=fresh))
+        return self.run(lambda awaited: awaited.send(call, fresh=fresh))
+
+    def run(self, flow: Callable[[client.Client], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function with the asynchronous client, on this one's loop."""
+        return self._thread.wait(lambda: flow(self._awaited()))
 
     @property
     def clips(self) -> _views.BlockingClips:
