@@ -86,9 +86,10 @@ class Ran(Generic[P, T]):
             return self
 
         def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            if isinstance(view, AsyncView):
-                return self._flow(view.client, *args, **kwargs)
-            return view.client.run(lambda client: self._flow(client, *args, **kwargs))
+            def flow(client: AsyncSender) -> Coroutine[Any, Any, T]:
+                return self._flow(client, *args, **kwargs)
+
+            return flow(view.client) if isinstance(view, AsyncView) else view.client.run(flow)
 
         return update_wrapper(method, self._flow)
 
