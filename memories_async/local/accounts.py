@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from attrs import Factory, define, field, frozen
@@ -41,13 +41,13 @@ class Account:
     caption_keys: frozenset[str] = field(repr=False)
     """What the caption host takes; the service hands out dedicated keys for it."""
     starting_points: int
-    prices: Mapping[str, int] = Factory(dict)
+    prices: Mapping[str, int] = Factory(dict[str, int])
     points: int = field(init=False)
     """The balance; set it to try what happens at zero."""
     disabled: bool = False
     calls: int = 0
     """Requests that reached a route, whatever became of them."""
-    _book: list[Entry] = field(init=False, factory=list, repr=False)
+    _book: list[Entry] = field(init=False, factory=list[Entry], repr=False)
     _held: int = field(init=False, default=0, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -70,7 +70,7 @@ class Account:
         return sum(entry.points for entry in self._book)
 
     @contextmanager
-    def purse(self, route: str) -> Iterator[Purse]:
+    def purse(self, route: str) -> Generator[Purse]:
         """Hold the price of *route* back while the work is done, so that no two calls share it."""
         price = self.prices.get(route, 1)
         if self.points - self._held < price:
@@ -113,7 +113,7 @@ class Purse:
 class Accounts:
     """All accounts of one service; the first is the one that tests look at."""
 
-    _all: list[Account] = Factory(list)
+    _all: list[Account] = Factory(list[Account])
 
     def open(
         self,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from aiohttp import web
 
+from memories_async import _json
 from memories_async.local import faults
 from memories_async.local.forms import parse_object
 from memories_async.local.wire import Era, Refusal
@@ -49,7 +49,7 @@ class Desk:
     async def state(self, _: web.Request) -> web.Response:
         """Tell what a billing test wants to know."""
         service, account = self._service, self._service.account
-        return _json(
+        return _show(
             {
                 "engine": service.engine_name,
                 "calls": account.calls,
@@ -85,7 +85,7 @@ class Desk:
     async def library(self, _: web.Request) -> web.Response:
         """List the videos and their ids."""
         videos = await self._service.workshop.in_thread(self._service.workshop.library.videos)
-        return _json(
+        return _show(
             [
                 {"file": one.path.name, "video_no": one.video_no, "asset_id": one.asset_id}
                 for one in videos
@@ -94,21 +94,19 @@ class Desk:
 
     async def journal(self, _: web.Request) -> web.Response:
         """List the requests seen."""
-        return _json([attrs.asdict(one) for one in self._service.journal])
+        return _show([attrs.asdict(one) for one in self._service.journal])
 
     async def book(self, _: web.Request) -> web.Response:
         """List what was paid."""
-        return _json([attrs.asdict(one) for one in self._service.account.book])
+        return _show([attrs.asdict(one) for one in self._service.account.book])
 
     async def faults(self, _: web.Request) -> web.Response:
         """List the rules that can still strike."""
-        return _json([attrs.asdict(one) for one in self._service.faults])
+        return _show([attrs.asdict(one) for one in self._service.faults])
 
     async def add_faults(self, request: web.Request) -> web.Response:
         """Add one rule, or a list of them, all or none."""
-        document = json.loads(await request.read())
-        rules = document if isinstance(document, list) else [document]
-        for rule in [faults.structure(one) for one in rules]:
+        for rule in faults.from_json(await request.read()):
             self._service.faults.add(rule)
         return await self.faults(request)
 
@@ -119,25 +117,25 @@ class Desk:
 
     async def callbacks(self, _: web.Request) -> web.Response:
         """List the attempts to deliver."""
-        return _json([attrs.asdict(one) for one in self._service.callbacks])
+        return _show([attrs.asdict(one) for one in self._service.callbacks])
 
     async def resend(self, request: web.Request) -> web.Response:
         """Deliver a finished task's result again; 404 while there is none."""
         taken = await self._service.resend(request.match_info["task_id"])
         if taken is None:
-            return _json({"error": "no result for this task"}, status=404)
-        return _json({"taken": taken})
+            return _show({"error": "no result for this task"}, status=404)
+        return _show({"taken": taken})
 
 
 def _guarded(handler: Handler) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         # A page in a browser can reach loopback, too: by another name of ours, or across origins.
         if request.url.host not in _OWN_NAMES or "Origin" in request.headers:
-            return _json({"error": "for programs on this machine only"}, status=403)
+            return _show({"error": "for programs on this machine only"}, status=403)
         try:
             return await handler(request)
         except (ValueError, TypeError, Refusal) as error:
-            return _json({"error": str(error)}, status=400)
+            return _show({"error": str(error)}, status=400)
 
     return handle
 
@@ -146,5 +144,5 @@ async def _object(request: web.Request) -> Mapping[str, Any]:
     return parse_object(await request.read(), "The JSON body")
 
 
-def _json(document: Any, *, status: int = 200) -> web.Response:
-    return web.json_response(document, status=status)
+def _show(document: Any, *, status: int = 200) -> web.Response:
+    return web.Response(body=_json.dumps(document), status=status, content_type="application/json")

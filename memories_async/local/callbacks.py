@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import Factory, define, field, frozen
-from attrs.validators import ge, in_
+from attrs import Factory, define, frozen
 
+from memories_async import _json
 from memories_async.local.faults import Fault
 from memories_async.local.outgoing import Outgoing
 from memories_async.local.reach import Reach, Unreachable
@@ -22,9 +21,9 @@ __all__ = ["Callbacks", "Delivery", "Outbox", "Result"]
 class Callbacks:
     """How results are delivered. The page says nothing of retries; these are our figures."""
 
-    reach: Reach = field(default="loopback", validator=in_(("off", "loopback", "anywhere")))
-    attempts: int = field(default=3, validator=ge(1))
-    pause: float = field(default=0.2, validator=ge(0))
+    reach: Reach = "loopback"
+    attempts: int = 3
+    pause: float = 0.2
     """Seconds before the second attempt; doubled before each further one."""
     timeout: float = 10.0
     """Seconds for one attempt."""
@@ -61,8 +60,8 @@ class Outbox:
 
     settings: Callbacks
     outgoing: Outgoing
-    _log: list[Delivery] = Factory(list)
-    _results: dict[str, Result] = Factory(dict)
+    _log: list[Delivery] = Factory(list[Delivery])
+    _results: dict[str, Result] = Factory(dict[str, Result])
 
     @property
     def log(self) -> tuple[Delivery, ...]:
@@ -98,7 +97,7 @@ class Outbox:
             if attempt > 1:
                 await asyncio.sleep(self.settings.pause * 2 ** (attempt - 2))
             try:
-                status = await self.outgoing.post(result.url, _encode(result.body))
+                status = await self.outgoing.post(result.url, _json.dumps(result.body))
             except Unreachable as error:
                 self._note(result, 0 if error.forbidden else attempt, None, str(error))
                 if error.forbidden:
@@ -120,10 +119,6 @@ class Outbox:
             body=result.body,
         )
         self._log.append(delivery)
-
-
-def _encode(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False).encode()
 
 
 def _contrary(result: Result) -> Result:

@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
+from memories_async import _json
 from memories_async.local.forms import Upload, parse_object, read_form, read_json, required
 from memories_async.local.reach import Unreachable
 from memories_async.local.rules import Rules
@@ -122,11 +123,17 @@ def _persons(fields: Mapping[str, Any], rules: Rules) -> list[tuple[str, str | N
     persons = fields.get("persons")
     if persons is None:
         return []
-    if not isinstance(persons, list) or not all(isinstance(one, dict) for one in persons):
-        raise Refusal(Reason.WRONG, "The persons parameter must be an array of objects.")
+    if not _json.is_array(persons):
+        raise Refusal(Reason.WRONG, "The persons parameter must be an array.")
     if len(persons) > rules.persons:
         raise Refusal(Reason.WRONG, f"At most {rules.persons} persons are supported.")
-    return [(required(one, "name"), _url(one.get("url"))) for one in persons]
+    return [_person(one) for one in persons]
+
+
+def _person(person: object) -> tuple[str, str | None]:
+    if not _json.is_object(person):
+        raise Refusal(Reason.WRONG, "Each of the persons must be an object.")
+    return required(person, "name"), _url(person.get("url"))
 
 
 def _url(url: object) -> str | None:

@@ -7,9 +7,10 @@ billed is billed before the reply leaves, so that a lost reply is a paid one.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 from attrs import define, evolve
@@ -26,6 +27,14 @@ from memories_async.local.visit import Route, Visit
 from memories_async.local.wire import Era, Host, Reason, Refusal, Reply
 
 __all__ = ["Door"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class _Gone(Exception):
+    """The caller hung up while its request was being read; there is nobody to answer."""
 
 
 @define(eq=False, kw_only=True)
@@ -58,6 +67,9 @@ class Door:
             shown = send(reply) if fault is None else await misbehave(fault, request, reply)
             self.journal.note(number, status=_status(shown, fault), code=reply.code)
             return shown
+        except _Gone:
+            visit.note = "the caller hung up before its request was whole"
+            return web.Response()
         finally:
             self.journal.note(
                 number,
@@ -92,7 +104,7 @@ class Door:
     async def _instead(self, fault: Fault, route: Route[Any], visit: Visit) -> Reply:
         """Read what was sent, unless the connection is to break, and do nothing with it."""
         if fault.kind == "drop":
-            await drain(visit.request)
+            await _whole(drain(visit.request))
         nothing = wire.coded(route.host, "0500", "A fault was asked for.", self.era)
         return self._spelt(fault, route.host, nothing)
 
@@ -121,17 +133,16 @@ class Door:
         """Do what the page says; a refusal is an answer."""
         try:
             self._admit(route, visit, arrival)
-            order = await route.read(visit)
+            order = await _whole(route.read(visit))
             with visit.account.purse(route.name) as purse:
                 answer = await route.work(order, visit)
                 purse.pay(answer.item)
             if answer.then is not None:
                 await answer.then(purse)
-        except Refusal as refusal:
-            return wire.refuse(route.host, refusal, self.era)
-        except EngineError as error:
-            reason = Reason.FAILED if isinstance(error, EngineFailed) else Reason.WRONG
-            return wire.refuse(route.host, Refusal(reason, str(error)), self.era)
+        except _Gone:
+            raise
+        except Exception as error:  # noqa: BLE001  # an engine is a guest, and may throw anything
+            return wire.refuse(route.host, _refusal(error, route.name), self.era)
         reply = wire.succeed(route.host, answer.content, self.era)
         return evolve(reply, headers=answer.headers)
 
@@ -142,6 +153,24 @@ class Door:
             raise Refusal(Reason.DISABLED, "The account is disabled.")
         if not self.windows.admit(account, route.name.split(".")[0], arrival):
             raise Refusal(Reason.LIMIT, "Request has exceeded the limit.")
+
+
+async def _whole(reading: Awaitable[T]) -> T:
+    try:
+        return await reading
+    except (ConnectionError, web.RequestPayloadError):
+        raise _Gone from None
+
+
+def _refusal(error: Exception, name: str) -> Refusal:
+    """What to answer for *error*, met on the route *name*."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, EngineError) and not isinstance(error, EngineFailed):
+        return Refusal(Reason.WRONG, str(error))
+    _log.error("%s failed", name, exc_info=error)
+    known = isinstance(error, EngineFailed)
+    return Refusal(Reason.FAILED, str(error) if known else "The engine failed.")
 
 
 def _check_key(key: str, account: Account, host: Host) -> None:

@@ -18,7 +18,7 @@ class Errands:
     Not a task group: a service is entered in one task and left in another, as fixtures do.
     """
 
-    _running: set[asyncio.Task[None]] = Factory(set)
+    _running: set[asyncio.Task[None]] = Factory(set[asyncio.Task[None]])
 
     def start(self, errand: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run *errand* beside the requests."""

@@ -7,14 +7,15 @@ to a callback in `callbacks`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from random import Random
 from typing import Any, Literal, get_args
 
 import cattrs
 from attrs import Factory, define, field, frozen
 from cattrs.errors import ClassValidationError
+
+from memories_async import _json
 
 __all__ = ["CallbackKind", "Fault", "Faults", "Kind", "from_header"]
 
@@ -119,7 +120,7 @@ class Faults:
     """The rules in force, oldest first."""
 
     seed: int = 0
-    _rules: list[_Rule] = Factory(list)
+    _rules: list[_Rule] = Factory(list[_Rule])
     _dice: Random = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -160,12 +161,20 @@ class Faults:
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=True)
 
 
-def structure(fields: Mapping[str, Any]) -> Fault:
-    """Read a rule from JSON; raises ValueError naming what is wrong."""
+def structure(fields: object) -> Fault:
+    """Read a rule from a JSON object; raises ValueError naming what is wrong."""
+    if not _json.is_object(fields):
+        raise ValueError("a fault is a JSON object")
     try:
         return _CONVERTER.structure(fields, Fault)
     except ClassValidationError as error:
         raise ValueError("; ".join(cattrs.transform_error(error))) from None
+
+
+def from_json(text: bytes) -> tuple[Fault, ...]:
+    """Read one rule, or a list of them; raises ValueError."""
+    document = _json.loads(text)
+    return tuple(structure(one) for one in (document if _json.is_array(document) else [document]))
 
 
 _MAIN_FIELD = {
@@ -181,10 +190,7 @@ def from_header(text: str) -> tuple[Fault, ...]:
     `drop; when=after`, `status=503; retry_after=2`, `callback=duplicate; n=3, delay=0.2`.
     """
     if text.lstrip().startswith(("{", "[")):
-        document = json.loads(text)
-        return tuple(
-            structure(one) for one in (document if isinstance(document, list) else [document])
-        )
+        return from_json(text.encode())
     return tuple(structure(_short(one)) for one in text.split(",") if one.strip())
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import BodyPartReader, web
 from attrs import define, field, frozen
 
+from memories_async import _json
 from memories_async.local.wire import Reason, Refusal
 
 __all__ = ["Form", "Upload", "drain", "read_form", "read_json", "required"]
@@ -33,8 +33,8 @@ class Upload:
 class Form:
     """The parts of a multipart body."""
 
-    fields: dict[str, str] = field(factory=dict)
-    files: dict[str, list[Upload]] = field(factory=dict)
+    fields: dict[str, str] = field(factory=dict[str, str])
+    files: dict[str, list[Upload]] = field(factory=dict[str, list[Upload]])
 
     @property
     def uploads(self) -> Iterable[Upload]:
@@ -106,10 +106,10 @@ async def read_json(request: web.Request) -> Mapping[str, Any]:
 def parse_object(text: bytes, what: str) -> Mapping[str, Any]:
     """Read a JSON object from *text*, which the refusal calls *what*."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = _json.loads(text)
+    except _json.NotJson:
         raise Refusal(Reason.WRONG, f"{what} cannot be read as JSON.") from None
-    if not isinstance(document, dict):
+    if not _json.is_object(document):
         raise Refusal(Reason.WRONG, f"{what} must be an object.")
     return document
 

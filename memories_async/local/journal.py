@@ -44,7 +44,7 @@ class Seen:
 class Journal:
     """Requests in the order of their arrival."""
 
-    _seen: dict[int, Seen] = Factory(dict)
+    _seen: dict[int, Seen] = Factory(dict[int, Seen])
     _count: int = 0
 
     def arrive(self, route: str, arrival: float) -> int:

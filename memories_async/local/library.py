@@ -40,7 +40,7 @@ class Library:
     _sources: tuple[Path, ...]
     _lock: threading.Lock = Factory(threading.Lock)
     _videos: tuple[LocalVideo, ...] | None = None
-    _by_id: dict[str, LocalVideo] = field(init=False, factory=dict)
+    _by_id: dict[str, LocalVideo] = field(init=False, factory=dict[str, LocalVideo])
 
     @property
     def ready(self) -> bool:

@@ -40,7 +40,9 @@ class Windows:
     """When the latest requests of each account and family were let in."""
 
     rates: Mapping[str, Rate]
-    _admitted: dict[tuple[Hashable, str], deque[float]] = Factory(dict)
+    _admitted: dict[tuple[Hashable, str], deque[float]] = Factory(
+        dict[tuple[Hashable, str], deque[float]]
+    )
 
     def admit(self, account: Hashable, family: str, now: float) -> bool:
         """Let a request in that arrived at *now*, unless the window is full."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import struct
 
 from aiohttp import web
 
+from memories_async import _json
 from memories_async.local.faults import Fault
 from memories_async.local.wire import Reply
 
@@ -28,7 +28,7 @@ async def misbehave(fault: Fault, request: web.Request, reply: Reply) -> web.Str
             target = fault.location or str(request.url.origin().with_path("/_local/redirected"))
             return web.Response(status=fault.status or 307, headers={"Location": target})
         case "garble":
-            body = _encode(reply)
+            body = _json.dumps(reply.payload)
             return _response(reply, body[: max(1, len(body) - 8)])
         case "truncate":
             return await _cut_short(request, reply)
@@ -40,11 +40,7 @@ async def misbehave(fault: Fault, request: web.Request, reply: Reply) -> web.Str
 
 def send(reply: Reply) -> web.Response:
     """Answer with *reply*, whole."""
-    return _response(reply, _encode(reply))
-
-
-def _encode(reply: Reply) -> bytes:
-    return json.dumps(reply.payload, ensure_ascii=False).encode()
+    return _response(reply, _json.dumps(reply.payload))
 
 
 def _response(reply: Reply, body: bytes) -> web.Response:
@@ -76,7 +72,7 @@ def _hang_up(request: web.Request, *, abruptly: bool) -> web.Response:
 
 
 async def _cut_short(request: web.Request, reply: Reply) -> web.StreamResponse:
-    body = _encode(reply)
+    body = _json.dumps(reply.payload)
     response = await _begin(request, reply, len(body))
     await response.write(body[: len(body) // 2])
     _hang_up(request, abruptly=False)
@@ -84,7 +80,7 @@ async def _cut_short(request: web.Request, reply: Reply) -> web.StreamResponse:
 
 
 async def _drip(request: web.Request, reply: Reply, pause: float) -> web.StreamResponse:
-    body = _encode(reply)
+    body = _json.dumps(reply.payload)
     response = await _begin(request, reply, len(body))
     for at in range(len(body)):
         await response.write(body[at : at + 1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -318,12 +317,6 @@ def _settings(callbacks: Reach | Callbacks) -> Callbacks:
 
 
 def _pixels(cache: str | os.PathLike[str] | None) -> Engine:
-    for module in ("cv2", "numpy"):
-        if importlib.util.find_spec(module) is None:
-            raise ModuleNotFoundError(
-                f"the embedded service needs {module}: pip install 'memories_async[local]'",
-                name=module,
-            )
-    from memories_async.local.engine.pixels import PixelEngine  # noqa: PLC0415  # needs the extra
+    from memories_async.local.engine.pixels import PixelEngine  # noqa: PLC0415  # says what to install
 
     return PixelEngine(cache=None if cache is None else Path(cache))

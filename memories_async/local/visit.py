@@ -23,7 +23,7 @@ class Visit:
 
     request: web.Request
     callback_fault: Fault | None = None
-    uploads: list[str] = field(factory=list)
+    uploads: list[str] = field(factory=list[str])
     """SHA-256 of the files that were read."""
     ignored: tuple[str, ...] = ()
     note: str | None = None
@@ -38,7 +38,7 @@ class Answer:
     """Goes out as `data`."""
     item: str
     """What is paid for."""
-    headers: Mapping[str, str] = Factory(dict)
+    headers: Mapping[str, str] = Factory(dict[str, str])
     then: Callable[[Purse], Awaitable[None]] | None = None
     """To do once it is paid, before the reply goes out; the purse can pay back."""
 

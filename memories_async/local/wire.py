@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from attrs import Factory, frozen
 
+from memories_async import _json
+
 __all__ = ["Era", "Host", "Reason", "Refusal", "Reply", "coded", "refuse", "succeed"]
 
 _STATUSES = frozenset(int(status) for status in HTTPStatus)
@@ -90,7 +92,7 @@ class Reply:
     code: str
     """The business code as text, for the journal."""
     payload: Mapping[str, Any]
-    headers: Mapping[str, str] = Factory(dict)
+    headers: Mapping[str, str] = Factory(dict[str, str])
 
 
 def succeed(host: Host, answer: Any, era: Era) -> Reply:
@@ -140,13 +142,14 @@ def _flags(era: Era, *, success: bool) -> dict[str, bool]:
 
 def _dialect(answer: Any, era: Era) -> Any:
     if answer == []:
-        return {"list": [], "object": {}, "null": None}[era.empty]
+        nothing: dict[str, Any] = {"list": [], "object": {}, "null": None}
+        return nothing[era.empty]
     return _as_text(answer) if era.text_numbers else answer
 
 
 def _as_text(answer: Any) -> Any:
-    if isinstance(answer, list):
+    if _json.is_array(answer):
         return [_as_text(item) for item in answer]
-    if isinstance(answer, dict):
+    if _json.is_object(answer):
         return {name: _as_text(item) for name, item in answer.items()}
     return str(answer) if isinstance(answer, int | float) else answer

@@ -37,8 +37,12 @@ class Workshop:
     dimensions: int
     _indexing: ThreadPoolExecutor = field(init=False)
     _answering: ThreadPoolExecutor = field(init=False)
-    _indexes: dict[Path, asyncio.Future[Index]] = field(init=False, factory=dict)
-    _embeddings: dict[Path, tuple[float, ...]] = field(init=False, factory=dict)
+    _indexes: dict[Path, asyncio.Future[Index]] = field(
+        init=False, factory=dict[Path, asyncio.Future[Index]]
+    )
+    _embeddings: dict[Path, tuple[float, ...]] = field(
+        init=False, factory=dict[Path, tuple[float, ...]]
+    )
 
     def open(self) -> None:
         """Get ready to take work on the running loop; threads start with the first work."""
