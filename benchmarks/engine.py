@@ -1,0 +1,194 @@
+"""How good and how fast is the embedded engine? One JSON line a measure; `--quick` in CI.
+
+Queries are frames of films with known shots, off the sample grid, distorted in thirteen ways; a
+search hits when its clip holds the query's time. Groups `tuned` and `fresh` as in `engine_films`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+import attrs
+import cv2
+import numpy as np
+from engine_films import DISTORTIONS, VIDEOS, Reel, picture_at, reel
+
+from memories_async.local.engine import clips, matching
+from memories_async.local.engine.index import PixelIndex
+from memories_async.local.engine.indexing import index_video
+from memories_async.local.engine.score import KEEP, score
+
+MACHINE = {"cores": os.cpu_count(), "opencv": cv2.__version__, "python": platform.python_version()}
+
+
+def tell(measure: str, value: object, **more: object) -> None:
+    """Print one measure."""
+    rounded = round(value, 4) if isinstance(value, float) else value
+    print(json.dumps({"measure": measure, "value": rounded, **more}), flush=True)
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """One query, and what its own and a foreign film answered."""
+
+    distortion: str
+    real: bool
+    cut_inside: bool
+    top: float
+    foreign: float | None
+    hit: bool
+    hit5: bool
+    overlap: float
+    kept: bool
+    answers: tuple[tuple[float, bool], ...]
+    seconds: float
+
+
+def search(picture: np.ndarray, index: PixelIndex):
+    asked = matching.query(picture)
+    scores = score(matching.evidence_of(asked, index)[0])
+    found = clips.grow(scores, index, keep=KEEP, factor=np.ones_like(scores))
+    return float(scores.max()), found
+
+
+def ask(film: Reel, index: PixelIndex, foreign: PixelIndex, *, parts: tuple[float, ...]):
+    """Ask for each stretch of *film* in each distortion."""
+    times = [(one.start + (one.end - one.start) * p, one) for one in film.stretches for p in parts]
+    pictures = picture_at(film.path, [moment for moment, _ in times])
+    for at, ((moment, true), picture) in enumerate(zip(times, pictures, strict=True)):
+        for number, (name, distort) in enumerate(DISTORTIONS.items()):
+            query = distort(picture, np.random.default_rng(at * 100 + number))
+            started = time.perf_counter()
+            top, found = search(query, index)
+            seconds = time.perf_counter() - started
+            holds = [one.start_time <= moment <= one.end_time for one in found]
+            answers = [(one.score, held) for one, held in zip(found, holds, strict=True)]
+            other = None
+            if (at + number) % 2 == 0:
+                other, wrong = search(query, foreign)
+                answers += [(one.score, False) for one in wrong]
+            yield Asked(
+                distortion=name,
+                real=true.real,
+                cut_inside=true.cut_inside,
+                top=top,
+                foreign=other,
+                hit=holds[:1] == [True],
+                hit5=any(holds[:5]),
+                overlap=true.overlap(found[0].start_time, found[0].end_time) if found else 0.0,
+                kept=any(holds),
+                answers=tuple(answers),
+                seconds=seconds,
+            )
+
+
+def auc(right: np.ndarray, wrong: np.ndarray) -> float:
+    wins = (right[:, None] > wrong[None]).mean() + (right[:, None] == wrong[None]).mean() / 2
+    return float(wins)
+
+
+def calibration(answers: np.ndarray) -> float:
+    """Mean distance between score and share of right answers over ten bins."""
+    bins = np.minimum((answers[:, 0] * 10).astype(int), 9)
+    gaps = [
+        abs(answers[bins == at, 0].mean() - answers[bins == at, 1].mean()) * (bins == at).sum()
+        for at in np.unique(bins)
+    ]
+    return float(sum(gaps) / len(answers))
+
+
+def report_search(group: str, rows: list[Asked]) -> None:
+    for real in (None, True, False):
+        some = [row for row in rows if real in (None, row.real)]
+        what = {None: "all", True: "real", False: "rendered"}[real]
+        if some:
+            tell(
+                "search recall@1",
+                float(np.mean([row.hit for row in some])),
+                group=group,
+                footage=what,
+                queries=len(some),
+            )
+    tell("search recall@5", float(np.mean([row.hit5 for row in rows])), group=group)
+    by = {
+        name: round(float(np.mean([row.hit for row in rows if row.distortion == name])), 3)
+        for name in DISTORTIONS
+    }
+    tell("search recall@1 by distortion", by, group=group)
+    for inside in (False, True):
+        some = [row.overlap for row in rows if row.cut_inside is inside and row.hit]
+        if some:
+            tell("search IoU", float(np.mean(some)), group=group, cut_inside=inside)
+    wrong = np.array([row.foreign for row in rows if row.foreign is not None])
+    tell("search AUC", auc(np.array([row.top for row in rows]), wrong), group=group)
+    tell("foreign kept", float((wrong >= KEEP).mean()), group=group, score=KEEP)
+    tell("true kept", float(np.mean([row.kept for row in rows])), group=group, score=KEEP)
+    answers = np.array([answer for row in rows for answer in row.answers])
+    tell("calibration error", calibration(answers), group=group, answers=len(answers))
+    milliseconds = float(np.median([row.seconds for row in rows]) * 1000)
+    tell("cached search ms", milliseconds, group=group, **MACHINE)
+
+
+def report_shots(group: str, films: list[tuple[Reel, PixelIndex]]) -> None:
+    right = found = true = 0
+    for film, index in films:
+        cuts = [shot.start_time for shot in index.facts.shots[1:]]
+        free = list(cuts)
+        for cut in film.cuts:
+            near = [one for one in free if abs(one - cut) <= 0.5]
+            if near:
+                free.remove(min(near, key=lambda one: abs(one - cut)))
+                right += 1
+        found += len(cuts)
+        true += len(film.cuts)
+    tell("shots F1", 2 * right / (found + true), group=group, cuts=true, found=found)
+
+
+def report_speed() -> None:
+    for path in sorted(VIDEOS.glob("*.mp4")):
+        started = time.perf_counter()
+        index = index_video(path)
+        seconds = time.perf_counter() - started
+        size = f"{index.facts.width}x{index.facts.height}"
+        speed = index.facts.duration / seconds
+        tell("index speed, x real time", speed, file=path.name, size=size, **MACHINE)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer films, under a minute")
+    parser.add_argument("--only", choices=("search", "embedding", "speed"))
+    quick = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if quick.only in (None, "search"):
+            measure_search(Path(folder), quick=quick.quick)
+    if quick.only in (None, "speed"):
+        report_speed()
+
+
+def measure_search(folder: Path, *, quick: bool) -> None:
+    films = {
+        group: [
+            (film, index_video(film.path))
+            for film in (reel(folder, group, seed=seed) for seed in ((1,) if quick else (1, 2)))
+        ]
+        for group in ("tuned", "fresh")
+    }
+    for group, other in (("tuned", "fresh"), ("fresh", "tuned")):
+        rows: list[Asked] = []
+        for film, index in films[group]:
+            parts = (0.37,) if quick else (0.37, 0.71)
+            rows += ask(film, index, films[other][0][1], parts=parts)
+        report_shots(group, films[group])
+        report_search(group, rows)
+
+
+if __name__ == "__main__":
+    main()
