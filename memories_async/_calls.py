@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
 
 from attrs import evolve, field, frozen
 from cattrs import BaseValidationError, transform_error
@@ -17,22 +19,41 @@ from memories_async.media import Media
 T = TypeVar("T")
 
 
-def _read_only(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(document))
+def _read_only(document: Mapping[str, Any] | tuple[Any, ...]) -> _Document:
+    return document if isinstance(document, tuple) else MappingProxyType(dict(document))
+
+
+_Document = Mapping[str, Any] | tuple[Any, ...]
 
 
 @frozen
 class Json:
-    """A body, or a part of one, that is a JSON object."""
+    """A body, or a part of one, that is a JSON object, or a bare array as a tuple."""
 
-    document: Mapping[str, Any] = field(converter=_read_only)
+    document: _Document = field(converter=_read_only)
+
+    @property
+    def plain(self) -> Any:
+        """The document in the types that `json` writes."""
+        return self.document if isinstance(self.document, tuple) else dict(self.document)
 
     def encoded(self) -> bytes:
         """Write the document in the order its page gives."""
-        return _json.dumps(dict(self.document))
+        return _json.dumps(self.plain)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Json, (dict(self.document),)
+        return Json, (self.plain,)
+
+
+@frozen
+class Fields:
+    """A body of form fields without files (`application/x-www-form-urlencoded`)."""
+
+    fields: tuple[tuple[str, str], ...]
+
+    def encoded(self) -> bytes:
+        """Write the fields as the header promises."""
+        return urlencode(self.fields).encode()
 
 
 @frozen
@@ -56,6 +77,11 @@ class Form:
         return tuple(part.content for part in self.parts if isinstance(part.content, Media))
 
 
+Body = Json | Fields | Form | None
+Progress = Callable[[int, int], None]
+"""Told of an upload's bytes sent and in all, on the event loop: be quick."""
+
+
 @frozen(kw_only=True)
 class Call(Generic[T]):
     """One request to the service, not yet sent. Building one costs nothing and does no network I/O."""
@@ -64,7 +90,9 @@ class Call(Generic[T]):
     """Module and function that built it, such as `clips.search`."""
     host: Host
     path: str
-    body: Json | Form
+    body: Body = None
+    method: str = "POST"
+    query: tuple[tuple[str, str], ...] = ()
     family: str
     """Which of the account's limits it counts against; a field of `Limits`."""
     unit: str | None
@@ -73,7 +101,15 @@ class Call(Generic[T]):
     """Whether a repeat changes nothing but the bill."""
     needs_callback: bool = False
     """Whether a callback URL must still be filled in, by the client's receiver."""
+    progress: Progress | None = field(default=None, repr=False, eq=False)
+    save_to: Path | None = None
+    """Where a binary answer is written; None where the answer is JSON."""
     decode: Callable[[Any], T] = field(repr=False)
+
+    @property
+    def target(self) -> str:
+        """Path and query, as they stand in the request line."""
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
 
     def read(self, reply: Reply) -> T:
         """Return the typed answer, or raise what the reply says instead. Pure."""
@@ -91,16 +127,20 @@ class Call(Generic[T]):
         return evolve(self, body=_with_callback(self.body, url), needs_callback=False)
 
 
-def _with_callback(body: Json | Form, url: str) -> Json | Form:
-    if isinstance(body, Json):
-        return Json({**body.document, "callback": url})
-    return Form(tuple(_part_with_callback(part, url) for part in body.parts))
+def _with_callback(body: Body, url: str) -> Body:
+    if isinstance(body, Form):
+        return Form(tuple(_part_with_callback(part, url) for part in body.parts))
+    return _json_with_callback(body, url) if isinstance(body, Json) else body
 
 
 def _part_with_callback(part: Part, url: str) -> Part:
     if not isinstance(part.content, Json):
         return part
-    return evolve(part, content=Json({**part.content.document, "callback": url}))
+    return evolve(part, content=_json_with_callback(part.content, url))
+
+
+def _json_with_callback(content: Json, url: str) -> Json:
+    return Json({**content.plain, "callback": url})
 
 
 def fingerprint(call: Call[Any], account: str) -> str:
@@ -109,20 +149,22 @@ def fingerprint(call: Call[Any], account: str) -> str:
     It covers the endpoint, the arguments and the content of each medium, whatever its file is
     called. Files are read, so run it in a thread.
     """
-    asked = [call.name, call.path, account, _asked(call.body)]
+    asked = [call.name, call.method, call.target, account, _asked(call.body)]
     return hashlib.blake2b(_json.canonical(asked), digest_size=20).hexdigest()
 
 
-def _asked(body: Json | Form) -> Any:
-    if isinstance(body, Json):
-        return dict(body.document)
-    return [[part.name, _content(part.content)] for part in body.parts]
+def _asked(body: Body) -> Any:
+    if isinstance(body, Form):
+        return [[part.name, _content(part.content)] for part in body.parts]
+    if isinstance(body, Fields):
+        return [list(pair) for pair in body.fields]
+    return None if body is None else body.plain
 
 
 def _content(content: str | Json | Media) -> Any:
     if isinstance(content, Media):
         return [content.content_type, content.digest()]
-    return _asked(content) if isinstance(content, Json) else content
+    return content.plain if isinstance(content, Json) else content
 
 
 def text(argument: str, value: str) -> str:
@@ -134,4 +176,4 @@ def text(argument: str, value: str) -> str:
     return value
 
 
-__all__ = ["Call", "Form", "Json", "Part", "fingerprint", "text"]
+__all__ = ["Body", "Call", "Fields", "Form", "Json", "Part", "Progress", "fingerprint", "text"]

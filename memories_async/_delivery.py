@@ -84,8 +84,11 @@ class Delivery(Generic[T]):
     def _request(self) -> Request:
         settings, policy = self.settings, self.settings.policy
         return Request(
-            url=settings.hosts.of(self.call.host) + self.call.path,
+            method=self.call.method,
+            url=settings.hosts.of(self.call.host) + self.call.target,
             body=self.call.body,
+            progress=self.call.progress,
+            save_to=self.call.save_to,
             key=settings.key_of(self.call.host),
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,

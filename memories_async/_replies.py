@@ -50,6 +50,8 @@ class Reply:
     """Names in lower case."""
     at: float = 0.0
     """Unix time of arrival, for a `Retry-After` given as a date."""
+    saved: int | None = None
+    """Bytes that were written to the call's `save_to` instead of *body*."""
 
 
 _REFUSALS: dict[int, type[Refused]] = {
@@ -76,6 +78,8 @@ _UNDECIDED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 def unwrap(reply: Reply, host: Host) -> Any:
     """Return the `data` of a success, or raise what the reply says instead."""
+    if reply.saved is not None:
+        return reply.saved
     document = _document(reply)
     failure = _failure(reply, host, document)
     if failure is not None:

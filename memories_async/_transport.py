@@ -11,17 +11,20 @@ import ssl as tls
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Protocol
 
 import aiohttp
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from memories_async import _multipart
-from memories_async._calls import Form, Json
+from memories_async._calls import Body, Fields, Form, Json, Progress
 from memories_async._failures import failure
 from memories_async._keys import Key
 from memories_async._replies import Reply
+from memories_async._saving import save
 from memories_async._sessions import Sessions
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 from memories_async.media import MB
@@ -38,8 +41,11 @@ class Request:
     """One attempt."""
 
     url: str
-    body: Json | Form
+    body: Body
     key: Key
+    method: str = "POST"
+    progress: Progress | None = field(default=None, repr=False)
+    save_to: Path | None = None
     connect_timeout: float
     timeout: float
     """Seconds of silence that end the attempt once it is connected."""
@@ -66,11 +72,21 @@ class _Progress:
     request: Request
     clock: asyncio.Timeout | None = None
     sent: bool = False
+    size: int = 0
+    """Bytes of the body, known before it leaves."""
+    gone: int = 0
 
     def headers_left(self) -> None:
         """Note that the service may have seen the request from here on."""
         self.sent = True
         self.moved()
+
+    def chunk_left(self, size: int) -> None:
+        """Count what left, for whoever watches the upload."""
+        self.moved()
+        self.gone += size
+        if self.request.progress is not None:
+            self.request.progress(self.gone, self.size)
 
     def moved(self) -> None:
         """Start the seconds of silence anew."""
@@ -114,6 +130,7 @@ class AiohttpTransport:
             async with _sendable(request.body) as (body, headers):
                 async with asyncio.timeout_at(_until(request, request.connect_timeout)) as clock:
                     progress.clock = clock
+                    progress.size = int(headers.get("Content-Length", 0))
                     return await self._exchange(session, request, body, headers, progress)
         except (NotSent, OutcomeUnknown) as error:
             return error
@@ -128,11 +145,12 @@ class AiohttpTransport:
         self,
         session: aiohttp.ClientSession,
         request: Request,
-        body: bytes | _multipart.Stream,
+        body: bytes | _multipart.Stream | None,
         headers: Mapping[str, str],
         progress: _Progress,
     ) -> Reply:
-        async with session.post(
+        async with session.request(
+            request.method,
             request.url,
             data=body,
             headers={**headers, "Authorization": request.key.reveal()},
@@ -140,11 +158,13 @@ class AiohttpTransport:
             proxy=self._proxy,
             trace_request_ctx=progress,
         ) as response:
+            saved = await _saved(response, request.save_to, progress)
             return Reply(
                 status=response.status,
-                body=await _bounded(response),
+                body=b"" if saved else await _bounded(response),
                 headers={n: response.headers[n] for n in _KEPT_HEADERS if n in response.headers},
                 at=time.time(),
+                saved=saved,
             )
 
     def _open(self) -> aiohttp.ClientSession:
@@ -162,11 +182,11 @@ class AiohttpTransport:
 
 @asynccontextmanager
 async def _sendable(
-    body: Json | Form,
-) -> AsyncGenerator[tuple[bytes | _multipart.Stream, dict[str, str]]]:
+    body: Body,
+) -> AsyncGenerator[tuple[bytes | _multipart.Stream | None, dict[str, str]]]:
     """Lay the body out for the wire, with the headers that announce it."""
-    if isinstance(body, Json):
-        yield body.encoded(), {"Content-Type": "application/json"}
+    if not isinstance(body, Form):
+        yield _plain(body)
         return
     encoded = _multipart.encode(body)
     headers = {"Content-Type": encoded.content_type, "Content-Length": str(encoded.size)}
@@ -175,6 +195,23 @@ async def _sendable(
         return
     async with _multipart.Stream(encoded) as stream:
         yield stream, headers
+
+
+def _plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, str]]:
+    if body is None:
+        return None, {}
+    kind = "application/json" if isinstance(body, Json) else "application/x-www-form-urlencoded"
+    return body.encoded(), {"Content-Type": kind}
+
+
+async def _saved(
+    response: aiohttp.ClientResponse, target: Path | None, progress: _Progress
+) -> int | None:
+    """Write a binary answer to *target*; failures are JSON, and are read like every reply."""
+    is_file = response.status == HTTPStatus.OK and response.content_type != "application/json"
+    if target is None or not is_file:
+        return None
+    return await save(response.content.iter_any(), target, progress.moved)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -193,8 +230,10 @@ async def _headers_left(_: object, context: SimpleNamespace, __: object) -> None
     context.trace_request_ctx.headers_left()
 
 
-async def _chunk_left(_: object, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx.moved()
+async def _chunk_left(
+    _: object, context: SimpleNamespace, signal: aiohttp.TraceRequestChunkSentParams
+) -> None:
+    context.trace_request_ctx.chunk_left(len(signal.chunk))
 
 
 def _tracing() -> aiohttp.TraceConfig:
