@@ -1,11 +1,12 @@
 """The public names of memories_async."""
 
-from memories_async import blocking, captions, clips, embeddings, errors
+from memories_async import assets, blocking, captions, clips, embeddings, errors, videos
 from memories_async._calls import Call
 from memories_async._hosts import Hosts
 from memories_async._pace import InProcessPace, Limit, Limits, Pace
 from memories_async._policy import Policy
 from memories_async._version import __version__
+from memories_async.assets import Asset
 from memories_async.captions import Caption, CaptionTask, Person, Tokens
 from memories_async.client import Client
 from memories_async.clips import Clip
@@ -22,11 +23,15 @@ from memories_async.errors import (
     NotSent,
     OutcomeUnknown,
     PermissionDenied,
+    ProcessingFailed,
     RateLimited,
     Refused,
+    WaitTimeout,
 )
+from memories_async.videos import Video
 
 __all__ = [
+    "Asset",
     "AuthenticationFailed",
     "BadReply",
     "Call",
@@ -51,13 +56,18 @@ __all__ = [
     "PermissionDenied",
     "Person",
     "Policy",
+    "ProcessingFailed",
     "RateLimited",
     "Refused",
     "Tokens",
+    "Video",
+    "WaitTimeout",
     "__version__",
+    "assets",
     "blocking",
     "captions",
     "clips",
     "embeddings",
     "errors",
+    "videos",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from attrs import evolve, field, frozen
 from cattrs import BaseValidationError, transform_error
@@ -107,6 +107,11 @@ class Call(Generic[T]):
     decode: Callable[[Any], T] = field(repr=False)
 
     @property
+    def media(self) -> tuple[Media, ...]:
+        """The files it carries."""
+        return self.body.media if isinstance(self.body, Form) else ()
+
+    @property
     def target(self) -> str:
         """Path and query, as they stand in the request line."""
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
@@ -176,4 +181,23 @@ def text(argument: str, value: str) -> str:
     return value
 
 
-__all__ = ["Body", "Call", "Fields", "Form", "Json", "Part", "Progress", "fingerprint", "text"]
+def web_url(argument: str, value: str) -> str:
+    """Check that an argument is a full URL that a stranger could fetch."""
+    parts = urlsplit(text(argument, value))
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isprintable():
+        raise ValueError(f"{argument} must be a full http or https URL, not {value!r}")
+    return value
+
+
+__all__ = [
+    "Body",
+    "Call",
+    "Fields",
+    "Form",
+    "Json",
+    "Part",
+    "Progress",
+    "fingerprint",
+    "text",
+    "web_url",
+]

@@ -1,9 +1,9 @@
-"""What a client may be given: a durable record, and somebody to issue callbacks. Protocols only."""
+"""What a client may be given, and what flows and views need of one. Protocols only."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from memories_async._calls import Call
 
@@ -36,3 +36,20 @@ class Record(Protocol):
     ) -> T:
         """Answer *call* from the record, or *send* it (with its key) and record the outcome."""
         ...
+
+
+class AsyncSender(Protocol):
+    """A client whose `send` is awaited; what a flow of several calls is given."""
+
+    async def send(self, call: Call[T], /, *, fresh: bool = False) -> T: ...
+
+    @property
+    def receiver(self) -> CallbackIssuer | None: ...
+
+
+class BlockingSender(Protocol):
+    """A client whose `send` is waited for, and which runs flows on its own loop."""
+
+    def send(self, call: Call[T], /, *, fresh: bool = False) -> T: ...
+
+    def run(self, flow: Callable[[AsyncSender], Coroutine[Any, Any, T]], /) -> T: ...

@@ -99,6 +99,16 @@ class Client(Configured):
         """Generate Video Embedding."""
         return _views.BlockingEmbeddings(self)
 
+    @property
+    def videos(self) -> _views.BlockingVideos:
+        """The v1 video library."""
+        return _views.BlockingVideos(self)
+
+    @property
+    def assets(self) -> _views.BlockingAssets:
+        """The v2 asset store."""
+        return _views.BlockingAssets(self)
+
     def close(self) -> None:
         """Close the connections and end the thread; may be called twice."""
         if self._thread.is_running():

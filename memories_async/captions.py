@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
 from memories_async import media
-from memories_async._calls import Call, Form, Json, Part, text
+from memories_async._calls import Call, Form, Json, Part, text, web_url
 from memories_async._decode import converter
 from memories_async._replies import Host
 
@@ -80,10 +79,10 @@ def upload(
     `ValueError` for an empty prompt, an unusable URL or more than *max_persons* persons.
     """
     people = _people(persons, max_persons)
-    body: dict[str, Any] = {"video_url": _url("video_url", video_url)}
+    body: dict[str, Any] = {"video_url": web_url("video_url", video_url)}
     body |= _asked(user_prompt, system_prompt, callback)
     if people:
-        body["persons"] = [_by_url(person) for person in people]
+        body["persons"] = [_byweb_url(person) for person in people]
     return _submission("upload", Json({**body, "thinking": thinking}), callback)
 
 
@@ -135,7 +134,7 @@ def _asked(user_prompt: str, system_prompt: str, callback: str | None) -> dict[s
         "user_prompt": text("user_prompt", user_prompt),
         "system_prompt": text("system_prompt", system_prompt),
     }
-    return asked if callback is None else {**asked, "callback": _url("callback", callback)}
+    return asked if callback is None else {**asked, "callback": web_url("callback", callback)}
 
 
 def _people(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
@@ -147,10 +146,10 @@ def _people(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
     return people
 
 
-def _by_url(person: Person) -> dict[str, str]:
+def _byweb_url(person: Person) -> dict[str, str]:
     if person.url is None:
         raise ValueError(f"persons: {person.name} needs a url (upload_file takes an image)")
-    return {"name": person.name, "url": _url(f"persons: {person.name}: url", person.url)}
+    return {"name": person.name, "url": web_url(f"persons: {person.name}: url", person.url)}
 
 
 def _picture(person: Person, at: int) -> media.Media:
@@ -158,14 +157,6 @@ def _picture(person: Person, at: int) -> media.Media:
         raise ValueError(f"persons: {person.name} needs an image (upload takes a url)")
     argument = f"persons: {person.name}: image"
     return media.image(argument, person.image, name=f"person{at}", max_size=MAX_IMAGE_SIZE)
-
-
-def _url(argument: str, url: str) -> str:
-    text(argument, url)
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isprintable():
-        raise ValueError(f"{argument} must be a full http or https URL, not {url!r}")
-    return url
 
 
 def _task(data: Any) -> CaptionTask:

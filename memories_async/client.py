@@ -76,6 +76,16 @@ class Client(Configured):
         """Generate Video Embedding."""
         return _views.Embeddings(self)
 
+    @property
+    def videos(self) -> _views.Videos:
+        """The v1 video library."""
+        return _views.Videos(self)
+
+    @property
+    def assets(self) -> _views.Assets:
+        """The v2 asset store."""
+        return _views.Assets(self)
+
     async def aclose(self) -> None:
         """Close the connections; may be called twice."""
         await self._transport.aclose()

@@ -133,6 +133,16 @@ class CallbackTimeout(MemoriesError):
     default_billed = "maybe"
 
 
+class ProcessingFailed(MemoriesError):
+    """The service could not process an upload; the message has its reason."""
+
+    default_billed = "maybe"
+
+
+class WaitTimeout(MemoriesError):
+    """What was waited for is not ready yet; waiting can go on later, in any process."""
+
+
 def with_facts(error: MemoriesError, *, call: str, attempts: int) -> MemoriesError:
     """Tell *error* which call it belongs to and how many requests that call has begun."""
     error.call, error.attempts = call, attempts
@@ -152,6 +162,8 @@ __all__ = [
     "NotSent",
     "OutcomeUnknown",
     "PermissionDenied",
+    "ProcessingFailed",
     "RateLimited",
     "Refused",
+    "WaitTimeout",
 ]

@@ -134,8 +134,8 @@ def image(argument: str, source: Source, *, name: str, max_size: int | None) -> 
     )
 
 
-def video(argument: str, source: Source, *, max_size: int | None) -> Media:
-    """Describe a video: not empty, and at most *max_size* bytes."""
+def video(argument: str, source: Source, *, max_size: int | None, name: str = "video") -> Media:
+    """Describe a video, called *name* and its extension: not empty, at most *max_size* bytes."""
     opened = _checked(argument, source)
     size, start = _extent(argument, opened, max_size)
     suffix = _suffix(opened) or ".mp4"
@@ -144,12 +144,19 @@ def video(argument: str, source: Source, *, max_size: int | None) -> Media:
         raise ValueError(f"{argument} must have the extension of a video, not {suffix}")
     return Media(
         source=opened,
-        name=f"video{suffix}",
+        name=f"{name.removesuffix(suffix)}{suffix}",
         content_type=content_type,
         size=size,
         start=start,
         changed=_changed(opened),
     )
+
+
+def stem(source: Source) -> str:
+    """The name of a path or file without its extension, fit to stand in a request; or `video`."""
+    name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "")
+    found = Path(os.fspath(name)).stem if isinstance(name, str | os.PathLike) else ""
+    return "".join(c for c in found if c.isprintable() and c not in '"\\') or "video"
 
 
 def _checked(argument: str, source: object) -> Opened:
