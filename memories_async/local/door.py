@@ -64,9 +64,6 @@ class Door:
         visit.account.calls += 1
         try:
             reply, fault = await self._answer(route, visit, arrival, number)
-            shown = send(reply) if fault is None else await misbehave(fault, request, reply)
-            self.journal.note(number, status=_status(shown, fault), code=reply.code)
-            return shown
         except _Gone:
             visit.note = "the caller hung up before its request was whole"
             return web.Response()
@@ -78,6 +75,9 @@ class Door:
                 ignored=visit.ignored,
                 note=visit.note,
             )
+        shown = send(reply) if fault is None else await misbehave(fault, request, reply)
+        self.journal.note(number, status=_status(shown, fault), code=reply.code)
+        return shown
 
     async def _answer(
         self, route: Route[Any], visit: Visit, arrival: float, number: int

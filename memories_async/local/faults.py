@@ -200,8 +200,11 @@ def _short(text: str) -> dict[str, Any]:
     fields: dict[str, Any] = dict(rest)
     if name == "callback":
         return {"callback": value, **fields}
-    main = {_MAIN_FIELD.get(name, "status"): value} if value else {}
-    return {"kind": name, **main, **fields}
+    if not value:
+        return {"kind": name, **fields}
+    if name not in _MAIN_FIELD:
+        raise ValueError(f"{name} takes no value")
+    return {"kind": name, _MAIN_FIELD[name]: value, **fields}
 
 
 def _pair(text: str) -> tuple[str, str]:

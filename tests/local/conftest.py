@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from attrs import frozen
 
-from memories_async.local import LocalService
+from memories_async.local import Callbacks, LocalService, Rules
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
@@ -85,10 +89,19 @@ def engine() -> ByteEngine:
     return ByteEngine()
 
 
+@pytest.fixture
+def rules() -> Rules:
+    """The limits of the service under test: pictures of 1,000 bytes, videos of 2,000."""
+    return Rules(image_size=1000, video_size=2000)
+
+
 @pytest_asyncio.fixture
-async def service(films, engine) -> AsyncIterator[LocalService]:
+async def service(films, engine, rules) -> AsyncIterator[LocalService]:
     """A running service without rate limits."""
-    async with LocalService([films], engine=engine, limits=None) as service:
+    callbacks = Callbacks(pause=0.001)
+    async with LocalService(
+        [films], engine=engine, limits=None, rules=rules, callbacks=callbacks
+    ) as service:
         yield service
 
 
@@ -98,3 +111,138 @@ async def http(service) -> AsyncIterator[aiohttp.ClientSession]:
     headers = {"Authorization": service.api_key}
     async with aiohttp.ClientSession(service.url, headers=headers) as session:
         yield session
+
+
+@frozen(kw_only=True)
+class Shown:
+    """A reply as a caller sees it."""
+
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        """The body, parsed."""
+        return json.loads(self.body)
+
+
+@pytest.fixture
+def send(http):
+    """Post to the service, and return the whole reply."""
+
+    async def send(path, *, data=None, document=None, method="POST", headers=None):
+        async with http.request(
+            method, path, data=data, json=document, headers=headers, allow_redirects=False
+        ) as reply:
+            return Shown(status=reply.status, headers=dict(reply.headers), body=await reply.read())
+
+    return send
+
+
+@pytest.fixture
+def search(send, service):
+    """Search the street for a picture; None leaves a field out."""
+
+    async def search(
+        image=b"blue", *, name="q.png", kind="image/png", prompt="red", video_no="", headers=None
+    ):
+        form = aiohttp.FormData(default_to_multipart=True)
+        if image is not None:
+            form.add_field("file", image, filename=name, content_type=kind)
+        street = next(one for one in service.library if one.path.name == "street.mp4")
+        fields = {"prompt": prompt, "video_no": video_no or street.video_no}
+        for field, value in fields.items():
+            if value is not None:
+                form.add_field(field, value)
+        return await send("/serve/api/v1/search_clips_by_image", data=form, headers=headers)
+
+    return search
+
+
+@pytest.fixture
+def embed(send, service):
+    """Embed the library's first video."""
+
+    async def embed(headers=None, **fields):
+        document = {
+            "asset_id": service.library[0].asset_id,
+            "model": "multimodalembedding@001",
+            **fields,
+        }
+        return await send("/serve/api/v2/embeddings/video", document=document, headers=headers)
+
+    return embed
+
+
+class Receiver:
+    """Takes callbacks, and answers what it is told to."""
+
+    def __init__(self):
+        self.bodies = []
+        self.answers = []
+
+    async def take(self, request):
+        self.bodies.append(await request.json())
+        return web.Response(status=self.answers.pop(0) if self.answers else 200)
+
+
+@pytest_asyncio.fixture
+async def receiver():
+    """A running receiver on loopback."""
+    receiver, app = Receiver(), web.Application()
+    app.router.add_post("/callback", receiver.take)
+    async with TestServer(app) as server:
+        receiver.url = str(server.make_url("/callback"))
+        yield receiver
+
+
+@pytest.fixture
+def caption(send, receiver):
+    """Submit a caption by URL."""
+
+    async def caption(headers=None, **fields):
+        document = {
+            "video_url": "https://example.com/street.mp4",
+            "user_prompt": "Tell all.",
+            "system_prompt": "You see.",
+            "callback": receiver.url,
+            **fields,
+        }
+        given = {name: value for name, value in document.items() if value is not None}
+        return await send("/v1/understand/upload", document=given, headers=headers)
+
+    return caption
+
+
+@pytest.fixture
+def caption_file(send, receiver):
+    """Submit a caption by file: parts `req` and `files`."""
+
+    async def caption_file(*files, headers=None, req=None, **fields):
+        document = {
+            "user_prompt": "Tell all.",
+            "system_prompt": "You see.",
+            "callback": receiver.url,
+            **fields,
+        }
+        form = aiohttp.FormData(default_to_multipart=True)
+        text = json.dumps(document) if req is None else req
+        if text:
+            form.add_field("req", text, filename="req.json", content_type="application/json")
+        for name, content in files:
+            form.add_field("files", content, filename=name)
+        return await send("/v1/understand/uploadFile", data=form, headers=headers)
+
+    return caption_file
+
+
+@pytest.fixture
+def until():
+    """Wait until something holds, which it does within a few turns of the loop."""
+
+    async def until(holds):
+        while not holds():  # noqa: ASYNC110  # the service tells nobody
+            await asyncio.sleep(0)
+
+    return until

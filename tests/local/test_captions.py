@@ -1,0 +1,254 @@
+"""The caption routes accept or refuse at once, and tell the rest by callback."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import FormData, web
+from aiohttp.test_utils import TestServer
+
+from memories_async.local import Era
+
+
+async def test_a_library_film_named_by_url_is_captioned_without_fetching(
+    service, caption, receiver
+):
+    """The last part of the URL names a file of the library: the printed sample runs offline."""
+    reply = await caption()
+    await service.settle()
+
+    task_id = reply.json["data"]["task_id"]
+    assert reply.json == {"code": 0, "msg": "success", "data": {"task_id": task_id}}
+    assert receiver.bodies == [
+        {
+            "status": 0,
+            "task_id": task_id,
+            "data": {
+                "text": "30 seconds. Tell all. []",
+                "token": {"input": 9, "output": 24, "total": 33},
+            },
+        }
+    ]
+
+
+async def test_a_file_is_captioned_with_the_persons_pictures_in_order(
+    service, caption_file, receiver
+):
+    """The first file is the video, then one picture for each person."""
+    files = ("film.mp4", b"40:x"), ("a.png", b"1"), ("b.png", b"22")
+    people = [{"name": "Alice"}, {"name": "Bob"}]
+
+    reply = await caption_file(*files, persons=people, thinking=True)
+    await service.settle()
+
+    assert reply.json["code"] == 0
+    assert receiver.bodies[0]["data"]["text"] == "40 seconds. Tell all. [Alice 1, Bob 2]"
+    assert len(service.journal[0].uploads) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"5:x", "The video lasts 5.0 seconds; it must be between 20 and 300."),
+        (b"301:x", "The video lasts 301.0 seconds; it must be between 20 and 300."),
+        (b"nothing", "The file holds no pictures."),
+    ],
+)
+async def test_what_shows_in_decoding_fails_by_callback_and_is_paid_back(
+    service, caption_file, receiver, content, reason
+):
+    """The submit is answered; the task fails, and costs nothing in the end."""
+    reply = await caption_file(("film.mp4", content))
+    await service.settle()
+
+    failed = {
+        "status": -1,
+        "task_id": reply.json["data"]["task_id"],
+        "msg": reason,
+        "data": None,
+    }
+    assert receiver.bodies == [failed]
+    assert [entry.points for entry in service.account.book] == [1, -1]
+    assert (service.account.paid, service.account.points_spent) == (0, 0)
+
+
+async def test_an_engine_that_breaks_is_a_failed_task(service, caption, receiver, engine, caplog):
+    """A guest's exception is told as a result, and logged."""
+    engine.caption = lambda index, request: 1 / 0
+
+    await caption()
+    await service.settle()
+
+    assert receiver.bodies[0]["msg"] == "The engine failed."
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"video_url": None}, "The video_url parameter cannot be empty!"),
+        ({"user_prompt": ""}, "The user_prompt parameter cannot be empty!"),
+        ({"system_prompt": None}, "The system_prompt parameter cannot be empty!"),
+        ({"callback": None}, "The callback parameter cannot be empty!"),
+        ({"callback": "ftp://x/"}, "must start with http:// or https://"),
+        ({"callback": "http://[x/"}, "the URL cannot be read"),
+        ({"thinking": "yes"}, "The thinking parameter must be a boolean."),
+        ({"persons": {"name": "Alice"}}, "The persons parameter must be an array."),
+        ({"persons": ["Alice"]}, "Each of the persons must be an object."),
+        ({"persons": [{"url": "http://x/"}]}, "The name parameter cannot be empty!"),
+        ({"persons": [{"name": "A", "url": 1}]}, "The url of a person must be a string."),
+        ({"persons": [{"name": "A"}] * 6}, "At most 5 persons are supported."),
+    ],
+)
+async def test_refuses_bad_fields_at_once(service, caption, changes, sentence):
+    """A refusal is -1 inside HTTP 200, as the page has it, and costs nothing."""
+    reply = await caption(**changes)
+
+    assert (reply.status, reply.json["code"], reply.json["data"]) == (200, -1, None)
+    assert sentence in reply.json["msg"]
+    assert service.account.paid == 0
+
+
+async def test_refuses_a_callback_to_itself(service, caption):
+    """A service that calls itself would never end."""
+    reply = await caption(callback=f"{service.url}/v1/understand/upload")
+
+    assert "does not talk to itself" in reply.json["msg"]
+
+
+FILM = ("film.mp4", b"30:x")
+
+
+@pytest.mark.parametrize(
+    ("files", "fields", "sentence"),
+    [
+        ([], {}, "The files parameter cannot be empty!"),
+        ([("film.mp4", b"")], {}, "The file 'film.mp4' is empty."),
+        ([("film.mp4", b"x" * 2001)], {}, "The file 'film.mp4' is larger than 2000 bytes."),
+        ([FILM, ("a.png", b"x" * 1001)], {"persons": [{"name": "A"}]}, "'a.png' is too large."),
+        ([FILM], {"persons": [{"name": "A"}]}, "1 persons need as many pictures; 0 came."),
+        ([FILM, ("a.png", b"1")], {}, "0 persons need as many pictures; 1 came."),
+        ([FILM], {"req": ""}, "The req parameter cannot be empty!"),
+        ([FILM], {"req": "{"}, "The part req cannot be read as JSON."),
+        ([FILM], {"req": "[]"}, "The part req must be an object."),
+    ],
+)
+async def test_refuses_bad_files_at_once_naming_the_culprit(
+    caption_file, service, files, fields, sentence
+):
+    """Sizes and counts are known before any decoding."""
+    reply = await caption_file(*files, **fields)
+
+    assert reply.json["code"] == -1
+    assert sentence in reply.json["msg"]
+    assert service.account.paid == 0
+
+
+async def test_the_part_req_may_be_a_plain_field(send, receiver, service):
+    """Some clients send the JSON without a file name."""
+    req = f'{{"user_prompt": "u", "system_prompt": "s", "callback": "{receiver.url}"}}'
+
+    reply = await send("/v1/understand/uploadFile", data=_form(req))
+    await service.settle()
+
+    assert reply.json["code"] == 0
+    assert receiver.bodies[0]["status"] == 0
+
+
+def _form(req):
+    form = FormData()
+    form.add_field("req", req)
+    form.add_field("files", b"30:x", filename="film.weird-suffix")
+    return form
+
+
+async def test_refuses_by_status_in_the_other_era(service, caption):
+    """Where the host used HTTP statuses, a missing field would be a 400."""
+    service.era = Era(security_statuses=True)
+
+    reply = await caption(user_prompt=None)
+
+    assert (reply.status, reply.json["code"]) == (400, -1)
+
+
+@pytest.fixture
+async def site(films):
+    """A web site on loopback with one film and one picture."""
+    app = web.Application()
+
+    async def film(request):
+        return web.Response(body=(films / "street.mp4").read_bytes())
+
+    app.router.add_get("/clip.mp4", film)
+    app.router.add_get("/alice.png", _picture)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
+
+
+async def _picture(request):
+    return web.Response(body=b"four")
+
+
+async def test_fetches_from_loopback_the_film_and_the_pictures(service, caption, site, receiver):
+    """What is on this machine is fetched; a name alone stays a name."""
+    people = [{"name": "Alice", "url": f"{site}alice.png"}, {"name": "Bob"}]
+
+    await caption(video_url=f"{site}clip.mp4", persons=people)
+    await service.settle()
+
+    assert receiver.bodies[0]["data"]["text"] == "30 seconds. Tell all. [Alice 4, Bob 0]"
+
+
+async def test_a_picture_out_of_reach_is_none(service, caption, receiver):
+    """The printed sample names pictures outside; the caption goes without them."""
+    await caption(persons=[{"name": "Alice", "url": "https://example.com/alice.jpg"}])
+    await service.settle()
+
+    assert receiver.bodies[0]["data"]["text"] == "30 seconds. Tell all. [Alice 0]"
+
+
+async def test_a_picture_that_is_not_there_fails_the_task(service, caption, receiver, site):
+    """A broken link on loopback is an error that is told."""
+    await caption(persons=[{"name": "Alice", "url": f"{site}nobody.png"}])
+    await service.settle()
+
+    assert receiver.bodies[0]["msg"] == "127.0.0.1 answered 404"
+
+
+async def test_a_film_out_of_reach_is_accepted_with_a_note(service, caption, receiver):
+    """The submit works as printed; header, journal and callback say why nothing comes of it."""
+    reply = await caption(video_url="https://example.com/unknown.mp4")
+    await service.settle()
+
+    assert reply.json["code"] == 0
+    assert "will not be fetched" in reply.headers["X-Local-Note"]
+    assert service.journal[0].note == reply.headers["X-Local-Note"]
+    assert "connects to loopback only" in receiver.bodies[0]["msg"]
+
+
+async def test_a_callback_out_of_reach_is_accepted_with_a_note(service, caption):
+    """The delivery is logged as refused, with the result in it."""
+    reply = await caption(callback="https://yourserver.com/callback")
+    await service.settle()
+
+    (delivery,) = service.callbacks
+    assert "will not be delivered" in reply.headers["X-Local-Note"]
+    assert (delivery.attempt, delivery.status) == (0, None)
+    assert delivery.body["status"] == 0
+
+
+async def test_a_library_film_over_the_size_fails_by_callback(service, films, caption, receiver):
+    """A film in the library obeys the same limit, in its own time."""
+    (films / "long.mp4").write_bytes(b"30:" + b"x" * 2000)
+
+    await caption(video_url="https://example.com/long.mp4")
+    await service.settle()
+
+    assert receiver.bodies[0]["msg"] == "The video long.mp4 is larger than the limit."
+
+
+async def test_a_url_that_cannot_be_read_fails_by_callback(service, caption, receiver):
+    """Nonsense is accepted as any text, and told later."""
+    await caption(video_url="http://[x/")
+    await service.settle()
+
+    assert receiver.bodies[0]["msg"] == "the URL cannot be read"
