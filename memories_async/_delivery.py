@@ -11,6 +11,7 @@ from attrs import define, field
 from memories_async._calls import Call
 from memories_async._events import Answered, Event, Failed, Sending, Waiting, tell
 from memories_async._pace import Lane, Turn
+from memories_async._ports import Witness
 from memories_async._settings import Settings
 from memories_async._transport import Request, Transport
 from memories_async.errors import MemoriesError, NotSent, RateLimited, with_facts
@@ -28,6 +29,7 @@ class Delivery(Generic[T]):
     lane: Lane
     deadline: float | None
     """The loop's time by which everything must be over."""
+    witness: Witness | None = None
     begun: int = field(default=0, init=False)
     """Requests so far."""
     limited: int = field(default=0, init=False)
@@ -40,6 +42,8 @@ class Delivery(Generic[T]):
                 return await self._attempt()
             except MemoriesError as error:
                 wait = self._wait_after(with_facts(error, call=self.call.name, attempts=self.begun))
+                if self.witness is not None:
+                    await self.witness.failed(error, final=wait is None)
                 if wait is None:
                     raise
                 slow_down = isinstance(error, RateLimited)
@@ -53,8 +57,12 @@ class Delivery(Generic[T]):
             self.begun += 1
             went = clock()
             self._tell(Sending(call=self.call.name, attempt=self.begun, waited=went - came))
+            if self.witness is not None:
+                await self.witness.sending()
             reply = await self.transport.carry(self._request())
             answer = self.call.read(reply)
+            if self.witness is not None:
+                await self.witness.answered(reply)
         finally:
             await turn.__aexit__(None, None, None)
         self._tell(

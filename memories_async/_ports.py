@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from memories_async._calls import Call
+from memories_async._replies import Reply
+from memories_async.errors import MemoriesError
 
 T = TypeVar("T")
 
@@ -23,6 +25,27 @@ class CallbackIssuer(Protocol):
         ...
 
 
+class Witness(Protocol):
+    """Is told what becomes of one call while it is delivered, in time to write it down."""
+
+    @property
+    def key(self) -> str | None:
+        """The call's entry in the ledger, if it has one."""
+        ...
+
+    async def sending(self) -> None:
+        """Note that the next attempt begins. No byte leaves before this returns, none if it raises."""
+        ...
+
+    async def answered(self, reply: Reply) -> None:
+        """Keep *reply*, a success that was read. The caller sees no answer before this returns."""
+        ...
+
+    async def failed(self, error: MemoriesError, *, final: bool) -> None:
+        """Note how an attempt ended without an answer, and whether it was the last one."""
+        ...
+
+
 class Record(Protocol):
     """Remembers what was asked and answered, so that nothing is paid twice."""
 
@@ -30,11 +53,11 @@ class Record(Protocol):
         self,
         call: Call[T],
         account: str,
-        send: Callable[[Call[T], str], Awaitable[T]],
+        send: Callable[[Call[T], Witness | None], Awaitable[T]],
         *,
         fresh: bool,
     ) -> T:
-        """Answer *call* from the record, or *send* it (with its key) and record the outcome."""
+        """Answer *call* from the record, or *send* it and write down what its witness is told."""
         ...
 
 

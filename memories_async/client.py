@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Self, TypeVar
 
 from memories_async import _views
 from memories_async._calls import Call
 from memories_async._configured import Configured
 from memories_async._delivery import Delivery
+from memories_async._ports import Witness
 from memories_async._settings import Settings
 from memories_async._transport import Transport
 
@@ -44,13 +46,14 @@ class Client(Configured):
         account = settings.lane(call.host, call.family).account
         return await settings.ledger.once(call, account, self._submit, fresh=fresh)
 
-    async def _submit(self, call: Call[T], key: str | None = None) -> T:
+    async def _submit(self, call: Call[T], witness: Witness | None = None) -> T:
         receiver = self._settings.receiver
         if receiver is None or not call.needs_callback:
-            return await self._deliver(call)
-        return await receiver.submit(call, self._deliver, key=key)
+            return await self._deliver(call, witness)
+        key = None if witness is None else witness.key
+        return await receiver.submit(call, partial(self._deliver, witness=witness), key=key)
 
-    async def _deliver(self, call: Call[T]) -> T:
+    async def _deliver(self, call: Call[T], witness: Witness | None) -> T:
         seconds = self._settings.policy.deadline
         delivery = Delivery(
             call,
@@ -58,6 +61,7 @@ class Client(Configured):
             self._transport,
             self._settings.lane(call.host, call.family),
             None if seconds is None else asyncio.get_running_loop().time() + seconds,
+            witness,
         )
         return await delivery.run()
 
