@@ -13,7 +13,8 @@ import mimetypes
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -82,6 +83,8 @@ class Media:
             return io.BytesIO(self.source)
         if isinstance(self.source, Path):
             return self._open_path(self.source)
+        if getattr(self.source, "closed", False):
+            raise NotSent(f"the file of {self.name} was closed since the call was built")
         return _Rewound(self.source, self.start)
 
     def chunks(self, size: int = MB) -> Iterator[bytes]:
@@ -191,9 +194,8 @@ def _extent(argument: str, source: Opened, max_size: int | None) -> tuple[int, i
     elif isinstance(source, Path):
         size = source.stat().st_size
     else:
-        start = source.tell()
-        size = source.seek(0, os.SEEK_END) - start
-        source.seek(start)
+        with _borrowed(source) as start:
+            size = source.seek(0, os.SEEK_END) - start
     if size <= 0:
         raise ValueError(f"{argument} must not be empty")
     if max_size is not None and size > max_size:
@@ -224,10 +226,8 @@ def _head(source: Opened) -> bytes:
         return source[:12]
     if isinstance(source, Path):
         return b""
-    start = source.tell()
-    head = source.read(12)
-    source.seek(start)
-    return head
+    with _borrowed(source):
+        return source.read(12)
 
 
 def _shown(source: object) -> str:
@@ -237,16 +237,27 @@ def _shown(source: object) -> str:
 _SHARED_FILES = threading.Lock()
 
 
+@contextmanager
+def _borrowed(file: _Seekable) -> Generator[int]:
+    """Use a caller's file, alone, from where it stands, and put it back there."""
+    # Several calls, and so several threads, may share one open file.
+    with _SHARED_FILES:
+        start = file.tell()
+        try:
+            yield start
+        finally:
+            file.seek(start)
+
+
 class _Rewound:
-    """A caller's open file, read from where it stood and left open: its owner closes it."""
+    """A caller's open file, read from where it stood and left as it was: its owner closes it."""
 
     def __init__(self, file: _Seekable, start: int) -> None:
         self._file = file
         self._at = start
 
     def read(self, size: int, /) -> bytes:
-        # Seeking before each read lets several calls, and so several threads, share one open file.
-        with _SHARED_FILES:
+        with _borrowed(self._file):
             self._file.seek(self._at)
             chunk = self._file.read(size)
         self._at += len(chunk)

@@ -1,0 +1,54 @@
+"""What every test shares: no settings from outside, helpers on the path, a shim for aioresponses."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from unittest.mock import Mock
+
+import aiohttp
+import aioresponses.core
+import hypothesis
+import pytest
+from aiohttp.client_proto import ResponseHandler
+
+HERE = Path(__file__).parent
+# `servers`, `samples` and `callers` are modules of helpers, and test folders are no packages.
+sys.path.insert(0, str(HERE / "helpers"))
+
+hypothesis.settings.register_profile(
+    "quiet",
+    database=None,
+    deadline=None,
+    max_examples=100,
+    # The fixtures that apply to every test hold no state that an example could change.
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("quiet")
+
+
+class _Response(aiohttp.ClientResponse):
+    """aioresponses 0.7.9 builds replies by hand, without what aiohttp 3.14 needs."""
+
+    def __init__(self, *args, **kwargs):
+        if "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).parameters:
+            kwargs.setdefault("stream_writer", Mock(output_size=0))
+        super().__init__(*args, **kwargs)
+
+
+def _reader(loop=None):
+    return aiohttp.StreamReader(ResponseHandler(loop=loop), limit=2**30, loop=loop)
+
+
+aioresponses.core.ClientResponse = _Response
+aioresponses.core.stream_reader_factory = _reader
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch) -> None:
+    """Keep keys, hosts and paces of whoever runs the tests out of them."""
+    for name in ("API_KEY", "CAPTION_API_KEY", "PACE"):
+        monkeypatch.delenv(f"MEMORIES_{name}", raising=False)
+    for host in ("V1", "V2", "CAPTION"):
+        monkeypatch.delenv(f"MEMORIES_{host}_BASE_URL", raising=False)

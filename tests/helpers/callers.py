@@ -1,0 +1,70 @@
+"""One way to send calls for tests that hold for both clients, and a transport that follows a script."""
+
+from __future__ import annotations
+
+import asyncio
+
+from attrs import define, field
+from samples import KEY
+
+from memories_async import Client, Hosts, InProcessPace, Limit, Limits, Policy, blocking
+
+HASTY = Policy(timeout=0.4, connect_timeout=2.0, backoff=0.001, max_backoff=0.002, deadline=10.0)
+"""Waits of a millisecond, and a silence that tests can sit out."""
+UNLIMITED = Limits(search=Limit(100_000), captions=Limit(100_000), embeddings=Limit(100_000))
+
+
+def settings(url: str, **changes) -> dict:
+    """A client's arguments: this server, a pace of its own, no patience."""
+    standard = {"api_key": KEY, "hosts": Hosts.at(url), "policy": HASTY}
+    return standard | {"limits": UNLIMITED, "pace": InProcessPace()} | changes
+
+
+def client(url: str, **changes) -> Client:
+    """Make the asynchronous client for *url*."""
+    return Client(**settings(url, **changes))
+
+
+@define(eq=False)
+class Caller:
+    """A client of either kind."""
+
+    client: Client | blocking.Client
+
+    async def send(self, call):
+        if isinstance(self.client, Client):
+            return await self.client.send(call)
+        return await asyncio.to_thread(self.client.send, call)
+
+    async def fails(self, call, kind):
+        """Send *call*, which must end in *kind*, and return the error."""
+        try:
+            answer = await self.send(call)
+        except kind as error:
+            assert type(error) is kind, repr(error)
+            return error
+        raise AssertionError(f"no {kind.__name__} but {answer!r}")
+
+    async def aclose(self) -> None:
+        if isinstance(self.client, Client):
+            await self.client.aclose()
+        else:
+            await asyncio.to_thread(self.client.close)
+
+
+@define(eq=False)
+class Scripted:
+    """A transport that hands out replies and errors in order; the last one repeats."""
+
+    script: list
+    requests: list = field(factory=list)
+
+    async def carry(self, request):
+        self.requests.append(request)
+        step = self.script[min(len(self.requests), len(self.script)) - 1]
+        if isinstance(step, BaseException):
+            raise step
+        return step
+
+    async def aclose(self) -> None:
+        """Nothing was opened."""

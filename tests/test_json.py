@@ -1,0 +1,114 @@
+"""JSON from strangers: two readers, one behaviour (fault case 43)."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memories_async import _json
+
+READERS = [_json._stdlib, orjson.loads]
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(-1e9, 1e9),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+BAD = {
+    "empty": b"",
+    "html": b"<html>",
+    "truncated": b'{"code": "00',
+    "nan": b'{"a": NaN}',
+    "infinity": b"[-Infinity]",
+    "surrogate": b'["\\ud800"]',
+    "bom": b"\xef\xbb\xbf{}",
+    "utf-16": '{"a": 1}'.encode("utf-16"),
+    "latin-1": b'["\xe9"]',
+    "nesting": b"[" * 100_000 + b"]" * 100_000,
+    "two": b"{} {}",
+    "control": b'["\n"]',
+}
+
+
+@pytest.fixture(params=READERS, ids=["stdlib", "orjson"])
+def _reader(request, monkeypatch):
+    monkeypatch.setattr(_json, "_loads", request.param)
+
+
+@pytest.mark.usefixtures("_reader")
+@pytest.mark.parametrize("body", BAD.values(), ids=BAD)
+def test_what_is_not_json_raises_one_error(body):
+    """Both readers refuse the same things, with the same error."""
+    with pytest.raises(_json.NotJson) as caught:
+        _json.loads(body)
+
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.usefixtures("_reader")
+@given(document=documents)
+def test_reads_what_it_wrote(document):
+    """Nothing is lost on the way."""
+    assert _json.loads(_json.dumps(document)) == document
+
+
+@pytest.mark.usefixtures("_reader")
+@pytest.mark.parametrize("digits", [19, 25, 5_000])
+def test_long_numbers_do_not_stop_the_process(digits):
+    """A number beyond 64 bits is a number or a clean refusal."""
+    try:
+        number = _json.loads(b"9" * digits)
+    except _json.NotJson:
+        return
+    assert math.isclose(float(number), float("9" * digits))
+
+
+@pytest.mark.parametrize("text", [b"[1e999]", b"[" + b"9" * 400 + b".0]"])
+def test_a_number_that_overflows_is_refused_or_left_infinite(text):
+    """orjson refuses it; the standard library leaves the refusal to whoever decodes numbers."""
+    assert _json._stdlib(text) == [math.inf]
+    with pytest.raises(ValueError, match="[Nn]umber|literal"):
+        orjson.loads(text)
+
+
+@pytest.mark.usefixtures("_reader")
+def test_of_duplicate_keys_the_last_counts():
+    """As every reader does it."""
+    assert _json.loads(b'{"a": 1, "a": 2}') == {"a": 2}
+
+
+@given(documents)
+def test_equal_documents_have_one_canonical_form(document):
+    """The order of fields does not change a fingerprint."""
+    shuffled = json.loads(json.dumps(document, sort_keys=True))
+
+    assert _json.canonical(shuffled) == _json.canonical(document)
+
+
+def test_writes_compact_utf_8_and_no_nan():
+    """A prompt in any language stays readable on the wire."""
+    assert _json.dumps({"b": "é", "a": [1, None]}) == '{"b":"é","a":[1,null]}'.encode()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        _json.dumps([math.nan])
+
+
+def test_the_standard_library_serves_where_orjson_is_missing():
+    """The extra `fast` is optional."""
+    code = "import sys; sys.modules['orjson'] = None\nfrom memories_async import _json\n"
+    code += "assert _json._loads is _json._stdlib"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_tells_objects_and_arrays():
+    """Nothing else passes."""
+    assert _json.is_object({})
+    assert not _json.is_object([])
+    assert _json.is_array([])
+    assert not _json.is_array("")
