@@ -104,7 +104,8 @@ class Call(Generic[T]):
     progress: Progress | None = field(default=None, repr=False, eq=False)
     save_to: Path | None = None
     """Where a binary answer is written; None where the answer is JSON."""
-    decode: Callable[[Any], T] = field(repr=False)
+    # It follows from the name and the arguments, and partial functions do not compare.
+    decode: Callable[[Any], T] = field(repr=False, eq=False)
 
     @property
     def media(self) -> tuple[Media, ...]:
@@ -154,8 +155,15 @@ def fingerprint(call: Call[Any], account: str) -> str:
     It covers the endpoint, the arguments and the content of each medium, whatever its file is
     called. Files are read, so run it in a thread.
     """
-    asked = [call.name, call.method, call.target, account, _asked(call.body)]
-    return hashlib.blake2b(_json.canonical(asked), digest_size=20).hexdigest()
+    return identity(call, account)[0]
+
+
+def identity(call: Call[Any], account: str) -> tuple[str, bytes]:
+    """Return the fingerprint of *call*, and the JSON of what it asks, media by their hashes."""
+    asked = _json.canonical(_asked(call.body))
+    digest = hashlib.blake2b(asked, digest_size=20)
+    digest.update(_json.canonical([call.name, call.method, call.target, account]))
+    return digest.hexdigest(), asked
 
 
 def _asked(body: Body) -> Any:
@@ -178,6 +186,10 @@ def text(argument: str, value: str) -> str:
         raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"{argument} must not be empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{argument} must be text that UTF-8 can write") from None
     return value
 
 
@@ -198,6 +210,7 @@ __all__ = [
     "Part",
     "Progress",
     "fingerprint",
+    "identity",
     "text",
     "web_url",
 ]

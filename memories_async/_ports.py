@@ -33,6 +33,10 @@ class Witness(Protocol):
         """The call's entry in the ledger, if it has one."""
         ...
 
+    def priced(self, points: float) -> None:
+        """Note what a success costs, where a budget knows it."""
+        ...
+
     async def sending(self) -> None:
         """Note that the next attempt begins. No byte leaves before this returns, none if it raises."""
         ...
