@@ -1,0 +1,205 @@
+"""The service starts, stops, resets and stands beside others, from both kinds of code."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import pytest
+
+from memories_async.local import LocalService, Rate
+
+
+async def test_answers_only_between_enter_and_exit(films, engine):
+    """No address before, no listener after, and it may be entered again."""
+    service = LocalService([films], engine=engine)
+    with pytest.raises(RuntimeError, match="not running"):
+        service.url  # noqa: B018
+    for _ in range(2):
+        async with service:
+            port = int(service.url.rsplit(":", 1)[1])
+            assert repr(service) == f"<LocalService {service.url}>"
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+    assert repr(service) == "<LocalService stopped>"
+
+
+async def test_cannot_be_entered_twice_at_once(service):
+    """And goes on where it is."""
+    url = service.url
+
+    with pytest.raises(RuntimeError, match="running already"):
+        await service.__aenter__()
+
+    assert service.url == url
+
+
+async def test_listens_on_the_port_asked_for(films, engine, unused_tcp_port):
+    """A port in use is an error that can be caught."""
+    async with LocalService([films], engine=engine, port=unused_tcp_port) as service:
+        assert service.url == f"http://127.0.0.1:{unused_tcp_port}"
+        with pytest.raises(OSError, match="address already in use"):
+            await LocalService(engine=engine, port=unused_tcp_port).__aenter__()
+
+
+def test_a_port_in_use_leaves_no_thread_behind(engine):
+    """The blocking form cleans up after a start that failed."""
+    with LocalService(engine=engine) as service:
+        port = int(service.url.rsplit(":", 1)[1])
+        before = threading.active_count()
+        with (
+            pytest.raises(OSError, match="address already in use"),
+            LocalService(engine=engine, port=port),
+        ):
+            pass
+        assert threading.active_count() == before
+
+
+async def test_several_stand_side_by_side(films, engine, search):
+    """State is in the object: what one sees, the other does not."""
+    async with LocalService([films], engine=engine) as other:
+        await search()
+
+        assert other.account.calls == 0
+        assert other.journal == ()
+
+
+async def test_indexes_each_film_once_however_many_ask(service, search, engine):
+    """Thirty questions at once, one decoding."""
+    await asyncio.gather(*(search() for _ in range(30)))
+
+    assert len(engine.indexed) == 1
+
+
+async def test_warm_indexes_all_beforehand(films, service, engine, search):
+    """An unreadable film is left for its own request."""
+    (films / "zebra.mp4").write_bytes(b"no colon")
+
+    await service.warm()
+    await search()
+
+    assert len(engine.indexed) == 3
+
+
+async def test_reset_forgets_and_keeps_the_index(service, search, caption, engine):
+    """Points, calls, rates, faults, journal, callbacks and tasks under way."""
+    service.set_limits(Rate(1, 3600))
+    service.faults.add(kind="delay", seconds=0, times=None)
+    await search()
+    service.faults.add(callback="delay", seconds=3600)
+    await caption()
+    assert service.tasks_under_way == 1
+
+    service.reset()
+    await service.settle()
+
+    assert (service.account.calls, service.account.paid, service.journal) == (0, 0, ())
+    assert (service.callbacks, list(service.faults)) == ((), [])
+    assert (await search()).json["code"] == "0000"
+    assert len(engine.indexed) == 1
+
+
+async def test_stops_with_requests_and_tasks_under_way(films, engine, until):
+    """A stop waits for nobody."""
+    async with LocalService([films], engine=engine, limits=None) as service:
+        service.faults.add(kind="delay", seconds=3600)
+        asking = asyncio.create_task(_get(service))
+        await until(lambda: service.journal)
+
+    with pytest.raises(ConnectionError):
+        await asking
+
+
+async def _get(service):
+    request = urllib.request.Request(
+        f"{service.url}/serve/api/v2/embeddings/video", data=b"{}", method="POST"
+    )
+    return await asyncio.to_thread(urllib.request.urlopen, request)
+
+
+def test_serves_blocking_code_on_a_thread_of_its_own(films, engine):
+    """Plain `with`, a blocking client, reset from this thread."""
+    with LocalService([films], engine=engine, dimensions=512) as service:
+        with service.blocking_client() as client:
+            embedding = client.embeddings.video(service.library[0].asset_id)
+        assert len(embedding) == 512
+        assert service.account.calls == 1
+
+        service.reset()
+        assert service.account.calls == 0
+
+
+async def test_gives_a_client_that_is_ready(service):
+    """Hosts and keys are set."""
+    async with service.client() as client:
+        embedding = await client.embeddings.video(service.library[0].asset_id)
+
+    assert len(embedding) == 1024
+    assert service.account.paid == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("api", 200, "0001"),
+        ("serve/api/v1/nothing", 200, "0001"),
+        ("serve/api/v2/nothing", 404, 404),
+        ("v1/understand/nothing", 200, -1),
+    ],
+)
+async def test_a_wrong_path_is_answered_by_its_host(send, service, path, status, code):
+    """And no route saw it."""
+    reply = await send(f"/{path}")
+
+    assert (reply.status, reply.json["code"]) == (status, code)
+    assert reply.json["msg"] == f"No static resource {path}."
+    assert reply.headers["X-Local-Engine"] == "bytes/1"
+    assert service.account.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/serve/api/v1/search_clips_by_image", 200), ("/serve/api/v2/embeddings/video", 405)],
+)
+async def test_a_wrong_method_is_answered_by_its_host(send, path, status):
+    """A GET on a POST route is a common mistake."""
+    reply = await send(path, method="GET")
+
+    assert reply.status == status
+    assert reply.json["msg"] == "Request method 'GET' is not supported"
+
+
+def test_importing_the_service_loads_neither_opencv_nor_numpy():
+    """The package is importable without the extra."""
+    program = (
+        "import sys, memories_async.local; "
+        "print(sorted({'cv2', 'numpy'} & {name.split('.')[0] for name in sys.modules}))"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout.strip() == "[]"
+
+
+def test_says_what_to_install(monkeypatch):
+    """Without the extra there is one clear sentence, when the service is made."""
+    real = builtins.__import__
+    for name in [*sys.modules]:
+        if name.split(".")[0] in ("cv2", "numpy") or name.endswith("._pixels"):
+            monkeypatch.delitem(sys.modules, name)
+
+    def missing(name, *rest):
+        if name.split(".")[0] in ("cv2", "numpy"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+
+    with pytest.raises(ModuleNotFoundError, match=r"memories_async\[local\]"):
+        LocalService()
