@@ -1,71 +1,25 @@
-"""Pace: how fast an account may ask. Concurrency is a semaphore, the rate is even, without bursts.
+"""Pace: who may send when, for the whole account. What every pace promises, and the default one.
 
-The rate is a generic cell rate algorithm (GCRA) with no tolerance: one number, the time of the next
-turn. It belongs to a lane (account and endpoint family), not to a client, a thread or an event
-loop, so all clients of a process together keep it. The arithmetic is pure, the clock passed in.
+A turn is a place in an evenly spaced rate and a slot among those at work at once. Both belong to a
+lane (account and endpoint family), not to a client, a thread or an event loop. How the turns are
+counted out is in `_pace_rules`; `FilePace` and `RedisPace` share lanes between processes.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
-from collections import deque
+from asyncio import get_running_loop
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from attrs import define, field, frozen
-from attrs.validators import ge, gt
 
-MARGIN = 0.02
-"""Share by which turns are spaced wider than the limit asks, for jitter on the way to the server."""
-SLOWEST = 16.0
-"""How many times slower than its limit a lane gets at most, however often it is refused."""
-RECOVERY = 0.9
-"""What a served turn multiplies the slowness by, until the full rate is back."""
-
-
-@frozen
-class Limit:
-    """*rate* turns every *per* seconds, evenly spaced, and *concurrency* of them at work at once."""
-
-    rate: float = field(validator=gt(0))
-    per: float = field(default=1.0, validator=gt(0))
-    concurrency: int = field(default=64, kw_only=True, validator=ge(1))
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two turns."""
-        return self.per / self.rate
-
-
-@frozen(kw_only=True)
-class Limits:
-    """What an account may do, for each endpoint family; the documented figures by default.
-
-    Source: the service's rate limit pages: searches, embeddings and captions one a second each.
-    """
-
-    search: Limit = Limit(1)
-    captions: Limit = Limit(1)
-    embeddings: Limit = Limit(1)
-
-    def of(self, family: str) -> Limit:
-        """Look up the limit of an endpoint family."""
-        limit = getattr(self, family)
-        assert isinstance(limit, Limit)
-        return limit
-
-
-@frozen(kw_only=True)
-class Lane:
-    """Where a call queues: whose account (a hash, never the key), and which family."""
-
-    account: str
-    family: str
-    limit: Limit = field(eq=False)
+from memories_async._limits import Lane, Limit, Limits, Priority
+from memories_async._pace_line import Line, Waiter
+from memories_async._pace_rules import Spacing
 
 
 class Turn(Protocol):
@@ -80,6 +34,15 @@ class Turn(Protocol):
         /,
     ) -> object: ...
 
+    def left(self) -> None:
+        """Note that the request leaves now: what connecting took delays the next turn."""
+        ...
+
+    @property
+    def fault(self) -> str | None:
+        """Why the turn came from a slow rate of this process's own, or None."""
+        ...
+
 
 class Pace(Protocol):
     """Who may send when. Everything is in seconds."""
@@ -93,43 +56,33 @@ class Pace(Protocol):
         ...
 
 
-@frozen
-class Spacing:
-    """The state of a lane's rate. Pure."""
+@frozen(kw_only=True)
+class LaneInForce:
+    """How a lane stands."""
 
-    next_at: float = 0.0
-    slowness: float = 1.0
-
-    def wait(self, now: float) -> float:
-        """Seconds until the next turn."""
-        return max(0.0, self.next_at - now)
-
-    def taken(self, now: float, interval: float) -> Spacing:
-        """The state once a turn was taken *now*."""
-        gap = interval * self.slowness * (1 + MARGIN)
-        return Spacing(max(now, self.next_at) + gap, max(1.0, self.slowness * RECOVERY))
-
-    def paused(self, now: float, seconds: float) -> Spacing:
-        """The state once the service refused a turn for its rate."""
-        until = max(self.next_at, now + seconds)
-        return Spacing(until, min(SLOWEST, self.slowness * 2))
+    account: str
+    family: str
+    wait: float
+    """Seconds until the next turn."""
+    slowness: float
+    """How many times slower than its limit the lane goes, having been refused."""
+    busy: int
+    """Calls at work."""
+    waiting: int
+    """Calls of this process, or else processes, in line."""
 
 
-@define(eq=False)
-class _Waiter:
-    loop: asyncio.AbstractEventLoop
-    woken: asyncio.Future[None]
+@frozen(kw_only=True)
+class PaceInForce:
+    """What a pace is, for people: `memories-async doctor` shows it."""
 
-    def wake(self) -> None:
-        try:
-            self.loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:
-            # Its loop was closed under it: nobody waits there any more.
-            return
-
-    def _wake(self) -> None:
-        if not self.woken.done():
-            self.woken.set_result(None)
+    store: str
+    """`process`, `file` or `redis`."""
+    where: str
+    shared_by: str
+    fault: str | None = None
+    """Why the store cannot be used."""
+    lanes: tuple[LaneInForce, ...] = ()
 
 
 @define(eq=False)
@@ -137,69 +90,84 @@ class _Queue:
     """One lane's line: who is first waits for the rate and a slot, the others wait to be first."""
 
     clock: Callable[[], float]
-    spacing: Spacing = Spacing()
+    spacing: Spacing = field(factory=Spacing)
     busy: int = 0
-    line: deque[_Waiter] = field(factory=deque[_Waiter])
+    line: Line = field(factory=Line)
     lock: threading.Lock = field(factory=threading.Lock)
 
-    def try_take(self, limit: Limit, waiter: _Waiter | None) -> float | None:
+    def try_take(self, limit: Limit, waiter: Waiter | None) -> float | None:
         """Take a turn if it is *waiter*'s; otherwise seconds to wait, None until woken."""
         with self.lock:
             now = self.clock()
-            if self.line and self.line[0].loop.is_closed():
-                self.line.popleft()
-            if self.line and self.line[0] is not waiter:
+            if self.line and self.line.first(now) is not waiter:
                 return None
             if self.busy >= limit.concurrency:
                 return None
             wait = self.spacing.wait(now)
             if wait > 0:
                 return wait
-            self.spacing = self.spacing.taken(now, limit.interval)
+            self.spacing = self.spacing.taken(now, limit)
             self.busy += 1
+            if waiter is not None:
+                self.line.passed(waiter)
             return 0.0
+
+    async def take(self, lane: Lane) -> None:
+        """Wait in line; a cancelled waiter leaves no trace."""
+        if not self.line and self.try_take(lane.limit, None) == 0.0:
+            return
+        waiter = Waiter(get_running_loop(), lane.priority)
+        with self.lock:
+            self.line.join(waiter)
+        try:
+            while (wait := self.try_take(lane.limit, waiter)) != 0.0:
+                await waiter.sleep(wait)
+        finally:
+            with self.lock:
+                self.line.leave(waiter)
+            self.wake_first()
 
     def wake_first(self) -> None:
         """Let whoever is first look again."""
-        with self.lock:
-            first = self.line[0] if self.line else None
-        if first is not None:
-            first.wake()
-
-    async def take(self, limit: Limit) -> None:
-        """Wait in line, first come first served; a cancelled waiter leaves no trace."""
-        if not self.line and self.try_take(limit, None) == 0.0:
+        if not self.line:
             return
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(loop, loop.create_future())
         with self.lock:
-            self.line.append(waiter)
-        try:
-            while (wait := self.try_take(limit, waiter)) != 0.0:
-                await asyncio.wait((waiter.woken,), timeout=wait)
-                waiter.woken = loop.create_future()
-        finally:
-            with self.lock:
-                self.line.remove(waiter)
-            self.wake_first()
+            now = self.clock()
+            first = self.line.first(now)
+        if first is not None:
+            first.wake(now)
 
     def give_back(self) -> None:
+        """Free a slot."""
         with self.lock:
             self.busy -= 1
         self.wake_first()
 
+    def left(self, taken_at: float, limit: Limit) -> None:
+        """Hold the next turn back where a request left late."""
+        now = self.clock()
+        if now - taken_at > limit.tolerance:
+            with self.lock:
+                self.spacing = self.spacing.delayed(now, now - taken_at, limit)
 
-@frozen
+
+@define(eq=False)
 class _InProcessTurn:
     queue: _Queue
-    limit: Limit
+    lane: Lane
+    taken_at: float = 0.0
+    fault: str | None = None
 
     async def __aenter__(self) -> Self:
-        await self.queue.take(self.limit)
+        await self.queue.take(self.lane)
+        self.taken_at = self.queue.clock()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.queue.give_back()
+
+    def left(self) -> None:
+        self.queue.left(self.taken_at, self.lane.limit)
 
 
 class InProcessPace:
@@ -211,7 +179,7 @@ class InProcessPace:
 
     def turn(self, lane: Lane) -> Turn:
         """See `Pace.turn`."""
-        return _InProcessTurn(self._queue(lane), lane.limit)
+        return _InProcessTurn(self._queue(lane), lane)
 
     async def pause(self, lane: Lane, seconds: float) -> None:
         """See `Pace.pause`."""
@@ -219,16 +187,53 @@ class InProcessPace:
         with queue.lock:
             queue.spacing = queue.spacing.paused(self._clock(), seconds)
 
+    def describe(self) -> PaceInForce:
+        """Say what is in force."""
+        now = self._clock()
+        lanes = tuple(
+            LaneInForce(
+                account=lane.account,
+                family=lane.family,
+                wait=queue.spacing.wait(now),
+                slowness=queue.spacing.slowness,
+                busy=queue.busy,
+                waiting=len(queue.line),
+            )
+            for lane, queue in [*self._queues.items()]
+        )
+        return PaceInForce(
+            store="process", where=f"process {os.getpid()}", shared_by="this process", lanes=lanes
+        )
+
     def forget(self) -> None:
         """Drop every lane: a forked child owns none of its parent's turns."""
         self._queues = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_default, ()) if self is in_process else (InProcessPace, ())
 
     def _queue(self, lane: Lane) -> _Queue:
         # Atomic: two threads that come at once get the same queue.
         return self._queues.get(lane) or self._queues.setdefault(lane, _Queue(self._clock))
 
 
+def _default() -> InProcessPace:
+    return in_process
+
+
 in_process = InProcessPace()
 """The default of every client, so that two clients of one account keep one rate."""
 
 os.register_at_fork(after_in_child=in_process.forget)
+
+__all__ = [
+    "InProcessPace",
+    "Lane",
+    "Limit",
+    "Limits",
+    "Pace",
+    "PaceInForce",
+    "Priority",
+    "Turn",
+    "in_process",
+]

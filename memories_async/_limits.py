@@ -1,0 +1,130 @@
+"""Limits: how often and how many at once, for each endpoint family. Values only.
+
+The figures are the documented ones: https://memories.ai/docs, pages "Rate limits" of both versions.
+They are the account's, whatever its number of keys, and have changed by ten between versions of the
+pages; so the lower figure stands where two pages differ, and every figure can be changed.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from attrs import field, fields, frozen
+from attrs.validators import ge, gt, instance_of
+
+MARGIN = 0.02
+"""Share by which turns are spaced wider than the limit asks, so that the service sees them apart.
+
+A service counts arrivals, we count departures. In a window of one second the margin forgives 20 ms
+between the delays of the window's first and last request. Measured (`benchmarks/pace.py`): requests
+of four busy processes arrive up to 9 ms apart from their plan, of one idle process 2 ms. A quarter
+of the margin is spent on timers that wake late (`Limit.slack`), a half on requests that leave late
+(`Limit.tolerance`); what leaves later than that moves the turns behind it.
+"""
+_LATE = 0.005
+
+
+@frozen
+class Limit:
+    """*rate* turns every *per* seconds, evenly spaced, and *concurrency* of them at work at once."""
+
+    rate: float = field(validator=gt(0))
+    per: float = field(default=1.0, validator=gt(0))
+    concurrency: int = field(default=64, kw_only=True, validator=[instance_of(int), ge(1)])
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two turns, by the limit alone."""
+        return self.per / self.rate
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two turns, the margin included."""
+        return self.per / self.rate * (1 + MARGIN)
+
+    @property
+    def slack(self) -> float:
+        """Seconds by which a turn may be taken late without delaying the turns behind it."""
+        return min(_LATE, self.per * MARGIN / 4)
+
+    @property
+    def tolerance(self) -> float:
+        """Seconds by which a request may leave after its turn without delaying the next turn."""
+        return 2 * self.slack
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"{self.rate:g} every {self.per:g} s, {self.concurrency} at once"
+
+
+@frozen(kw_only=True)
+class Limits:
+    """What an account may do, for each endpoint family; the documented figures by default."""
+
+    search: Limit = Limit(1)
+    captions: Limit = Limit(1)
+    """Listed by the page of October 2025 only."""
+    embeddings: Limit = Limit(1)
+    video_upload: Limit = Limit(1, per=60)
+    video_list: Limit = Limit(5)
+    video_delete: Limit = Limit(5)
+    video_metadata: Limit = Limit(1)
+    """On no page: the figure of its neighbours."""
+    video_download: Limit = Limit(12, per=60)
+    asset_upload: Limit = Limit(1)
+    asset_metadata: Limit = Limit(1)
+    asset_delete: Limit = Limit(1)
+    asset_download: Limit = Limit(1)
+
+    def of(self, family: str) -> Limit:
+        """Look up the limit of an endpoint family."""
+        limit = getattr(self, family)
+        assert isinstance(limit, Limit)
+        return limit
+
+    def describe(self) -> tuple[LimitInForce, ...]:
+        """List every family's limit, and whether it is the documented one."""
+        names = tuple(attribute.name for attribute in fields(Limits))
+        return tuple(
+            LimitInForce(family=name, limit=self.of(name), documented=_DOCUMENTED.of(name))
+            for name in names
+        )
+
+
+@frozen(kw_only=True)
+class LimitInForce:
+    """A family's limit, beside the one that the service documents."""
+
+    family: str
+    limit: Limit
+    documented: Limit
+
+    @property
+    def source(self) -> str:
+        """Where the figure came from."""
+        return "documented" if self.limit == self.documented else "Client(limits=...)"
+
+
+_DOCUMENTED = Limits()
+
+
+class Priority(IntEnum):
+    """Who goes first. Interactive calls do, but every fifth turn is a batch's if one waits."""
+
+    INTERACTIVE = 0
+    BATCH = 1
+
+
+@frozen(kw_only=True)
+class Lane:
+    """Where a call queues: whose account (a hash, never the key), and which family."""
+
+    account: str
+    family: str
+    limit: Limit = field(eq=False)
+    priority: Priority = field(default=Priority.INTERACTIVE, eq=False)
+
+    @property
+    def name(self) -> str:
+        """The lane's name in a store that others use too."""
+        return f"{self.account} {self.family}"
