@@ -114,9 +114,9 @@ def _failure(reply: Reply, host: Host, document: dict[str, Any]) -> MemoriesErro
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _UNDECIDED:
         return OutcomeUnknown(_sentence(document, reply), **_facts(reply, document))
     # On the search and caption hosts the code decides; v2 promises that the status does.
-    code = _code(document) if host is not Host.EMBEDDINGS else None
-    kind = _kind(code) or _REFUSALS.get(reply.status, InvalidRequest)
-    return _refusal(kind, reply, document)
+    by_code = host is not Host.EMBEDDINGS and reply.status != HTTPStatus.TOO_MANY_REQUESTS
+    kind = _kind(_code(document)) if by_code else None
+    return _refusal(kind or _REFUSALS.get(reply.status, InvalidRequest), reply, document)
 
 
 def _unexpected(reply: Reply) -> MemoriesError:
@@ -124,7 +124,9 @@ def _unexpected(reply: Reply) -> MemoriesError:
     if target is not None:
         where = _printable(target.split("?")[0])
         return Refused(f"the service redirects to {where}; not followed", status=reply.status)
-    return OutcomeUnknown("the service sent an unexpected status", status=reply.status)
+    return OutcomeUnknown(
+        "the service sent an unexpected status", status=reply.status, body=reply.body
+    )
 
 
 def _verdict(reply: Reply, document: dict[str, Any]) -> MemoriesError | None:
@@ -137,7 +139,7 @@ def _verdict(reply: Reply, document: dict[str, Any]) -> MemoriesError | None:
         return unreadable(reply, "the reply says success and failure at once") if denied else None
     if document.get("success") is True or document.get("failed") is False:
         return unreadable(reply, f"the reply says code {code} and success at once")
-    if code.lstrip("0").startswith("5") and len(code) == 3:  # noqa: PLR2004  # an HTTP-like 5xx
+    if re.fullmatch(r"0?5\d\d", code):  # HTTP's 5xx, as a code
         return OutcomeUnknown(_sentence(document, reply), **_facts(reply, document))
     return _refusal(_kind(code) or _by_words(document), reply, document)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from memories_async import media
+from memories_async import _json, media
 from memories_async._calls import Call, Form, Part, text
 from memories_async._decode import converter, nothing
 from memories_async._replies import Host
@@ -61,4 +61,8 @@ def search(
 
 
 def _clips(data: Any) -> tuple[Clip, ...]:
-    return () if nothing(data) else converter.structure(data, tuple[Clip, ...])
+    if nothing(data):
+        return ()
+    if not _json.is_array(data):
+        raise TypeError("data must be a list of clips")
+    return converter.structure(data, tuple[Clip, ...])

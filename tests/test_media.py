@@ -113,9 +113,9 @@ def test_what_is_no_source_at_all_is_a_type_error(source):
 def test_a_pipe_is_refused():
     """It could not be sent a second time."""
     read, write = os.pipe()
-    with os.fdopen(read, "rb") as file, os.fdopen(write, "wb"):
-        with pytest.raises(ValueError, match="can be rewound"):
-            picture(file)
+    os.close(write)
+    with os.fdopen(read, "rb") as file, pytest.raises(ValueError, match="can be rewound"):
+        picture(file)
 
 
 def test_size_limits_hold_to_the_byte():

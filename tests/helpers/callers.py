@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from attrs import define, field
 from samples import KEY
 
@@ -38,12 +39,10 @@ class Caller:
 
     async def fails(self, call, kind):
         """Send *call*, which must end in *kind*, and return the error."""
-        try:
-            answer = await self.send(call)
-        except kind as error:
-            assert type(error) is kind, repr(error)
-            return error
-        raise AssertionError(f"no {kind.__name__} but {answer!r}")
+        with pytest.raises(kind) as caught:
+            await self.send(call)
+        assert type(caught.value) is kind
+        return caught.value
 
     async def aclose(self) -> None:
         if isinstance(self.client, Client):

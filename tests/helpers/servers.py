@@ -12,6 +12,7 @@ import socket
 import ssl as tls
 import struct
 from collections.abc import Awaitable, Callable
+from typing import Self
 
 from attrs import define, field
 
@@ -129,7 +130,7 @@ class RawServer:
         scheme = "http" if self.ssl is None else "https"
         return f"{scheme}://localhost:{self.port}"
 
-    async def __aenter__(self) -> RawServer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
             self._serve, "127.0.0.1", 0, ssl=self.ssl, limit=2**20
         )
