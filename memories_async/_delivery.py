@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from attrs import define, field
 
 from memories_async._calls import Call
-from memories_async._events import Answered, Event, Failed, Sending, Waiting, tell
+from memories_async._events import Answered, Degraded, Event, Failed, Sending, Waiting, tell
 from memories_async._pace import Lane, Turn
 from memories_async._ports import Witness
 from memories_async._settings import Settings
@@ -57,9 +57,11 @@ class Delivery(Generic[T]):
             self.begun += 1
             went = clock()
             self._tell(Sending(call=self.call.name, attempt=self.begun, waited=went - came))
+            if turn.fault is not None:
+                self._tell(Degraded(call=self.call.name, attempt=self.begun, reason=turn.fault))
             if self.witness is not None:
                 await self.witness.sending()
-            reply = await self.transport.carry(self._request())
+            reply = await self.transport.carry(self._request(turn))
             answer = self.call.read(reply)
             if self.witness is not None:
                 await self.witness.answered(reply)
@@ -89,7 +91,7 @@ class Delivery(Generic[T]):
             "raise Policy(deadline=...), or use client.batch, which builds no such line"
         )
 
-    def _request(self) -> Request:
+    def _request(self, turn: Turn) -> Request:
         settings, policy = self.settings, self.settings.policy
         return Request(
             method=self.call.method,
@@ -101,6 +103,7 @@ class Delivery(Generic[T]):
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,
             deadline=self.deadline,
+            left=turn.left,
         )
 
     def _wait_after(self, error: MemoriesError) -> float | None:

@@ -56,7 +56,16 @@ class Waiting:
     seconds: float
 
 
-Event = Sending | Answered | Failed | Waiting
+@frozen(kw_only=True)
+class Degraded:
+    """The store of the shared pace cannot be used: the turn came from a slow rate of this process."""
+
+    call: str
+    attempt: int
+    reason: str
+
+
+Event = Sending | Answered | Failed | Waiting | Degraded
 
 
 class Observer(Protocol):
@@ -74,6 +83,8 @@ def log(event: Event) -> None:
             logger.debug("%s: answered after %.3f s", event.call, event.seconds)
         case Failed():
             logger.info("%s", event.error)
+        case Degraded():
+            logger.debug("%s: at a slow rate, since %s", event.call, event.reason)
         case Waiting():
             logger.info("%s: next attempt in %.1f s", event.call, event.seconds)
 

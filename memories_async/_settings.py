@@ -11,7 +11,7 @@ from attrs import field, frozen
 from memories_async._events import Observer
 from memories_async._hosts import Hosts
 from memories_async._keys import KEY_VARIABLE, Key
-from memories_async._pace import Lane, Limits, Pace, in_process
+from memories_async._pace import Lane, Limits, Pace, Priority, in_process
 from memories_async._policy import Policy
 from memories_async._ports import CallbackIssuer, Record
 from memories_async._replies import Host
@@ -35,6 +35,8 @@ class Settings:
     proxy: str | None = field(repr=False)
     ssl: CA | None
     observers: tuple[Observer, ...]
+    priority: Priority = Priority.INTERACTIVE
+    """How its calls stand in line; a batch's wait behind those that somebody waits for."""
 
     def key_of(self, host: Host) -> Key:
         """Look up the key of a host, or raise `ValueError` naming the variable that is missing."""
@@ -47,7 +49,8 @@ class Settings:
         """Name the queue in which calls of this account and *family* wait."""
         # The same key on another server is another account: the embedded service is not the real one.
         account = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
-        return Lane(account=account, family=family, limit=self.limits.of(family))
+        limit = self.limits.of(family)
+        return Lane(account=account, family=family, limit=limit, priority=self.priority)
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self.ssl, tls.SSLContext):

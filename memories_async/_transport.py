@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl as tls
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -51,6 +51,8 @@ class Request:
     """Seconds of silence that end the attempt once it is connected."""
     deadline: float | None
     """The loop's time by which everything must be over."""
+    left: Callable[[], None] | None = field(default=None, repr=False)
+    """Called as the headers leave: a turn is spent then, not while a connection is made."""
 
 
 class Transport(Protocol):
@@ -79,6 +81,8 @@ class _Progress:
     def headers_left(self) -> None:
         """Note that the service may have seen the request from here on."""
         self.sent = True
+        if self.request.left is not None:
+            self.request.left()
         self.moved()
 
     def chunk_left(self, size: int) -> None:
