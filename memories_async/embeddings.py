@@ -6,6 +6,7 @@ Source: seed page "Generate Video Embedding" (`POST /serve/api/v2/embeddings/vid
 from __future__ import annotations
 
 import math
+import struct
 from array import array
 from collections.abc import Iterable
 from functools import partial
@@ -58,12 +59,13 @@ class Embedding(_Doubles):  # noqa: PLW1641  # as unhashable as the array it is
 
     def __new__(cls, values: Iterable[float], *, model: str) -> Self:
         """Pack *values*; raise `ValueError` where one is not finite or there is none."""
-        self = super().__new__(cls, "d", values)
-        assert isinstance(self, cls)
-        if not len(self):
+        numbers = values if _json.is_array(values) else [*values]
+        if not numbers:
             raise ValueError("an embedding must not be empty")
+        self = super().__new__(cls, "d", _packed(numbers))
+        assert isinstance(self, cls)
         # A sum is finite if every number is; the slow look is for sums that overflow.
-        if not (math.isfinite(sum(self)) or all(map(math.isfinite, self))):
+        if not (math.isfinite(sum(numbers, 0.0)) or all(map(math.isfinite, numbers))):
             raise ValueError("an embedding must hold finite numbers only")
         object.__setattr__(self, "model", model)
         return self
@@ -82,6 +84,15 @@ class Embedding(_Doubles):  # noqa: PLW1641  # as unhashable as the array it is
         same = isinstance(other, Embedding) and self.model == other.model
         return same and super().__eq__(other)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{number:.6g}" for number in self[:3])
         return f"Embedding([{shown}, ...], model={self.model!r}, len={len(self)})"
@@ -92,16 +103,30 @@ class Embedding(_Doubles):  # noqa: PLW1641  # as unhashable as the array it is
     def __setattr__(self, name: str, _: object) -> NoReturn:
         raise AttributeError(f"an Embedding is frozen: {name} cannot be set")
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"an Embedding is frozen: {name} cannot be deleted")
+
 
 def _frozen(_: Embedding, *__: object) -> NoReturn:
     raise TypeError("an Embedding is frozen")
 
 
 for _mutator in (
-    *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "byteswap", "extend"),
-    *("frombytes", "fromfile", "fromlist", "insert", "pop", "remove", "reverse"),
+    *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "byteswap", "clear"),
+    *("extend", "frombytes", "fromfile", "fromlist", "insert", "pop", "remove", "reverse"),
 ):
     setattr(Embedding, _mutator, _frozen)
+
+
+def _packed(numbers: list[float]) -> bytes:
+    """Pack in a third of the time that an array takes over a list."""
+    try:
+        return struct.pack(f"{len(numbers)}d", *numbers)
+    except struct.error as error:
+        raise TypeError(f"an embedding must hold numbers only: {error}") from None
+
+
+_BOOLEANS = (struct.pack("d", 0.0), struct.pack("d", 1.0))
 
 
 def _unpacked(packed: bytes, model: str) -> Embedding:
@@ -110,6 +135,11 @@ def _unpacked(packed: bytes, model: str) -> Embedding:
 
 def _embedding(data: Any, *, model: str) -> Embedding:
     numbers = data.get("embedding") if _json.is_object(data) else None
-    if not _json.is_array(numbers) or not set(map(type, numbers)) <= {int, float}:
+    if not _json.is_array(numbers):
         raise TypeError("data.embedding must be a list of numbers")
-    return Embedding(numbers, model=model)
+    embedding = Embedding(numbers, model=model)
+    packed = embedding.tobytes()
+    # true and false pack as 1.0 and 0.0, so most vectors are cleared without a look at each type.
+    if any(number in packed for number in _BOOLEANS) and bool in map(type, numbers):
+        raise TypeError("data.embedding must be a list of numbers")
+    return embedding
