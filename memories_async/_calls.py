@@ -195,10 +195,18 @@ def text(argument: str, value: str) -> str:
 
 def web_url(argument: str, value: str) -> str:
     """Check that an argument is a full URL that a stranger could fetch."""
-    parts = urlsplit(text(argument, value))
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isprintable():
+    if not _is_web_url(text(argument, value)):
         raise ValueError(f"{argument} must be a full http or https URL, not {value!r}")
     return value
+
+
+def _is_web_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, a port beyond 65535
+        return False
+    return whole and parts.scheme in {"http", "https"} and value.isprintable()
 
 
 __all__ = [

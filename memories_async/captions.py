@@ -82,7 +82,7 @@ def upload(
     body: dict[str, Any] = {"video_url": web_url("video_url", video_url)}
     body |= _asked(user_prompt, system_prompt, callback)
     if people:
-        body["persons"] = [_byweb_url(person) for person in people]
+        body["persons"] = [_by_url(person) for person in people]
     return _submission("upload", Json({**body, "thinking": thinking}), callback)
 
 
@@ -142,11 +142,13 @@ def _people(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
     if most is not None and len(people) > most:
         raise ValueError(f"persons must be at most {most}, not {len(people)}")
     for at, person in enumerate(people):
+        if not isinstance(person, Person):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+            raise TypeError(f"persons[{at}] must be a Person, not {type(person).__name__}")
         text(f"persons[{at}].name", person.name)
     return people
 
 
-def _byweb_url(person: Person) -> dict[str, str]:
+def _by_url(person: Person) -> dict[str, str]:
     if person.url is None:
         raise ValueError(f"persons: {person.name} needs a url (upload_file takes an image)")
     return {"name": person.name, "url": web_url(f"persons: {person.name}: url", person.url)}

@@ -1,0 +1,174 @@
+"""Video Caption, both ways to submit, field by field as the page has it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from samples import ACCEPTED, PNG, caption_call, reply
+
+from memories_async import CaptionTask, Person, captions
+from memories_async._replies import Host
+from memories_async.errors import BadReply
+
+ASKED = {"user_prompt": "u", "system_prompt": "s", "callback": "https://me/cb"}
+PEOPLE = [Person("Alice", url="https://x/alice.jpg"), Person("Bob", url="https://x/bob.jpg")]
+
+
+def by_file(video=b"video", **changes):
+    """Submit a video from this machine."""
+    return captions.upload_file(video, **{**ASKED, **changes})
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [(caption_call(), "/v1/understand/upload"), (by_file(), "/v1/understand/uploadFile")],
+)
+def test_they_are_the_calls_of_the_page(call, path):
+    """Each costs one caption, and a repeat would be another task with another bill."""
+    assert (call.host, call.path, call.family) == (Host.CAPTIONS, path, "captions")
+    assert (call.unit, call.repeatable, call.needs_callback) == ("caption", False, False)
+
+
+def test_by_url_sends_the_pages_document():
+    """Every field of the sample, in its order; `thinking` is a JSON boolean."""
+    call = captions.upload("https://x/v.mp4", **ASKED, persons=PEOPLE, thinking=True)
+
+    assert json.loads(call.body.encoded()) == {
+        "video_url": "https://x/v.mp4",
+        "user_prompt": "u",
+        "system_prompt": "s",
+        "callback": "https://me/cb",
+        "persons": [
+            {"name": "Alice", "url": "https://x/alice.jpg"},
+            {"name": "Bob", "url": "https://x/bob.jpg"},
+        ],
+        "thinking": True,
+    }
+    assert list(call.body.document)[:4] == ["video_url", *ASKED]
+
+
+def test_without_persons_none_are_sent():
+    """And no reasoning unless asked for."""
+    document = json.loads(caption_call().body.encoded())
+
+    assert "persons" not in document
+    assert document["thinking"] is False
+
+
+def test_by_file_sends_req_then_the_video_then_each_person_in_order():
+    """The JSON part is named `req` with file name `req.json`; all files are named `files`."""
+    people = [Person("Alice", image=PNG), Person("Bob", image=b"\xff\xd8\xff jpeg")]
+    req, *files = by_file(persons=people).body.parts
+
+    assert (req.name, req.file_name) == ("req", "req.json")
+    assert json.loads(req.content.encoded()) == {
+        **ASKED,
+        "persons": [{"name": "Alice"}, {"name": "Bob"}],
+        "thinking": False,
+    }
+    assert [part.name for part in files] == ["files"] * 3
+    assert [(part.content.name, part.content.content_type) for part in files] == [
+        ("video.mp4", "video/mp4"),
+        ("person1.png", "image/png"),
+        ("person2.jpg", "image/jpeg"),
+    ]
+    assert files[2].content.digest() != files[1].content.digest()
+
+
+@pytest.mark.parametrize("build", [caption_call, by_file])
+@pytest.mark.parametrize("name", ["user_prompt", "system_prompt", "callback"])
+def test_nothing_the_page_requires_may_be_empty(build, name):
+    """An empty callback is no callback."""
+    with pytest.raises(ValueError, match=f"{name} must not be empty"):
+        build(**{name: " "})
+
+
+URLS = ["example.com/v.mp4", "ftp://x/v.mp4", "https://", "file:///etc/passwd", "https://x/a\nb"]
+URLS += ["https://[x/v.mp4", "https://x:99999/v.mp4"]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_urls_must_be_full_http_urls(url):
+    """The sentence names the argument: the video, the callback or whose picture."""
+    with pytest.raises(ValueError, match="video_url must be a full http or https URL"):
+        captions.upload(url, **ASKED)
+    with pytest.raises(ValueError, match="callback must be"):
+        caption_call(callback=url)
+    with pytest.raises(ValueError, match="persons: Ann: url must be"):
+        caption_call(persons=[Person("Ann", url=url)])
+
+
+def test_at_most_five_persons_unless_told_otherwise():
+    """The page's limit; None lifts it."""
+    six = [Person(f"P{n}", url="https://x/p.png", image=PNG) for n in range(6)]
+
+    assert len(json.loads(caption_call(persons=six[:5]).body.encoded())["persons"]) == 5
+    for build in (caption_call, by_file):
+        with pytest.raises(ValueError, match="persons must be at most 5, not 6"):
+            build(persons=six)
+        assert build(persons=iter(six), max_persons=None)
+
+
+def test_each_way_wants_its_own_kind_of_picture():
+    """And says which."""
+    with pytest.raises(ValueError, match=r"Ann needs a url \(upload_file takes an image\)"):
+        caption_call(persons=[Person("Ann", image=PNG)])
+    with pytest.raises(ValueError, match=r"Ann needs an image \(upload takes a url\)"):
+        by_file(persons=[Person("Ann", url="https://x/a.png")])
+
+
+@pytest.mark.parametrize("build", [caption_call, by_file])
+def test_persons_need_names_and_must_be_persons(build):
+    """Checked when the call is built."""
+    with pytest.raises(ValueError, match=r"persons\[0\].name must not be empty"):
+        build(persons=[Person("", url="https://x/a.png", image=PNG)])
+    with pytest.raises(TypeError, match=r"persons\[0\] must be a Person, not str"):
+        build(persons=["Ann"])
+
+
+def test_videos_and_pictures_are_at_most_20_mb_unless_told_otherwise():
+    """The page's limit for the video; the search page's for a picture."""
+    most = 20 * 1024 * 1024
+
+    assert by_file(bytes(most))
+    with pytest.raises(ValueError, match="video must be at most 20,971,520 bytes"):
+        by_file(bytes(most + 1))
+    assert by_file(bytes(most + 1), max_video_size=None)
+    with pytest.raises(ValueError, match="persons: Ann: image must be at most"):
+        by_file(persons=[Person("Ann", image=PNG + bytes(most))])
+
+
+@pytest.mark.parametrize("video", [b"", "gone.mp4"])
+def test_an_unusable_video_is_refused(video):
+    """Empty or missing, before a turn is taken."""
+    with pytest.raises(ValueError, match=r"^video "):
+        by_file(video)
+
+
+@pytest.mark.parametrize("build", [caption_call, by_file])
+def test_without_a_callback_the_receiver_must_provide_one(build):
+    """Nothing is sent in its place."""
+    assert build(callback=None).needs_callback
+
+
+def test_a_person_shows_no_picture():
+    """A repr is for reading."""
+    assert "PNG" not in repr(Person("Ann", image=PNG))
+
+
+def test_the_answer_is_a_task():
+    """The caption itself comes to the callback."""
+    assert caption_call().read(reply(ACCEPTED)) == CaptionTask("8e03075a-2230")
+
+
+DATA = [None, {}, [], "id", {"task_id": None}, {"task_id": ""}, {"task_id": 7}, {"taskId": "x"}]
+
+
+@pytest.mark.parametrize("data", [*DATA, {"task_id": "\ud800"}])
+def test_an_acceptance_without_a_usable_task_is_a_bad_reply(data):
+    """It was paid, so its body is kept (fault case 33)."""
+    with pytest.raises(BadReply) as caught:
+        caption_call().read(reply({**ACCEPTED, "data": data}))
+
+    assert caught.value.body
