@@ -33,7 +33,8 @@ _HOW = (
     "How: duration and times from the frames' own time stamps; size from a decoded frame; cuts where "
     "small Lab pictures, eight a second, differ far more than around them; colours by hue, chroma "
     "and lightness of each pixel of samples two a second; brightness as mean lightness of 0-100; "
-    "motion as mean change of lightness between pictures an eighth of a second apart."
+    "motion as mean change of lightness between pictures an eighth of a second apart; "
+    "the camera from points found again half a second later."
 )
 
 
@@ -107,7 +108,8 @@ def _shot(one: ShotFacts, plan: _Plan) -> str:
     if plan.tells("light"):
         told.append(one.brightness + (", little sharp detail" if one.blurred else ""))
     if plan.tells("motion"):
-        told.append(one.motion if one.motion == "no motion" else f"{one.motion}: {one.moves}")
+        told.append(one.motion)
+        told += [one.camera] if one.camera else []
     what = ", ".join(told) or f"{one.shot.end_time - one.shot.start_time:.1f} s long"
     return f"{one.shot.start_time:.1f}-{one.shot.end_time:.1f} s: {what}."
 

@@ -1,10 +1,11 @@
-"""What was measured in each shot, in words that hold: colours, light, motion, and what moves."""
+"""What was measured in each shot, in words that hold: colours, light, motion and camera."""
 
 from __future__ import annotations
 
 from attrs import frozen
 
 from memories_async.local.engine._cv import np
+from memories_async.local.engine.camera import camera
 from memories_async.local.engine.colours import NAMES
 from memories_async.local.engine.index import PixelIndex
 from memories_async.local.engine.protocol import Shot
@@ -15,7 +16,6 @@ _SEEN = 0.12
 """Share of the picture from which a colour is worth naming."""
 _LIGHTS = ((20.0, "dark"), (40.0, "dim"), (65.0, "mid-bright"), (101.0, "bright"))
 _MOTIONS = ((0.25, "no motion"), (1.2, "little motion"), (3.5, "some motion"))
-_STILL_SHARE, _WHOLE_SHARE = 0.2, 0.55
 _BLURRED = 12.0
 
 
@@ -32,8 +32,8 @@ class ShotFacts:
     change: float
     """Mean change of lightness from one picture to the next, an eighth of a second apart."""
     motion: str
-    moves: str
-    """What moves: nothing, parts, or the whole picture."""
+    camera: str
+    """"still camera", "moving camera", or nothing where the points do not tell."""
     blurred: bool
 
 
@@ -49,16 +49,16 @@ def _measured(shot: Shot, index: PixelIndex) -> ShotFacts:
     # The first picture of a shot differs from the shot before: no motion of its own.
     steps = moments[1:] if len(moments) > 1 else moments[:0]
     change = float(track.motion[steps].mean()) if len(steps) else 0.0
-    moved = float(np.median(track.moved[steps])) if len(steps) else 0.0
     light = float(track.light[moments].mean())
+    seen = camera(inside, index)
     return ShotFacts(
         shot=shot,
         colours=_dominant(samples.colours[inside].mean(axis=0).tolist()),
         light=light,
         brightness=next(word for limit, word in _LIGHTS if light < limit),
         change=change,
-        motion=next((word for limit, word in _MOTIONS if change < limit), "strong motion"),
-        moves=_moves(moved, change),
+        motion=_motion(change, seen),
+        camera=seen,
         blurred=float(np.median(samples.sharpness[inside])) < _BLURRED,
     )
 
@@ -77,11 +77,7 @@ def _dominant(shares: list[float]) -> tuple[tuple[str, float], ...]:
     return tuple(one for one in named[:3] if one[1] >= _SEEN) or (named[0],)
 
 
-def _moves(moved: float, change: float) -> str:
-    if change < _MOTIONS[0][0]:
-        return "the picture stands still"
-    if moved < _STILL_SHARE:
-        return "only parts of the picture move, so the camera stands still"
-    if moved > _WHOLE_SHARE:
-        return "most of the picture moves, as with a moving camera"
-    return "a good part of the picture moves"
+def _motion(change: float, seen: str) -> str:
+    word = next((word for limit, word in _MOTIONS if change < limit), "strong motion")
+    # A dark or plain picture changes little even where the camera is known to move.
+    return "little motion" if word == "no motion" and seen == "moving camera" else word

@@ -17,6 +17,8 @@ _CELLS = 8
 _ANGLES = 8
 _THUMB = (16, 9)
 _WAVES = 16
+_PART = 8
+"""A picture may fill an eighth of the other one and still have all its colours held."""
 LENGTHS = (512, 512, 432, 256)
 """Numbers in colours, edges, thumb and waves."""
 
@@ -35,11 +37,17 @@ class Looks:
     """Lowest 16 x 16 frequencies of the lightness, without the mean."""
 
     def likeness(self, other: Looks) -> Floats:
-        """Give cosines of this picture with each row of *other*: rows x 3 (waves left out)."""
+        """Compare this picture with each row of *other*: rows x 4.
+
+        Cosines of colours, edges and thumb; and the share of this picture's colours that the other
+        one holds as well, if only in a small part of it.
+        """
+        held = np.minimum(self.colours**2, _PART * other.colours**2).sum(axis=-1)
         columns = (
             other.colours @ self.colours,
             other.edges @ self.edges,
             other.thumb @ self.thumb,
+            held,
         )
         return np.stack(columns, axis=-1)
 

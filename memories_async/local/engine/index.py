@@ -36,8 +36,6 @@ class Track:
     """Mean lightness, 0..100."""
     motion: Floats
     """Mean change of lightness a picture sees since the one before, 0..100."""
-    moved: Floats
-    """Share (0..1) of the picture that changed visibly."""
 
 
 @frozen(kw_only=True)

@@ -26,10 +26,8 @@ __all__ = ["index_video"]
 _EVERY = 0.5
 _MOST = 1800
 """Samples kept: 15 minutes at two a second; an hour is sampled every two seconds."""
-_POINTS = 200
+_POINTS = 300
 _AHEAD = 4
-_VISIBLE = 1.5
-"""Change of lightness, of 100, from which a place counts as changed."""
 """Samples being described beside the decoder."""
 
 
@@ -61,7 +59,7 @@ class _Tracker:
 
     gaps: shots.Gaps = Factory(shots.Gaps)
     times: list[float] = Factory(list[float])
-    rows: list[tuple[float, float, float]] = Factory(list[tuple[float, float, float]])
+    rows: list[tuple[float, float]] = Factory(list[tuple[float, float]])
     _before: Floats | None = None
 
     def take(self, frame: Frame) -> None:
@@ -69,9 +67,7 @@ class _Tracker:
         self.gaps.add(small)
         light = small[..., 0] * (100 / 255)
         change = np.abs(light - (light if self._before is None else self._before))
-        self.rows.append(
-            (float(light.mean()), float(change.mean()), float((change > _VISIBLE).mean()))
-        )
+        self.rows.append((float(light.mean()), float(change.mean())))
         self.times.append(frame.time)
         self._before = light
 
@@ -123,7 +119,7 @@ def _index(film: Film, tracker: _Tracker, described: list[_Described]) -> PixelI
     return PixelIndex(
         facts=_facts(film, times, np.array(tracker.gaps.rows, np.float32)),
         samples=_samples(described),
-        track=Track(times=times, light=rows[:, 0], motion=rows[:, 1], moved=rows[:, 2]),
+        track=Track(times=times, light=rows[:, 0], motion=rows[:, 1]),
         summary=summarise([one.small for one in described]),
     )
 

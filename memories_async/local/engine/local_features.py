@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from memories_async.local.engine._cv import Bytes, Floats, Picture, cv2, np, shrink
+from memories_async.local.engine._cv import Bytes, Flags, Floats, Picture, cv2, np, shrink, unit
 
-__all__ = ["LEAST", "NO_POINTS", "Points", "agreeing", "points"]
+__all__ = ["LEAST", "NO_POINTS", "RATIO", "Points", "agreeing", "agreement", "pairs", "points"]
 
 LEAST = 4
 """Pairs under which no geometry is sought."""
+RATIO = 0.8
+"""A point's best partner must be nearer than this share of the second best one's distance."""
 _SMALLEST, _LARGEST = 0.08, 12.0
 _SCALE = 512.0
 """Square-rooted descriptors hold 0..~0.5; times this they fill a byte."""
@@ -53,21 +55,43 @@ def points(picture: Picture, *, most: int, longest: int = 360) -> Points:
     )
 
 
-def agreeing(left: Floats, right: Floats) -> tuple[int, Floats | None]:
-    """Count pairs of places that one shift, turn and scale explains; give that transform."""
+def pairs(left: Points, right: Points) -> tuple[Floats, Floats]:
+    """Give the places of points of *left* and those of their partners in *right*."""
+    if min(len(left), len(right)) < LEAST:
+        return NO_POINTS.places, NO_POINTS.places
+    near = _unit(left.descriptors) @ _unit(right.descriptors).T
+    first, second = np.sort(near, axis=1)[:, -1], np.sort(near, axis=1)[:, -2]
+    # Squared distances of unit vectors are 2 - 2 cosines.
+    good = (1 - first) < RATIO**2 * (1 - second)
+    return left.places[good], right.places[near.argmax(axis=1)[good]]
+
+
+def _unit(descriptors: Bytes) -> Floats:
+    return unit(descriptors.astype(np.float32))
+
+
+def agreeing(left: Floats, right: Floats) -> int:
+    """Count pairs of places that one shift, turn and scale explains."""
+    _, kept = agreement(left, right)
+    # Many points that fall on one are no agreement.
+    return min(_spots(left[kept]), _spots(right[kept]))
+
+
+def agreement(left: Floats, right: Floats) -> tuple[Floats | None, Flags]:
+    """Find the shift, turn and scale that explains most pairs, and which pairs those are."""
+    nothing = np.zeros(len(left), np.bool_)
     if len(left) < LEAST:
-        return 0, None
+        return None, nothing
     transform, kept = cv2.estimateAffinePartial2D(
         left, right, method=cv2.RANSAC, ransacReprojThreshold=_REACH, maxIters=500, confidence=0.99
     )
     # Where none is found OpenCV gives None, whatever its stub says.
     if np.shape(transform) != (2, 3):
-        return 0, None
-    scale = float(np.hypot(transform[0, 0], transform[1, 0]))
-    inside = np.asarray(kept, np.bool_).reshape(-1)
-    if not _SMALLEST < scale < _LARGEST:
-        return 0, None
-    # Many points that fall on one are no agreement.
-    spots = {(round(x / 3), round(y / 3)) for x, y in right[inside].tolist()}
-    origins = {(round(x / 3), round(y / 3)) for x, y in left[inside].tolist()}
-    return min(len(spots), len(origins)), np.asarray(transform, np.float32)
+        return None, nothing
+    if not _SMALLEST < float(np.hypot(transform[0, 0], transform[1, 0])) < _LARGEST:
+        return None, nothing
+    return np.asarray(transform, np.float32), np.asarray(kept, np.bool_).reshape(-1)
+
+
+def _spots(places: Floats) -> int:
+    return len({(round(x / 3), round(y / 3)) for x, y in places.tolist()})

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from memories_async.local.engine._cv import Bytes, Flags, Floats, Numbers, Picture, cv2, np
+from memories_async.local.engine._cv import Bytes, Flags, Floats, Numbers, Picture, cv2, np, unit
 from memories_async.local.engine.features import Looks, look
 from memories_async.local.engine.index import PixelIndex, Samples
-from memories_async.local.engine.local_features import LEAST, Points, agreeing, points
+from memories_async.local.engine.local_features import LEAST, RATIO, Points, agreeing, points
 from memories_async.local.engine.score import evidence
 
 __all__ = ["Query", "View", "evidence_of", "query"]
@@ -20,9 +20,7 @@ _BEST = 40
 """Samples whose points are compared; and the best one of each shot on top."""
 _MOST_SHOTS = 40
 _POINTS = 250
-_SLOTS = 200
-_RATIO = 0.8
-"""A point's best partner must be nearer than this share of the second best one's distance."""
+_SLOTS = 300
 _CENTRE = 0.6
 
 
@@ -71,7 +69,7 @@ def evidence_of(asked: Query, index: PixelIndex) -> tuple[Floats, Numbers]:
 def _likeness(view: View, samples: Samples, asked: Query) -> Floats:
     likeness = view.looks.likeness(samples.looks)
     if asked.colourless:
-        likeness = np.repeat(likeness[:, 1:2], 3, axis=1)
+        likeness = np.repeat(likeness[:, 1:2], likeness.shape[1], axis=1)
     return likeness
 
 
@@ -102,7 +100,7 @@ def _agreeing(asked: Points, samples: Samples, close: Numbers) -> Floats:
         if sizes[row] < LEAST or len(chosen) < LEAST:
             continue
         places = samples.points.places[samples.starts[place] : samples.starts[place + 1]]
-        counts[row], _ = agreeing(asked.places[chosen], places[partner[chosen, row]])
+        counts[row] = agreeing(asked.places[chosen], places[partner[chosen, row]])
     return counts
 
 
@@ -119,17 +117,15 @@ def _side_by_side(samples: Samples, close: Numbers) -> tuple[Bytes, Numbers]:
 
 def _partners(asked: Bytes, padded: Bytes) -> tuple[Numbers, Flags]:
     """For each query point and sample: the nearest point, and whether it stands out."""
-    left = asked.astype(np.float32)
-    left /= np.linalg.norm(left, axis=1, keepdims=True)
-    right = padded.reshape(-1, 128).astype(np.float32)
-    right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1.0)
+    left = unit(asked.astype(np.float32))
+    right = unit(padded.reshape(-1, 128).astype(np.float32))
     near = (left @ right.T).reshape(len(left), len(padded), _SLOTS)
     partner = near.argmax(axis=2)
     best = np.take_along_axis(near, partner[..., None], axis=2)
     np.put_along_axis(near, partner[..., None], -1.0, axis=2)
     second = near.max(axis=2)
     # Squared distances of unit vectors are 2 - 2 cosines.
-    good = (1 - best[..., 0]) < _RATIO**2 * (1 - second)
+    good = (1 - best[..., 0]) < RATIO**2 * (1 - second)
     return partner, good
 
 

@@ -13,14 +13,14 @@ __all__ = ["KEEP", "evidence", "score"]
 
 KEEP = 0.3
 """Answers below this are not given: an empty list is a right answer."""
-_WEIGHTS = np.array((2.2, 1.0, 1.0, 1.0, -0.4), np.float64)
+_WEIGHTS = np.array((2.2, 1.0, 1.0, 1.0, 0.0, -0.4), np.float64)
 _OFFSET = -4.0
 
 
 def evidence(agreeing: Floats, likeness: Floats, query_points: int) -> Floats:
     """Put together what the curve reads, one row a frame.
 
-    *agreeing* counts points in one geometry; *likeness* has the cosines of colours, edges, thumb.
+    *agreeing* counts points in one geometry; *likeness* is that of `Looks.likeness`.
     """
     several = np.log1p(np.maximum(agreeing - 3, 0))
     known = np.full(len(several), np.log1p(query_points))

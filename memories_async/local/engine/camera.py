@@ -1,0 +1,61 @@
+"""Whether the camera stood still: where the points of one sample are found in the next one.
+
+Moving things pull their own points along; the transform that most points agree on, spread over the
+picture, is the camera's.
+"""
+
+from __future__ import annotations
+
+from memories_async.local.engine._cv import Floats, np
+from memories_async.local.engine.index import PixelIndex, Samples
+from memories_async.local.engine.local_features import Points, agreement, pairs
+
+__all__ = ["camera"]
+
+_PAIRS = 8
+"""Pairs of neighbouring samples looked at in a shot."""
+_ENOUGH = 15
+_SPREAD = 0.35
+"""Agreeing points must span this share of the picture's width and height."""
+_STILL, _MOVING = 1.2, 3.0
+"""Pixels (of 360) that the picture's corners travel from one sample to the next."""
+
+
+def camera(inside: list[int], index: PixelIndex) -> str:
+    """Say "still camera", "moving camera", or nothing, of the samples at places *inside*."""
+    if len(inside) < 2:  # noqa: PLR2004 # a pair
+        return ""
+    chosen = np.unique(np.linspace(0, len(inside) - 2, min(_PAIRS, len(inside) - 1)).astype(int))
+    size = _size(index)
+    ways = [_way(inside[at], inside[at + 1], index.samples, size) for at in chosen.tolist()]
+    known = [way for way in ways if way is not None]
+    if len(known) * 2 < len(ways):
+        return ""
+    way = float(np.median(known))
+    return "still camera" if way < _STILL else "moving camera" if way > _MOVING else ""
+
+
+def _size(index: PixelIndex) -> Floats:
+    """Give width and height of the reduced picture whose points are kept."""
+    size = np.array((index.facts.width, index.facts.height), np.float32)
+    return size * min(1.0, 360 / float(size.max()))
+
+
+def _way(first: int, second: int, samples: Samples, size: Floats) -> float | None:
+    """Mean distance that the corners travel, or None where the points do not tell."""
+    left, right = pairs(_points(first, samples), _points(second, samples))
+    transform, kept = agreement(left, right)
+    if transform is None or int(kept.sum()) < _ENOUGH:
+        return None
+    if (np.ptp(left[kept], axis=0) < _SPREAD * size).any():
+        return None
+    corners = np.array([(0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)], np.float32)
+    corners[:, :2] *= size
+    return float(np.linalg.norm(corners @ transform.T - corners[:, :2], axis=1).mean())
+
+
+def _points(place: int, samples: Samples) -> Points:
+    part = slice(int(samples.starts[place]), int(samples.starts[place + 1]))
+    return Points(
+        places=samples.points.places[part], descriptors=samples.points.descriptors[part]
+    )
