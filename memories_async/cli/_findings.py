@@ -1,0 +1,111 @@
+"""The settings in force and where each came from, and what is wrong with them. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+from attrs import frozen
+
+from memories_async import Policy
+from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
+from memories_async._replies import Host
+from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
+
+
+@frozen
+class Finding:
+    """One setting."""
+
+    name: str
+    value: str
+    origin: str = "default"
+    """The environment variable that says so, or `default`."""
+
+
+def keys(configuration: Configuration) -> Iterator[Finding]:
+    """Tell which key each host gets, without telling the key."""
+    for name, host in (("search, embeddings", Host.SEARCH), ("captions", Host.CAPTIONS)):
+        key = configuration.key(host)
+        if key is None:
+            yield Finding(name, "none", "")
+        else:
+            # A hash, so that two machines can be compared.
+            yield Finding(name, f"set (fingerprint {key.fingerprint[:8]})", key.variable)
+
+
+def hosts(configuration: Configuration) -> Iterator[Finding]:
+    """Tell where calls go."""
+    for name, variable in HOSTS.items():
+        url = getattr(configuration.hosts, name)
+        yield Finding(name, url, _origin(variable, configuration))
+
+
+def limits(configuration: Configuration) -> Iterator[Finding]:
+    """Tell how fast this program asks."""
+    for name, variable in RATES.items():
+        limit = configuration.limits.of(name)
+        rate = f"{limit.rate:g} in {limit.per:g} s, {limit.concurrency} at once"
+        yield Finding(name, rate, _origin(variable, configuration))
+
+
+def policy(configuration: Configuration) -> Iterator[Finding]:
+    """Tell how long calls are tried, and what is sent again."""
+    for name in (one.name for one in attrs.fields(Policy)):
+        value = getattr(configuration.policy, name)
+        shown = "none" if value is None else f"{value:g}" if type(value) is float else str(value)
+        yield Finding(name, shown.lower(), _origin(POLICY.get(name, ""), configuration))
+
+
+def network(configuration: Configuration) -> Iterator[Finding]:
+    """Tell how connections are made."""
+    paths = ssl.get_default_verify_paths()
+    trusted = configuration.ca or paths.cafile or paths.capath or "nothing is trusted"
+    origin = _origin(CA, configuration)
+    if origin == "default" and paths.openssl_cafile_env in configuration.given:
+        origin = paths.openssl_cafile_env
+    yield Finding("TLS", ssl.OPENSSL_VERSION)
+    yield Finding("trusted certificates", trusted, origin)
+    yield Finding("proxy", _without_password(configuration.proxy), _origin(PROXY, configuration))
+
+
+def problems(configuration: Configuration) -> Iterator[str]:
+    """Tell what keeps calls from being sent."""
+    if configuration.key(Host.CAPTIONS) is None:
+        yield f"There is no API key: set {KEY_VARIABLE}. (memories-async demo needs none.)"
+    elif configuration.key(Host.SEARCH) is None:
+        yield f"Only captions have a key ({CAPTION_KEY_VARIABLE}): set {KEY_VARIABLE} too."
+
+
+def remarks(environment: Mapping[str, str]) -> Iterator[str]:
+    """Tell what is probably not meant so."""
+    for name in sorted(environment):
+        if name.startswith("MEMORIES_") and name not in KNOWN:
+            near = difflib.get_close_matches(name, KNOWN, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            yield f"{name} is set and means nothing here{hint}"
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        if name in environment and PROXY not in environment:
+            yield f"{name} is set and not used: set {PROXY} to go through a proxy."
+            return
+
+
+def _origin(variable: str, configuration: Configuration) -> str:
+    return variable if variable in configuration.given else "default"
+
+
+def _without_password(url: str | None) -> str:
+    if url is None:
+        return "none"
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{place}"
+
+
+def document(findings: Iterator[Finding]) -> dict[str, Any]:
+    """Lay findings out for a program."""
+    return {one.name: {"value": one.value, "origin": one.origin or None} for one in findings}

@@ -1,0 +1,39 @@
+"""What the commands that run the embedded service share: its import, its cache, its failures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from memories_async.cli._settings import CACHE
+
+
+def cache_folder() -> Path:
+    """Where indexes of videos are kept: `MEMORIES_CACHE`, or the user's own cache folder."""
+    given = os.environ.get(CACHE)
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "memories_async"
+
+
+@contextmanager
+def starting(port: int = 0) -> Generator[None]:
+    """Say in a usage error why the embedded service cannot start."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.UsageError(_missing(error)) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except OSError as error:
+        where = f"port {port}: " if port else ""
+        raise click.UsageError(f"{where}{error.strerror or error}") from error
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    return f"this command needs {error.name}: pip install 'memories_async[local]'"

@@ -1,0 +1,87 @@
+"""One run of the command: its screen, its flags, and what is under way when it is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import click
+from attrs import define, field
+
+from memories_async._calls import Call
+from memories_async._events import Answered, Degraded, Event, Failed, Sending, Waiting
+from memories_async.cli._exits import Exit, Problem
+from memories_async.cli._screen import Screen
+from memories_async.cli._settings import Configuration
+
+T = TypeVar("T")
+
+
+@define(eq=False, kw_only=True)
+class Run:
+    """What the commands share; click hands it to each of them."""
+
+    screen: Screen = field(factory=Screen)
+    debug: bool = False
+    name: str = "memories-async"
+    """What stands before an error."""
+    _under_way: str | None = None
+    _begun: float = field(factory=time.perf_counter)
+    _requests: int = 0
+
+    def __call__(self, event: Event) -> None:
+        """Follow a call as the client's observer."""
+        match event:
+            case Sending():
+                self._under_way, self._requests = event.call, event.attempt
+            case Answered() | Failed():
+                self._under_way = None
+            case Degraded():
+                self.screen.note(f"asking slowly: {event.reason}")
+            case Waiting():
+                self.screen.note(f"{event.call}: next attempt in {event.seconds:.1f} s")
+
+    def send(self, call: Call[T], configuration: Configuration) -> T:
+        """Send *call* with a client of its own, and note what it cost; Ctrl-C cancels it."""
+
+        async def sent() -> T:
+            async with configuration.client(call.host, observers=(self,)) as client:
+                return await client.send(call)
+
+        self._begun = time.perf_counter()
+        with self.screen.waiting(f"{call.name} ..."):
+            return asyncio.run(sent())
+
+    def charged(self, unit: str) -> None:
+        """Note what the latest call cost."""
+        seconds = time.perf_counter() - self._begun
+        requests = f", {self._requests} requests" if self._requests > 1 else ""
+        self.screen.note(f"charged: 1 {unit} ({seconds:.2f} s{requests})")
+
+    def interrupted(self) -> Problem:
+        """Say what an interrupt may have cost: a request under way may be charged."""
+        if self._under_way is None:
+            return Problem(exit=Exit.INTERRUPTED, kind="Interrupted", sentence="interrupted")
+        return Problem(
+            exit=Exit.INTERRUPTED,
+            kind="Interrupted",
+            sentence=f"interrupted while {self._under_way} was under way; it may have been charged",
+            advice="Look at the account before running it again.",
+            billed="maybe",
+        )
+
+
+@contextmanager
+def arguments() -> Generator[None]:
+    """Turn what a call's builder refuses into a usage error of the command."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(str(error), click.get_current_context(silent=True)) from error
+
+
+pass_run = click.make_pass_decorator(Run)
+"""Gives a command its `Run` as the first argument."""

@@ -1,0 +1,161 @@
+"""`memories-async caption`: submit a video for captioning, and wait for the caption if asked to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import click
+from attrs import asdict, frozen
+
+from memories_async import Caption, CaptionTask, Person, captions
+from memories_async._calls import Call
+from memories_async._replies import Host
+from memories_async.cli._described import show_dry_run
+from memories_async.cli._inbox import Inbox
+from memories_async.cli._options import common, dry_run
+from memories_async.cli._run import Run, arguments, pass_run
+from memories_async.cli._settings import Configuration
+
+_EXAMPLES = """\
+\b
+Examples:
+  memories-async caption beach.mp4 --callback https://example.com/cb
+  memories-async caption beach.mp4 --person Alice=alice.png --callback https://example.com/cb
+  memories-async caption https://example.com/v.mp4 --wait --public-url https://me.example --port 8000
+"""
+_USER_PROMPT = "Summarize what happens in the video."
+_SYSTEM_PROMPT = "You are a video understanding system that describes what it sees."
+
+
+@frozen(kw_only=True)
+class _Delivery:
+    """Where the caption shall go."""
+
+    callback: str | None
+    public_url: str | None
+    port: int
+    timeout: float
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("video", metavar="VIDEO_OR_URL")
+@click.option("--user-prompt", default=_USER_PROMPT, show_default=True, metavar="TEXT")
+@click.option("--system-prompt", default=_SYSTEM_PROMPT, show_default=True, metavar="TEXT")
+@click.option(
+    "--person",
+    "persons",
+    multiple=True,
+    metavar="NAME=PICTURE",
+    help="Somebody to recognise, by a picture file, or by its URL for a video given by URL; "
+    "up to 5 times.",
+)
+@click.option("--thinking", is_flag=True, help="Turn the reasoning mode on.")
+@click.option("--callback", metavar="URL", help="Have the caption POSTed there.")
+@click.option("--wait", is_flag=True, help="Receive the caption here, and show it.")
+@click.option("--public-url", metavar="URL", help="With --wait: where the service reaches --port.")
+@click.option("--port", default=0, metavar="N", help="With --wait: the port of this machine.")
+@click.option(
+    "--timeout", default=600.0, show_default=True, metavar="SECONDS", help="With --wait: how long."
+)
+@dry_run
+@common
+@pass_run
+def command(
+    run: Run,
+    /,
+    *,
+    video: str,
+    user_prompt: str,
+    system_prompt: str,
+    persons: tuple[str, ...],
+    callback: str | None,
+    public_url: str | None,
+    port: int,
+    timeout: float,
+    thinking: bool,
+    wait: bool,
+    dry_run: bool,
+) -> None:
+    """Submit a video for captioning.
+
+    The video lasts 20 to 300 seconds and has at most 20 MB. The service answers with a task; the
+    caption follows in one POST, to --callback, or to this command with --wait. A caption is charged
+    when the task is accepted.
+    """
+    configuration = Configuration.read()
+    delivery = _Delivery(callback=callback, public_url=public_url, port=port, timeout=timeout)
+    with arguments():
+        _check(delivery, configuration, wait=wait)
+        build = captions.upload if _is_url(video) else captions.upload_file
+        call = build(
+            video,
+            user_prompt=user_prompt,
+            system_prompt=system_prompt,
+            callback=callback,
+            persons=_people(persons, by_url=_is_url(video)),
+            thinking=thinking,
+        )
+    if dry_run:
+        show_dry_run(run.screen, call, configuration)
+    elif wait:
+        _show_caption(run, *asyncio.run(_caption(run, call, configuration, delivery)))
+    else:
+        _show_task(run, run.send(call, configuration), callback)
+
+
+def _is_url(text: str) -> bool:
+    return urlsplit(text).scheme.lower() in {"http", "https"}
+
+
+def _people(persons: Iterable[str], *, by_url: bool) -> list[Person]:
+    people: list[Person] = []
+    for person in persons:
+        name, _, picture = person.partition("=")
+        if not name or not picture:
+            raise ValueError(f"--person must be NAME=PICTURE, not {person!r}")
+        if by_url != _is_url(picture):
+            kind = ("a file", "be a file too") if not by_url else ("a URL", "be a URL too")
+            raise ValueError(f"--person {name}: the video is {kind[0]}, so must {kind[1]}")
+        people.append(Person(name, url=picture) if by_url else Person(name, image=picture))
+    return people
+
+
+def _check(delivery: _Delivery, configuration: Configuration, *, wait: bool) -> None:
+    """Find out before anything is paid whether the caption can arrive."""
+    if wait == (delivery.callback is not None):
+        raise ValueError("give either --callback URL or --wait: the caption comes by callback only")
+    host = urlsplit(configuration.hosts.captions).hostname
+    if wait and delivery.public_url is None and host not in {"127.0.0.1", "localhost", "::1"}:
+        raise ValueError(
+            f"{host} cannot reach this machine by itself: add --public-url URL (a tunnel to --port)"
+        )
+
+
+async def _caption(
+    run: Run, call: Call[CaptionTask], configuration: Configuration, delivery: _Delivery
+) -> tuple[CaptionTask, Caption]:
+    async with (
+        Inbox(delivery.port, delivery.public_url) as inbox,
+        configuration.client(Host.CAPTIONS, receiver=inbox, observers=(run,)) as client,
+    ):
+        with run.screen.waiting("submitting ..."):
+            task = await client.send(call)
+        run.screen.note(f"task {task.task_id} accepted, 1 caption charged")
+        with run.screen.waiting("waiting for the caption ..."):
+            return task, await inbox.wait(task, seconds=delivery.timeout)
+
+
+def _show_task(run: Run, task: CaptionTask, callback: str | None) -> None:
+    run.screen.document({"task_id": task.task_id, "callback": callback})
+    run.screen.facts([("task", task.task_id), ("comes to", str(callback))])
+    run.charged("caption")
+
+
+def _show_caption(run: Run, task: CaptionTask, caption: Caption) -> None:
+    tokens = None if caption.tokens is None else asdict(caption.tokens)
+    run.screen.document({"task_id": task.task_id, "text": caption.text, "tokens": tokens})
+    run.screen.say(caption.text)
+    if tokens is not None:
+        run.screen.note(f"{tokens['input']:,} tokens read, {tokens['output']:,} written")

@@ -1,0 +1,84 @@
+"""`memories-async demo`: the three calls on a real video, without an account and without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from memories_async.cli import _demo_show as show
+from memories_async.cli._demo_steps import Findings, Stage, prepared
+from memories_async.cli._film import rendered
+from memories_async.cli._inbox import Inbox
+from memories_async.cli._local import cache_folder, starting
+from memories_async.cli._options import common
+from memories_async.cli._run import Run, pass_run
+
+if TYPE_CHECKING:
+    from memories_async.local import LocalService
+
+_EXAMPLES = """\
+\b
+Examples:
+  memories-async demo
+  memories-async demo holiday.mp4
+  memories-async demo holiday.mp4 --json | jq .search.clips
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument(
+    "video", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@common
+@pass_run
+def command(run: Run, video: Path | None) -> None:
+    """Search, caption and embed VIDEO on this machine.
+
+    Starts the embedded service, cuts a picture out of the video, and has the client find it again,
+    caption the video by callback, and embed it. Without VIDEO a film is rendered. What the service
+    refuses, such as a caption of a video shorter than 20 seconds, is shown as its answer.
+    """
+    asyncio.run(_demo(run, video))
+
+
+async def _demo(run: Run, video: Path | None) -> None:
+    show.opening(run.screen)
+    folder = cache_folder() / "demo"
+    async with AsyncExitStack() as stack:
+        with starting():
+            folder.mkdir(parents=True, exist_ok=True)
+            with run.screen.waiting("preparing the film ..."):
+                film = await asyncio.to_thread(rendered, folder) if video is None else video
+            service = await stack.enter_async_context(_service(film))
+            inbox = await stack.enter_async_context(Inbox())
+        client = await stack.enter_async_context(service.client(receiver=inbox, observers=(run,)))
+        with run.screen.waiting("indexing the film ..."):
+            scene = await prepared(service, film, folder)
+        show.scene(run.screen, scene, service)
+        stage = Stage(client=client, service=service, inbox=inbox, scene=scene)
+        findings = await _perform(run, stage)
+        show.closing(run.screen, findings, service)
+        run.screen.document(show.document(scene, findings, service))
+
+
+async def _perform(run: Run, stage: Stage) -> Findings:
+    with run.screen.waiting("searching ..."):
+        search = await stage.search()
+    show.search(run.screen, search, stage.scene)
+    with run.screen.waiting("captioning ..."):
+        caption = await stage.caption()
+    show.caption(run.screen, caption)
+    with run.screen.waiting("embedding ..."):
+        embedding = await stage.embed()
+    show.embedding(run.screen, embedding)
+    return Findings(search=search, caption=caption, embedding=embedding)
+
+
+def _service(film: Path) -> LocalService:
+    from memories_async.local import LocalService
+
+    return LocalService([film], cache=cache_folder())
