@@ -34,20 +34,26 @@ class Delivery(Generic[T]):
     """Requests so far."""
     limited: int = field(default=0, init=False)
     """How many of them were refused for their rate; they cost no attempt."""
+    doubt: MemoriesError | None = field(default=None, init=False)
+    """The last attempt's error that may have been charged, if there was one."""
 
     async def run(self) -> T:
-        """Return the answer, or raise the error that ended the last attempt."""
+        """Return the answer, or raise the error that says most about what the call cost."""
         while True:
             try:
                 return await self._attempt()
             except MemoriesError as error:
                 wait = self._wait_after(with_facts(error, call=self.call.name, attempts=self.begun))
-                if self.witness is not None:
-                    await self.witness.failed(error, final=wait is None)
-                if wait is None:
-                    raise
                 slow_down = isinstance(error, RateLimited)
-            await self._sit_out(wait, slow_down=slow_down)
+                if slow_down:
+                    await self._hold_back(error, wait)
+                verdict = self._weighed(error)
+                if self.witness is not None:
+                    await self.witness.failed(verdict, final=wait is None)
+                if wait is None:
+                    raise verdict from None
+            if not slow_down:
+                await asyncio.sleep(wait)
 
     async def _attempt(self) -> T:
         clock = asyncio.get_running_loop().time
@@ -126,12 +132,22 @@ class Delivery(Generic[T]):
         now = asyncio.get_running_loop().time()
         return self.deadline is not None and now + wait >= self.deadline
 
-    async def _sit_out(self, wait: float, *, slow_down: bool) -> None:
-        if slow_down:
-            # The refusal is the whole lane's: nobody of this account sends before the pause is over.
-            await self.settings.pace.pause(self.lane, wait)
-        else:
-            await asyncio.sleep(wait)
+    async def _hold_back(self, error: MemoriesError, wait: float | None) -> None:
+        """Pause the whole lane, also where this call gives up: the refusal is the account's."""
+        policy = self.settings.policy
+        if wait is None:
+            asked = policy.backoff if error.retry_after is None else error.retry_after
+            wait = min(asked, policy.max_retry_after)
+        await self.settings.pace.pause(self.lane, wait)
+
+    def _weighed(self, error: MemoriesError) -> MemoriesError:
+        """Let an earlier attempt that may have been charged outweigh a last one that was not."""
+        if error.billed != "no":
+            self.doubt = error
+        if self.doubt is None or self.doubt is error:
+            return error
+        self.doubt.add_note(f"a later attempt: {error}")
+        return with_facts(self.doubt, call=self.call.name, attempts=self.begun)
 
     def _tell(self, event: Event) -> None:
         tell(self.settings.observers, event)

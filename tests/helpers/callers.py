@@ -51,6 +51,26 @@ class Caller:
             await asyncio.to_thread(self.client.close)
 
 
+class Unpaced(InProcessPace):
+    """A pace that notes pauses instead of keeping them."""
+
+    def __init__(self):
+        super().__init__()
+        self.pauses: list[float] = []
+
+    async def pause(self, lane, seconds):
+        self.pauses.append(seconds)
+
+    def busy(self) -> int:
+        """Slots that are taken."""
+        return sum(queue.busy for queue in self._queues.values())
+
+
+def over(transport, **changes) -> Client:
+    """Make the asynchronous client over *transport* instead of a network."""
+    return Client.over(client("http://localhost:1", **changes)._settings, transport)
+
+
 @define(eq=False)
 class Scripted:
     """A transport that hands out replies and errors in order; the last one repeats."""
