@@ -89,6 +89,11 @@ def log(event: Event) -> None:
             logger.info("%s: next attempt in %.1f s", event.call, event.seconds)
 
 
+def is_followed(observers: tuple[Observer, ...]) -> bool:
+    """Tell whether anybody looks at the events of a call that goes well; mostly nobody does."""
+    return observers != (log,) or logger.isEnabledFor(logging.DEBUG)
+
+
 def tell(observers: Iterable[Observer], event: Event) -> None:
     """Tell every observer; one that raises is reported and cannot harm the call."""
     for observer in observers:

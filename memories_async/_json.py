@@ -47,10 +47,12 @@ def loads(body: bytes) -> Any:
         raise NotJson(f"not JSON: {error}") from None
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def dumps(document: object) -> bytes:
     """Write *document* compactly in UTF-8, keeping the order of its fields."""
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8")
+    return _encode(document).encode("utf-8")
 
 
 def canonical(document: object) -> bytes:

@@ -18,7 +18,7 @@ class Key:
     variable that *variable* names.
     """
 
-    __slots__ = ("_secret", "variable")
+    __slots__ = ("_secret", "fingerprint", "variable")
     _known: ClassVar[dict[str, str]] = {}
 
     def __init__(self, secret: str, *, variable: str) -> None:
@@ -28,13 +28,10 @@ class Key:
             )
         self._secret = secret
         self.variable = variable
-        self._known[self.fingerprint] = secret
-
-    @property
-    def fingerprint(self) -> str:
+        digest = hashlib.blake2b(secret.encode(), digest_size=12, person=b"memories-account")
+        self.fingerprint = digest.hexdigest()
         """A hash that tells keys apart and gives none away."""
-        digest = hashlib.blake2b(self._secret.encode(), digest_size=12, person=b"memories-account")
-        return digest.hexdigest()
+        self._known[self.fingerprint] = secret
 
     def reveal(self) -> str:
         """Return the key, for the one header that needs it."""

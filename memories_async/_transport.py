@@ -26,6 +26,7 @@ from memories_async._keys import Key
 from memories_async._replies import Reply
 from memories_async._saving import save
 from memories_async._sessions import Sessions
+from memories_async._until import Until
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 from memories_async.media import MB
 
@@ -72,7 +73,7 @@ class _Progress:
     """What aiohttp's signals told of one attempt; moves the clock while bytes move."""
 
     request: Request
-    clock: asyncio.Timeout | None = None
+    clock: Until | None = None
     sent: bool = False
     size: int = 0
     """Bytes of the body, known before it leaves."""
@@ -94,11 +95,11 @@ class _Progress:
 
     def moved(self) -> None:
         """Start the seconds of silence anew."""
-        if self.clock is not None and not self.clock.expired():
-            self.clock.reschedule(_until(self.request, self.request.timeout))
+        if self.clock is not None:
+            self.clock.move(_time_in(self.request, self.request.timeout))
 
 
-def _until(request: Request, seconds: float) -> float:
+def _time_in(request: Request, seconds: float) -> float:
     then = asyncio.get_running_loop().time() + seconds
     return then if request.deadline is None else min(then, request.deadline)
 
@@ -131,11 +132,11 @@ class AiohttpTransport:
         begun, progress = loop.time(), _Progress(request)
         try:
             session = await self._sessions.current()
-            async with _sendable(request.body) as (body, headers):
-                async with asyncio.timeout_at(_until(request, request.connect_timeout)) as clock:
-                    progress.clock = clock
-                    progress.size = int(headers.get("Content-Length", 0))
-                    return await self._exchange(session, request, body, headers, progress)
+            if not isinstance(request.body, Form):
+                return await self._exchange(session, progress, *_plain(request.body))
+            async with _laid_out(request.body) as (body, headers):
+                progress.size = int(headers["Content-Length"])
+                return await self._exchange(session, progress, body, headers)
         except (NotSent, OutcomeUnknown) as error:
             return error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -148,20 +149,23 @@ class AiohttpTransport:
     async def _exchange(
         self,
         session: aiohttp.ClientSession,
-        request: Request,
+        progress: _Progress,
         body: bytes | _multipart.Stream | None,
         headers: Mapping[str, str],
-        progress: _Progress,
     ) -> Reply:
-        async with session.request(
-            request.method,
-            request.url,
-            data=body,
-            headers={**headers, "Authorization": request.key.reveal()},
-            allow_redirects=False,
-            proxy=self._proxy,
-            trace_request_ctx=progress,
-        ) as response:
+        request = progress.request
+        async with (
+            Until(_time_in(request, request.connect_timeout)) as progress.clock,
+            session.request(
+                request.method,
+                request.url,
+                data=body,
+                headers={**headers, "Authorization": request.key.reveal()},
+                allow_redirects=False,
+                proxy=self._proxy,
+                trace_request_ctx=progress,
+            ) as response,
+        ):
             saved = await _saved(response, request.save_to, progress)
             return Reply(
                 status=response.status,
@@ -185,14 +189,11 @@ class AiohttpTransport:
 
 
 @asynccontextmanager
-async def _sendable(
-    body: Body,
-) -> AsyncGenerator[tuple[bytes | _multipart.Stream | None, dict[str, str]]]:
-    """Lay the body out for the wire, with the headers that announce it."""
-    if not isinstance(body, Form):
-        yield _plain(body)
-        return
-    encoded = _multipart.encode(body)
+async def _laid_out(
+    form: Form,
+) -> AsyncGenerator[tuple[bytes | _multipart.Stream, dict[str, str]]]:
+    """Lay a form out for the wire, with the headers that announce it."""
+    encoded = _multipart.encode(form)
     headers = {"Content-Type": encoded.content_type, "Content-Length": str(encoded.size)}
     if encoded.size < _multipart.JOIN_BELOW:
         yield await _multipart.joined(encoded), headers
@@ -202,6 +203,7 @@ async def _sendable(
 
 
 def _plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, str]]:
+    """Lay a body without files out."""
     if body is None:
         return None, {}
     kind = "application/json" if isinstance(body, Json) else "application/x-www-form-urlencoded"
@@ -221,7 +223,9 @@ async def _saved(
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    async for piece in response.content.iter_any():
+    # Not `iter_any`, whose machinery costs as much again for a reply of one piece.
+    while not response.content.at_eof():
+        piece = await response.content.readany()
         size += len(piece)
         if size > MAX_REPLY:
             response.close()

@@ -1,0 +1,124 @@
+"""Time limits over one timer: they end what they limit, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+from memories_async._until import Until
+
+
+def soon(seconds):
+    return asyncio.get_running_loop().time() + seconds
+
+
+async def test_ends_a_block_whose_time_has_come():
+    """A block that waits longer than it may raises TimeoutError."""
+    with pytest.raises(TimeoutError):
+        async with Until(soon(0.01)):
+            await asyncio.Event().wait()
+
+
+async def test_lets_a_block_that_is_quick_be():
+    """Nothing happens to a block that ends in time, nor to what follows it."""
+    async with Until(soon(0.005)):
+        await asyncio.sleep(0)
+
+    await asyncio.sleep(0.01)
+
+
+async def test_no_limit_is_no_limit():
+    """None waits for as long as it takes, and moves nowhere."""
+    async with Until(None) as until:
+        until.move(soon(-1))
+        await asyncio.sleep(0.005)
+
+
+async def test_each_block_ends_at_its_own_time():
+    """One timer serves limits that come in any order."""
+    ended = []
+
+    async def wait(seconds):
+        try:
+            async with Until(soon(seconds)):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            ended.append(seconds)
+
+    await asyncio.gather(*(wait(seconds) for seconds in (0.03, 0.01, 0.02, -1)))
+
+    assert ended == [-1, 0.01, 0.02, 0.03]
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.005, 0.05), (0.05, 0.005)])
+async def test_a_limit_can_be_moved_both_ways(first, second):
+    """What counts is where the limit was moved last."""
+    begun = soon(0)
+
+    async def wait():
+        async with Until(soon(first)) as until:
+            until.move(soon(second))
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await wait()
+
+    assert (soon(0) - begun > 0.03) is (second > first)
+
+
+async def test_a_limit_that_has_passed_cannot_be_moved():
+    """Whoever is told that the time is over is not called back."""
+
+    async def wait():
+        async with Until(soon(0.005)) as until:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                until.move(soon(10))
+
+    with pytest.raises(TimeoutError):
+        await wait()
+
+
+async def test_a_cancellation_from_outside_stays_one():
+    """Only the limit's own cancellation becomes TimeoutError."""
+
+    async def wait():
+        async with Until(soon(10)):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_many_limits_set_few_timers(monkeypatch):
+    """A limit that is later than the timer sets none of its own."""
+    loop, timers = asyncio.get_running_loop(), []
+    real = loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda *given: timers.append(given) or real(*given))
+
+    for _ in range(100):
+        async with Until(soon(10)) as until:
+            until.move(soon(20))
+
+    assert len(timers) == 1
+
+
+def test_a_closed_loop_is_let_go():
+    """Limits keep no loop alive after its end."""
+
+    async def wait():
+        async with Until(soon(10)):
+            return weakref.ref(asyncio.get_running_loop())
+
+    gone = asyncio.run(wait())
+    gc.collect()
+
+    assert gone() is None
