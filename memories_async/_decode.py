@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from cattrs import Converter
@@ -18,12 +19,13 @@ def number(value: object, _: object = float) -> float:
     return result
 
 
-def whole(value: object, _: object = int) -> int:
+def whole(value: Any, _: object = int) -> int:
     """Read a whole number, also one written as text."""
     result = number(value)
     if not result.is_integer():
         raise ValueError("expected a whole number")
-    return int(result)
+    # Beyond 2**53 only the number as it was written is exact.
+    return int(value) if re.fullmatch(r"[+-]?[0-9]+", str(value)) else int(result)
 
 
 def words(value: object, _: object = str) -> str:

@@ -15,13 +15,18 @@ from memories_async._replies import Host
 
 def _base_url(url: str) -> str:
     """Check a base URL and leave off the API path that older settings carry."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-        raise ValueError(f"a host must be a full http or https URL without a query, not {url!r}")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError(f"{url!r} would send your API key in the clear: use https")
-    if parts.username is not None:
+    if "@" in url:
         raise ValueError("a host must not carry a user name or password")
+    try:
+        parts = urlsplit(url)
+        name = parts.hostname if parts.port != 0 else None
+    except ValueError:  # brackets that do not match, a port that is none
+        parts, name = urlsplit(""), None
+    # A URL with blanks, a query or a fragment would lead somewhere else than it seems to.
+    if parts.scheme not in {"http", "https"} or not name or re.search(r"[\s?#]", url):
+        raise ValueError(f"a host must be a full http or https URL without a query, not {url!r}")
+    if parts.scheme == "http" and not _is_loopback(name):
+        raise ValueError(f"{url!r} would send your API key in the clear: use https")
     return re.sub(r"/serve/api/v[12]$", "", url.rstrip("/"))
 
 
