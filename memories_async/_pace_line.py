@@ -16,6 +16,8 @@ from memories_async._pace_rules import choose, streak_after
 
 STALLED = 0.25
 """Seconds after being woken in which a waiter that does not react is passed over."""
+LOOK = 5.0
+"""Seconds after which a waiter looks again by itself, having been passed over."""
 
 _Waiters = OrderedDict["Waiter", None]
 
@@ -49,12 +51,11 @@ class Waiter:
 
     async def sleep(self, seconds: float | None) -> None:
         """Wait until woken, for *seconds* at most."""
-        timer = None if seconds is None else self.loop.call_later(seconds, self._wake)
+        timer = self.loop.call_later(LOOK if seconds is None else min(seconds, LOOK), self._wake)
         try:
             await self._woken
         finally:
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
             self._woken, self.woken_at = self.loop.create_future(), None
 
     def _wake(self) -> None:
