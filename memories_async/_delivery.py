@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import Generic, TypeVar
 
 from attrs import define, field
 
 from memories_async._calls import Call
-from memories_async._events import Answered, Degraded, Event, Failed, Sending, Waiting, tell
+from memories_async._events import (
+    Answered,
+    Degraded,
+    Event,
+    Failed,
+    Sending,
+    Waiting,
+    is_followed,
+    tell,
+)
 from memories_async._pace import Lane, Turn
 from memories_async._ports import Witness
+from memories_async._replies import Reply
 from memories_async._settings import Settings
 from memories_async._transport import Request, Transport
+from memories_async._until import Until
 from memories_async.errors import MemoriesError, NotSent, RateLimited, with_facts
 
 T = TypeVar("T")
@@ -49,7 +61,7 @@ class Delivery(Generic[T]):
                     await self._hold_back(error, wait)
                 verdict = self._weighed(error)
                 if self.witness is not None:
-                    await self.witness.failed(verdict, final=wait is None)
+                    await self.witness.failed(error, final=wait is None)
                 if wait is None:
                     raise verdict from None
             if not slow_down:
@@ -62,7 +74,8 @@ class Delivery(Generic[T]):
         try:
             self.begun += 1
             went = clock()
-            self._tell(Sending(call=self.call.name, attempt=self.begun, waited=went - came))
+            if is_followed(self.settings.observers):
+                self._tell(Sending(call=self.call.name, attempt=self.begun, waited=went - came))
             if turn.fault is not None:
                 self._tell(Degraded(call=self.call.name, attempt=self.begun, reason=turn.fault))
             if self.witness is not None:
@@ -73,20 +86,18 @@ class Delivery(Generic[T]):
                 await self.witness.answered(reply)
         finally:
             await turn.__aexit__(None, None, None)
-        self._tell(
-            Answered(
-                call=self.call.name,
-                attempt=self.begun,
-                status=reply.status,
-                seconds=clock() - went,
-            )
-        )
+        if is_followed(self.settings.observers):
+            self._tell(self._answered(reply, seconds=clock() - went))
         return answer
+
+    def _answered(self, reply: Reply, *, seconds: float) -> Answered:
+        name, attempt = self.call.name, self.begun
+        return Answered(call=name, attempt=attempt, status=reply.status, seconds=seconds)
 
     async def _turn(self) -> Turn:
         turn = self.settings.pace.turn(self.lane)
         try:
-            async with asyncio.timeout_at(self.deadline):
+            async with Until(self.deadline):
                 await turn.__aenter__()
         except TimeoutError:
             pass
@@ -109,7 +120,7 @@ class Delivery(Generic[T]):
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,
             deadline=self.deadline,
-            left=turn.left,
+            left=turn.left if self.witness is None else partial(_tell_left, turn, self.witness),
         )
 
     def _wait_after(self, error: MemoriesError) -> float | None:
@@ -151,3 +162,8 @@ class Delivery(Generic[T]):
 
     def _tell(self, event: Event) -> None:
         tell(self.settings.observers, event)
+
+
+def _tell_left(turn: Turn, witness: Witness) -> None:
+    turn.left()
+    witness.left()
