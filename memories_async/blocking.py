@@ -6,72 +6,27 @@ and after a fork. A call that is interrupted (Ctrl-C) is cancelled, not left run
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar
-
-from anyio.from_thread import BlockingPortal, start_blocking_portal
-from attrs import define, field
 
 from memories_async import _views, client
 from memories_async._calls import Call
 from memories_async._configured import Configured
+from memories_async._loop_thread import LoopThread
 from memories_async._settings import Settings
 from memories_async._transport import Transport
 
 T = TypeVar("T")
 
 
-@define(eq=False)
-class _LoopThread:
-    """One thread with an event loop, started at first use; a forked child starts its own."""
-
-    _lock: threading.Lock = field(factory=threading.Lock)
-    _owner: AbstractContextManager[BlockingPortal] | None = None
-    _portal: BlockingPortal | None = None
-    _process: int = 0
-
-    def portal(self) -> BlockingPortal:
-        if self._portal is not None and self._process == os.getpid():
-            return self._portal
-        with self._lock:
-            if self._portal is None or self._process != os.getpid():
-                self._owner = start_blocking_portal(name="memories_async")
-                self._portal = self._owner.__enter__()
-                self._process = os.getpid()
-            return self._portal
-
-    def wait(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine in the loop and wait for it; cancel it if the wait is interrupted."""
-        future = self.portal().start_task_soon(start)
-        try:
-            answer: T = future.result()
-        except BaseException:
-            future.cancel()
-            raise
-        return answer
-
-    def stop(self) -> None:
-        """End the thread, if this process has it."""
-        with self._lock:
-            owner, self._owner, self._portal = self._owner, None, None
-        if owner is not None and self._process == os.getpid():
-            owner.__exit__(None, None, None)
-
-    def is_running(self) -> bool:
-        return self._portal is not None and self._process == os.getpid()
-
-
 class Client(Configured):
     """The blocking client: the same names, without `await`. Threads may share it."""
 
-    _thread: _LoopThread
+    _thread: LoopThread
 
     def _share(self, settings: Settings, transport: Transport) -> None:
         super()._share(settings, transport)
-        self._thread = vars(self).get("_thread") or _LoopThread()
+        self._thread = vars(self).get("_thread") or LoopThread()
 
     def _awaited(self) -> client.Client:
         return client.Client.over(self._settings, self._transport)

@@ -7,7 +7,8 @@ Source: seed page "Video Caption" (`POST /v1/understand/upload` and `/v1/underst
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
+from urllib.parse import quote, unquote
 
 from attrs import field, frozen
 
@@ -35,9 +36,22 @@ class Person:
 
 @frozen
 class CaptionTask:
-    """A submission that was accepted; its caption comes to the callback."""
+    """A submission that was accepted; its caption comes to the callback.
+
+    `str(task)` is short printable text to keep anywhere; `CaptionTask.parse` reads it.
+    """
 
     task_id: str
+
+    def __str__(self) -> str:
+        return quote(self.task_id, safe="-._~:/+=,;@!")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote."""
+        if not text or not text.isascii() or not text.isprintable():
+            raise ValueError("text must be what str(task) gave")
+        return cls(unquote(text, errors="strict"))
 
 
 @frozen(kw_only=True)

@@ -115,6 +115,9 @@ class OutcomeUnknown(MemoriesError):
     """
 
     default_billed = "maybe"
+    callback: str | None = None
+    """Which of a receiver's callbacks may still prove that the call was accepted, and bring its
+    result: `receiver.wait(error)`."""
 
 
 class BadReply(OutcomeUnknown):
