@@ -46,7 +46,8 @@ class Account:
     """The balance; set it to try what happens at zero."""
     disabled: bool = False
     calls: int = 0
-    """Requests that reached a route, whatever became of them."""
+    """Requests that reached a route, whatever became of them; those whose key is nobody's count
+    for the first account."""
     _book: list[Entry] = field(init=False, factory=list[Entry], repr=False)
     _held: int = field(init=False, default=0, repr=False)
 

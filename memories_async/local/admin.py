@@ -11,6 +11,7 @@ from aiohttp import web
 from memories_async import _json
 from memories_async.local import faults
 from memories_async.local.forms import parse_object
+from memories_async.local.machine import Machine
 from memories_async.local.wire import Era, Refusal
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ _OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 class Desk:
     """The service's own routes."""
 
-    def __init__(self, service: LocalService) -> None:
-        """Serve about *service*."""
+    def __init__(self, service: LocalService, machine: Machine) -> None:
+        """Serve about *service*, whose parts are *machine*."""
         self._service = service
+        self._machine = machine
 
     def routes(self) -> list[web.RouteDef]:
         """All of them, guarded."""
@@ -79,12 +81,12 @@ class Desk:
 
     async def reset(self, _: web.Request) -> web.Response:
         """Forget everything but the library."""
-        self._service.forget()
+        self._machine.forget()
         return await self.state(_)
 
     async def library(self, _: web.Request) -> web.Response:
         """List the videos and their ids."""
-        videos = await self._service.workshop.in_thread(self._service.workshop.library.videos)
+        videos = await self._machine.workshop.in_thread(self._machine.workshop.library.videos)
         return _show(
             [
                 {"file": one.path.name, "video_no": one.video_no, "asset_id": one.asset_id}

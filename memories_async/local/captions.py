@@ -98,8 +98,8 @@ def _commission(
     video: str | Upload,
     persons: tuple[Person, ...],
 ) -> Commission:
-    thinking = fields.get("thinking", False)
-    if not isinstance(thinking, bool):
+    thinking = fields.get("thinking")
+    if not isinstance(thinking, bool | None):
         raise Refusal(Reason.WRONG, "The thinking parameter must be a boolean.")
     commission = Commission(
         video=video,
@@ -107,7 +107,7 @@ def _commission(
         system_prompt=required(fields, "system_prompt"),
         callback=required(fields, "callback"),
         persons=persons,
-        thinking=thinking,
+        thinking=thinking is True,
     )
     try:
         studio.outbox.outgoing.guard.checked(commission.callback)

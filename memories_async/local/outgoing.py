@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
 from attrs import define, field
 
 from memories_async.local.reach import Guard, Unreachable
@@ -20,23 +20,20 @@ _CHUNK = 64 * 1024
 _AGENT = {"User-Agent": "memories_async-local", "Accept-Encoding": "identity"}
 
 
-class _Resolver(AbstractResolver):
+class _Resolver(aiohttp.ThreadedResolver):
     """Looks a name up once, and hands on only addresses that the guard allows."""
 
     def __init__(self, guard: Guard) -> None:
+        super().__init__()
         self._guard = guard
-        self._inner = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        if not found or not all(self._guard.allows(one["host"]) for one in found):
+        found = await super().resolve(host, port, family)
+        if not all(self._guard.allows(one["host"], port) for one in found):
             raise OSError(f"{host} leads to an address that is out of reach")
         return found
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 @define(eq=False)

@@ -38,7 +38,7 @@ class Guard:
     """Decides about a URL before its name is looked up, and about each address after."""
 
     reach: Reach
-    own_port: int = 0
+    own_port: int | None = None
 
     def checked(self, url: str) -> URL:
         """Return *url* ready to use, or raise `Unreachable`."""
@@ -52,17 +52,17 @@ class Guard:
             raise Unreachable("the service does not talk to itself")
         # Under "loopback", a name outside is refused unasked: looking it up is traffic already.
         by_name = self.reach == "anywhere" or (self.reach == "loopback" and local)
-        if not (self.allows(host) if literal else by_name):
+        if not (self.allows(host, parsed.port or 0) if literal else by_name):
             raise Unreachable(self._refusal(host), forbidden=True)
         return parsed
 
-    def allows(self, address: str) -> bool:
-        """Whether a connection to the numeric *address* may be made."""
+    def allows(self, address: str, port: int) -> bool:
+        """Whether a connection to *port* of the numeric *address* may be made."""
         ip = _literal(address)
         if ip is None or (isinstance(ip, IPv6Address) and _in_disguise(ip)):
             return False
         if ip.is_loopback:
-            return self.reach != "off"
+            return self.reach != "off" and port != self.own_port
         return self.reach == "anywhere" and ip.is_global and not ip.is_multicast
 
     def _refusal(self, host: str) -> str:

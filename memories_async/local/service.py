@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from memories_async.local.accounts import Account, Accounts
 from memories_async.local.admin import Desk
-from memories_async.local.callbacks import Callbacks, Delivery, Outbox
-from memories_async.local.captions import CaptionFile, CaptionUrl
-from memories_async.local.door import Door
-from memories_async.local.embeddings import Embed
+from memories_async.local.callbacks import Callbacks, Delivery
 from memories_async.local.engine.protocol import Engine
-from memories_async.local.errands import Errands
-from memories_async.local.faults import Faults
-from memories_async.local.journal import Journal, Seen
+from memories_async.local.journal import Seen
 from memories_async.local.library import Library, LocalVideo, as_sources
 from memories_async.local.limits import Rate, Windows, as_rates
-from memories_async.local.listener import HOST, Listener
-from memories_async.local.outgoing import Outgoing
-from memories_async.local.reach import Guard, Reach
+from memories_async.local.listener import HOST
+from memories_async.local.machine import build
+from memories_async.local.reach import Reach
 from memories_async.local.rules import Rules
-from memories_async.local.search import Search
-from memories_async.local.studio import Studio
-from memories_async.local.visit import Route
 from memories_async.local.wire import Era
 from memories_async.local.workshop import Workshop
 
@@ -39,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalService"]
 
-_FETCH_TIMEOUT = 30.0
+T = TypeVar("T")
 
 
 class LocalService:
@@ -76,60 +67,34 @@ class LocalService:
         given. *callbacks* and *fetch* say how far the service's own requests go. *seed* makes task
         ids repeat from run to run.
         """
-        self._port, self._seed = port, seed
-        self._accounts = Accounts()
-        self._prices, self._points = dict(prices or {}), points
-        self.account = self.open_account(api_key=api_key, caption_api_key=caption_api_key)
-        chosen = engine if engine is not None else _pixels(cache)
-        library = Library(as_sources(videos))
-        self.workshop = Workshop(engine=chosen, library=library, dimensions=dimensions)
-        self._assemble(rules or Rules(), _settings(callbacks), fetch, era or Era(), limits)
-        self._thread: AbstractContextManager[BlockingPortal] | None = None
-        self._portal: BlockingPortal | None = None
-
-    def _assemble(
-        self,
-        rules: Rules,
-        callbacks: Callbacks,
-        fetch: Reach,
-        era: Era,
-        limits: Mapping[str, Rate | float] | Rate | float | None,
-    ) -> None:
-        fetching = Outgoing(Guard(fetch), _FETCH_TIMEOUT)
-        self._outbox = Outbox(callbacks, Outgoing(Guard(callbacks.reach), callbacks.timeout))
-        self._outgoing = (fetching, self._outbox.outgoing)
-        self._errands = Errands()
-        studio = Studio(
-            workshop=self.workshop,
-            rules=rules,
-            outbox=self._outbox,
-            fetching=fetching,
-            errands=self._errands,
-            dice=Random(self._seed),  # noqa: S311  # ids of tasks, not secrets
-        )
-        self.faults = Faults(self._seed or 0)
-        self._door = Door(
-            accounts=self._accounts,
+        accounts = Accounts()
+        self._port, self._points, self._prices = port, points, dict(prices or {})
+        self._machine = build(
+            accounts=accounts,
+            workshop=Workshop(
+                engine=engine if engine is not None else _pixels(cache),
+                library=Library(as_sources(videos)),
+                dimensions=dimensions,
+            ),
             windows=Windows(as_rates(limits)),
-            faults=self.faults,
-            journal=Journal(),
-            era=era,
+            rules=rules or Rules(),
+            era=era or Era(),
+            callbacks=_settings(callbacks),
+            fetch=fetch,
+            seed=seed,
         )
-        routes: tuple[Route[Any], ...] = (
-            Search(workshop=self.workshop, rules=rules),
-            CaptionUrl(studio=studio, rules=rules),
-            CaptionFile(studio=studio, rules=rules),
-            Embed(workshop=self.workshop),
-        )
-        self._listener = Listener(self._door, routes, self.engine_name)
+        self.account = self.open_account(api_key=api_key, caption_api_key=caption_api_key)
+        self.faults = self._machine.door.faults
+        self._opened = ExitStack()
+        self._portal: BlockingPortal | None = None
 
     def __repr__(self) -> str:
         """Say where it is, and no key."""
-        return f"<LocalService {'stopped' if self._listener.port is None else self.url}>"
+        return f"<LocalService {'stopped' if self._machine.listener.port is None else self.url}>"
 
     async def __aenter__(self) -> Self:
         """Start on the running loop."""
-        await self._start()
+        await self._machine.start(self._port, Desk(self, self._machine).routes)
         return self
 
     async def __aexit__(
@@ -139,17 +104,14 @@ class LocalService:
         trace: TracebackType | None,
     ) -> None:
         """Stop, and give up what is under way."""
-        await self._stop()
+        await self._machine.stop()
 
     def __enter__(self) -> Self:
         """Start on a thread of its own."""
-        self._thread = start_blocking_portal()
-        self._portal = self._thread.__enter__()
-        try:
-            self._portal.call(self._start)
-        except BaseException:
-            self._leave_thread()
-            raise
+        with ExitStack() as opened:
+            portal = opened.enter_context(start_blocking_portal())
+            portal.call(self.__aenter__)
+            self._portal, self._opened = portal, opened.pop_all()
         return self
 
     def __exit__(
@@ -159,37 +121,22 @@ class LocalService:
         trace: TracebackType | None,
     ) -> None:
         """Stop, and end the thread."""
-        assert self._portal is not None
-        try:
-            self._portal.call(self._stop)
-        finally:
-            self._leave_thread()
+        with self._opened:
+            self.run(self._machine.stop)
+        self._portal = None
 
-    def _leave_thread(self) -> None:
-        thread, self._thread, self._portal = self._thread, None, None
-        if thread is not None:
-            thread.__exit__(None, None, None)
-
-    async def _start(self) -> None:
-        self.workshop.open()
-        await self._listener.start(self._port, Desk(self).routes())
-        for outgoing in self._outgoing:
-            outgoing.guard.own_port = self._listener.port or 0
-
-    async def _stop(self) -> None:
-        self._errands.cancel()
-        await self._errands.settle()
-        await self._listener.stop()
-        for outgoing in self._outgoing:
-            await outgoing.close()
-        self.workshop.close()
+    def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run *work* on the thread of a service entered by `with`, as `service.run(service.warm)`."""
+        if self._portal is None:
+            raise RuntimeError("the service has no thread: it is for those entered by plain 'with'")
+        return self._portal.call(work)
 
     @property
     def url(self) -> str:
         """Base URL of all three hosts."""
-        if self._listener.port is None:
+        if self._machine.listener.port is None:
             raise RuntimeError("the service is not running: enter it by 'with' or 'async with'")
-        return f"http://{HOST}:{self._listener.port}"
+        return f"http://{HOST}:{self._machine.listener.port}"
 
     @property
     def hosts(self) -> Hosts:
@@ -202,13 +149,13 @@ class LocalService:
         """Make an asynchronous client of this service; *settings* are the client's own."""
         from memories_async import Client  # noqa: PLC0415  # see hosts
 
-        return Client(**self._connection(), **settings)
+        return Client(**(self._connection() | settings))
 
     def blocking_client(self, **settings: Any) -> blocking.Client:
         """Make a blocking client of this service; use it beside `with`, or in another thread."""
         from memories_async import blocking  # noqa: PLC0415  # see hosts
 
-        return blocking.Client(**self._connection(), **settings)
+        return blocking.Client(**(self._connection() | settings))
 
     def _connection(self) -> dict[str, Any]:
         return {
@@ -235,7 +182,7 @@ class LocalService:
         points: int | None = None,
     ) -> Account:
         """Add a customer, with points and limits of its own."""
-        return self._accounts.open(
+        return self._machine.accounts.open(
             key=api_key,
             caption_key=caption_api_key,
             points=self._points if points is None else points,
@@ -245,71 +192,65 @@ class LocalService:
     @property
     def library(self) -> tuple[LocalVideo, ...]:
         """Every video, with its ids; reads the files the first time."""
-        return self.workshop.library.videos()
+        return self._machine.workshop.library.videos()
 
     @property
     def engine_name(self) -> str:
         """What computes the answers: goes out with every reply as `X-Local-Engine`."""
-        return self.workshop.engine.name
+        return self._machine.workshop.engine.name
 
     @property
     def journal(self) -> tuple[Seen, ...]:
         """Every request that reached a route, oldest first."""
-        return self._door.journal.all()
+        return self._machine.door.journal.all()
 
     @property
     def callbacks(self) -> tuple[Delivery, ...]:
         """Every attempt to deliver a result, oldest first."""
-        return self._outbox.log
+        return self._machine.outbox.log
 
     @property
     def era(self) -> Era:
         """The dialect spoken; set it at any time."""
-        return self._door.era
+        return self._machine.door.era
 
     @era.setter
     def era(self, era: Era) -> None:
-        self._door.era = era
+        self._machine.door.era = era
 
     @property
     def limits(self) -> Mapping[str, Rate]:
         """The rate limits in force; `set_limits` changes them."""
-        return self._door.windows.rates
+        return self._machine.door.windows.rates
 
     def set_limits(self, limits: Mapping[str, Rate | float] | Rate | float | None) -> None:
         """Change the rate limits, as the constructor takes them."""
-        self._door.windows.rates = as_rates(limits)
+        self._machine.door.windows.rates = as_rates(limits)
 
     @property
     def tasks_under_way(self) -> int:
         """Caption tasks whose result is not delivered yet."""
-        return self._errands.under_way
+        return self._machine.errands.under_way
 
     async def warm(self) -> None:
         """Index the whole library now, instead of each video at its first use."""
-        await self.workshop.warm()
+        await self._machine.workshop.warm()
 
     async def settle(self) -> None:
         """Wait until every caption task is delivered or given up."""
-        await self._errands.settle()
+        await self._machine.errands.settle()
 
     async def resend(self, task_id: str) -> bool | None:
         """Deliver a finished task's result again; None when there is no result."""
-        result = self._outbox.result(task_id)
-        return None if result is None else await self._outbox.deliver(result)
+        result = self._machine.outbox.result(task_id)
+        return None if result is None else await self._machine.outbox.deliver(result)
 
     def reset(self) -> None:
         """Forget accounts' calls, faults, journal, callbacks and tasks; keep the library's index."""
-        self._portal.call(self.forget) if self._portal is not None else self.forget()
-
-    def forget(self) -> None:
-        """Reset, on the service's own loop."""
-        self._errands.cancel()
-        self._accounts.reset()
-        self.faults.clear()
-        self._door.windows.reset()
-        self._door.journal.reset()
-        self._outbox.reset()
+        if self._portal is None:
+            self._machine.forget()
+        else:
+            self._portal.call(self._machine.forget)
 
 
 def _settings(callbacks: Reach | Callbacks) -> Callbacks:

@@ -239,10 +239,11 @@ def caption_file(send, receiver):
 
 @pytest.fixture
 def until():
-    """Wait until something holds, which it does within a few turns of the loop."""
+    """Wait until something holds, which it does within milliseconds."""
 
     async def until(holds):
-        while not holds():  # noqa: ASYNC110  # the service tells nobody
-            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while not holds():  # noqa: ASYNC110  # the service tells nobody
+                await asyncio.sleep(0.001)
 
     return until

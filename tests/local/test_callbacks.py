@@ -130,4 +130,4 @@ def test_a_service_may_deliver_nowhere(films, engine):
     """The settings may be given whole."""
     service = LocalService([films], engine=engine, callbacks=Callbacks(reach="off", attempts=1))
 
-    assert service._outbox.settings.attempts == 1
+    assert service._machine.outbox.settings.attempts == 1

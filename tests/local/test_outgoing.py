@@ -6,7 +6,7 @@ import asyncio
 import gzip
 
 import pytest
-from aiohttp import web
+from aiohttp import ThreadedResolver, web
 from aiohttp.test_utils import TestServer
 
 from memories_async.local.outgoing import Outgoing
@@ -100,22 +100,16 @@ async def test_names_a_broken_connection_plainly(outgoing, site):
     assert one.value.__cause__ is None
 
 
-class Elsewhere:
-    """A resolver for which every name leads to the inside of a network."""
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1"])
+async def test_connects_to_no_address_that_a_name_hides(monkeypatch, address):
+    """A public name that leads inside, or to ourselves, is stopped before any connection."""
 
-    async def resolve(self, host, port=0, family=0):
-        address = {"hostname": host, "host": "10.0.0.1", "port": port}
-        return [{**address, "family": family, "proto": 0, "flags": 0}]
+    async def elsewhere(resolver, host, port=0, family=0):
+        found = {"hostname": host, "host": address, "port": port}
+        return [{**found, "family": family, "proto": 0, "flags": 0}]
 
-    async def close(self):
-        pass
-
-
-async def test_connects_to_no_address_that_a_name_hides(site):
-    """A public name with a private address is stopped after the look-up, before any connection."""
-    outgoing = Outgoing(Guard("anywhere"), 5.0)
-    session = outgoing._open()
-    session.connector._resolver._inner = Elsewhere()
+    monkeypatch.setattr(ThreadedResolver, "resolve", elsewhere)
+    outgoing = Outgoing(Guard("anywhere", own_port=80), 5.0)
 
     with pytest.raises(Unreachable, match="out of reach"):
         await outgoing.fetch("http://films.example/", largest=10)

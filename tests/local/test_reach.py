@@ -115,7 +115,8 @@ def test_off_is_off(url):
 @pytest.mark.parametrize("address", ["10.0.0.1", "::ffff:127.0.0.1", "no address"])
 def test_an_address_that_a_name_leads_to_is_seen_too(address):
     """The second look, after the name was looked up."""
-    assert not Guard("anywhere").allows(address)
-    assert Guard("anywhere").allows("8.8.8.8")
-    assert Guard("loopback").allows("127.0.0.1")
-    assert not Guard("off").allows("127.0.0.1")
+    assert not Guard("anywhere").allows(address, 80)
+    assert Guard("anywhere").allows("8.8.8.8", 80)
+    assert Guard("loopback").allows("127.0.0.1", 80)
+    assert not Guard("loopback", own_port=80).allows("127.0.0.1", 80)
+    assert not Guard("off").allows("127.0.0.1", 80)

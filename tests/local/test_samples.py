@@ -98,7 +98,7 @@ def test_caption_by_file(serving):
         )
 
     assert response.json()["code"] == 0
-    serving._portal.call(serving.settle)
+    serving.run(serving.settle)
     assert "[Alice 1, Bob 2]" in serving.callbacks[0].body["data"]["text"]
 
 

@@ -123,6 +123,19 @@ async def test_refuses_a_body_that_is_no_form(send):
     assert "cannot be read" in (await send(path, data=b"x", headers=form)).json["msg"]
 
 
+async def test_passes_over_parts_that_no_page_names(send, service):
+    """A part without a name, or a form within the form, is nobody's."""
+    head = "--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n"
+    inner = "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\ny\r\n--c--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+
+    reply = await send(
+        "/serve/api/v1/search_clips_by_image", data=f"{head}{inner}\r\n--b--\r\n", headers=kind
+    )
+
+    assert reply.json["msg"] == "The file parameter cannot be empty!"
+
+
 async def test_refuses_a_field_of_a_megabyte(send):
     """A prompt is no place for a film."""
     head = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n'

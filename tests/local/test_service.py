@@ -8,10 +8,13 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from io import BytesIO
 
+import aiohttp
 import pytest
 
-from memories_async.local import LocalService, Rate
+from memories_async.local import LocalService, Rate, workshop
+from memories_async.local.engine.protocol import Found
 
 
 async def test_answers_only_between_enter_and_exit(films, engine):
@@ -73,6 +76,72 @@ async def test_indexes_each_film_once_however_many_ask(service, search, engine):
     await asyncio.gather(*(search() for _ in range(30)))
 
     assert len(engine.indexed) == 1
+
+
+async def test_a_library_larger_than_memory_is_indexed_again(service, engine, monkeypatch, search):
+    """Only so many indexes are held; an engine's disk cache makes the next one cheap."""
+    monkeypatch.setattr(workshop, "KEPT", 1)
+    garden = service.library[0].video_no
+
+    for video_no in ("", garden, ""):
+        await search(video_no=video_no)
+
+    assert len(engine.indexed) == 3
+
+
+async def test_a_caller_who_stops_waiting_pays(service, search, engine, until):
+    """The work goes on when nobody waits for it, as on any server."""
+    begun, left = threading.Event(), threading.Event()
+
+    def wait(index, image, prompt):
+        begun.set()
+        left.wait(10)
+        return Found(clips=())
+
+    engine.search = wait
+    asking = asyncio.create_task(search())
+    await until(begun.is_set)
+    asking.cancel()
+    await asyncio.wait([asking])
+    left.set()
+    await until(lambda: service.account.paid)
+
+    assert (service.account.calls, service.account.paid) == (1, 1)
+
+
+async def test_a_fault_for_a_caller_who_left_is_no_trouble(service, search, until):
+    """There is no connection to break any more."""
+    service.faults.add(kind="drop", seconds=0.02, when="after")
+
+    asking = asyncio.create_task(search())
+    await until(lambda: service.account.paid)
+    asking.cancel()
+    await until(lambda: service.journal[0].code)
+
+    assert service.journal[0].fault == "drop after"
+
+
+async def test_an_early_refusal_reaches_a_caller_who_still_sends(service, send):
+    """Eight megabytes are on their way when the answer comes."""
+    form = aiohttp.FormData(default_to_multipart=True)
+    form.add_field("file", BytesIO(b"x" * 2**23), filename="q.png", content_type="image/png")
+
+    reply = await send("/serve/api/v1/search_clips_by_image", data=form)
+
+    assert reply.json["msg"] == "The file 'q.png' is larger than 1000 bytes."
+    assert service.journal[0].size < 2**22
+
+
+async def test_work_on_its_thread_needs_a_thread(service):
+    """`run` is for blocking code."""
+    with pytest.raises(RuntimeError, match="plain 'with'"):
+        service.run(service.settle)
+
+
+async def test_stopping_twice_is_harmless(films, engine):
+    """The second stop finds nothing to do."""
+    async with LocalService([films], engine=engine) as service:
+        await service.__aexit__(None, None, None)
 
 
 async def test_warm_indexes_all_beforehand(films, service, engine, search):

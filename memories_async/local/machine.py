@@ -1,0 +1,112 @@
+"""The machine: all parts of one service, put together, started and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+from aiohttp import web
+from attrs import define
+
+from memories_async.local.accounts import Accounts
+from memories_async.local.callbacks import Callbacks, Outbox
+from memories_async.local.captions import CaptionFile, CaptionUrl
+from memories_async.local.door import Door
+from memories_async.local.embeddings import Embed
+from memories_async.local.errands import Errands
+from memories_async.local.faults import Faults
+from memories_async.local.journal import Journal
+from memories_async.local.limits import Windows
+from memories_async.local.listener import Listener
+from memories_async.local.outgoing import Outgoing
+from memories_async.local.reach import Guard, Reach
+from memories_async.local.rules import Rules
+from memories_async.local.search import Search
+from memories_async.local.studio import Studio
+from memories_async.local.visit import Route
+from memories_async.local.wire import Era
+from memories_async.local.workshop import Workshop
+
+__all__ = ["Machine", "build"]
+
+_FETCH_TIMEOUT = 30.0
+
+
+@define(eq=False, kw_only=True)
+class Machine:
+    """What a service is made of."""
+
+    accounts: Accounts
+    workshop: Workshop
+    door: Door
+    outbox: Outbox
+    fetching: Outgoing
+    errands: Errands
+    listener: Listener
+
+    async def start(self, port: int, own_routes: Callable[[], Iterable[web.RouteDef]]) -> None:
+        """Listen, and let nothing that goes out come back in."""
+        await self.listener.start(port, own_routes())
+        self.workshop.open()
+        for outgoing in (self.fetching, self.outbox.outgoing):
+            outgoing.guard.own_port = self.listener.port
+
+    async def stop(self) -> None:
+        """Break off what is under way."""
+        await self.listener.stop()
+        self.errands.cancel()
+        await self.errands.settle()
+        for outgoing in (self.fetching, self.outbox.outgoing):
+            await outgoing.close()
+        self.workshop.close()
+
+    def forget(self) -> None:
+        """Forget what was asked, and keep videos, indexes, keys and settings."""
+        self.errands.cancel()
+        self.accounts.reset()
+        self.door.faults.clear()
+        self.door.windows.reset()
+        self.door.journal.reset()
+        self.outbox.reset()
+
+
+def build(
+    *,
+    accounts: Accounts,
+    workshop: Workshop,
+    windows: Windows,
+    rules: Rules,
+    era: Era,
+    callbacks: Callbacks,
+    fetch: Reach,
+    seed: int | None,
+) -> Machine:
+    """Put the parts together; nothing is opened yet."""
+    outbox = Outbox(callbacks, Outgoing(Guard(callbacks.reach), callbacks.timeout))
+    fetching, errands = Outgoing(Guard(fetch), _FETCH_TIMEOUT), Errands()
+    studio = Studio(
+        workshop=workshop,
+        rules=rules,
+        outbox=outbox,
+        fetching=fetching,
+        errands=errands,
+        dice=Random(seed),  # noqa: S311  # ids of tasks, not secrets
+    )
+    faults = Faults(seed or 0)
+    door = Door(accounts=accounts, windows=windows, faults=faults, journal=Journal(), era=era)
+    routes: tuple[Route[Any], ...] = (
+        Search(workshop=workshop, rules=rules),
+        CaptionUrl(studio=studio, rules=rules),
+        CaptionFile(studio=studio, rules=rules),
+        Embed(workshop=workshop),
+    )
+    return Machine(
+        accounts=accounts,
+        workshop=workshop,
+        door=door,
+        outbox=outbox,
+        fetching=fetching,
+        errands=errands,
+        listener=Listener(door, routes, workshop.engine.name),
+    )
