@@ -166,7 +166,8 @@ class AiohttpTransport:
                 trace_request_ctx=progress,
             ) as response,
         ):
-            saved = await _saved(response, request.save_to, progress)
+            target = request.save_to
+            saved = None if target is None else await _saved(response, target, progress)
             return Reply(
                 status=response.status,
                 body=b"" if saved else await _bounded(response),
@@ -210,12 +211,9 @@ def _plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, str]]:
     return body.encoded(), {"Content-Type": kind}
 
 
-async def _saved(
-    response: aiohttp.ClientResponse, target: Path | None, progress: _Progress
-) -> int | None:
+async def _saved(response: aiohttp.ClientResponse, target: Path, progress: _Progress) -> int | None:
     """Write a binary answer to *target*; failures are JSON, and are read like every reply."""
-    is_file = response.status == HTTPStatus.OK and response.content_type != "application/json"
-    if target is None or not is_file:
+    if response.status != HTTPStatus.OK or response.content_type == "application/json":
         return None
     return await save(response.content.iter_any(), target, progress.moved)
 

@@ -126,7 +126,7 @@ def _packed(numbers: list[float]) -> bytes:
         raise TypeError(f"an embedding must hold numbers only: {error}") from None
 
 
-_BOOLEANS = (struct.pack("d", 0.0), struct.pack("d", 1.0))
+_FALSE, _TRUE = struct.pack("d", 0.0), struct.pack("d", 1.0)
 
 
 def _unpacked(packed: bytes, model: str) -> Embedding:
@@ -139,7 +139,7 @@ def _embedding(data: Any, *, model: str) -> Embedding:
         raise TypeError("data.embedding must be a list of numbers")
     embedding = Embedding(numbers, model=model)
     packed = embedding.tobytes()
-    # true and false pack as 1.0 and 0.0, so most vectors are cleared without a look at each type.
-    if any(number in packed for number in _BOOLEANS) and bool in map(type, numbers):
+    # false and true pack as 0.0 and 1.0, so most vectors are cleared without a look at each type.
+    if (_FALSE in packed or _TRUE in packed) and bool in map(type, numbers):
         raise TypeError("data.embedding must be a list of numbers")
     return embedding
