@@ -28,6 +28,7 @@ from memories_async.errors import (
     Refused,
     WaitTimeout,
 )
+from memories_async.ledger import Ledger
 from memories_async.videos import Video
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "InProcessPace",
     "InsufficientCredits",
     "InvalidRequest",
+    "Ledger",
     "Limit",
     "Limits",
     "MemoriesError",

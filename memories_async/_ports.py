@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
+from memories_async._address import Address
 from memories_async._calls import Call
 from memories_async._replies import Reply
-from memories_async.errors import MemoriesError
+from memories_async.captions import Caption, CaptionTask
+from memories_async.errors import MemoriesError, OutcomeUnknown
 
 T = TypeVar("T")
 
 
 class CallbackIssuer(Protocol):
-    """Gives a submission the URL to which its result will be delivered."""
+    """Gives a submission the URL to which its result will be delivered, and waits for it."""
 
     async def submit(
         self, call: Call[T], send: Callable[[Call[T]], Awaitable[T]], *, key: str | None
@@ -22,6 +25,23 @@ class CallbackIssuer(Protocol):
 
         *key* is the call's entry in the ledger, which a callback may settle, or None.
         """
+        ...
+
+    async def wait(
+        self,
+        task: CaptionTask | OutcomeUnknown | str,
+        *,
+        timeout: float | None = 600,  # noqa: ASYNC109  # the name that the design fixed
+    ) -> Caption:
+        """Return what the callback of *task* brings, or raise `CallbackTimeout`."""
+        ...
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> AbstractAsyncContextManager[Address]:
+        """Receive callbacks on a port while the context is open."""
+        ...
+
+    def beside(self, ledger: Record, /) -> None:
+        """Tell *ledger* of callbacks, and keep them in its file unless told where."""
         ...
 
 
@@ -39,6 +59,10 @@ class Witness(Protocol):
 
     async def sending(self) -> None:
         """Note that the next attempt begins. No byte leaves before this returns, none if it raises."""
+        ...
+
+    def left(self) -> None:
+        """Note that the attempt's first bytes are leaving: from here on it may be paid."""
         ...
 
     async def answered(self, reply: Reply) -> None:

@@ -1,0 +1,458 @@
+"""One call through a ledger: paid once, answered ever after, and never sent again in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import sqlite3
+import stat
+from contextlib import closing
+
+import callers
+import pytest
+from samples import ACCEPTED, EMBEDDED, FOUND, KEY, LIMITED, caption_call, embed_call, search_call
+from servers import answer, hang_up, raw, serving, silent
+
+from memories_async import clips, videos
+from memories_async.captions import CaptionTask
+from memories_async.clips import Clip
+from memories_async.errors import (
+    BadReply,
+    InvalidRequest,
+    OutcomeUnknown,
+)
+from memories_async.ledger import JournalFailed, Ledger
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 40
+WRONG = {"code": "0001", "msg": "The parameter is wrong.", "success": False, "failed": True}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A ledger of its own for each test."""
+    with Ledger(tmp_path / "run.db") as made:
+        yield made
+
+
+def states(ledger) -> list[str]:
+    """The states on the disk, seen by somebody else."""
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        return [row[0] for row in connection.execute("SELECT state FROM entries ORDER BY id")]
+
+
+async def settle_down(server, requests=1) -> None:
+    """Wait until *server* has seen so many requests."""
+    while server.requests < requests:
+        await asyncio.sleep(0.001)
+
+
+async def test_a_paid_call_is_answered_from_the_ledger(ledger):
+    """The second asking, by another client, reaches no server."""
+    async with serving(answer(FOUND)) as server:
+        async with callers.client(server.url, ledger=ledger) as client:
+            first = await client.send(search_call())
+        async with callers.client(server.url, ledger=Ledger(ledger.path)) as client:
+            assert await client.send(search_call()) == first
+
+        assert server.requests == 1
+        assert ledger.summary().done == 1
+
+
+async def test_fresh_asks_anew_and_keeps_what_was_paid(ledger):
+    """Two payments are two entries."""
+    async with (
+        serving(answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        await client.send(search_call())
+        await client.send(search_call(), fresh=True)
+
+        assert server.requests == 2
+        assert states(ledger) == ["done", "done"]
+
+
+async def test_a_failed_fresh_asking_leaves_the_paid_answer(ledger):
+    """What was paid stays the answer, whatever became of a later asking."""
+    async with (
+        serving(answer(FOUND), hang_up) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        paid = await client.send(search_call())
+        with pytest.raises(OutcomeUnknown):
+            await client.send(search_call(), fresh=True)
+
+        assert await client.send(search_call()) == paid
+        assert states(ledger) == ["done", "unknown"]
+
+
+async def test_the_intent_is_on_the_disk_before_the_first_byte_leaves(ledger):
+    """When the service reads the request, the ledger says so already."""
+    seen = []
+
+    async def look(exchange):
+        seen.extend(states(ledger))
+        await answer(FOUND)(exchange)
+
+    async with serving(look) as server, callers.client(server.url, ledger=ledger) as client:
+        await client.send(search_call())
+
+    assert seen == ["sending"]
+
+
+async def test_the_answer_is_on_the_disk_before_the_caller_sees_it(ledger):
+    """State and raw reply are there when `send` returns."""
+    async with (
+        serving(answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        await client.send(search_call())
+
+        assert states(ledger) == ["done"]
+        (entry,) = ledger.entries()
+        assert (json.loads(entry.reply), entry.billed) == (FOUND, "yes")
+
+
+async def test_a_refused_call_is_recorded_and_may_be_asked_again(ledger):
+    """A no costs nothing, so the next asking goes out."""
+    async with (
+        serving(answer(WRONG), answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        with pytest.raises(InvalidRequest):
+            await client.send(search_call())
+        (entry,) = ledger.entries()
+        assert (entry.state, entry.billed, entry.status) == ("refused", "no", 200)
+
+        await client.send(search_call())
+
+        assert states(ledger) == ["done"]
+
+
+async def test_a_rate_limit_costs_no_doubt(ledger):
+    """A 429 is planned again, and the entry counts both requests."""
+    async with (
+        serving(answer(LIMITED), answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        await client.send(search_call())
+
+        (entry,) = ledger.entries()
+        assert (entry.state, entry.attempts, entry.message) == ("done", 2, None)
+
+
+async def test_a_lost_reply_is_unknown_and_never_sent_again_by_itself(ledger):
+    """The second asking fails without a request, and says what to do."""
+    async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown) as caught:
+                await client.send(search_call())
+
+        assert server.requests == 1
+        (entry,) = ledger.unknown()
+        assert (entry.call, entry.billed, entry.attempts) == ("clips.search", "maybe", 1)
+        assert entry.key in str(caught.value)
+        assert caught.value.billed == "maybe"
+
+
+async def test_retry_lets_an_unknown_call_be_sent(ledger):
+    """It is done then, and its first attempt is not forgotten."""
+    async with (
+        serving(hang_up, answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await client.send(search_call())
+        (entry,) = ledger.unknown()
+        ledger.retry(entry.key)
+        assert ledger.find(entry.key)[0].billed == "maybe"
+        await client.send(search_call())
+
+        assert (server.requests, states(ledger)) == (2, ["done"])
+
+
+async def test_an_unknown_call_settled_as_unpaid_may_be_sent(ledger):
+    """Whoever looked it up says so, and the bill is clear again."""
+    async with (
+        serving(hang_up, answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await client.send(search_call())
+        (entry,) = ledger.unknown()
+        ledger.settle(entry.key, paid=False)
+        assert ledger.find(entry.key)[0].billed == "no"
+
+        assert await client.send(search_call())
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        (search_call(), (Clip(start_time=1.0, end_time=2.0, score=0.5),)),
+        (search_call(), [{"start_time": 1, "end_time": 2, "score": 0.5}]),
+        (embed_call(), {"embedding": [0.5, 0.25]}),
+        (caption_call(), CaptionTask("task-1")),
+    ],
+)
+async def test_an_unknown_call_settled_with_an_answer_is_answered(ledger, call, given):
+    """A typed answer or the wire's own data: the call reads it back."""
+    async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.send(call)
+        (entry,) = ledger.unknown()
+        ledger.settle(entry.key, paid=True, answer=given)
+
+        kept = await client.send(call)
+
+        assert server.requests == 1
+        assert kept == given or not isinstance(given, tuple | CaptionTask)
+
+
+async def test_an_embedding_settles_as_it_is(ledger):
+    """An answer of one client is good for another's ledger."""
+    async with (
+        serving(hang_up, answer(EMBEDDED)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await client.send(embed_call())
+        known = await callers.client(server.url).send(embed_call())
+        ledger.settle(ledger.unknown()[0].key, paid=True, answer=known)
+
+        assert await client.send(embed_call()) == known
+
+
+async def test_a_call_settled_as_paid_without_an_answer_says_so(ledger):
+    """It is neither sent again nor answered: billed is known to be yes."""
+    async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.send(search_call())
+        ledger.settle(ledger.unknown()[0].key, paid=True)
+
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.send(search_call())
+
+        assert (caught.value.billed, server.requests) == ("yes", 1)
+
+
+async def test_what_is_done_cannot_be_settled_otherwise(ledger):
+    """Neither a person nor a late callback changes a paid answer."""
+    async with (
+        serving(answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        paid = await client.send(search_call())
+        (entry,) = ledger.entries()
+        ledger.settle(entry.key, paid=False)
+        ledger.settle(entry.key, paid=True, answer=[])
+
+        assert await client.send(search_call()) == paid
+        with pytest.raises(ValueError, match="done"):
+            ledger.retry(entry.key)
+
+
+@pytest.mark.parametrize("key", ["ab" * 20, "no hex"])
+def test_a_stranger_cannot_be_settled(ledger, key):
+    """A key that the ledger does not have is a KeyError, also one that is none."""
+    with pytest.raises(KeyError):
+        ledger.settle(key, paid=False)
+    with pytest.raises(KeyError):
+        ledger.retry(key)
+
+
+def test_an_answer_that_no_reply_could_bring_is_refused(ledger):
+    """What JSON cannot hold is a TypeError, before anything is looked up."""
+    with pytest.raises(TypeError, match="answer"):
+        ledger.settle("ab" * 20, paid=True, answer=object())
+
+
+async def test_a_call_being_sent_cannot_be_settled_as_unpaid(ledger):
+    """Its outcome is about to be known; only a proof that it was accepted comes earlier."""
+    async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
+        sending = asyncio.create_task(client.send(search_call()))
+        await settle_down(server)
+        (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])
+        for move in (ledger.retry, lambda key: ledger.settle(key, paid=False)):
+            with pytest.raises(ValueError, match="right now"):
+                await asyncio.to_thread(move, entry.key)
+        sending.cancel()
+        await asyncio.wait([sending])
+
+
+async def test_a_callback_before_a_lost_reply_answers_the_caller(ledger):
+    """The proof that a submission was accepted is worth more than the broken connection."""
+
+    async def lose(exchange):
+        (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])
+        await ledger.settled(entry.key, answer=CaptionTask("early"))
+        await hang_up(exchange)
+
+    async with serving(lose) as server, callers.client(server.url, ledger=ledger) as client:
+        assert await client.send(caption_call()) == CaptionTask("early")
+        assert states(ledger) == ["done"]
+
+
+async def test_an_unreadable_success_keeps_its_body(ledger):
+    """It was paid: the raw reply is in the error and in the ledger, and nothing is sent again."""
+    async with serving(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{..}")) as server:
+        async with callers.client(server.url, ledger=ledger) as client:
+            with pytest.raises(BadReply):
+                await client.send(search_call())
+            with pytest.raises(OutcomeUnknown) as caught:
+                await client.send(search_call())
+
+        assert caught.value.body == ledger.unknown()[0].reply == b"{..}"
+        assert server.requests == 1
+
+
+async def test_a_later_version_that_can_read_an_old_reply_gets_it_for_nothing(ledger, monkeypatch):
+    """The body was kept for that."""
+    async with (
+        serving(answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(clips, "converter", None)
+            patch.setattr(clips.Call, "read", _unreadable)
+            with pytest.raises(BadReply):
+                await client.send(search_call())
+
+        assert len(await client.send(search_call())) == 1
+        assert (server.requests, states(ledger)) == (1, ["done"])
+
+
+def _unreadable(_, reply):
+    raise BadReply("not yet", status=reply.status, body=reply.body)
+
+
+async def test_resending_by_policy_is_recorded_attempt_by_attempt(ledger):
+    """Two attempts in doubt and a success: done, with three requests."""
+    policy = callers.HASTY.__class__(
+        resend_unknown=True, backoff=0.001, max_backoff=0.002, timeout=1.0
+    )
+    async with serving(hang_up, hang_up, answer(FOUND)) as server:
+        async with callers.client(server.url, ledger=ledger, policy=policy) as client:
+            await client.send(search_call())
+
+    (entry,) = ledger.entries()
+    assert (entry.state, entry.attempts) == ("done", 3)
+
+
+async def test_a_refusal_after_a_doubt_stays_a_doubt(ledger):
+    """The last attempt was not paid, the one before may have been."""
+    policy = callers.HASTY.__class__(
+        resend_unknown=True, backoff=0.001, max_backoff=0.002, timeout=1.0
+    )
+    async with serving(hang_up, answer(WRONG)) as server:
+        async with callers.client(server.url, ledger=ledger, policy=policy) as client:
+            with pytest.raises(OutcomeUnknown):
+                await client.send(search_call())
+
+    (entry,) = ledger.unknown()
+    assert (entry.attempts, entry.billed) == (2, "maybe")
+
+
+async def test_calls_that_cost_nothing_are_not_recorded(ledger):
+    """A list of videos is asked anew each time: it changes."""
+    listed = {"code": "0000", "msg": "success", "data": {"videos": []}}
+    call = videos.list()
+    async with (
+        serving(answer(listed)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        for _ in range(2):
+            await client.send(call)
+
+        assert server.requests == 2
+        assert ledger.summary().total == 0
+
+
+async def test_other_accounts_and_servers_have_entries_of_their_own(ledger):
+    """The same question of another account is another call."""
+    async with serving(answer(FOUND)) as one, serving(answer(FOUND)) as other:
+        for url, key in ((one.url, KEY), (one.url, "local-other"), (other.url, KEY)):
+            async with callers.client(url, ledger=ledger, api_key=key) as client:
+                await client.send(search_call())
+
+        assert (one.requests, other.requests) == (2, 1)
+
+
+async def test_the_file_is_private_and_holds_no_key(ledger):
+    """Prompts and answers are for the owner's eyes; the API key is for nobody's."""
+    async with (
+        serving(answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        await client.send(search_call())
+
+    for path in ledger.path.parent.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert KEY.encode() not in path.read_bytes()
+
+
+async def test_nothing_is_sent_that_cannot_be_recorded(ledger):
+    """A full disk stops a call before its first byte."""
+    async with (
+        serving(answer(FOUND)) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        await client.send(search_call())
+        fill(ledger)
+        with pytest.raises(JournalFailed, match="disk is full") as caught:
+            for number in range(1000):
+                await client.send(search_call(prompt=f"{number} {'x' * 400}"))
+
+        paid = ledger.journal.read_now(
+            lambda c: c.execute("SELECT count(*) FROM entries WHERE state='done'").fetchone()[0]
+        )
+        assert server.requests == paid
+        assert caught.value.billed == "no"
+
+
+def fill(ledger) -> None:
+    """Let the file not grow any more: SQLite then says what it says on a full disk."""
+
+    def limit(connection):
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages}")
+
+    ledger.journal.write_now(limit)
+
+
+async def test_an_answer_that_cannot_be_recorded_is_not_lost(ledger):
+    """The error says that it was paid, and carries the reply."""
+    big = {**FOUND, "extra": "x" * 100_000}
+
+    async def fill_up(exchange):
+        await asyncio.to_thread(fill, ledger)
+        await answer(big)(exchange)
+
+    async with serving(fill_up) as server, callers.client(server.url, ledger=ledger) as client:
+        with pytest.raises(JournalFailed, match="not recorded") as caught:
+            await client.send(search_call())
+
+    assert caught.value.billed == "yes"
+    assert json.loads(caught.value.body) == big
+    assert states(ledger) == ["unknown"]
+
+
+def test_a_ledger_pickles_as_its_path(ledger):
+    """A worker process opens the same file."""
+    twin = pickle.loads(pickle.dumps(ledger))
+
+    assert (twin.path, repr(twin)) == (ledger.path, repr(ledger))
+
+
+async def test_the_blocking_client_keeps_the_same_record(ledger):
+    """Both clients share a ledger, and a paid call is free for either."""
+    async with serving(answer(FOUND)) as server:
+        blocking = callers.Caller(
+            callers.blocking.Client(**callers.settings(server.url, ledger=ledger))
+        )
+        first = await blocking.send(search_call())
+        async with callers.client(server.url, ledger=ledger) as client:
+            assert await client.send(search_call()) == first
+        await blocking.aclose()
+
+        assert server.requests == 1
