@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 _STRIP = 30
+_WHOLE = 0.95
 _SLACK = 0.05
 """Seconds by which a clip may miss the frame: about one frame."""
 
@@ -26,28 +27,28 @@ def opening(screen: Screen) -> None:
 
 
 def scene(screen: Screen, scene: Scene, service: LocalService) -> None:
-    """Show the film, and the picture that was cut from it."""
+    """Show the video, and the picture that was cut from it."""
     facts = scene.facts
     scenes = f"{len(facts.shots)} scene{'s' if len(facts.shots) > 1 else ''}"
     screen.say()
     screen.facts(
         [
-            ("film", f"{scene.video.path}"),
+            ("video", str(scene.video.path)),
             ("", f"{facts.duration:.1f} s, {facts.width} x {facts.height}, {scenes}"),
-            ("picture", f"{scene.cut.picture}"),
+            ("picture", str(scene.cut.picture)),
             ("", f"cut at {scene.cut.time:.2f} s, the middle of the longest scene"),
             ("service", f"{service.url}, engine {service.engine_name}"),
-            ("", f"indexed the film in {scene.indexed:.2f} s"),
+            ("", f"indexed the video in {scene.indexed:.2f} s"),
         ]
     )
 
 
 def search(screen: Screen, step: Step[tuple[Clip, ...]], scene: Scene) -> None:
     """Show the clips, and whether the best one holds the frame."""
-    screen.say(f'\n1  Search: where is the picture in the film? (prompt: "{PROMPT}")', style="bold")
+    screen.say(f"\n1  Search: where in the video is the picture? (prompt: {PROMPT})", style="bold")
     clips = step.answer or ()
     screen.table(
-        ("start (s)>", "end (s)>", "score>", "in the film", ""),
+        ("start (s)>", "end (s)>", "score>", "in the video", ""),
         [
             (
                 f"{clip.start_time:.2f}",
@@ -69,7 +70,7 @@ def search(screen: Screen, step: Step[tuple[Clip, ...]], scene: Scene) -> None:
 
 def caption(screen: Screen, step: Step[Caption]) -> None:
     """Show the caption, or why there is none."""
-    screen.say("\n2  Caption: what does the film show? (the answer came by callback)", style="bold")
+    screen.say("\n2  Caption: what happens in the video? (answered by callback)", style="bold")
     if step.answer is None:
         screen.say(f"The answer is no: {step.refusal}", indent=3, style="yellow")
         return
@@ -83,7 +84,7 @@ def caption(screen: Screen, step: Step[Caption]) -> None:
 
 def embedding(screen: Screen, step: Step[Embedding]) -> None:
     """Show the beginning and the length of the vector."""
-    screen.say("\n3  Embedding: the whole film as one vector", style="bold")
+    screen.say("\n3  Embedding: the whole video as one vector", style="bold")
     if step.answer is None:
         screen.say(f"The answer is no: {step.refusal}", indent=3, style="yellow")
         return
@@ -119,7 +120,7 @@ def document(scene: Scene, findings: Findings, service: LocalService) -> dict[st
     caption, vector = findings.caption.answer, findings.embedding.answer
     account = service.account
     return {
-        "film": {"path": str(scene.video.path), **asdict(scene.facts)},
+        "video": {"path": str(scene.video.path), **asdict(scene.facts)},
         "frame": {"picture": str(scene.cut.picture), "time": scene.cut.time},
         "search": {
             **_costs(findings.search),
@@ -156,14 +157,16 @@ def _verdict(clips: tuple[Clip, ...], scene: Scene) -> str:
     if not clips:
         return "No clip was found: the picture was missed."
     if holds(clips[0], scene):
-        return f"The best clip holds the frame at {scene.cut.time:.2f} s."
+        whole = clips[0].end_time - clips[0].start_time > _WHOLE * scene.facts.duration
+        but = ", but it is the whole video, so that proves little" if whole else ""
+        return f"The best clip holds the frame at {scene.cut.time:.2f} s{but}."
     place = next((at for at, clip in enumerate(clips, 1) if holds(clip, scene)), None)
     where = f"clip {place} does" if place else "nor does another"
     return f"The best clip does not hold the frame at {scene.cut.time:.2f} s; {where}."
 
 
 def _strip(clip: Clip, scene: Scene) -> str:
-    """Draw the film as a strip: `#` where the clip is, `o` at the frame."""
+    """Draw the video as a strip: `#` where the clip is, `o` at the frame."""
     scale = _STRIP / max(scene.facts.duration, clip.end_time)
     start, end = int(clip.start_time * scale), math.ceil(clip.end_time * scale)
     frame = min(int(scene.cut.time * scale), _STRIP - 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,12 +12,12 @@ from attrs import define, frozen
 
 from memories_async import Caption, Client, Clip, Embedding
 from memories_async.cli._film import Cut, cut, middle
-from memories_async.cli._inbox import Inbox
 from memories_async.errors import CaptionFailed, Refused
+from memories_async.receiver import Receiver
 
 if TYPE_CHECKING:
     from memories_async.local import LocalService, LocalVideo
-    from memories_async.local.engine.protocol import Facts
+    from memories_async.local.engine.protocol import Engine, Facts
 
 T = TypeVar("T")
 PROMPT = "the whole picture"
@@ -62,18 +61,19 @@ class Findings:
         return self.search, self.caption, self.embedding
 
 
-async def prepared(service: LocalService, film: Path, folder: Path) -> Scene:
-    """Index *film*, and cut a picture from the middle of its longest scene."""
+def prepared(service: LocalService, engine: Engine, folder: Path) -> Scene:
+    """Index the service's video, and cut a picture from the middle of its longest scene."""
     from memories_async.local.engine.protocol import EngineError
 
-    (video,) = await asyncio.to_thread(lambda: service.library)
+    (video,) = service.library
     begun = time.perf_counter()
     try:
-        facts = (await service.workshop.index_of(video)).facts
+        # The engine keeps the index on disk, where the service will find it.
+        facts = engine.index(video.path).facts
     except EngineError as error:
-        raise click.UsageError(f"{film.name}: {error.reason}") from error
+        raise click.UsageError(f"{video.path.name}: {error.reason}") from error
     indexed = time.perf_counter() - begun
-    picture = await asyncio.to_thread(lambda: cut(film, at=middle(facts), folder=folder))
+    picture = cut(video.path, at=middle(facts), folder=folder)
     return Scene(video=video, facts=facts, cut=picture, indexed=indexed)
 
 
@@ -83,11 +83,11 @@ class Stage:
 
     client: Client
     service: LocalService
-    inbox: Inbox
+    receiver: Receiver
     scene: Scene
 
     async def search(self) -> Step[tuple[Clip, ...]]:
-        """Look for the picture in the film that it was cut from."""
+        """Look for the picture in the video it was cut from."""
         return await self._step(
             "clips.search",
             lambda: self.client.clips.search(
@@ -96,7 +96,7 @@ class Stage:
         )
 
     async def caption(self) -> Step[Caption]:
-        """Have the film described, the answer coming by callback."""
+        """Have the video described, the answer coming by callback."""
         return await self._step("captions.upload_file", self._captioned)
 
     async def _captioned(self) -> Caption:
@@ -105,10 +105,10 @@ class Stage:
             user_prompt="Summarize what happens in the video.",
             system_prompt="You are a video understanding system that describes what it sees.",
         )
-        return await self.inbox.wait(task, seconds=_PATIENCE)
+        return await self.receiver.wait(task, timeout=_PATIENCE)
 
     async def embed(self) -> Step[Embedding]:
-        """Embed the whole film."""
+        """Embed the whole video."""
         return await self._step(
             "embeddings.video",
             lambda: self.client.embeddings.video(self.scene.video.asset_id),

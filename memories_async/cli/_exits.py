@@ -85,12 +85,19 @@ class Problem:
         return f"; {charged.get(self.billed, 'it was charged')}."
 
 
+_LABELS = {
+    Exit.REFUSED: "refused: ",
+    Exit.NOT_SENT: "not sent: ",
+    Exit.UNKNOWN: "outcome unknown: ",
+}
+
+
 def problem_of(error: MemoriesError) -> Problem:
     """Put what a call came to into words, with what to do about it."""
     sentence = error.message.rstrip(".! ")
     said = [f"status {error.status}" if error.status else "", f"code {error.code or ''}"]
     known = ", ".join(fact for fact in said if fact.strip() not in {"", "code"})
-    label = {Exit.REFUSED: "refused: ", Exit.NOT_SENT: "not sent: "}.get(_exit(error), "")
+    label = _LABELS.get(_exit(error), "")
     return Problem(
         exit=_exit(error),
         kind=type(error).__name__,
@@ -133,6 +140,8 @@ def _advice(error: MemoriesError) -> str:
             return "Run it again later; somebody else may be using the account's rate."
         case NotSent():
             return "`memories-async doctor --ping` tells which host can be reached."
+        case CaptionFailed():
+            return "The account's book tells whether it was."
         case CallbackTimeout():
             return "The callback may still come; raise --timeout next time."
         case OutcomeUnknown():

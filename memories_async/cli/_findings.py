@@ -57,8 +57,7 @@ def policy(configuration: Configuration) -> Iterator[Finding]:
     """Tell how long calls are tried, and what is sent again."""
     for name in (one.name for one in attrs.fields(Policy)):
         value = getattr(configuration.policy, name)
-        shown = "none" if value is None else f"{value:g}" if type(value) is float else str(value)
-        yield Finding(name, shown.lower(), _origin(POLICY.get(name, ""), configuration))
+        yield Finding(name, _shown(name, value), _origin(POLICY.get(name, ""), configuration))
 
 
 def network(configuration: Configuration) -> Iterator[Finding]:
@@ -68,7 +67,7 @@ def network(configuration: Configuration) -> Iterator[Finding]:
     origin = _origin(CA, configuration)
     if origin == "default" and paths.openssl_cafile_env in configuration.given:
         origin = paths.openssl_cafile_env
-    yield Finding("TLS", ssl.OPENSSL_VERSION)
+    yield Finding("TLS", ssl.OPENSSL_VERSION, "")
     yield Finding("trusted certificates", trusted, origin)
     yield Finding("proxy", _without_password(configuration.proxy), _origin(PROXY, configuration))
 
@@ -92,6 +91,14 @@ def remarks(environment: Mapping[str, str]) -> Iterator[str]:
         if name in environment and PROXY not in environment:
             yield f"{name} is set and not used: set {PROXY} to go through a proxy."
             return
+
+
+def _shown(name: str, value: float | None) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if name == "attempts" else f"{value:g} s"
 
 
 def _origin(variable: str, configuration: Configuration) -> str:

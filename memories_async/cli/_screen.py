@@ -94,7 +94,7 @@ class Screen:
     def problem(self, problem: Problem, *, command: str) -> None:
         """Tell what went wrong in one line on stderr, and in the document if one is due."""
         line = Text(f"{command}: ", style="bold") + Text(clean(problem.line()), style="red")
-        self.err.print(line, soft_wrap=True)
+        self.err.print(line, soft_wrap=not self.err.is_terminal)
         self.document(problem.document())
 
     @contextmanager

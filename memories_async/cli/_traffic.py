@@ -49,12 +49,12 @@ def _request(seen: Seen) -> str:
         seen.note or "",
     ]
     told = "; ".join(remark for remark in remarks if remark)
-    return f"{at}  {seen.route:<20}  {answer:<12}  {told}"
+    return f"{at}  {seen.route:<20}  {answer:<8}  {told}"
 
 
 def _delivery(delivery: Delivery) -> str:
     outcome = delivery.error or str(delivery.status)
-    return f"{_clock(delivery.time)}  {'callback':<20}  {outcome:<12}  task {delivery.task_id}"
+    return f"{_clock(delivery.time)}  {'callback':<20}  {outcome:<8}  task {delivery.task_id}"
 
 
 def _clock(moment: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import click
@@ -13,10 +14,12 @@ from memories_async import Caption, CaptionTask, Person, captions
 from memories_async._calls import Call
 from memories_async._replies import Host
 from memories_async.cli._described import show_dry_run
-from memories_async.cli._inbox import Inbox
+from memories_async.cli._local import starting
 from memories_async.cli._options import common, dry_run
 from memories_async.cli._run import Run, arguments, pass_run
 from memories_async.cli._settings import Configuration
+from memories_async.errors import CallbackTimeout, OutcomeUnknown
+from memories_async.receiver import Receiver
 
 _EXAMPLES = """\
 \b
@@ -135,16 +138,37 @@ def _check(delivery: _Delivery, configuration: Configuration, *, wait: bool) -> 
 
 async def _caption(
     run: Run, call: Call[CaptionTask], configuration: Configuration, delivery: _Delivery
-) -> tuple[CaptionTask, Caption]:
-    async with (
-        Inbox(delivery.port, delivery.public_url) as inbox,
-        configuration.client(Host.CAPTIONS, receiver=inbox, observers=(run,)) as client,
-    ):
-        with run.screen.waiting("submitting ..."):
-            task = await client.send(call)
-        run.screen.note(f"task {task.task_id} accepted, 1 caption charged")
+) -> tuple[CaptionTask | None, Caption]:
+    receiver = Receiver(delivery.public_url or "http://127.0.0.1:0")
+    async with AsyncExitStack() as stack:
+        stack.callback(receiver.close)
+        with starting(delivery.port):
+            await stack.enter_async_context(receiver.serve(port=delivery.port))
+        client = configuration.client(Host.CAPTIONS, receiver=receiver, observers=(run,))
+        await stack.enter_async_context(client)
+        task, error = None, None
+        try:
+            with run.screen.waiting("submitting ..."):
+                task = await client.send(call)
+            run.screen.note(f"task {task.task_id} accepted, 1 caption charged")
+        except OutcomeUnknown as lost:
+            # The submission may have arrived; then its callback comes all the same.
+            run.screen.note(f"{lost.message}; waiting for the callback all the same")
+            error = lost
         with run.screen.waiting("waiting for the caption ..."):
-            return task, await inbox.wait(task, seconds=delivery.timeout)
+            return task, await _arrived(receiver, task, error, delivery.timeout)
+
+
+async def _arrived(
+    receiver: Receiver, task: CaptionTask | None, lost: OutcomeUnknown | None, seconds: float
+) -> Caption:
+    if task is not None:
+        return await receiver.wait(task, timeout=seconds)
+    assert lost is not None
+    try:
+        return await receiver.wait(lost, timeout=seconds)
+    except CallbackTimeout:
+        raise lost from None
 
 
 def _show_task(run: Run, task: CaptionTask, callback: str | None) -> None:
@@ -153,9 +177,9 @@ def _show_task(run: Run, task: CaptionTask, callback: str | None) -> None:
     run.charged("caption")
 
 
-def _show_caption(run: Run, task: CaptionTask, caption: Caption) -> None:
+def _show_caption(run: Run, task: CaptionTask | None, caption: Caption) -> None:
     tokens = None if caption.tokens is None else asdict(caption.tokens)
-    run.screen.document({"task_id": task.task_id, "text": caption.text, "tokens": tokens})
+    run.screen.document({"task_id": task and task.task_id, "text": caption.text, "tokens": tokens})
     run.screen.say(caption.text)
     if tokens is not None:
         run.screen.note(f"{tokens['input']:,} tokens read, {tokens['output']:,} written")

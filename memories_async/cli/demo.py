@@ -12,13 +12,14 @@ import click
 from memories_async.cli import _demo_show as show
 from memories_async.cli._demo_steps import Findings, Stage, prepared
 from memories_async.cli._film import rendered
-from memories_async.cli._inbox import Inbox
 from memories_async.cli._local import cache_folder, starting
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, pass_run
+from memories_async.receiver import MemoryStore, Receiver
 
 if TYPE_CHECKING:
     from memories_async.local import LocalService
+    from memories_async.local.engine.protocol import Engine
 
 _EXAMPLES = """\
 \b
@@ -51,15 +52,18 @@ async def _demo(run: Run, video: Path | None) -> None:
     async with AsyncExitStack() as stack:
         with starting():
             folder.mkdir(parents=True, exist_ok=True)
-            with run.screen.waiting("preparing the film ..."):
+            with run.screen.waiting("preparing the video ..."):
                 film = await asyncio.to_thread(rendered, folder) if video is None else video
-            service = await stack.enter_async_context(_service(film))
-            inbox = await stack.enter_async_context(Inbox())
-        client = await stack.enter_async_context(service.client(receiver=inbox, observers=(run,)))
-        with run.screen.waiting("indexing the film ..."):
-            scene = await prepared(service, film, folder)
+            engine = _engine()
+            service = await stack.enter_async_context(_service(film, engine))
+            receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
+            await stack.enter_async_context(receiver.serve())
+        client = service.client(receiver=receiver, observers=(run,))
+        await stack.enter_async_context(client)
+        with run.screen.waiting("indexing the video ..."):
+            scene = await asyncio.to_thread(prepared, service, engine, folder)
         show.scene(run.screen, scene, service)
-        stage = Stage(client=client, service=service, inbox=inbox, scene=scene)
+        stage = Stage(client=client, service=service, receiver=receiver, scene=scene)
         findings = await _perform(run, stage)
         show.closing(run.screen, findings, service)
         run.screen.document(show.document(scene, findings, service))
@@ -78,7 +82,13 @@ async def _perform(run: Run, stage: Stage) -> Findings:
     return Findings(search=search, caption=caption, embedding=embedding)
 
 
-def _service(film: Path) -> LocalService:
+def _engine() -> Engine:
+    from memories_async.local.engine.pixels import PixelEngine
+
+    return PixelEngine(cache_folder())
+
+
+def _service(film: Path, engine: Engine) -> LocalService:
     from memories_async.local import LocalService
 
-    return LocalService([film], cache=cache_folder())
+    return LocalService([film], engine=engine)

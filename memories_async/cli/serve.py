@@ -160,7 +160,8 @@ def _announce(run: Run, service: LocalService) -> None:
     run.screen.say("\nIn another terminal:")
     for name, value in exports(service).items():
         run.screen.say(f"export {name}={value}", indent=2)
-    run.screen.say("memories-async doctor", indent=2)
+    for one in service.library[:1]:
+        run.screen.say(f"memories-async embed {one.asset_id}", indent=2)
     run.screen.say("\nCtrl-C stops it.")
 
 
