@@ -11,7 +11,10 @@ import aiohttp
 import aioresponses.core
 import hypothesis
 import pytest
+import pytest_asyncio
 from aiohttp.client_proto import ResponseHandler
+
+from memories_async import blocking
 
 HERE = Path(__file__).parent
 # `servers`, `samples` and `callers` are modules of helpers, and test folders are no packages.
@@ -43,6 +46,26 @@ def _reader(loop=None):
 
 aioresponses.core.ClientResponse = _Response
 aioresponses.core.stream_reader_factory = _reader
+
+
+@pytest_asyncio.fixture(params=["awaited", "blocking"])
+async def connect(request):
+    """A function that makes a client of either kind for a URL; all are closed at the end."""
+    from callers import Caller, client, settings
+
+    callers = []
+
+    def make(url, **changes):
+        kind = client if request.param == "awaited" else blocking_client
+        callers.append(Caller(kind(url, **changes)))
+        return callers[-1]
+
+    def blocking_client(url, **changes):
+        return blocking.Client(**settings(url, **changes))
+
+    yield make
+    for caller in callers:
+        await caller.aclose()
 
 
 @pytest.fixture(autouse=True)

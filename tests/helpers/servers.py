@@ -12,6 +12,7 @@ import socket
 import ssl as tls
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Self
 
 from attrs import define, field
@@ -125,6 +126,12 @@ class RawServer:
         """How many requests began to arrive."""
         return len(self.exchanges)
 
+    async def saw(self, requests: int) -> None:
+        """Wait until that many requests began to arrive."""
+        async with asyncio.timeout(10):
+            while self.requests < requests:  # noqa: ASYNC110  # the server counts, it does not call
+                await asyncio.sleep(0.002)
+
     @property
     def url(self) -> str:
         scheme = "http" if self.ssl is None else "https"
@@ -163,6 +170,27 @@ class RawServer:
         behave = self.script[min(len(self.exchanges), len(self.script) - 1)]
         self.exchanges.append(exchange)
         await behave(exchange)
+
+
+@asynccontextmanager
+async def listening(greet):
+    """Listen on a free port, which is given, for one who speaks first or not at all."""
+    writers = []
+
+    async def serve(reader, writer):
+        writers.append(writer)
+        await greet(writer)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+        await asyncio.sleep(0.01)
 
 
 def serving(*script: Behaviour, ssl: tls.SSLContext | None = None) -> RawServer:

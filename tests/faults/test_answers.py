@@ -1,0 +1,184 @@
+"""Faults of HTTP and bodies (cases 23-47) on the wire, each with the server's own count."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+
+import pytest
+from attrs import evolve
+from callers import HASTY, Unpaced
+from samples import ACCEPTED, EMBEDDED, FOUND, LIMITED, caption_call, embed_call, search_call
+from servers import answer, http, serving
+
+from memories_async import clips
+from memories_async.errors import (
+    AuthenticationFailed,
+    BadReply,
+    InsufficientCredits,
+    InvalidRequest,
+    OutcomeUnknown,
+    PermissionDenied,
+    RateLimited,
+    Refused,
+)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        answer(LIMITED),
+        answer({"code": 429}, 429, Retry_After_Ms="10"),
+        answer(b"slow down", 429, Retry_After="0"),
+        answer({"code": -1, "msg": "Rate limit exceeded"}),
+    ],
+    ids=["code", "status", "text", "words"],
+)
+async def test_rate_limits_are_sat_out(connect, limit):
+    """Cases 23 and 24: each refused request is counted, none is billed, one answer comes."""
+    pace = Unpaced()
+    async with serving(limit, limit, limit, answer(FOUND)) as server:
+        caller = connect(server.url, policy=evolve(HASTY, attempts=1), pace=pace)
+        assert await caller.send(search_call())
+
+        assert server.requests == 4
+    assert len(pace.pauses) == 3
+
+
+async def test_a_pause_beyond_the_cap_ends_the_call_with_the_time(connect):
+    """Case 23: a day is not waited for, nor shortened."""
+    async with serving(answer(LIMITED, Retry_After="86400")) as server:
+        caller = connect(server.url, pace=Unpaced())
+        error = await caller.fails(search_call(), RateLimited)
+
+        assert server.requests == 1
+    assert (error.retry_after, error.billed) == (86400.0, "no")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [
+        (answer({"code": "0401", "msg": "no"}), AuthenticationFailed),
+        (answer({"code": 401}, 401), AuthenticationFailed),
+        (answer({"code": 403}, 403), PermissionDenied),
+        (answer({"code": "9009"}), PermissionDenied),
+        (answer({"code": "0402"}), InsufficientCredits),
+        (answer({"code": -1, "msg": "insufficient points"}), InsufficientCredits),
+        (answer({"code": 402}, 402), InsufficientCredits),
+        (answer({"code": "0003"}), InvalidRequest),
+        (answer(b"<html>", 404), InvalidRequest),
+        (answer({"code": 422}, 422), InvalidRequest),
+        (answer({"code": -1, "msg": "cannot read the video", "failed": True}), Refused),
+    ],
+)
+@pytest.mark.parametrize("call", [search_call(), caption_call()], ids=lambda call: call.name)
+async def test_a_refusal_is_final_and_free(connect, behaviour, kind, call):
+    """Cases 25-27 and 32: one request, not billed."""
+    async with serving(behaviour) as server:
+        error = await connect(server.url).fails(call, kind)
+
+        assert server.requests == 1
+    assert (error.billed, error.attempts) == ("no", 1)
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504])
+async def test_a_broken_server_is_asked_once(connect, status):
+    """Cases 29-31: the outcome is unknown, also with an HTML page and a Retry-After."""
+    async with serving(answer(b"<html>oops</html>", status, Retry_After="0")) as server:
+        error = await connect(server.url).fails(embed_call(), OutcomeUnknown)
+
+        assert server.requests == 1
+    assert (error.status, error.billed) == (status, "maybe")
+
+
+@pytest.mark.parametrize(
+    ("call", "document"),
+    [
+        (caption_call(), {**ACCEPTED, "data": None}),
+        (caption_call(), {**ACCEPTED, "data": {}}),
+        (search_call(), {**FOUND, "success": False}),
+        (search_call(), {"code": "0001", "success": True}),
+        (search_call(), b"<html>Please log in</html>"),
+        (search_call(), b'{"code": "0000", "da'),
+        (search_call(), b"[" * 100_000),
+        (search_call(), b'{"code": NaN}'),
+        (embed_call(), {**EMBEDDED, "data": {"embedding": []}}),
+        (embed_call(), {**EMBEDDED, "data": {"embedding": [0.5, "... (continues)"]}}),
+        (embed_call(), b'{"code": 200, "data": {"embedding": [1e999]}}'),
+    ],
+)
+async def test_a_success_that_cannot_be_used_is_kept_and_not_repeated(connect, call, document):
+    """Cases 33-37, 43 and 44: it was paid, so its bytes are in the error; one request."""
+    async with serving(answer(document)) as server:
+        caller = connect(server.url, policy=evolve(HASTY, resend_unknown=True))
+        error = await caller.fails(call, BadReply)
+
+        assert server.requests == 1
+    assert (error.billed, error.status) == ("maybe", 200)
+    assert isinstance(document, dict) or error.body == document
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 206, 304])
+async def test_an_unexpected_status_is_unknown(connect, status):
+    """Case 47."""
+    async with serving(answer(b"", status)) as server:
+        error = await connect(server.url).fails(search_call(), OutcomeUnknown)
+
+        assert server.requests == 1
+    assert error.status == status
+
+
+async def test_an_early_refusal_of_an_upload_is_heard(connect):
+    """Case 28: 413 while most of the body is still on its way is a refusal, not a broken pipe."""
+
+    async def refuse(exchange):
+        await exchange.reader.readexactly(64 * 1024)
+        await exchange.write(http(b'{"code": 413, "msg": "too large"}', 413))
+        await exchange.reader.read()
+
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(15 * 1024 * 1024)
+    async with serving(refuse) as server:
+        call = clips.search(picture, prompt="x", video_no="VI1")
+        error = await connect(server.url).fails(call, InvalidRequest)
+
+        assert server.requests == 1
+    assert (error.status, error.message, error.billed) == (413, "too large", "no")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed(connect, status):
+    """Case 46: no other host, nor another path, ever sees the key or the body."""
+    async with serving(answer(FOUND)) as other:
+        target = f"http://127.0.0.1:{other.port}/elsewhere?secret=1"
+        async with serving(answer(b"", status, Location=target)) as server:
+            error = await connect(server.url).fails(search_call(), Refused)
+
+            assert (server.requests, other.connections) == (1, 0)
+    assert error.billed == "no"
+    assert f"127.0.0.1:{other.port}/elsewhere;" in error.message
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_an_endless_answer_is_cut_off(connect, encoding):
+    """Case 42: a bomb of 200 MB is read to 8 MB at most."""
+    piece = gzip.compress(bytes(200_000_000), 1) if encoding == "gzip" else bytes(65_536)
+
+    async def pour(exchange):
+        await exchange.receive()
+        await exchange.write(
+            http(b"", 200, Content_Encoding=encoding).replace(b": 0", b": 9999999")
+        )
+        for _ in range(9_999_999 // len(piece)):
+            await exchange.write(piece)
+
+    async with serving(pour) as server:
+        caller = connect(server.url, policy=evolve(HASTY, timeout=20.0))
+        tracemalloc.start()
+        error = await caller.fails(search_call(), OutcomeUnknown)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert server.requests == 1
+    assert "longer than 8,388,608 bytes" in error.message
+    assert error.status == 200
+    assert peak < 40_000_000

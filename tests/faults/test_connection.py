@@ -1,0 +1,229 @@
+"""Faults of the network (cases 1-13), each with the server's own count of requests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from attrs import evolve
+from callers import HASTY, Caller, client
+from samples import FOUND, caption_call, embed_call, search_call
+from servers import answer, hang_up, http, raw, reset, serving, silent
+
+from memories_async import clips
+from memories_async.errors import NotSent, OutcomeUnknown
+
+ONCE = evolve(HASTY, attempts=1)
+
+
+def closed_port() -> str:
+    """A URL where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://localhost:{free.getsockname()[1]}"
+
+
+async def test_a_name_that_does_not_exist_is_never_sent(connect):
+    """Case 1: tried again, for names come back; the error names the host and no key."""
+    caller = connect("https://nowhere.invalid", policy=evolve(HASTY, attempts=2))
+    error = await caller.fails(search_call(), NotSent)
+
+    assert (error.billed, error.attempts, error.transient) == ("no", 2, True)
+    assert "nowhere.invalid could not be resolved" in error.message
+
+
+async def test_a_closed_port_is_never_sent(connect):
+    """Case 3: tried again."""
+    error = await connect(closed_port()).fails(search_call(), NotSent)
+
+    assert (error.billed, error.attempts) == ("no", HASTY.attempts)
+    assert "could not be reached" in error.message
+
+
+async def test_a_server_that_comes_up_in_time_is_asked_once(connect):
+    """Case 3, with a happy end."""
+    url = closed_port()
+    caller = connect(url, policy=evolve(HASTY, attempts=50, backoff=0.02, max_backoff=0.02))
+    task = asyncio.create_task(caller.send(search_call()))
+    await asyncio.sleep(0.05)
+    seen = []
+
+    async def serve(reader, writer):
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(http(b'{"code": "0000", "data": []}'))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", int(url.rpartition(":")[2]))
+    async with server:
+        assert await task == ()
+    assert len(seen) == 1
+
+
+async def test_a_host_that_swallows_connections_is_never_sent(connect):
+    """Case 5: the clock for connecting ends it, not the one for answers."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        policy = evolve(ONCE, connect_timeout=0.1, timeout=60.0)
+        caller = connect(f"http://localhost:{full.getsockname()[1]}", policy=policy)
+        error = await caller.fails(search_call(), NotSent)
+        for one in waiting:
+            one.close()
+
+    assert error.billed == "no"
+    assert "could not be reached within 0.1 s" in error.message
+
+
+@pytest.mark.parametrize("behaviour", [hang_up, reset, silent])
+@pytest.mark.parametrize(
+    "call", [search_call(), caption_call(), embed_call()], ids=lambda c: c.name
+)
+async def test_a_lost_reply_costs_one_request(connect, behaviour, call):
+    """Cases 4, 9, 11 and 12: closed, reset or silent; the service may have done the work."""
+    async with serving(behaviour) as server:
+        error = await connect(server.url).fails(call, OutcomeUnknown)
+
+        assert server.requests == 1
+    assert (error.billed, error.attempts, error.call) == ("maybe", 1, call.name)
+    assert f"localhost:{server.port}" in error.message
+
+
+async def test_a_lost_reply_is_asked_for_again_when_told_to(connect):
+    """And then two requests are two requests."""
+    async with serving(hang_up, answer(FOUND)) as server:
+        caller = connect(server.url, policy=evolve(HASTY, resend_unknown=True))
+
+        assert len(await caller.send(search_call())) == 1
+        assert server.requests == 2
+
+
+async def test_a_connection_that_was_closed_while_idle_is_not_used(connect):
+    """Case 7: a new one is opened, and each call is one request."""
+
+    async def then_close(exchange):
+        await answer(FOUND)(exchange)
+        exchange.close()
+
+    async with serving(then_close) as server:
+        caller = connect(server.url)
+        await caller.send(search_call())
+        await asyncio.sleep(0.02)
+        await caller.send(search_call())
+
+        assert (server.requests, server.connections) == (2, 2)
+
+
+async def test_a_kept_connection_that_dies_under_the_request_is_unknown(connect):
+    """Case 8: no silent repeat on another connection."""
+    async with serving(answer(FOUND), reset) as server:
+        caller = connect(server.url)
+        await caller.send(search_call())
+        await caller.fails(search_call(), OutcomeUnknown)
+
+        assert (server.requests, server.connections) == (2, 1)
+
+
+async def test_a_reset_in_the_middle_of_an_upload_is_unknown(connect):
+    """Case 10: the server had the headers, whatever it did with them."""
+
+    async def cut(exchange):
+        await exchange.reader.readexactly(100_000)
+        exchange.reset()
+
+    async with serving(cut) as server:
+        error = await connect(server.url).fails(big_search(), OutcomeUnknown)
+
+        assert server.requests == 1
+    assert error.billed == "maybe"
+
+
+def big_search():
+    """A search whose picture does not fit into the buffers of a loopback connection."""
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(12 * 1024 * 1024)
+    return clips.search(picture, prompt="x", video_no="VI1")
+
+
+async def test_many_calls_at_once_wait_for_no_connection(connect):
+    """Case 13: the line is the pace's, so no call's clock runs while it waits in a pool."""
+    async with serving(answer(FOUND, after=0.05)) as server:
+        caller = connect(server.url)
+        await asyncio.gather(*(caller.send(search_call()) for _ in range(120)))
+
+        assert server.requests == 120
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n{"code":',
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{}\r\n0\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"co',
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\x00\x01\x02\x03\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nxxxx",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    ],
+    ids=[
+        "cut",
+        "cut-head",
+        "bad-chunk",
+        "cut-chunk",
+        "ssh",
+        "bytes",
+        "long",
+        "many",
+        "length",
+        "gzip",
+        "101",
+    ],
+)
+async def test_a_broken_answer_is_unknown(connect, data):
+    """Cases 38-41 and 47: never a refusal with a status that no server sent."""
+    async with serving(raw(data)) as server:
+        error = await connect(server.url).fails(search_call(), OutcomeUnknown)
+
+        assert server.requests == 1
+    assert error.billed == "maybe"
+    assert error.status in (None, 101)
+
+
+async def test_what_follows_an_answer_is_ignored(connect):
+    """Case 48: the first answer counts, and the connection is not used again."""
+    good = http(b'{"code": "0000", "data": []}')
+    async with serving(raw(good + http(b'{"code": "0402"}')), answer(FOUND)) as server:
+        caller = connect(server.url)
+        assert await caller.send(search_call()) == ()
+        assert len(await caller.send(search_call())) == 1
+
+        assert (server.requests, server.connections) == (2, 2)
+
+
+async def test_interim_answers_are_no_answers(connect):
+    """Case 47: a storm of "100 Continue" before the answer."""
+    storm = b"HTTP/1.1 100 Continue\r\n\r\n" * 50
+    async with serving(raw(storm + http(b'{"code": "0000", "data": []}'))) as server:
+        assert await connect(server.url).send(search_call()) == ()
+        assert server.requests == 1
+
+
+async def test_closing_a_client_ends_its_calls_as_unknown():
+    """Whoever closes it under a call learns that it may have been charged."""
+    async with serving(silent) as server:
+        one = client(server.url, policy=evolve(HASTY, timeout=30.0))
+        task = asyncio.create_task(Caller(one).fails(search_call(), OutcomeUnknown))
+        await server.saw(1)
+        await one.aclose()
+        error = await task
+
+        assert server.requests == 1
+    assert error.billed == "maybe"
