@@ -4,6 +4,8 @@ from memories_async import assets, blocking, captions, clips, embeddings, errors
 from memories_async._calls import Call
 from memories_async._hosts import Hosts
 from memories_async._pace import InProcessPace, Limit, Limits, Pace
+from memories_async._pace_file import FilePace
+from memories_async._pace_redis import RedisPace
 from memories_async._policy import Policy
 from memories_async._version import __version__
 from memories_async.assets import Asset
@@ -44,6 +46,7 @@ __all__ = [
     "Clip",
     "Conflict",
     "Embedding",
+    "FilePace",
     "Hosts",
     "InProcessPace",
     "InsufficientCredits",
@@ -60,6 +63,7 @@ __all__ = [
     "Policy",
     "ProcessingFailed",
     "RateLimited",
+    "RedisPace",
     "Refused",
     "Tokens",
     "Video",

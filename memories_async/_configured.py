@@ -12,7 +12,8 @@ from attrs import evolve
 from memories_async._events import Observer, log
 from memories_async._hosts import Hosts
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, find_key
-from memories_async._pace import Limits, Pace, in_process
+from memories_async._pace import Limits, Pace
+from memories_async._pace_choice import pace_from_environment
 from memories_async._policy import Policy, PolicyChanges
 from memories_async._ports import CallbackIssuer, Record
 from memories_async._settings import CA, Settings
@@ -45,7 +46,7 @@ class Configured:
 
         *api_key* defaults to `MEMORIES_API_KEY`; *caption_api_key*, for the caption host, to
         `MEMORIES_CAPTION_API_KEY` and then to *api_key*. *hosts* default to the service's own or
-        to the `MEMORIES_*_BASE_URL` variables. *ssl* adds trust, it cannot take verification away.
+        to the `MEMORIES_*_BASE_URL` variables, *pace* to what `MEMORIES_PACE` says. *ssl* adds trust, it cannot take verification away.
         Raises `ValueError` where there is no key at all.
         """
         key = find_key(api_key, KEY_VARIABLE)
@@ -58,7 +59,7 @@ class Configured:
             hosts=hosts or Hosts.from_environment(),
             policy=policy or Policy(),
             limits=limits or Limits(),
-            pace=pace or in_process,
+            pace=pace or pace_from_environment(),
             ledger=ledger,
             receiver=receiver,
             proxy=proxy,
@@ -66,11 +67,6 @@ class Configured:
             observers=(log, *observers),
         )
         self._share(settings, _transport(settings))
-
-    @property
-    def receiver(self) -> CallbackIssuer | None:
-        """Where captions come back to, if anywhere."""
-        return self._settings.receiver
 
     def with_policy(self, **changes: Unpack[PolicyChanges]) -> Self:
         """Return a client with another policy that shares this one's sessions, pace and ledger."""
@@ -84,6 +80,8 @@ class Configured:
     def _share(self, settings: Settings, transport: Transport) -> None:
         self._settings = settings
         self._transport = transport
+        if settings.receiver is not None and settings.ledger is not None:
+            settings.receiver.beside(settings.ledger)
 
     def __copy__(self) -> Self:
         twin = type(self).__new__(type(self))
@@ -109,6 +107,12 @@ def _transport(settings: Settings) -> AiohttpTransport:
 
 
 def _trust(ca: CA | None) -> tls.SSLContext | None:
-    if ca is None or isinstance(ca, tls.SSLContext):
-        return ca
-    return tls.create_default_context(cafile=ca)
+    if ca is None:
+        return None
+    if not isinstance(ca, tls.SSLContext):
+        context = tls.create_default_context()
+        context.load_verify_locations(cafile=ca)
+        return context
+    if ca.verify_mode is not tls.CERT_REQUIRED or not ca.check_hostname:
+        raise ValueError("ssl must verify certificates and host names: give it your CA's file")
+    return ca

@@ -16,12 +16,11 @@ MARGIN = 0.02
 """Share by which turns are spaced wider than the limit asks, so that the service sees them apart.
 
 A service counts arrivals, we count departures. In a window of one second the margin forgives 20 ms
-between the delays of the window's first and last request. Measured (`benchmarks/pace.py`): requests
-of four busy processes arrive up to 9 ms apart from their plan, of one idle process 2 ms. A quarter
-of the margin is spent on timers that wake late (`Limit.slack`), a half on requests that leave late
-(`Limit.tolerance`); what leaves later than that moves the turns behind it.
+between the delays of the window's first and last request. Half of it is spent here, on timers and
+loops that wake late (`Limit.slack`); what leaves later than that moves the turns behind it. The
+other half is for the way.
 """
-_LATE = 0.005
+_LATE = 0.01
 
 
 @frozen
@@ -44,13 +43,8 @@ class Limit:
 
     @property
     def slack(self) -> float:
-        """Seconds by which a turn may be taken late without delaying the turns behind it."""
-        return min(_LATE, self.per * MARGIN / 4)
-
-    @property
-    def tolerance(self) -> float:
-        """Seconds by which a request may leave after its turn without delaying the next turn."""
-        return 2 * self.slack
+        """Seconds by which a request may leave behind its plan without delaying those after it."""
+        return min(_LATE, self.per * MARGIN / 2)
 
     def __str__(self) -> str:
         """Say it in words."""

@@ -95,33 +95,41 @@ class _Queue:
     line: Line = field(factory=Line)
     lock: threading.Lock = field(factory=threading.Lock)
 
-    def try_take(self, limit: Limit, waiter: Waiter | None) -> float | None:
-        """Take a turn if it is *waiter*'s; otherwise seconds to wait, None until woken."""
+    def try_take(self, limit: Limit, waiter: Waiter | None) -> tuple[bool, float | None]:
+        """Take a turn if it is *waiter*'s: true, and when it began.
+
+        Otherwise false, and how many seconds to wait; None until woken.
+        """
         with self.lock:
             now = self.clock()
             if self.line and self.line.first(now) is not waiter:
-                return None
+                return False, None
             if self.busy >= limit.concurrency:
-                return None
-            wait = self.spacing.wait(now)
-            if wait > 0:
-                return wait
-            self.spacing = self.spacing.taken(now, limit)
+                return False, None
+            spacing = self.spacing
+            if spacing.next_at > now:
+                return False, spacing.next_at - now
+            self.spacing = spacing.taken(now, limit)
             self.busy += 1
             if waiter is not None:
                 self.line.passed(waiter)
-            return 0.0
+            return True, spacing.begun(now, limit)
 
-    async def take(self, lane: Lane) -> None:
-        """Wait in line; a cancelled waiter leaves no trace."""
-        if not self.line and self.try_take(lane.limit, None) == 0.0:
-            return
+    async def take(self, lane: Lane) -> float | None:
+        """Wait in line; returns when the turn began. A cancelled waiter leaves no trace."""
+        if not self.line:
+            taken, begun = self.try_take(lane.limit, None)
+            if taken:
+                return begun
         waiter = Waiter(get_running_loop(), lane.priority)
         with self.lock:
             self.line.join(waiter)
         try:
-            while (wait := self.try_take(lane.limit, waiter)) != 0.0:
-                await waiter.sleep(wait)
+            while True:
+                taken, at = self.try_take(lane.limit, waiter)
+                if taken:
+                    return at
+                await waiter.sleep(at)
         finally:
             with self.lock:
                 self.line.leave(waiter)
@@ -143,31 +151,33 @@ class _Queue:
             self.busy -= 1
         self.wake_first()
 
-    def left(self, taken_at: float, limit: Limit) -> None:
+    def left(self, begun: float, limit: Limit) -> None:
         """Hold the next turn back where a request left late."""
         now = self.clock()
-        if now - taken_at > limit.tolerance:
+        excess = now - begun - limit.slack
+        if excess > 0:
             with self.lock:
-                self.spacing = self.spacing.delayed(now, now - taken_at, limit)
+                self.spacing = self.spacing.delayed(now, excess, limit)
 
 
 @define(eq=False)
 class _InProcessTurn:
     queue: _Queue
     lane: Lane
-    taken_at: float = 0.0
+    begun: float | None = None
     fault: str | None = None
 
     async def __aenter__(self) -> Self:
-        await self.queue.take(self.lane)
-        self.taken_at = self.queue.clock()
+        self.begun = await self.queue.take(self.lane)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.queue.give_back()
 
     def left(self) -> None:
-        self.queue.left(self.taken_at, self.lane.limit)
+        if self.begun is not None:
+            begun, self.begun = self.begun, None
+            self.queue.left(begun, self.lane.limit)
 
 
 class InProcessPace:

@@ -31,8 +31,8 @@ LINGER = 2.0
 """Seconds that the idle thread stays for further calls."""
 FAREWELL = 1.0
 """Seconds at most that the end of the process waits for slots to be given back."""
-_LEAD = (0.001, 0.05)
-"""A store farther away than this many seconds is asked ahead of time, by so many at most."""
+_LEAD = (0.003, 0.05)
+"""Seconds that the store is asked ahead of time: for this thread's waking, and for the way there."""
 
 
 def slowed(limit: Limit) -> Limit:
@@ -54,7 +54,7 @@ class Clerk:
         self._desks: dict[Lane, Desk] = {}
         self._local: dict[Lane, LaneState] = {}
         self._thread: threading.Thread | None = None
-        self._lead = self._retry_at = 0.0
+        self._lead, self._retry_at = _LEAD[0], 0.0
         self.fault: str | None = None
 
     async def take(self, lane: Lane) -> Grant:
@@ -81,7 +81,7 @@ class Clerk:
     def left(self, lane: Lane, start: float) -> None:
         """Hold the next turn back where a request left late."""
         now = time.monotonic()
-        if now - start > lane.limit.tolerance:
+        if now - start > lane.limit.slack:
             with self._cond:
                 self._desk(lane).left(start, now)
                 self._rouse()
@@ -169,8 +169,7 @@ class Clerk:
         now = time.monotonic()
         away = now - asked
         if fault is None:
-            least, most = _LEAD
-            self._lead = min(away, most) if away > least else 0.0
+            self._lead = min(max(away, _LEAD[0]), _LEAD[1])
         with self._cond:
             # The store answered in between: if that was long ago, the turn counts as used late.
             start = asked + away / 2 + answer.start

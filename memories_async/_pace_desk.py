@@ -55,13 +55,11 @@ class Desk:
             return None
         self.grant = None
         self.line.passed(waiter)
-        self.left(grant.start, now)
         return grant
 
     def left(self, start: float, now: float) -> None:
         """Note a request that left late after its turn."""
-        if now - start > self.lane.limit.tolerance:
-            self.late += now - start
+        self.late += max(0.0, now - start - self.lane.limit.slack)
 
     def pause(self, seconds: float, now: float) -> None:
         """Hold back, whatever was granted already."""

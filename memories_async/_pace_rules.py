@@ -43,11 +43,15 @@ class Spacing:
         """Seconds until the next turn."""
         return max(0.0, self.next_at - now)
 
+    def begun(self, now: float, limit: Limit) -> float:
+        """When a turn that is taken *now* began: by the plan, unless that is too long ago."""
+        return max(now - limit.slack, self.next_at)
+
     def taken(self, now: float, limit: Limit) -> Spacing:
         """The state once a turn was taken *now*."""
         slowness = self.slowness
-        begun = max(now - limit.slack, self.next_at)
         recovered = max(1.0, slowness * RECOVERY)
+        begun = self.begun(now, limit)
         return Spacing(begun + limit.gap * slowness, recovered, self.paused_until)
 
     def returned(self, limit: Limit) -> Spacing:
@@ -56,7 +60,7 @@ class Spacing:
         return Spacing(earlier, self.slowness, self.paused_until)
 
     def delayed(self, now: float, delay: float, limit: Limit) -> Spacing:
-        """The state once a request left only *now*, *delay* seconds after its turn.
+        """The state once a request left only *now*, *delay* seconds later than the slack allows.
 
         To the service the turn was taken now: the next one follows a gap later, and turns that
         were given meanwhile are made up for.
@@ -147,7 +151,7 @@ class Word:
     pause: float | None = None
     """Seconds for which the service asked everybody to wait."""
     late: float = 0.0
-    """Seconds by which a request left after its turn."""
+    """Seconds, beyond the slack, by which a request left after its turn began."""
     unused: int = 0
     """The number of a turn that nobody used; 0 for none."""
 
@@ -160,7 +164,7 @@ class Answer:
     turn: int = 0
     """The number of the granted turn."""
     start: float = 0.0
-    """Seconds until the granted turn begins."""
+    """Seconds until the granted turn begins; less than 0 if that is past."""
     again: float = NEVER
     """Seconds after which it makes sense to ask for the next one."""
     scarce: bool = False
@@ -263,7 +267,7 @@ def _granted(
     mine = evolve(me, busy=me.busy + 1, tickets=(tickets[0], tickets[1]))
     members = {**state.members, word.member: mine}
     streak = streak_after(state.streak, priority, batch=_batch_waits(members))
-    start = state.spacing.wait(now)
+    start = state.spacing.begun(now, limit) - now
     state = evolve(
         state,
         members=members,

@@ -18,6 +18,7 @@ class _SharedTurn:
     clerk: Clerk
     lane: Lane
     grant: Grant | None = None
+    gone: bool = False
 
     @property
     def fault(self) -> str | None:
@@ -31,7 +32,8 @@ class _SharedTurn:
         self.clerk.give_back(self.lane)
 
     def left(self) -> None:
-        if self.grant is not None:
+        if self.grant is not None and not self.gone:
+            self.gone = True
             self.clerk.left(self.lane, self.grant.start)
 
 
