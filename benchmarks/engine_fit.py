@@ -9,10 +9,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 from engine_films import DISTORTIONS, VIDEOS, picture_at, reel
 
 from memories_async.local.engine import matching
+from memories_async.local.engine.frames import Film
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.render import render
 from memories_async.local.engine.score import score
@@ -51,16 +53,51 @@ def answers(at, one, moment, picture, index, *, own: bool):
             yield (*evidence[best].tolist(), float(right))
 
 
-def fit(rows: np.ndarray, *, ridge: float = 1e-3) -> np.ndarray:
-    """Logistic regression by Newton steps; the last number is the offset."""
+def lookalike(folder: Path, film) -> Path:
+    """Write a film of other places in the colours of *film*: what must not be taken for it."""
+    other = folder / "other.mp4"
+    count = len(film.stretches)
+    shots = render(other, seconds=2 * count, scenes=count, seed=77)
+    models = picture_at(film.path, [(one.start + one.end) / 2 for one in film.stretches])
+    path = folder / "lookalike.mp4"
+    out = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 24, (640, 360))
+    with Film.open(other) as source:
+        for frame in source.frames(1000):
+            at = sum(shot.end_time <= frame.time for shot in shots)
+            out.write(recoloured(frame.picture, models[min(at, count - 1)]))
+    out.release()
+    return path
+
+
+def recoloured(picture: np.ndarray, model: np.ndarray) -> np.ndarray:
+    """Give *picture* the mean and spread of *model* in each Lab channel."""
+    lab = cv2.cvtColor(picture, cv2.COLOR_BGR2LAB).astype(np.float32)
+    like = cv2.cvtColor(model, cv2.COLOR_BGR2LAB).astype(np.float32)
+    spread = like.std(axis=(0, 1)) / np.maximum(lab.std(axis=(0, 1)), 1)
+    moved = (lab - lab.mean(axis=(0, 1))) * spread + like.mean(axis=(0, 1))
+    return cv2.cvtColor(np.clip(moved, 0, 255).astype(np.uint8), cv2.COLOR_LAB2BGR)
+
+
+def fit(rows: np.ndarray, *, ridge: float = 1e-5) -> np.ndarray:
+    """Logistic regression by Newton steps; the last number is the offset.
+
+    More likeness must never lower a score: weights of the first five that come out below zero are
+    held at zero and the rest fitted again.
+    """
     x = np.column_stack((rows[:, :-1], np.ones(len(rows))))
-    y, w = rows[:, -1], np.zeros(rows.shape[1])
-    for _ in range(60):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        slope = x.T @ (y - p) - ridge * len(x) * 0.01 * w
-        curve = (x * (p * (1 - p))[:, None]).T @ x + ridge * len(x) * 0.01 * np.eye(len(w))
-        w = w + np.linalg.solve(curve, slope)
-    return w
+    y, held = rows[:, -1], np.zeros(rows.shape[1], bool)
+    while True:
+        w = np.zeros(rows.shape[1])
+        free = ~held
+        for _ in range(60):
+            p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
+            slope = x[:, free].T @ (y - p) - ridge * len(x) * w[free]
+            curve = (x[:, free] * (p * (1 - p))[:, None]).T @ x[:, free]
+            w[free] += np.linalg.solve(curve + ridge * len(x) * np.eye(free.sum()), slope)
+        wrong = (w < 0) & (np.arange(len(w)) < 5)
+        if not wrong.any():
+            return w
+        held |= wrong
 
 
 def main() -> None:
@@ -78,10 +115,9 @@ def main() -> None:
             for film, index in zip(reels, indexes, strict=True)
             for row in rows_of(film, index, own=True)
         ]
-        # Foreign: rendered places of other seeds, searched for queries of the first reel.
-        other = Path(folder) / "other.mp4"
-        render(other, seconds=40, scenes=10, seed=77)
-        rows += rows_of(reels[0], index_video(other), own=False)
+        for film in reels:
+            # The other reel shares the real clips: only its own look-alike is foreign.
+            rows += rows_of(film, index_video(lookalike(Path(folder), film)), own=False)
     table = np.array(rows)
     weights = fit(table)
     print("rows", len(table), "right", int(table[:, -1].sum()))

@@ -55,7 +55,8 @@ def load(path: Path) -> PixelIndex | None:
     """Read the index at *path*; None where there is none that can be read."""
     with (
         contextlib.suppress(OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError),
-        np.load(path, allow_pickle=False) as found,
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as found,
     ):
         return _index({name: found[name] for name in found.files})
     return None

@@ -25,9 +25,10 @@ def camera(inside: list[int], index: PixelIndex) -> str:
     """Say "still camera", "moving camera", or nothing, of the samples at places *inside*."""
     if len(inside) < 2:  # noqa: PLR2004 # a pair
         return ""
-    chosen = np.unique(np.linspace(0, len(inside) - 2, min(_PAIRS, len(inside) - 1)).astype(int))
+    count = min(_PAIRS, len(inside) - 1)
+    chosen = sorted({at * (len(inside) - 1) // count for at in range(count)})
     size = _size(index)
-    ways = [_way(inside[at], inside[at + 1], index.samples, size) for at in chosen.tolist()]
+    ways = [_way(inside[at], inside[at + 1], index.samples, size) for at in chosen]
     known = [way for way in ways if way is not None]
     if len(known) * 2 < len(ways):
         return ""
@@ -56,6 +57,4 @@ def _way(first: int, second: int, samples: Samples, size: Floats) -> float | Non
 
 def _points(place: int, samples: Samples) -> Points:
     part = slice(int(samples.starts[place]), int(samples.starts[place + 1]))
-    return Points(
-        places=samples.points.places[part], descriptors=samples.points.descriptors[part]
-    )
+    return Points(places=samples.points.places[part], descriptors=samples.points.descriptors[part])

@@ -16,6 +16,8 @@ _SEEN = 0.12
 """Share of the picture from which a colour is worth naming."""
 _LIGHTS = ((20.0, "dark"), (40.0, "dim"), (65.0, "mid-bright"), (101.0, "bright"))
 _MOTIONS = ((0.25, "no motion"), (1.2, "little motion"), (3.5, "some motion"))
+_QUIET = 4.0
+"""Change of lightness that grain and compression make at a place by themselves."""
 _BLURRED = 12.0
 
 
@@ -49,6 +51,7 @@ def _measured(shot: Shot, index: PixelIndex) -> ShotFacts:
     # The first picture of a shot differs from the shot before: no motion of its own.
     steps = moments[1:] if len(moments) > 1 else moments[:0]
     change = float(track.motion[steps].mean()) if len(steps) else 0.0
+    peak = float(np.percentile(track.peak[steps], 90)) if len(steps) else 0.0
     light = float(track.light[moments].mean())
     seen = camera(inside, index)
     return ShotFacts(
@@ -57,7 +60,7 @@ def _measured(shot: Shot, index: PixelIndex) -> ShotFacts:
         light=light,
         brightness=next(word for limit, word in _LIGHTS if light < limit),
         change=change,
-        motion=_motion(change, seen),
+        motion=_motion(change, still=seen != "moving camera" and peak < _QUIET),
         camera=seen,
         blurred=float(np.median(samples.sharpness[inside])) < _BLURRED,
     )
@@ -77,7 +80,8 @@ def _dominant(shares: list[float]) -> tuple[tuple[str, float], ...]:
     return tuple(one for one in named[:3] if one[1] >= _SEEN) or (named[0],)
 
 
-def _motion(change: float, seen: str) -> str:
-    word = next((word for limit, word in _MOTIONS if change < limit), "strong motion")
-    # A dark or plain picture changes little even where the camera is known to move.
-    return "little motion" if word == "no motion" and seen == "moving camera" else word
+def _motion(change: float, *, still: bool) -> str:
+    if still and change < _MOTIONS[0][0]:
+        return "no motion"
+    # Something small, or a dark picture: it changes little, but it does move.
+    return next((word for limit, word in _MOTIONS[1:] if change < limit), "strong motion")

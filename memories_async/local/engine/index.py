@@ -36,6 +36,8 @@ class Track:
     """Mean lightness, 0..100."""
     motion: Floats
     """Mean change of lightness a picture sees since the one before, 0..100."""
+    peak: Floats
+    """The largest such change at any place of the picture."""
 
 
 @frozen(kw_only=True)

@@ -59,7 +59,7 @@ class _Tracker:
 
     gaps: shots.Gaps = Factory(shots.Gaps)
     times: list[float] = Factory(list[float])
-    rows: list[tuple[float, float]] = Factory(list[tuple[float, float]])
+    rows: list[tuple[float, float, float]] = Factory(list[tuple[float, float, float]])
     _before: Floats | None = None
 
     def take(self, frame: Frame) -> None:
@@ -67,7 +67,7 @@ class _Tracker:
         self.gaps.add(small)
         light = small[..., 0] * (100 / 255)
         change = np.abs(light - (light if self._before is None else self._before))
-        self.rows.append((float(light.mean()), float(change.mean())))
+        self.rows.append((float(light.mean()), float(change.mean()), float(change.max())))
         self.times.append(frame.time)
         self._before = light
 
@@ -119,7 +119,7 @@ def _index(film: Film, tracker: _Tracker, described: list[_Described]) -> PixelI
     return PixelIndex(
         facts=_facts(film, times, np.array(tracker.gaps.rows, np.float32)),
         samples=_samples(described),
-        track=Track(times=times, light=rows[:, 0], motion=rows[:, 1]),
+        track=Track(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
         summary=summarise([one.small for one in described]),
     )
 

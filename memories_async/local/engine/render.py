@@ -5,6 +5,7 @@ For demonstrations and tests where no video is at hand. The same seed renders th
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from attrs import frozen
@@ -54,9 +55,7 @@ def render(
     finally:
         film.release()
     ends = [border / _RATE for border in borders]
-    return tuple(
-        Shot(start_time=start, end_time=end) for start, end in zip(ends, ends[1:], strict=False)
-    )
+    return tuple(Shot(start_time=start, end_time=end) for start, end in pairwise(ends))
 
 
 @frozen(kw_only=True)
@@ -98,7 +97,7 @@ class _Scene:
         start, end = self.way
         x, y, zoom, angle = (a + (b - a) * moment for a, b in zip(start, end, strict=True))
         turn = cv2.getRotationMatrix2D((x, y), angle, zoom)
-        turn[:, 2] += (self.size[0] / 2 - x, self.size[1] / 2 - y)
+        turn[:, 2] += np.array((self.size[0] / 2 - x, self.size[1] / 2 - y))
         seen = np.asarray(
             cv2.warpAffine(self.place, turn, self.size, borderMode=cv2.BORDER_REFLECT), np.uint8
         )

@@ -23,7 +23,7 @@ def paint(kind: str, random: Random, size: tuple[int, int]) -> Picture:
     picture = KINDS[kind](random, *size).astype(np.float32)
     grain = _clouds(random, *size, coarse=60)[..., None] * 26 - 13
     fine = random.normal(0, 4, (*size[::-1], 1)).astype(np.float32)
-    return np.clip(picture + grain + fine, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture + grain + fine, 0, 255), np.uint8)
 
 
 def _hills(random: Random, width: int, height: int) -> Picture:
@@ -36,7 +36,7 @@ def _hills(random: Random, width: int, height: int) -> Picture:
         phase = random.uniform(0, 6.3, 3)
         wave = sum(np.sin(across / width * 6 * (k + 1) + phase[k]) / (k + 1) for k in range(3))
         top = height * (0.35 + 0.15 * layer) + np.asarray(wave) * height * 0.08
-        outline = np.column_stack((across, top)).tolist() + [[width, height], [0, height]]
+        outline = [*np.column_stack((across, top)).tolist(), [width, height], [0, height]]
         shade = _colour(hue + 0.3 + 0.05 * layer, 0.5, 0.75 - 0.13 * layer)
         cv2.fillPoly(picture, [np.array(outline, np.int32)], shade, cv2.LINE_AA)
         for _ in range(60):
@@ -68,12 +68,16 @@ def _city(random: Random, width: int, height: int) -> Picture:
     return picture
 
 
+_LIT = 0.35
+"""Windows darker than this show the wall."""
+
+
 def _windows(picture: Picture, corner: tuple[int, int], wide: int, random: Random) -> None:
     step = int(random.integers(11, 20))
     for y in range(corner[1] + 6, picture.shape[0], step):
         for x in range(corner[0] + 5, corner[0] + wide - step // 2, step):
             lit = float(random.uniform(0, 1))
-            if lit > 0.35:
+            if lit > _LIT:
                 shade = _colour(0.12 + 0.04 * lit, 0.6, lit)
                 cv2.rectangle(picture, (x, y), (x + step // 2, y + step // 2), shade, -1)
 
@@ -133,7 +137,7 @@ def _tiles(random: Random, width: int, height: int) -> Picture:
             ground = _colour(float(hues[random.integers(4)]), float(random.uniform(0.2, 0.7)), 0.85)
             cv2.rectangle(picture, (x, y), (x + step - 2, y + step - 2), ground, -1)
             ink = _colour(float(hues[random.integers(4)]), 0.7, float(random.uniform(0.2, 0.6)))
-            corners = random.integers(0, step, (int(random.integers(3, 6)), 2)) + (x, y)
+            corners = random.integers(0, step, (int(random.integers(3, 6)), 2)) + np.array((x, y))
             cv2.fillPoly(picture, [corners.astype(np.int32)], ink, cv2.LINE_AA)
     return picture
 
@@ -191,4 +195,4 @@ def _clouds(random: Random, width: int, height: int, *, coarse: int) -> Floats:
         noise = random.uniform(0, 1, cells[::-1]).astype(np.float32)
         smooth = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
         total += np.asarray(smooth, np.float32) * 0.5 ** (octave + 1)
-    return np.clip(total, 0, 1)
+    return np.asarray(np.clip(total, 0, 1), np.float32)

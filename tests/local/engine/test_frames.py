@@ -51,7 +51,9 @@ def test_a_film_of_one_frame_lasts_one_frame(tmp_path):
         assert source.rate == pytest.approx(10)
 
 
-@pytest.mark.parametrize("content", [b"no video at all" * 99, b"\x00" * 4096, b"RIFF\x24\x00\x00\x00WAVEfmt "])
+@pytest.mark.parametrize(
+    "content", [b"no video at all" * 99, b"\x00" * 4096, b"RIFF\x24\x00\x00\x00WAVEfmt "]
+)
 def test_refuses_what_is_no_video(tmp_path, content):
     """Random bytes and sound are refused with a reason."""
     path = tmp_path / "bad.mp4"

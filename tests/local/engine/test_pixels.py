@@ -1,0 +1,168 @@
+"""The engine as the service uses it: indexing in a process of its own, answers from the index."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from memories_async.local.engine import _pixels, cache, isolated, worker
+from memories_async.local.engine.pixels import PixelEngine
+from memories_async.local.engine.protocol import (
+    CaptionRequest,
+    Engine,
+    EngineFailed,
+    Facts,
+    UnreadableVideo,
+)
+
+
+def test_answers_all_four_questions(engine: Engine, film, jpeg):
+    """Index, search, embed, caption."""
+    index = engine.index(film)
+
+    assert engine.name == "pixels/1"
+    assert engine.search(index, jpeg(1.3), "anything").clips[0].start_time == 0
+    assert len(engine.embed(index, 512)) == 512
+    assert "3 shots" in engine.caption(index, CaptionRequest(user_prompt="", system_prompt="")).text
+
+
+def test_indexes_a_content_once(engine, film, tmp_path, monkeypatch):
+    """A copy under another name is the same video."""
+    first = engine.index(film)
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(film.read_bytes())
+    monkeypatch.setattr(_pixels, "index_apart", lambda *_, **__: pytest.fail("indexed again"))
+
+    assert engine.index(copy).facts == first.facts
+
+
+def test_works_without_a_cache(foreign):
+    """Then every index is built anew."""
+    assert PixelEngine().index(foreign).facts.duration == pytest.approx(4, abs=0.1)
+
+
+def test_answers_the_same_from_several_threads(engine, film, jpeg):
+    """The engine keeps no state between calls."""
+    index = engine.index(film)
+    pictures = [jpeg(second) for second in (1.3, 4.7, 7.6)]
+    alone = [engine.search(index, picture, "red") for picture in pictures]
+
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda one: engine.search(index, one, "red"), pictures * 2))
+
+    assert together == alone * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no video" * 500])
+def test_a_bad_file_is_refused_with_its_reason(engine, tmp_path, content):
+    """The reason crosses the process border."""
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(content)
+
+    with pytest.raises(UnreadableVideo, match="empty" if not content else "no video that can"):
+        engine.index(path)
+
+
+def test_a_missing_file_is_refused(engine, tmp_path):
+    """It cannot even be hashed."""
+    with pytest.raises(UnreadableVideo, match="cannot be opened"):
+        engine.index(tmp_path / "missing.mp4")
+
+
+def test_a_file_that_takes_too_long_is_given_up(film, tmp_path):
+    """The process is killed; the caller is told."""
+    with pytest.raises(UnreadableVideo, match=r"longer than 0\.01 s"):
+        PixelEngine(tmp_path, time_limit=0.01).index(film)
+
+
+def program(monkeypatch, text):
+    """Let a program of our own stand in for the worker."""
+    monkeypatch.setattr(isolated, "_START", text)
+
+
+def test_a_decoder_that_dies_takes_nothing_down(film, tmp_path, monkeypatch):
+    """A crash of native code ends the worker, not the service."""
+    program(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+
+    with pytest.raises(UnreadableVideo, match="signal 11"):
+        PixelEngine(tmp_path).index(film)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("1/0", "ZeroDivisionError"), ("raise SystemExit(1)", "no message")]
+)
+def test_a_fault_of_our_own_is_told_apart(film, tmp_path, monkeypatch, text, reason):
+    """It says nothing about the video."""
+    program(monkeypatch, text)
+
+    with pytest.raises(EngineFailed, match=reason):
+        PixelEngine(tmp_path).index(film)
+
+
+def test_a_worker_that_writes_nothing_is_a_fault(film, tmp_path, monkeypatch):
+    """Success without a result is none."""
+    program(monkeypatch, "")
+
+    with pytest.raises(EngineFailed, match="cannot be read"):
+        PixelEngine(tmp_path).index(film)
+
+
+def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monkeypatch):
+    """Zero and a file, or three and a reason."""
+    monkeypatch.setattr(worker, "_bound_memory", lambda: None)
+    (tmp_path / "empty.mp4").touch()
+
+    assert worker.main(str(film), str(tmp_path / "index.npz")) == 0
+    assert cache.load(tmp_path / "index.npz").facts.frames == 216
+    assert worker.main(str(tmp_path / "empty.mp4"), "unused") == worker.REFUSED
+    assert capsys.readouterr().out == "the file is empty"
+
+
+def test_the_worker_bounds_its_memory():
+    """Where the system can."""
+    code = "from memories_async.local.engine import worker as w; import resource; w._bound_memory(); print(resource.getrlimit(resource.RLIMIT_AS)[0])"
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert int(said.stdout) == 6 * 2**30
+
+
+def test_refuses_the_index_of_another_engine(engine, jpeg):
+    """Mixed engines are a mistake of the caller."""
+
+    class Other:
+        facts = Facts(duration=1, width=1, height=1, fps=1, frames=1, shots=())
+
+    with pytest.raises(TypeError, match="another engine"):
+        engine.search(Other(), jpeg(1), "x")
+
+
+def test_says_what_to_install_where_opencv_is_missing():
+    """One sentence, naming the extra; importing the module alone needs nothing."""
+    code = (
+        "import sys; sys.modules['cv2'] = None\n"
+        "from memories_async.local.engine.pixels import PixelEngine\n"
+        "try: PixelEngine()\n"
+        "except ModuleNotFoundError as error: print(error)"
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "pip install 'memories_async[local]'" in said.stdout
+    assert "cv2" in said.stdout
+
+
+def test_importing_protocol_and_front_imports_no_opencv():
+    """They stand in the way of nobody without the extra."""
+    code = (
+        "import sys\n"
+        "import memories_async.local.engine.protocol, memories_async.local.engine.pixels\n"
+        "print([name for name in ('cv2', 'numpy') if name in sys.modules])"
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "[]"
