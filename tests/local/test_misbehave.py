@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import time
 
@@ -26,6 +27,17 @@ async def test_a_lost_reply_is_paid_exactly_when_the_work_was_done(
     assert (service.account.calls, service.account.paid) == (1, paid)
     assert (service.journal[0].status, service.journal[0].fault) == (None, f"{kind} {when}")
     assert (await search()).status == 200
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_drop_ends_the_connection_and_a_reset_breaks_it(search, when):
+    """The two look different to the caller's socket."""
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await search(headers={"X-Local-Fault": f"drop; when={when}"})
+    with pytest.raises(aiohttp.ClientOSError) as caught:
+        await search(headers={"X-Local-Fault": f"reset; when={when}"})
+
+    assert caught.value.errno == errno.ECONNRESET
 
 
 @pytest.mark.parametrize(("when", "paid"), [("before", 0), ("after", 1)])

@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 
 from memories_async.local import Era
+from memories_async.local.engine.protocol import EngineFailed
 
 
 async def test_answers_clips_computed_from_the_video(search):
@@ -145,6 +146,21 @@ async def test_refuses_a_field_of_a_megabyte(send):
     reply = await send("/serve/api/v1/search_clips_by_image", data=body, headers=kind)
 
     assert reply.json["msg"] == "The field 'prompt' is larger than 1 MB."
+
+
+async def test_an_engine_that_gives_no_answer_is_a_500_in_the_envelope(service, search, engine):
+    """The only refusal of this host that is not HTTP 200, with the engine's own sentence."""
+
+    def fail(index, image, prompt):
+        raise EngineFailed("The model is not there.")
+
+    engine.search = fail
+
+    reply = await search()
+
+    assert (reply.status, reply.json["code"]) == (500, "0500")
+    assert reply.json["msg"] == "The model is not there."
+    assert service.account.paid == 0
 
 
 async def test_an_unreadable_video_is_refused_and_not_decoded_twice(films, service, search, engine):

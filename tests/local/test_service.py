@@ -89,6 +89,27 @@ async def test_a_library_larger_than_memory_is_indexed_again(service, engine, mo
     assert len(engine.indexed) == 3
 
 
+async def test_one_who_gives_up_takes_nothing_from_the_others(service, search, engine, until):
+    """A warming up that is called off leaves the decoding to the request that waits for it."""
+    begun, go_on, index = threading.Event(), threading.Event(), engine.index
+
+    def slowly(path):
+        begun.set()
+        go_on.wait(10)
+        return index(path)
+
+    engine.index = slowly
+    warming = asyncio.create_task(service.warm())
+    await until(begun.is_set)
+    asking = asyncio.create_task(search())
+    await until(lambda: service.journal)
+    warming.cancel()
+    await asyncio.wait([warming])
+    go_on.set()
+
+    assert (await asking).json["code"] == "0000"
+
+
 async def test_a_caller_who_stops_waiting_pays(service, search, engine, until):
     """The work goes on when nobody waits for it, as on any server."""
     begun, left = threading.Event(), threading.Event()
