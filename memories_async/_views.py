@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from memories_async import _library, assets, captions, clips, embeddings, videos
+from memories_async import _captioning, _library, assets, captions, clips, embeddings, videos
 from memories_async._methods import AsyncView, BlockingView, Paged, Ran, Sent
 
 
@@ -16,6 +16,8 @@ class _Clips:
 class _Captions:
     upload: Final = Sent(captions.upload)
     upload_file: Final = Sent(captions.upload_file)
+    caption: Final = Ran(_captioning.caption)
+    caption_file: Final = Ran(_captioning.caption_file)
 
 
 class _Embeddings:

@@ -7,16 +7,42 @@ and after a fork. A call that is interrupted (Ctrl-C) is cancelled, not left run
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar
 
+from attrs import frozen
+
 from memories_async import _views, client
+from memories_async._address import Address
 from memories_async._calls import Call
 from memories_async._configured import Configured
 from memories_async._loop_thread import LoopThread
+from memories_async._ports import CallbackIssuer
 from memories_async._settings import Settings
 from memories_async._transport import Transport
+from memories_async.captions import Caption, CaptionTask
+from memories_async.errors import OutcomeUnknown
 
 T = TypeVar("T")
+
+
+@frozen
+class BlockingReceiver:
+    """A client's receiver, waited for; it keeps receiving on the client's loop between calls."""
+
+    _receiver: CallbackIssuer
+    _thread: LoopThread
+
+    def wait(
+        self, task: CaptionTask | OutcomeUnknown | str, *, timeout: float | None = 600
+    ) -> Caption:
+        """Return what the callback of *task* brings; see `Receiver.wait`."""
+        return self._thread.wait(lambda: self._receiver.wait(task, timeout=timeout))
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[Address]:
+        """Receive callbacks on a port while the context is open; see `Receiver.serve`."""
+        serving = self._receiver.serve(host, port)
+        return self._thread.portal().wrap_async_context_manager(serving)
 
 
 class Client(Configured):
@@ -63,6 +89,12 @@ class Client(Configured):
     def assets(self) -> _views.BlockingAssets:
         """The v2 asset store."""
         return _views.BlockingAssets(self)
+
+    @property
+    def receiver(self) -> BlockingReceiver | None:
+        """Where captions come back to, if anywhere."""
+        receiver = self._settings.receiver
+        return None if receiver is None else BlockingReceiver(receiver, self._thread)
 
     def close(self) -> None:
         """Close the connections and end the thread; may be called twice."""

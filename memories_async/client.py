@@ -10,7 +10,7 @@ from memories_async import _views
 from memories_async._calls import Call
 from memories_async._configured import Configured
 from memories_async._delivery import Delivery
-from memories_async._ports import Witness
+from memories_async._ports import CallbackIssuer, Witness
 from memories_async._settings import Settings
 from memories_async._transport import Transport
 
@@ -89,6 +89,11 @@ class Client(Configured):
     def assets(self) -> _views.Assets:
         """The v2 asset store."""
         return _views.Assets(self)
+
+    @property
+    def receiver(self) -> CallbackIssuer | None:
+        """Where captions come back to, if anywhere."""
+        return self._settings.receiver
 
     async def aclose(self) -> None:
         """Close the connections; may be called twice."""

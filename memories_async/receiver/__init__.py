@@ -1,0 +1,19 @@
+"""Captions that can be awaited: callbacks received, stored durably, and handed to who waits."""
+
+from memories_async.receiver.memory import MemoryStore
+from memories_async.receiver.receiver import Receiver
+from memories_async.receiver.records import Arrival, Record, Ticket, Verdict
+from memories_async.receiver.sqlite import SqliteStore
+from memories_async.receiver.store import Settler, Store
+
+__all__ = [
+    "Arrival",
+    "MemoryStore",
+    "Receiver",
+    "Record",
+    "Settler",
+    "SqliteStore",
+    "Store",
+    "Ticket",
+    "Verdict",
+]

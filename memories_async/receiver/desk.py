@@ -1,0 +1,105 @@
+"""Where deliveries are handed in: judged, stored, then acknowledged, and who waits is woken."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterable
+
+from attrs import define, field
+
+from memories_async.captions import CaptionTask
+from memories_async.errors import MemoriesError
+from memories_async.receiver import core
+from memories_async.receiver.records import Arrival, Record, Verdict
+from memories_async.receiver.store import Settler, Store
+from memories_async.receiver.waiting import Waiting
+
+log = logging.getLogger(__name__)
+
+
+@define(eq=False)
+class Desk:
+    """A store in use. Any number of loops and threads may hand in."""
+
+    store: Store
+    settler: Settler | None
+    accept_for: float
+    _given_secret: bytes | None = field(repr=False)
+    waiting: Waiting = field(init=False)
+    room: core.Room = field(factory=core.Room, init=False)
+    _secret: bytes | None = field(default=None, init=False, repr=False)
+    _caught_up: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.waiting = Waiting(self.store)
+
+    async def secret(self) -> bytes:
+        """Return what tokens are signed with; the first time, also settle what a crash left."""
+        if self._secret is None:
+            self._secret = self._given_secret or await self.store.secret()
+        if not self._caught_up and self.settler is not None:
+            self._caught_up = True
+            for record in await self.store.untold():
+                await self._settle(record)
+        return self._secret
+
+    async def receive(self, head: core.Head, chunks: AsyncIterable[bytes]) -> core.Answer:
+        """Take one request from its head to its answer."""
+        admitted = await self.admit(head)
+        if isinstance(admitted, core.Answer):
+            return admitted
+        async with self.room.place(head.length) as fits:
+            if not fits:
+                return core.LATER
+            body = await core.gathered(chunks)
+            if isinstance(body, core.Answer):
+                return body
+            return await self.keep(admitted, head, body)
+
+    async def admit(self, head: core.Head) -> bytes | core.Answer:
+        """Return the id of the submission, or an answer if the body need not be read."""
+        try:
+            return core.admit(head, await self.secret())
+        except MemoriesError as error:
+            return _later(error)
+
+    async def keep(self, id_: bytes, head: core.Head, body: bytes) -> core.Answer:
+        """Store a body, then answer. 200 means that it is on the disk."""
+        arrival = core.read(head, body, at=time.time())
+        if isinstance(arrival, core.Answer):
+            return arrival
+        try:
+            verdict, record = await self.store.deliver(id_, arrival, accept_for=self.accept_for)
+        except MemoriesError as error:
+            return _later(error)
+        if record is not None:
+            await self._tell(verdict, record, arrival)
+        return core.AFTER[verdict]
+
+    async def _tell(self, verdict: Verdict, record: Record, arrival: Arrival) -> None:
+        if verdict is Verdict.CONFLICTING:
+            # %r: what a stranger wrote reaches a log escaped.
+            log.warning(
+                "task %r: a second, different callback was kept; the first one counts",
+                arrival.task_id,
+            )
+        if verdict is not Verdict.STRANGE:
+            self.waiting.tell(record)
+            await self._settle(record)
+
+    async def _settle(self, record: Record) -> None:
+        key, task_id = record.ticket.key, record.known_task
+        if self.settler is None or not record.is_owed or key is None or task_id is None:
+            return
+        try:
+            await self.settler.settled(key, answer=CaptionTask(task_id))
+            await self.store.told(record.ticket.id)
+        except (MemoriesError, LookupError) as error:
+            # The delivery itself is safe; the next start of a receiver tries this again.
+            log.warning("the ledger could not be told of a callback: %s", error)
+
+
+def _later(error: MemoriesError) -> core.Answer:
+    log.error("a callback could not be stored and was not acknowledged: %s", error)
+    return core.LATER

@@ -1,0 +1,230 @@
+"""The receiver: gives submissions a callback, and lets what it brings be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from memories_async._address import Address
+from memories_async._calls import Call, web_url
+from memories_async.captions import Caption, CaptionTask
+from memories_async.errors import CallbackTimeout, MemoriesError, OutcomeUnknown
+from memories_async.receiver import reading, tokens
+from memories_async.receiver.asgi import AsgiApp
+from memories_async.receiver.desk import Desk
+from memories_async.receiver.places import Journaled, Place, settler_in, store_at
+from memories_async.receiver.records import Arrival, Record, Ticket, Wanted
+from memories_async.receiver.wsgi import WsgiApp
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+T = TypeVar("T")
+
+ACCEPT_FOR = 30 * 24 * 3600.0
+"""Seconds after its submission for which a callback is taken."""
+log = logging.getLogger(__name__)
+
+
+class Receiver:
+    """Turns the service's callbacks into results that can be awaited, and loses none.
+
+    *public_url* is where the service reaches the receiver, without query; a port 0 in it stands
+    for the port that `serve` gets, for trials on one machine. *store* is the path of a SQLite file,
+    a `Ledger` to share the file of, or any `Store`; by default the client's ledger or else a file
+    of the user's own. All processes that submit, receive or wait name the same one, and then need
+    no *secret*: the store keeps one. Nothing is opened before the first use.
+    """
+
+    def __init__(
+        self,
+        public_url: str,
+        *,
+        secret: str | bytes | None = None,
+        store: Place = None,
+        accept_for: float = ACCEPT_FOR,
+    ) -> None:
+        """Check the settings. *accept_for* is how long, in seconds, a token is good."""
+        self._url = _checked(public_url)
+        self._secret = None if secret is None else tokens.checked_secret(secret)
+        self._place = store
+        self._accept_for = accept_for
+        self._ledger: object = None
+        self._desk: Desk | None = None
+        self._opening = threading.Lock()
+        self._port = 0
+        self.asgi = AsgiApp(self._open)
+        """The receiver as an ASGI application, for FastAPI, Starlette or an ASGI server."""
+        self.wsgi = WsgiApp(self._open)
+        """The receiver as a WSGI application, for Flask, Django or a WSGI server."""
+
+    def beside(self, ledger: object) -> None:
+        """Tell *ledger* of callbacks, and share its file unless a store was named. Clients call it."""
+        with self._opening:
+            self._ledger = ledger
+            if self._desk is not None and self._desk.settler is None:
+                self._desk.settler = settler_in(ledger)
+
+    async def submit(
+        self, call: Call[T], send: Callable[[Call[T]], Awaitable[T]], *, key: str | None = None
+    ) -> T:
+        """Send a submission with a callback of its own, written down before the first byte leaves.
+
+        Where the reply is lost, the `OutcomeUnknown` that is raised can be waited for like a task.
+        """
+        desk = self._open()
+        secret = await desk.secret()
+        ticket = Ticket(id=tokens.new_id(), call=call.name, key=key, issued_at=time.time())
+        await desk.store.issue(ticket)
+        url = f"{self._callback_url()}/{tokens.token(ticket.id, secret)}"
+        try:
+            answer = await send(call.with_callback(url))
+        except OutcomeUnknown as error:
+            error.callback = ticket.id.hex()
+            raise
+        if isinstance(answer, CaptionTask):
+            await _bind(desk, ticket, answer)
+        return answer
+
+    async def wait(
+        self,
+        task: CaptionTask | OutcomeUnknown | str,
+        *,
+        timeout: float | None = 600,  # noqa: ASYNC109  # the name that the design fixed
+    ) -> Caption:
+        """Return the caption of *task*, as soon as its callback is stored, by whichever process.
+
+        *task* may be a task, its short text, or the `OutcomeUnknown` of a submission whose reply was
+        lost. Raises `CaptionFailed` for a task that failed, `BadReply` (with the body) for a callback
+        that cannot be read, and `CallbackTimeout` after *timeout* seconds (None: never); what
+        comes later is kept, and waiting again finds it.
+        """
+        desk, wanted = self._open(), _wanted(task)
+        async with desk.waiting.expecting(wanted) as coming:
+            record = await desk.store.find(wanted)
+            if record is not None and record.outcome is not None:
+                return reading.caption_in(record.outcome, call=record.ticket.call)
+            try:
+                async with asyncio.timeout(timeout):
+                    delivery = await coming
+            except TimeoutError:
+                raise _in_vain(task, record, timeout, desk) from None
+            return reading.caption_in(delivery, call=record.ticket.call if record else "")
+
+    async def deliveries(self, task: CaptionTask | OutcomeUnknown | str) -> tuple[Arrival, ...]:
+        """List the different callbacks that came for *task*, in order; usually there is one."""
+        record = await self._open().store.find(_wanted(task))
+        return () if record is None else record.arrivals
+
+    def aiohttp_app(self) -> web.Application:
+        """Build an aiohttp application, to be mounted with `add_subapp`."""
+        from memories_async.receiver.web import aiohttp_app  # noqa: PLC0415  # a server, if needed
+
+        return aiohttp_app(self._open)
+
+    @asynccontextmanager
+    async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Address]:
+        """Receive on a port of its own while the context is open; port 0 takes a free one.
+
+        Only this machine reaches the default *host*: put a proxy or a tunnel in front of it.
+        """
+        # Imported only by who needs a server, and beside the loop: it takes a tenth of a second.
+        serving = await asyncio.to_thread(import_module, "memories_async.receiver.serving")
+        await self._open().secret()  # a store that cannot be used is better known now
+        async with serving.serve(self.aiohttp_app(), host, port) as address:
+            self._port = address.port
+            yield address
+
+    def close(self) -> None:
+        """Let go of the store and of the WSGI application's thread; may be called twice."""
+        self.wsgi.close()
+        if self._desk is not None:
+            self._desk.store.close()
+
+    def __repr__(self) -> str:
+        return f"Receiver({self._url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._secret is not None:
+            raise TypeError(
+                "a Receiver with a secret does not pickle: leave it out, the store has one"
+            )
+        return _rebuild, (self._url, self._place, self._accept_for)
+
+    def _open(self) -> Desk:
+        with self._opening:
+            if self._desk is None:
+                place = self._place
+                if place is None and isinstance(self._ledger, Journaled):
+                    place = self._ledger
+                settler = settler_in(place) or settler_in(self._ledger)
+                self._desk = Desk(store_at(place), settler, self._accept_for, self._secret)
+            return self._desk
+
+    def _callback_url(self) -> str:
+        parts = urlsplit(self._url)
+        if parts.port != 0:
+            return self._url
+        if not self._port:
+            raise ValueError(f"{self._url} names port 0: serve() first, which gives it a port")
+        return parts._replace(netloc=f"{_host(parts)}:{self._port}").geturl()
+
+
+async def _bind(desk: Desk, ticket: Ticket, task: CaptionTask) -> None:
+    try:
+        desk.waiting.tell(await desk.store.bind(ticket.id, task.task_id))
+    except MemoriesError as error:
+        # The task is accepted and paid: the callback will name it, or the caller still can.
+        log.warning("task %r could not be noted beside its callback: %s", task.task_id, error)
+
+
+def _wanted(task: CaptionTask | OutcomeUnknown | str) -> Wanted:
+    if isinstance(task, CaptionTask):
+        return task.task_id
+    if isinstance(task, str):
+        return CaptionTask.parse(task).task_id
+    if task.callback is None:
+        raise ValueError("this call had no callback from a receiver: there is nothing to wait for")
+    return bytes.fromhex(task.callback)
+
+
+def _in_vain(
+    task: CaptionTask | OutcomeUnknown | str,
+    record: Record | None,
+    timeout: float | None,
+    desk: Desk,
+) -> CallbackTimeout:
+    lost = isinstance(task, OutcomeUnknown)
+    name = "the submission whose reply was lost" if lost else f"task {str(task)!r}"
+    again = "wait(error)" if lost else f"wait({str(task)!r})"
+    known = (
+        f"it is kept in {desk.store} when it comes" if record else f"{desk.store} does not know it"
+    )
+    return CallbackTimeout(
+        f"no callback for {name} within {timeout:g} s; {known}: resume with receiver.{again}",
+        call=record.ticket.call if record else "",
+    )
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    # Port 0 is ours: no URL that is asked for has it.
+    web_url("public_url", parts._replace(netloc=_host(parts)).geturl() if parts.port == 0 else url)
+    if "?" in url or "#" in url:
+        raise ValueError("public_url must have no query and no fragment: the token is added to it")
+    return url.rstrip("/")
+
+
+def _host(parts: SplitResult) -> str:
+    return parts.netloc.rpartition(":")[0]
+
+
+def _rebuild(url: str, place: Place, accept_for: float) -> Receiver:
+    return Receiver(url, store=place, accept_for=accept_for)

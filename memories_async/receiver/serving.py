@@ -1,0 +1,137 @@
+"""The receiver on a port of its own, with a clock and a cap for every connection.
+
+aiohttp.web alone keeps a connection that sends its headers slowly, or nothing, for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from attrs import define, field
+
+from memories_async._address import Address
+
+HEAD_SECONDS = 5.0
+"""How long a connection may be open, at first or between requests, without a complete head."""
+CONNECTIONS = 512
+"""Connections at once; further ones are closed unheard."""
+_BUFFER = 16 * 1024
+_LINGER = 1.0
+_HANDLING = "memories_async.receiver.http"
+
+log = logging.getLogger(__name__)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@define(eq=False)
+class _Guarded(asyncio.Protocol):
+    """One connection: aiohttp's own protocol, and a clock that stands still during a request."""
+
+    inner: asyncio.Protocol
+    open: dict[asyncio.Protocol, _Guarded]
+    transport: asyncio.Transport | None = field(default=None, init=False)
+    clock: asyncio.TimerHandle | None = field(default=None, init=False)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        if len(self.open) >= CONNECTIONS:
+            transport.abort()
+            return
+        self.open[self.inner] = self
+        self.inner.connection_made(transport)
+        self.start_clock()
+
+    def data_received(self, data: bytes) -> None:
+        if self.inner in self.open:
+            self.inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self.inner.eof_received() if self.inner in self.open else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.stop_clock()
+        if self.inner in self.open:
+            del self.open[self.inner]
+            self.inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.inner.resume_writing()
+
+    def start_clock(self) -> None:
+        if self.transport is not None and self.inner in self.open:
+            loop = asyncio.get_running_loop()
+            self.clock = loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def stop_clock(self) -> None:
+        if self.clock is not None:
+            self.clock.cancel()
+
+
+@define(eq=False)
+class _Guards:
+    """The connections of one server."""
+
+    server: web.Server | None = None
+    open: dict[asyncio.Protocol, _Guarded] = field(
+        factory=dict[asyncio.Protocol, _Guarded], init=False
+    )
+
+    def accept(self) -> asyncio.Protocol:
+        assert self.server is not None
+        return _Guarded(self.server(), self.open)
+
+    @web.middleware
+    async def watch(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        guarded = self.open[request.protocol]
+        guarded.stop_clock()
+        try:
+            return await handler(request)
+        finally:
+            guarded.start_clock()
+
+
+@asynccontextmanager
+async def serve(app: web.Application, host: str, port: int) -> AsyncGenerator[Address]:
+    """Answer requests to *app* on a port (0: a free one) while the context is open."""
+    if not _is_loopback(host):
+        log.warning("the callback receiver listens on %s, beyond this machine", host)
+    guards = _Guards()
+    app.middlewares.append(guards.watch)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=HEAD_SECONDS,
+        lingering_time=_LINGER,
+        read_bufsize=_BUFFER,
+        shutdown_timeout=_LINGER,
+        logger=logging.getLogger(_HANDLING),
+    )
+    await runner.setup()
+    try:
+        guards.server = runner.server
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(guards.accept, host, port)
+        try:
+            bound: tuple[str, int] = server.sockets[0].getsockname()[:2]
+            yield Address(*bound)
+        finally:
+            server.close()
+    finally:
+        await runner.cleanup()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

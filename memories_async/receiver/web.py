@@ -1,0 +1,33 @@
+"""The receiver as an aiohttp sub-application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from memories_async.receiver.core import Head
+from memories_async.receiver.desk import Desk
+
+
+def aiohttp_app(desk: Callable[[], Desk]) -> web.Application:
+    """Build the application: `app.add_subapp("/memories", receiver.aiohttp_app())`."""
+
+    async def handle(request: web.Request) -> web.Response:
+        head = Head(method=request.method, path=request.path, headers=request.headers)
+        try:
+            answer = await desk().receive(head, _chunks(request))
+        except (OSError, HttpProcessingError):  # hung up, or broke the rules of HTTP
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
+        return web.Response(status=answer.status, headers=answer.headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    return app
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    async for chunk in request.content.iter_any():
+        yield chunk
