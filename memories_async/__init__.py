@@ -1,5 +1,8 @@
 """The public names of memories_async."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from memories_async import assets, blocking, captions, clips, embeddings, errors, videos
 from memories_async._calls import Call
 from memories_async._hosts import Hosts
@@ -32,6 +35,21 @@ from memories_async.errors import (
 )
 from memories_async.ledger import Ledger
 from memories_async.videos import Video
+
+if TYPE_CHECKING:
+    from memories_async.receiver import Receiver
+
+# What not every program uses is imported when it is first named.
+_LATER = {"Receiver": "memories_async.receiver"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
 
 __all__ = [
     "Asset",
