@@ -81,6 +81,7 @@ __all__ = [
     "Policy",
     "ProcessingFailed",
     "RateLimited",
+    "Receiver",
     "RedisPace",
     "Refused",
     "Tokens",
