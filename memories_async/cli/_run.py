@@ -28,6 +28,8 @@ class Run:
     debug: bool = False
     name: str = "memories-async"
     """What stands before an error."""
+    paid: str = ""
+    """What is paid for and not shown yet: to be told should the command end without showing it."""
     _under_way: str | None = None
     _begun: float = field(factory=time.perf_counter)
     _requests: int = 0
@@ -64,7 +66,11 @@ class Run:
     def interrupted(self) -> Problem:
         """Say what an interrupt may have cost: a request under way may be charged."""
         if self._under_way is None:
-            return Problem(exit=Exit.INTERRUPTED, kind="Interrupted", sentence="interrupted")
+            sentence = f"interrupted; {self.paid}" if self.paid else "interrupted"
+            billed = "yes" if self.paid else "no"
+            return Problem(
+                exit=Exit.INTERRUPTED, kind="Interrupted", sentence=sentence, billed=billed
+            )
         return Problem(
             exit=Exit.INTERRUPTED,
             kind="Interrupted",

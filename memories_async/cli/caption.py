@@ -150,6 +150,7 @@ async def _caption(
         try:
             with run.screen.waiting("submitting ..."):
                 task = await client.send(call)
+            run.paid = f"task {task.task_id} was accepted and charged"
             run.screen.note(f"task {task.task_id} accepted, 1 caption charged")
         except OutcomeUnknown as lost:
             # The submission may have arrived; then its callback comes all the same.

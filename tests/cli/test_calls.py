@@ -1,0 +1,257 @@
+"""search and embed, and what all calls share: outcomes, dry runs, interrupts."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+SEARCH = ("--prompt", "the red shirt")
+
+
+def test_a_search_shows_its_clips(cli, picture, video):
+    """Seconds and likeness in columns; what it cost stands apart, on stderr."""
+    ended = cli("search", picture, "--video-no", video.video_no, *SEARCH)
+
+    assert ended.code == 0
+    assert ended.out.splitlines() == [
+        "start (s)  end (s)  score",
+        "    12.50    18.20  0.863",
+        "    42.00    47.80  0.812",
+    ]
+    assert ended.err.startswith("charged: 1 search (")
+
+
+def test_a_search_is_one_document_for_a_program(cli, picture, video):
+    """The answer's own names and numbers, and nothing else on either stream."""
+    ended = cli("search", picture, "--video-no", video.video_no, *SEARCH, "--json")
+
+    clip = {"start_time": 12.5, "end_time": 18.2, "score": 0.8631}
+    assert ended.json["clips"][0] == clip
+    assert ended.json["video_no"] == video.video_no
+    assert ended.err == ""
+
+
+def test_an_embedding_is_shown_short(cli, video):
+    """Nobody reads a thousand numbers."""
+    ended = cli("embed", video.asset_id)
+
+    assert ended.code == 0
+    assert "numbers    8" in ended.out
+    assert "charged: 1 embedding" in ended.err
+
+
+def test_an_embedding_is_whole_for_a_program(cli, video, service):
+    """Every number, exactly."""
+    answer = cli("embed", video.asset_id, "--json").json
+
+    assert answer["dimensions"] == len(answer["embedding"]) == 8
+    with service.blocking_client() as client:
+        assert answer["embedding"] == list(client.embeddings.video(video.asset_id))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "json"])
+def test_an_embedding_is_written_to_a_file(cli, video, tmp_path, suffix):
+    """numpy reads the one, everything the other."""
+    numpy = pytest.importorskip("numpy")
+    target = tmp_path / f"v.{suffix}"
+
+    ended = cli("embed", video.asset_id, "--out", target, "--json")
+
+    vector = numpy.load(target) if suffix == "npy" else json.loads(target.read_text())["embedding"]
+    assert len(vector) == 8
+    assert ended.json["out"] == str(target)
+    assert str(target) in cli("embed", video.asset_id, "--out", target).out
+
+
+@pytest.mark.parametrize("length", [1, 9, 10, 99, 100, 1024])
+def test_a_written_vector_is_what_numpy_writes(length):
+    """Byte for byte, whatever the length does to the header."""
+    numpy = pytest.importorskip("numpy")
+    import io
+
+    from memories_async import Embedding
+    from memories_async.cli.embed import _npy
+
+    vector, expected = Embedding(range(1, length + 1), model="m"), io.BytesIO()
+    numpy.save(expected, numpy.arange(1.0, length + 1))
+
+    written = numpy.load(io.BytesIO(_npy(vector)))
+
+    assert written.tolist() == list(vector)
+    assert len(_npy(vector)) % 64 == (8 * length) % 64
+
+
+@pytest.mark.parametrize("name", ["v.txt", "gone/v.npy", "folder.npy"])
+def test_a_target_that_cannot_be_written_is_refused_before_anything_is_paid(
+    cli, video, tmp_path, service, name
+):
+    """Paying first would waste a point."""
+    (tmp_path / "folder.npy").mkdir()
+
+    ended = cli("embed", video.asset_id, "--out", tmp_path / name)
+
+    assert ended.code == 2
+    assert "--out" in ended.err
+    assert service.account.calls == 0
+
+
+def test_an_embedding_that_cannot_be_written_after_all_is_not_lost(cli, video, tmp_path, monkeypatch):
+    """It was paid: then it goes to the screen."""
+    monkeypatch.setattr(Path, "write_bytes", _disk_full)
+
+    ended = cli("embed", video.asset_id, "--out", tmp_path / "v.npy")
+
+    assert ended.code == 2
+    assert len(ended.json["embedding"]) == 8
+    assert "No space left" in ended.err
+
+
+def _disk_full(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_without_a_key_it_says_where_one_goes(cli, picture):
+    """The first mistake that everybody makes."""
+    ended = cli("search", picture, "--video-no", "VI1", *SEARCH)
+
+    assert ended.code == 2
+    assert "set MEMORIES_API_KEY" in ended.err
+
+
+def test_a_bad_argument_is_refused_before_a_key_is_looked_for(cli, tmp_path):
+    """In the words of the library, naming the argument."""
+    text = tmp_path / "notes.txt"
+    text.write_text("no picture")
+
+    ended = cli("search", text, "--video-no", "VI1", *SEARCH)
+
+    assert ended.code == 2
+    assert "image must be one of .jpg" in ended.err
+
+
+def test_a_refusal_ends_with_1_and_was_free(cli, picture, service):
+    """The service's own words, and that nothing was charged."""
+    ended = cli("search", picture, "--video-no", "VI9", *SEARCH)
+
+    assert ended.code == 1
+    assert "refused: " in ended.err
+    assert "nothing was charged" in ended.err
+    assert service.account.points_spent == 0
+
+
+def test_a_refused_key_names_the_variable(cli, picture, service, monkeypatch):
+    """What to do stands in the same line."""
+    monkeypatch.setenv("MEMORIES_API_KEY", "local-wrong")
+
+    ended = cli("search", picture, "--video-no", "VI9", *SEARCH, "--json")
+
+    assert ended.code == ended.json["error"]["exit_code"] == 1
+    assert ended.json["error"]["kind"] == "AuthenticationFailed"
+    assert "MEMORIES_API_KEY" in ended.err
+    assert "local-wrong" not in ended.out + ended.err
+
+
+def test_what_was_not_sent_ends_with_3(cli, monkeypatch):
+    """Nobody listens there: nothing left, nothing was charged."""
+    monkeypatch.setenv("MEMORIES_API_KEY", "local-1")
+    monkeypatch.setenv("MEMORIES_V2_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("MEMORIES_ATTEMPTS", "1")
+
+    ended = cli("embed", "re_1")
+
+    assert ended.code == 3
+    assert "nothing was charged" in ended.err
+    assert "doctor --ping" in ended.err
+
+
+def test_a_lost_reply_ends_with_4_and_one_request(cli, video, service):
+    """Perhaps charged, so it is said, and nothing is sent again."""
+    service.faults.add(kind="drop", when="after")
+
+    ended = cli("embed", video.asset_id, "--json")
+
+    assert ended.code == 4
+    assert ended.json["error"]["billed"] == "maybe"
+    assert service.account.calls == 1
+
+
+def test_a_paid_reply_that_cannot_be_read_is_kept(cli, video, service, tmp_path):
+    """What was paid is not thrown away."""
+    service.faults.add(kind="garble")
+
+    ended = cli("embed", video.asset_id)
+
+    kept = Path(ended.err.partition("kept in ")[2].splitlines()[0])
+    assert ended.code == 4
+    assert kept.read_bytes().startswith(b"{")
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_repeat_is_told_and_counted(cli, video, service):
+    """Whoever waits sees why."""
+    service.faults.add(kind="code", code="0429", retry_after="0.01")
+
+    ended = cli("embed", video.asset_id)
+
+    assert ended.code == 0
+    assert "next attempt in" in ended.err
+    assert "2 requests" in ended.err
+
+
+def test_a_slow_pace_is_told(monkeypatch, capsys):
+    """A store of the shared pace that is down slows everything; the user sees why."""
+    from memories_async._events import Degraded
+    from memories_async.cli._run import Run
+
+    Run()(Degraded(call="clips.search", attempt=1, reason="the pace file is gone"))
+
+    assert capsys.readouterr().err == "asking slowly: the pace file is gone\n"
+
+
+def test_an_interrupt_says_what_it_may_have_cost(start, video, service):
+    """Ctrl-C while the service works: the request left, so it may be on the bill."""
+    service.faults.add(kind="delay", seconds=30)
+    process = start("embed", video.asset_id, "--json")
+    while not service.account.calls:
+        assert process.poll() is None
+        time.sleep(0.01)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert json.loads(out)["error"]["billed"] == "maybe"
+    assert "embeddings.video was under way" in err
+
+
+def test_a_dry_run_shows_everything_and_sends_nothing(cli, picture):
+    """No key is needed to see what would happen."""
+    ended = cli("search", picture, "--video-no", "VI1", *SEARCH, "--dry-run")
+
+    assert ended.code == 0
+    for told in (
+        "nothing was sent",
+        "POST https://api.memories.ai/serve/api/v1/search_clips_by_image",
+        f"{picture}: {picture.stat().st_size} bytes, sent as query.png",
+        "1 search if it succeeds",
+        "1 a second",
+        "the red shirt",
+        "set MEMORIES_API_KEY",
+    ):
+        assert told in ended.out
+
+
+def test_a_dry_run_has_a_form_for_programs(cli, service, video):
+    """The fields by the service's own names."""
+    answer = cli("embed", video.asset_id, "--dry-run", "--json").json
+
+    assert answer["dry_run"] is True
+    assert answer["url"] == f"{service.url}/serve/api/v2/embeddings/video"
+    assert answer["fields"] == {"asset_id": video.asset_id, "model": "multimodalembedding@001"}
+    assert answer["cost"] == {"unit": "embedding", "amount": 1}
+    assert answer["key_set"] is True
+    assert service.account.calls == 0

@@ -1,0 +1,154 @@
+"""The frame around the commands: help, exit codes, errors in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from memories_async import cli as package
+from memories_async.cli._exits import MEANINGS
+
+
+def test_help_names_every_command_and_exit_code(cli):
+    """The first thing that a user reads is complete."""
+    shown = cli("--help").out
+
+    assert all(f"  {name}  " in shown for name in package.COMMANDS)
+    assert all(f"{int(code):>3}  {meaning}" in shown for code, meaning in MEANINGS)
+
+
+@pytest.mark.parametrize("name", package.COMMANDS)
+def test_every_command_teaches_by_example(cli, name):
+    """Help is more than a list of options, and every command takes --json."""
+    shown = cli(name, "-h").out
+
+    assert f"memories-async {name} " in shown.partition("Examples:")[2]
+    assert "--json" in shown
+    assert "--api-key" not in shown
+
+
+def test_tells_its_version(cli):
+    """A bug report can name it."""
+    assert cli("--version").out.startswith("memories-async 0.")
+
+
+def test_proposes_the_command_that_was_meant(cli):
+    """A slip of the finger is answered, not lectured."""
+    ended = cli("serch", "x.png")
+
+    assert ended.code == 2
+    assert "did you mean search" in ended.err
+
+
+def test_lists_the_commands_for_a_name_that_is_like_none(cli):
+    """Whoever guesses gets the list."""
+    assert "there are demo, serve, search" in cli("zzzz").err
+
+
+@pytest.mark.parametrize("words", [["--api-key", "local-1"], ["search", "--key=local-1", "x"]])
+def test_refuses_a_key_as_an_argument_without_repeating_it(cli, words):
+    """A key on the command line is seen by every user of the machine."""
+    ended = cli(*words)
+
+    assert ended.code == 2
+    assert "MEMORIES_API_KEY" in ended.err
+    assert "local-1" not in ended.err
+
+
+def test_a_usage_error_is_one_line_that_names_the_help(cli):
+    """No wall of text for a forgotten option."""
+    ended = cli("search", "x.png", "--prompt", "red")
+
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+    assert ended.err.startswith("memories-async search: ")
+    assert ended.err.endswith("See memories-async search --help.\n")
+    assert ended.out == ""
+
+
+def test_an_error_is_one_document_where_json_was_asked_for(cli):
+    """A program reads the same as a person, wherever --json stands."""
+    for words in (["--json", "embed", " "], ["embed", " ", "--json"]):
+        error = cli(*words).json["error"]
+
+        assert error["kind"] == "UsageError"
+        assert error["exit_code"] == 2
+        assert error["billed"] == "no"
+
+
+def test_words_after_a_double_dash_are_no_flags(cli):
+    """They are arguments, whatever they look like."""
+    assert cli("embed", "--", "--json").out == ""
+
+
+def test_an_unexpected_error_is_called_a_bug(cli, monkeypatch):
+    """What nobody foresaw still ends in one line; --debug shows where."""
+    monkeypatch.setattr("memories_async.cli.doctor.versions", lambda: 1 / 0)
+
+    plain, debug = cli("doctor"), cli("doctor", "--debug")
+
+    assert (plain.code, debug.code) == (70, 70)
+    assert "Traceback" not in plain.err
+    assert "ZeroDivisionError" in plain.err
+    assert "Traceback" in debug.err
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
+    """One line instead of an import error."""
+    monkeypatch.setattr(package, "find_spec", lambda name: None)
+
+    with pytest.raises(SystemExit) as ended:
+        package.main()
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "memories-async needs click and rich: pip install 'memories_async[cli]'\n"
+    )
+
+
+def test_runs_as_a_module_and_as_a_script(monkeypatch, capsys):
+    """Both ways lead to the same program."""
+    monkeypatch.setattr(sys, "argv", ["memories-async", "--version"])
+    module = subprocess.run(
+        [sys.executable, "-m", "memories_async", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    with pytest.raises(SystemExit) as ended:
+        package.main()
+
+    assert ended.value.code == 0
+    assert module.stdout == capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away_is_no_error(start):
+    """`memories-async doctor | head -1` ends as every Unix tool does."""
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "memories_async", "doctor"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    os.close(reading)
+
+    _, told = process.communicate()
+
+    assert (process.returncode, told) == (141, "")
+
+
+def test_importing_the_package_imports_no_command_line():
+    """The extra is not needed by those who do not use it."""
+    code = "import memories_async, memories_async.cli, sys, json; print(json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    loaded = set(json.loads(done.stdout))
+
+    assert not loaded & {"click", "rich", "numpy", "cv2", "memories_async.local"}
