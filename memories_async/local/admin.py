@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from aiohttp import web
 
-from memories_async import _json
 from memories_async.local import faults
 from memories_async.local.forms import parse_object
 from memories_async.local.machine import Machine
-from memories_async.local.wire import Era, Refusal
+from memories_async.local.wire import Era, Refusal, encode
 
 if TYPE_CHECKING:
     from memories_async.local.service import LocalService
@@ -147,4 +146,4 @@ async def _object(request: web.Request) -> Mapping[str, Any]:
 
 
 def _show(document: Any, *, status: int = 200) -> web.Response:
-    return web.Response(body=_json.dumps(document), status=status, content_type="application/json")
+    return web.Response(body=encode(document), status=status, content_type="application/json")

@@ -9,10 +9,10 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from memories_async import _json
 from memories_async.local.faults import Fault
 from memories_async.local.outgoing import Outgoing
 from memories_async.local.reach import Reach, Unreachable
+from memories_async.local.wire import encode
 
 __all__ = ["Callbacks", "Delivery", "Outbox", "Result"]
 
@@ -97,7 +97,7 @@ class Outbox:
             if attempt > 1:
                 await asyncio.sleep(self.settings.pause * 2 ** (attempt - 2))
             try:
-                status = await self.outgoing.post(result.url, _json.dumps(result.body))
+                status = await self.outgoing.post(result.url, encode(result.body))
             except Unreachable as error:
                 self._note(result, 0 if error.forbidden else attempt, None, str(error))
                 if error.forbidden:

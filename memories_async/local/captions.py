@@ -57,7 +57,8 @@ class CaptionFile:
     async def read(self, visit: Visit) -> Commission:
         """Check the part `req` and then the files, whose count must agree with it."""
         largest = max(self.rules.video_size, self.rules.image_size)
-        form = await read_form(visit.request, largest=largest)
+        # The part req, the video, and a picture for each person.
+        form = await read_form(visit.request, largest=largest, most=2 + self.rules.persons)
         visit.uploads += [one.sha256 for one in form.files.get("files", ())]
         described = [one.content for one in form.files.pop("req", ())]
         described += [form.fields[name].encode() for name in ("req",) if name in form.fields]

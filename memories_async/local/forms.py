@@ -42,8 +42,8 @@ class Form:
         return (one for several in self.files.values() for one in several)
 
 
-async def read_form(request: web.Request, *, largest: int) -> Form:
-    """Read a multipart body whose files have at most *largest* bytes each.
+async def read_form(request: web.Request, *, largest: int, most: int) -> Form:
+    """Read a multipart body of at most *most* files with at most *largest* bytes each.
 
     A file over that ends the reading at once: the refusal goes out while the caller still sends.
     """
@@ -55,6 +55,8 @@ async def read_form(request: web.Request, *, largest: int) -> Form:
         async for part in await request.multipart():
             if isinstance(part, BodyPartReader) and part.name:
                 await _take(part, form, largest)
+            if len([*form.uploads]) > most:
+                raise Refusal(Reason.WRONG, f"At most {most} files are supported.")
     except ValueError:
         raise Refusal(Reason.WRONG, "The multipart body cannot be read.") from None
     return form

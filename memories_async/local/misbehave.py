@@ -8,9 +8,8 @@ import struct
 
 from aiohttp import web
 
-from memories_async import _json
 from memories_async.local.faults import Fault
-from memories_async.local.wire import Reply
+from memories_async.local.wire import Reply, encode
 
 __all__ = ["misbehave", "send"]
 
@@ -28,7 +27,7 @@ async def misbehave(fault: Fault, request: web.Request, reply: Reply) -> web.Str
             target = fault.location or str(request.url.origin().with_path("/_local/redirected"))
             return web.Response(status=fault.status or 307, headers={"Location": target})
         case "garble":
-            body = _json.dumps(reply.payload)
+            body = encode(reply.payload)
             return _response(reply, body[: max(1, len(body) - 8)])
         case "truncate":
             return await _cut_short(request, reply)
@@ -40,7 +39,7 @@ async def misbehave(fault: Fault, request: web.Request, reply: Reply) -> web.Str
 
 def send(reply: Reply) -> web.Response:
     """Answer with *reply*, whole."""
-    return _response(reply, _json.dumps(reply.payload))
+    return _response(reply, encode(reply.payload))
 
 
 def _response(reply: Reply, body: bytes) -> web.Response:
@@ -72,7 +71,7 @@ def _hang_up(request: web.Request, *, abruptly: bool) -> web.Response:
 
 
 async def _cut_short(request: web.Request, reply: Reply) -> web.StreamResponse:
-    body = _json.dumps(reply.payload)
+    body = encode(reply.payload)
     response = await _begin(request, reply, len(body))
     await response.write(body[: len(body) // 2])
     _hang_up(request, abruptly=False)
@@ -80,7 +79,7 @@ async def _cut_short(request: web.Request, reply: Reply) -> web.StreamResponse:
 
 
 async def _drip(request: web.Request, reply: Reply, pause: float) -> web.StreamResponse:
-    body = _json.dumps(reply.payload)
+    body = encode(reply.payload)
     response = await _begin(request, reply, len(body))
     for at in range(len(body)):
         await response.write(body[at : at + 1])

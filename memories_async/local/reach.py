@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Literal
+from typing import Literal, get_args
 
 from attrs import define
 from yarl import URL
@@ -39,6 +39,11 @@ class Guard:
 
     reach: Reach
     own_port: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a setting that is misspelt: it would forbid what was to be allowed."""
+        if self.reach not in get_args(Reach):
+            raise ValueError(f"{self.reach!r} is none of {', '.join(get_args(Reach))}")
 
     def checked(self, url: str) -> URL:
         """Return *url* ready to use, or raise `Unreachable`."""

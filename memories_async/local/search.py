@@ -43,7 +43,7 @@ class Search:
 
     async def read(self, visit: Visit) -> Query:
         """Check the picture first, then the other fields."""
-        form = await read_form(visit.request, largest=self.rules.image_size)
+        form = await read_form(visit.request, largest=self.rules.image_size, most=1)
         visit.uploads += [one.sha256 for one in form.uploads]
         image = checked_image(next(iter(form.files.get("file", ())), None))
         prompt = required(form.fields, "prompt")

@@ -85,7 +85,8 @@ class Studio:
                 await asyncio.wait([errand])
 
         visit.note = self._note(order)
-        headers = {} if visit.note is None else {"X-Local-Note": visit.note}
+        note = (visit.note or "").encode("ascii", "backslashreplace").decode()
+        headers = {"X-Local-Note": note} if note else {}
         return Answer(content={"task_id": task_id}, item=task_id, headers=headers, then=begin)
 
     def _note(self, order: Commission) -> str | None:

@@ -7,6 +7,7 @@ here is stated beside it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import Enum
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from attrs import Factory, frozen
 
 from memories_async import _json
 
-__all__ = ["Era", "Host", "Reason", "Refusal", "Reply", "coded", "refuse", "succeed"]
+__all__ = ["Era", "Host", "Reason", "Refusal", "Reply", "coded", "encode", "refuse", "succeed"]
 
 _STATUSES = frozenset(int(status) for status in HTTPStatus)
 
@@ -93,6 +94,14 @@ class Reply:
     """The business code as text, for the journal."""
     payload: Mapping[str, Any]
     headers: Mapping[str, str] = Factory(dict[str, str])
+
+
+def encode(document: Any) -> bytes:
+    """Write JSON; half a character that a caller sent goes back escaped, as JSON allows."""
+    try:
+        return _json.dumps(document)
+    except UnicodeEncodeError:
+        return json.dumps(document).encode("ascii")
 
 
 def succeed(host: Host, answer: Any, era: Era) -> Reply:

@@ -112,6 +112,12 @@ def test_off_is_off(url):
         Guard("off").checked(url)
 
 
+def test_a_misspelt_setting_is_refused():
+    """It would silently forbid what was to be allowed."""
+    with pytest.raises(ValueError, match="'anywere' is none of off, loopback, anywhere"):
+        Guard("anywere")
+
+
 @pytest.mark.parametrize("address", ["10.0.0.1", "::ffff:127.0.0.1", "no address"])
 def test_an_address_that_a_name_leads_to_is_seen_too(address):
     """The second look, after the name was looked up."""

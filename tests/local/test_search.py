@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import aiohttp
 import pytest
 
 from memories_async.local import Era
@@ -135,6 +136,29 @@ async def test_passes_over_parts_that_no_page_names(send, service):
     )
 
     assert reply.json["msg"] == "The file parameter cannot be empty!"
+
+
+async def test_names_a_file_whose_name_is_no_text(send):
+    """What cannot be written as UTF-8 goes back escaped."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff.tif"\r\n\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+
+    reply = await send(
+        "/serve/api/v1/search_clips_by_image", data=head + b"x\r\n--b--\r\n", headers=kind
+    )
+
+    assert "'\udcff.tif' is not of an allowed type" in reply.json["msg"]
+
+
+async def test_refuses_more_files_than_the_page_knows(send):
+    """A form cannot fill the memory with files."""
+    form = aiohttp.FormData()
+    for _ in range(2):
+        form.add_field("file", b"blue", filename="q.png", content_type="image/png")
+
+    reply = await send("/serve/api/v1/search_clips_by_image", data=form)
+
+    assert reply.json["msg"] == "At most 1 files are supported."
 
 
 async def test_refuses_a_field_of_a_megabyte(send):
