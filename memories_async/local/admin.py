@@ -72,7 +72,10 @@ class Desk:
         if unknown:
             raise ValueError(f"cannot be set: {', '.join(unknown)}")
         era = Era(**{**attrs.asdict(self._service.era), **wanted.get("era", {})})
-        points, disabled = wanted.get("points", account.points), wanted.get("disabled", False)
+        points, disabled = (
+            wanted.get("points", account.points),
+            wanted.get("disabled", account.disabled),
+        )
         if not isinstance(points, int) or not isinstance(disabled, bool):
             raise TypeError("points is a whole number, disabled true or false")
         self._service.era, account.points, account.disabled = era, points, disabled

@@ -76,7 +76,7 @@ class Door:
                 note=visit.note,
             )
         shown = send(reply) if fault is None else await misbehave(fault, request, reply)
-        self.journal.note(number, status=_status(shown, fault), code=reply.code)
+        self.journal.note(number, **_outcome(shown, reply, fault))
         return shown
 
     async def _answer(
@@ -187,6 +187,11 @@ def _check_key(key: str, account: Account, host: Host) -> None:
         raise Refusal(Reason.UNAUTHORIZED, "The API key is not valid.")
 
 
-def _status(response: web.StreamResponse, fault: Fault | None) -> int | None:
-    hung_up = fault is not None and fault.kind in ("drop", "reset")
-    return None if hung_up else response.status
+def _outcome(response: web.StreamResponse, reply: Reply, fault: Fault | None) -> dict[str, Any]:
+    """What the journal keeps of the reply that really went out."""
+    kind = None if fault is None else fault.kind
+    return {
+        "status": None if kind in ("drop", "reset") else response.status,
+        "code": None if kind in ("drop", "reset", "status", "redirect") else reply.code,
+        "answered": True,
+    }

@@ -25,9 +25,11 @@ class Seen:
     """Monotonic time, in seconds, when its headers were read."""
     route: str
     status: int | None = None
-    """HTTP status that was sent; None while under way, or when no status was sent."""
+    """HTTP status that was sent, if any."""
     code: str | None = None
-    """Business code of the reply, as text."""
+    """Business code that was sent, as text."""
+    answered: bool = False
+    """Whether the service is done with it, be it by a reply or by a broken connection."""
     size: int = 0
     """Bytes of the request's body that were read."""
     uploads: tuple[str, ...] = ()

@@ -34,8 +34,9 @@ async def test_sets_points_and_era(service, local, embed):
     assert (await embed()).json["code"] == 200
     assert (await embed()).status == 402
     await local("POST", "state", {"disabled": True})
-    assert service.account.disabled
-    assert service.account.points == 0
+    await local("POST", "state", {"points": 5})
+
+    assert (service.account.disabled, service.account.points) == (True, 5)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from memories_async.local import journal as journal_module
+from memories_async.local.engine.protocol import Found
 from memories_async.local.journal import Journal
 
 
@@ -27,11 +28,19 @@ async def test_tells_what_came_without_telling_what_was_in_it(service, search):
 async def test_shows_a_request_that_is_under_way(service, search, engine):
     """A request counts from its arrival on."""
     seen = []
-    engine.search = lambda index, image, prompt: seen.append(service.journal)
+
+    def look(index, image, prompt):
+        seen.extend(service.journal)
+        return Found(clips=())
+
+    engine.search = look
 
     await search()
 
-    assert [one.status for one in seen[0]] == [None]
+    assert [(one.status, one.answered) for one in (*seen, *service.journal)] == [
+        (None, False),
+        (200, True),
+    ]
 
 
 def test_forgets_the_oldest_of_very_many(monkeypatch):

@@ -137,7 +137,7 @@ async def test_a_fault_for_a_caller_who_left_is_no_trouble(service, search, unti
     asking = asyncio.create_task(search())
     await until(lambda: service.account.paid)
     asking.cancel()
-    await until(lambda: service.journal[0].code)
+    await until(lambda: service.journal[0].answered)
 
     assert service.journal[0].fault == "drop after"
 
