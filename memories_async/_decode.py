@@ -11,6 +11,8 @@ from cattrs import Converter
 
 def number(value: object, _: object = float) -> float:
     """Read a finite number, also one written as text, as some of the service's replies do."""
+    if type(value) is float and math.isfinite(value):  # what nearly every number is
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"expected a number, not {type(value).__name__}")
     result = float(value)

@@ -82,7 +82,12 @@ async def joined(encoded: Encoded) -> bytes:
 
 
 def _join(encoded: Encoded) -> bytes:
-    return b"".join(b"".join(s.chunks()) if isinstance(s, Media) else s for s in encoded.segments)
+    return b"".join(_read(s) if isinstance(s, Media) else s for s in encoded.segments)
+
+
+def _read(media: Media) -> bytes:
+    # Bytes that are here already are not copied once more.
+    return media.source if isinstance(media.source, bytes) else b"".join(media.chunks())
 
 
 class Stream:

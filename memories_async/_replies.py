@@ -192,4 +192,6 @@ _STATUSES = frozenset(HTTPStatus)
 
 def _printable(words: str, *, limit: int = 300) -> str:
     """Keep a stranger's words short and free of control characters."""
+    if words.isprintable():
+        return words[:limit]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words[:limit])
