@@ -12,6 +12,8 @@ from memories_async._pace_redis import RedisPace
 from memories_async._policy import Policy
 from memories_async._version import __version__
 from memories_async.assets import Asset
+from memories_async.batch import Outcome
+from memories_async.budget import Budget
 from memories_async.captions import Caption, CaptionTask, Person, Tokens
 from memories_async.client import Client
 from memories_async.clips import Clip
@@ -19,6 +21,7 @@ from memories_async.embeddings import Embedding
 from memories_async.errors import (
     AuthenticationFailed,
     BadReply,
+    BudgetExceeded,
     CallbackTimeout,
     CaptionFailed,
     Conflict,
@@ -55,6 +58,8 @@ __all__ = [
     "Asset",
     "AuthenticationFailed",
     "BadReply",
+    "Budget",
+    "BudgetExceeded",
     "Call",
     "CallbackTimeout",
     "Caption",
@@ -74,6 +79,7 @@ __all__ = [
     "Limits",
     "MemoriesError",
     "NotSent",
+    "Outcome",
     "OutcomeUnknown",
     "Pace",
     "PermissionDenied",

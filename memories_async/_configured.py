@@ -19,6 +19,7 @@ from memories_async._ports import CallbackIssuer, Record
 from memories_async._settings import CA, Settings
 from memories_async._transport import AiohttpTransport, Transport
 from memories_async._version import __version__
+from memories_async.budget import Budget
 
 
 class Configured:
@@ -38,6 +39,7 @@ class Configured:
         pace: Pace | None = None,
         ledger: Record | None = None,
         receiver: CallbackIssuer | None = None,
+        budget: Budget | None = None,
         proxy: str | None = None,
         ssl: CA | None = None,
         observers: Iterable[Observer] = (),
@@ -62,6 +64,7 @@ class Configured:
             pace=pace or pace_from_environment(),
             ledger=ledger,
             receiver=receiver,
+            budgets=() if budget is None else (budget,),
             proxy=proxy,
             ssl=ssl,
             observers=(log, *observers),

@@ -20,6 +20,7 @@ from memories_async._events import (
     is_followed,
     tell,
 )
+from memories_async._limits import Priority
 from memories_async._pace import Lane, Turn
 from memories_async._ports import Witness
 from memories_async._replies import Reply
@@ -96,6 +97,8 @@ class Delivery(Generic[T]):
 
     async def _turn(self) -> Turn:
         turn = self.settings.pace.turn(self.lane)
+        if self.settings.priority is Priority.BATCH:
+            return await self._after_all_others(turn)
         try:
             async with Until(self.deadline):
                 await turn.__aenter__()
@@ -107,6 +110,15 @@ class Delivery(Generic[T]):
             f"the deadline of {self.settings.policy.deadline} s passed in line for a turn; "
             "raise Policy(deadline=...), or use client.batch, which builds no such line"
         )
+
+    async def _after_all_others(self, turn: Turn) -> Turn:
+        """Wait for a turn without a deadline, and have the wait cost none of it."""
+        clock = asyncio.get_running_loop().time
+        came = clock()
+        await turn.__aenter__()
+        if self.deadline is not None:
+            self.deadline += clock() - came
+        return turn
 
     def _request(self, turn: Turn) -> Request:
         settings, policy = self.settings, self.settings.policy

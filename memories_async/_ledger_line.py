@@ -45,6 +45,7 @@ class Line:
     """Whether an intent may be written without an end."""
     _out: bool = field(default=False, init=False)
     """Whether a byte may have left since."""
+    _closed: bool = field(default=False, init=False)
 
     @property
     def key(self) -> str | None:
@@ -104,10 +105,12 @@ class Line:
         self._held = not final
 
     async def close(self, error: MemoriesError | None = None) -> None:
-        """Let go of the entry: what may have left without an outcome is unknown from here on."""
+        """Let go of the entry: what left without an outcome is unknown from here on. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             if self._held:
-                self._held = False
                 await finished(self._try(self._leave))
         finally:
             self.landed(error)

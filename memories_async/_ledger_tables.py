@@ -73,6 +73,16 @@ def find(connection: sqlite3.Connection, key: str, *, fresh: bool = False) -> Fo
     )
 
 
+def paid(connection: sqlite3.Connection, key: str) -> tuple[int | None, bytes] | None:
+    """Look up the status and body of the newest paid reply: the quick way for many keys."""
+    row: tuple[int | None, bytes] | None = connection.execute(
+        "SELECT status, body FROM entries JOIN replies USING (id)"
+        " WHERE key = ? AND state = 'done' ORDER BY id DESC LIMIT 1",
+        (bytes.fromhex(key),),
+    ).fetchone()
+    return row
+
+
 def find_entry(connection: sqlite3.Connection, entry: int) -> Found | None:
     """Look up one entry."""
     return _found(connection, "entries.id = ?", entry)

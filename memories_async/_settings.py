@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from memories_async._calls import Call
 from memories_async._events import Observer
 from memories_async._hosts import Hosts
 from memories_async._keys import KEY_VARIABLE, Key
@@ -15,6 +16,7 @@ from memories_async._pace import Lane, Limits, Pace, Priority, in_process
 from memories_async._policy import Policy
 from memories_async._ports import CallbackIssuer, Record
 from memories_async._replies import Host
+from memories_async.budget import Budget
 
 CA = tls.SSLContext | str | os.PathLike[str]
 """Which certificates to trust: a context, or a file of certificates (which pickles)."""
@@ -35,6 +37,7 @@ class Settings:
     proxy: str | None = field(repr=False)
     ssl: CA | None
     observers: tuple[Observer, ...]
+    budgets: tuple[Budget, ...] = ()
     priority: Priority = Priority.INTERACTIVE
     """How its calls stand in line; a batch's wait behind those that somebody waits for."""
 
@@ -44,6 +47,11 @@ class Settings:
         if key is None:
             raise ValueError(f"no API key for {host.value}: pass api_key= or set {KEY_VARIABLE}")
         return key
+
+    def check(self, call: Call[Any]) -> None:
+        """Refuse, as a `ValueError`, what a client that is set up so cannot send."""
+        if call.needs_callback and self.receiver is None:
+            raise ValueError(f"{call.name} needs callback=, or a Client with a receiver")
 
     def lane(self, host: Host, family: str) -> Lane:
         """Name the queue in which calls of this account and *family* wait."""

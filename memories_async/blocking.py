@@ -6,23 +6,28 @@ and after a fork. A call that is interrupted (Ctrl-C) is cancelled, not left run
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import Any, Self, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from memories_async import _views, client
+from memories_async import _views, batch, client
 from memories_async._address import Address
 from memories_async._calls import Call
 from memories_async._configured import Configured
 from memories_async._loop_thread import LoopThread
-from memories_async._ports import CallbackIssuer
+from memories_async._ports import CallbackIssuer, Record
 from memories_async._settings import Settings
 from memories_async._transport import Transport
+from memories_async.batch import Calls, OnUnknown, Outcome, Plan, Progress
+from memories_async.budget import Budget
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import OutcomeUnknown
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -45,6 +50,55 @@ class BlockingReceiver:
         return self._thread.portal().wrap_async_context_manager(serving)
 
 
+@define(eq=False)
+class Batch(Generic[K, T]):
+    """Calls being sent, to iterate over; see `memories_async.batch.Batch`."""
+
+    _batch: batch.Batch[K, T]
+    _thread: LoopThread
+    _ready: deque[Outcome[K, T]] = field(factory=deque[Outcome[K, T]], init=False)
+
+    def plan(self) -> Plan:
+        """Say what entering the batch would send, and cost, without sending anything."""
+        return self._thread.wait(self._batch.plan)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has got, now."""
+        return self._batch.progress
+
+    @property
+    def stopped(self) -> Exception | None:
+        """The item's error that ended the batch, being wrong with every further item, too."""
+        return self._batch.stopped
+
+    def __enter__(self) -> Self:
+        """Begin to send."""
+        self._thread.wait(self._batch.__aenter__)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Begin nothing more, and wait for what is out; a second interruption ends the wait."""
+        self._thread.wait(lambda: self._batch.__aexit__(kind, error, trace))
+
+    def __iter__(self) -> Self:
+        """Iterate over the outcomes."""
+        return self
+
+    def __next__(self) -> Outcome[K, T]:
+        """Wait for the next outcome."""
+        if not self._ready:
+            self._ready.extend(self._thread.wait(self._batch.some))
+        if not self._ready:
+            raise StopIteration
+        return self._ready.popleft()
+
+
 class Client(Configured):
     """The blocking client: the same names, without `await`. Threads may share it."""
 
@@ -64,6 +118,27 @@ class Client(Configured):
     def run(self, flow: Callable[[client.Client], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function with the asynchronous client, on this one's loop."""
         return self._thread.wait(lambda: flow(self._awaited()))
+
+    def batch(
+        self,
+        calls: Calls[K, T],
+        *,
+        ledger: Record | None = None,
+        concurrency: int | None = None,
+        on_unknown: OnUnknown = "park",
+        budget: Budget | None = None,
+        drain: float = 30.0,
+    ) -> Batch[K, T]:
+        """Send many calls; see the asynchronous client."""
+        awaited = self._awaited().batch(
+            calls,
+            ledger=ledger,
+            concurrency=concurrency,
+            on_unknown=on_unknown,
+            budget=budget,
+            drain=drain,
+        )
+        return Batch(awaited, self._thread)
 
     @property
     def clips(self) -> _views.BlockingClips:

@@ -10,10 +10,13 @@ from memories_async import _views
 from memories_async._calls import Call
 from memories_async._configured import Configured
 from memories_async._delivery import Delivery
-from memories_async._ports import CallbackIssuer, Witness
+from memories_async._ports import CallbackIssuer, Record, Witness
 from memories_async._settings import Settings
 from memories_async._transport import Transport
+from memories_async.batch import Batch, Calls, OnUnknown, for_batch
+from memories_async.budget import Budget
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -39,8 +42,7 @@ class Client(Configured):
         `ValueError` where the call needs a callback and the client has no receiver.
         """
         settings = self._settings
-        if call.needs_callback and settings.receiver is None:
-            raise ValueError(f"{call.name} needs callback=, or a Client with a receiver")
+        settings.check(call)
         if settings.ledger is None:
             return await self._submit(call)
         account = settings.lane(call.host, call.family).account
@@ -54,6 +56,8 @@ class Client(Configured):
         return await receiver.submit(call, partial(self._deliver, witness=witness), key=key)
 
     async def _deliver(self, call: Call[T], witness: Witness | None) -> T:
+        for budget in self._settings.budgets:
+            witness = budget.over(call, witness)
         seconds = self._settings.policy.deadline
         delivery = Delivery(
             call,
@@ -64,6 +68,36 @@ class Client(Configured):
             witness,
         )
         return await delivery.run()
+
+    def batch(
+        self,
+        calls: Calls[K, T],
+        *,
+        ledger: Record | None = None,
+        concurrency: int | None = None,
+        on_unknown: OnUnknown = "park",
+        budget: Budget | None = None,
+        drain: float = 30.0,
+    ) -> Batch[K, T]:
+        """Send many calls; see `Batch`.
+
+        *calls* is a mapping, or a sync or async iterable of `(key, call)`, and may be endless.
+        *ledger* is the client's own unless given. *concurrency* bounds the requests in flight.
+        *on_unknown* says what becomes of calls that were sent, in this run or an earlier one, with
+        an unknown outcome: `park` reports them, `resend` risks paying twice, `raise` stops at the
+        first. *budget* holds in addition to the client's. *drain* is for how many seconds requests
+        that are out are waited for when the batch is left early.
+        """
+        settings = for_batch(self._settings, ledger=ledger, budget=budget, on_unknown=on_unknown)
+        twin = self.over(settings, self._transport)
+        return Batch(
+            calls,
+            twin._submit,  # noqa: SLF001  # its own twin
+            settings,
+            concurrency=concurrency,
+            on_unknown=on_unknown,
+            drain=drain,
+        )
 
     @property
     def clips(self) -> _views.Clips:

@@ -79,6 +79,10 @@ class NotSent(MemoriesError):
     """No byte of the request left this process: nothing was asked, nothing was charged."""
 
 
+class BudgetExceeded(NotSent):
+    """The call would have passed a budget; it was not sent."""
+
+
 class Refused(MemoriesError):
     """The service understood and said no. It charges for successful calls only."""
 
@@ -156,6 +160,7 @@ __all__ = [
     "AuthenticationFailed",
     "BadReply",
     "Billed",
+    "BudgetExceeded",
     "CallbackTimeout",
     "CaptionFailed",
     "Conflict",

@@ -1,0 +1,166 @@
+"""A cap on spending: reserved before a call is sent, settled after, refused where it would be passed.
+
+Prices are the user's own data; the service publishes no complete list.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from attrs import define, evolve, field, frozen
+
+from memories_async._calls import Call
+from memories_async._ports import Witness
+from memories_async._replies import Reply
+from memories_async.errors import BudgetExceeded, MemoriesError
+
+
+@frozen(kw_only=True)
+class Spending:
+    """What a budget has seen so far."""
+
+    calls: int = 0
+    """Paid for sure."""
+    points: float = 0.0
+    calls_at_risk: int = 0
+    """Being sent right now, or sent with an unknown outcome: they count as spent."""
+    points_at_risk: float = 0.0
+
+
+class Budget:
+    """What may be spent at most: *points*, *calls*, or both, by all clients and batches it is given to.
+
+    *prices* say what a success costs, in points, by unit (`search`, `caption`, `embedding`, ...); a
+    cap on points needs the price of everything that is sent. It counts from its own beginning, in
+    this process. A call that would pass it raises `BudgetExceeded` before a byte of it is sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        points: float | None = None,
+        calls: int | None = None,
+        prices: Mapping[str, float] | None = None,
+    ) -> None:
+        if points is None and calls is None and not prices:
+            raise ValueError("a Budget needs points=, calls= or prices=")
+        self.points = points
+        self.calls = calls
+        self.prices = dict(prices or {})
+        self._spending = Spending()
+        self._lock = threading.Lock()
+
+    @property
+    def spending(self) -> Spending:
+        """What was spent so far."""
+        return self._spending
+
+    def price(self, unit: str) -> float | None:
+        """Look up what a success costs; raise `ValueError` where a cap needs a price that is missing."""
+        price = self.prices.get(unit)
+        if price is None and self.points is not None:
+            raise ValueError(
+                f"the budget in points has no price of a {unit}: prices={{{unit!r}: ...}}"
+            )
+        return price
+
+    def over(self, call: Call[Any], inner: Witness | None) -> Witness | None:
+        """Watch over the delivery of *call*, telling *inner* too. Refuses at once what is too much."""
+        if call.unit is None:
+            return inner
+        price = self.price(call.unit)
+        if inner is not None and price is not None:
+            inner.priced(price)
+        with self._lock:
+            self._check(price or 0.0)
+        return _Watched(self, price or 0.0, inner)
+
+    def reserve(self, price: float) -> None:
+        """Set one call aside; raise `BudgetExceeded` where that is too much."""
+        with self._lock:
+            self._check(price)
+            self._add(calls_at_risk=1, points_at_risk=price)
+
+    def release(self, price: float) -> None:
+        """Take a reservation back: the call was not paid."""
+        with self._lock:
+            self._add(calls_at_risk=-1, points_at_risk=-price)
+
+    def settle(self, price: float) -> None:
+        """Turn a reservation into a payment."""
+        with self._lock:
+            self._add(calls=1, points=price, calls_at_risk=-1, points_at_risk=-price)
+
+    def _check(self, price: float) -> None:
+        now = self._spending
+        points = now.points + now.points_at_risk
+        calls = now.calls + now.calls_at_risk
+        if self.calls is not None and calls + 1 > self.calls:
+            raise BudgetExceeded(f"the budget of {self.calls:,} calls is used up")
+        if self.points is not None and points + price > self.points:
+            raise BudgetExceeded(
+                f"{price:g} points more would pass the budget of {self.points:g}; "
+                f"{points:g} are spent or at risk"
+            )
+
+    def _add(self, **changes: float) -> None:
+        now = self._spending
+        self._spending = evolve(now, **{n: getattr(now, n) + c for n, c in changes.items()})
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Budget counts in one process; give each process a part of it")
+
+    def __repr__(self) -> str:
+        return f"Budget(points={self.points}, calls={self.calls}, prices={self.prices})"
+
+
+@define(eq=False)
+class _Watched:
+    """The witness of one call that reserves and settles."""
+
+    budget: Budget
+    amount: float
+    inner: Witness | None
+    _reserved: bool = field(default=False, init=False)
+
+    @property
+    def key(self) -> str | None:
+        return None if self.inner is None else self.inner.key
+
+    def priced(self, points: float) -> None:
+        if self.inner is not None:
+            self.inner.priced(points)
+
+    async def sending(self) -> None:
+        self.budget.reserve(self.amount)
+        self._reserved = True
+        try:
+            if self.inner is not None:
+                await self.inner.sending()
+        except BaseException:
+            self._give_back()
+            raise
+
+    def left(self) -> None:
+        if self.inner is not None:
+            self.inner.left()
+
+    async def answered(self, reply: Reply) -> None:
+        self.budget.settle(self.amount)
+        self._reserved = False
+        if self.inner is not None:
+            await self.inner.answered(reply)
+
+    async def failed(self, error: MemoriesError, *, final: bool) -> None:
+        if error.billed == "no":
+            self._give_back()
+        self._reserved = False
+        if self.inner is not None:
+            await self.inner.failed(error, final=final)
+
+    def _give_back(self) -> None:
+        if self._reserved:
+            self._reserved = False
+            self.budget.release(self.amount)
