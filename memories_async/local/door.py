@@ -88,8 +88,8 @@ class Door:
         except ValueError as error:
             refusal = Refusal(Reason.WRONG, f"The header X-Local-Fault cannot be read: {error}")
             return wire.refuse(route.host, refusal, self.era), None
-        struck = fault or visit.callback_fault
-        self.journal.note(number, fault=None if struck is None else str(struck))
+        struck = [str(one) for one in (fault, visit.callback_fault) if one is not None]
+        self.journal.note(number, fault=" + ".join(struck) or None)
         if fault is not None and fault.before:
             await asyncio.sleep(fault.seconds)
             if fault.kind != "delay":

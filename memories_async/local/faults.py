@@ -93,8 +93,10 @@ class Fault:
         return f"{self.kind} {'before' if self.before else 'after'}"
 
     def meets(self, route: str) -> bool:
-        """Whether it is meant for *route*."""
-        return self.route in (None, route, route.split(".", maxsplit=1)[0])
+        """Whether it is meant for *route*; only captions have callbacks."""
+        family = route.split(".", maxsplit=1)[0]
+        fits = self.callback is None or family == "captions"
+        return fits and self.route in (None, route, family)
 
 
 @define

@@ -35,7 +35,7 @@ class Seen:
     uploads: tuple[str, ...] = ()
     """SHA-256 of each uploaded file, in order."""
     fault: str | None = None
-    """The fault that was applied."""
+    """The faults that were applied, as in `drop after + callback early`."""
     ignored: tuple[str, ...] = ()
     """Words of the prompt that the engine did not act on."""
     note: str | None = None

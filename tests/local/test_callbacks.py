@@ -88,6 +88,7 @@ async def test_an_early_callback_and_a_lost_reply_come_together(service, http, c
 
     assert len(receiver.bodies) == 1
     assert service.account.paid == 1
+    assert service.journal[0].fault == "drop after + callback early"
 
 
 async def test_sends_a_result_again_on_request(service, caption, receiver):

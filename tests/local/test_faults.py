@@ -58,6 +58,15 @@ def test_one_request_takes_one_fault_of_each_sort():
     assert faults.take("captions.upload") == (lost, early)
 
 
+def test_only_captions_have_callbacks():
+    """A search does not use up what was meant for a result."""
+    faults = Faults()
+    early = faults.add(callback="early")
+
+    assert faults.take("clips.search") == (None, None)
+    assert faults.take("captions.upload_file") == (None, early)
+
+
 def test_dice_repeat_after_clear():
     """Chance is seeded: the same run meets the same accidents."""
     faults = Faults(seed=3)
