@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from memories_async._calls import Call, Fields, Form, Json, Part
@@ -77,7 +78,7 @@ def _medium(medium: Media) -> dict[str, Any]:
         "file_name": medium.name,
         "content_type": medium.content_type,
         "size": medium.size,
-        "source": str(medium.source),
+        "source": str(medium.source) if isinstance(medium.source, Path) else "bytes",
     }
 
 

@@ -84,7 +84,7 @@ def remarks(environment: Mapping[str, str]) -> Iterator[str]:
     """Tell what is probably not meant so."""
     for name in sorted(environment):
         if name.startswith("MEMORIES_") and name not in KNOWN:
-            near = difflib.get_close_matches(name, KNOWN, n=1)
+            near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.8)
             hint = f"; did you mean {near[0]}?" if near else "."
             yield f"{name} is set and means nothing here{hint}"
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):

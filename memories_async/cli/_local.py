@@ -6,10 +6,14 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from memories_async.cli._settings import CACHE
+
+if TYPE_CHECKING:
+    from memories_async.local.engine.protocol import Engine
 
 
 def cache_folder() -> Path:
@@ -19,6 +23,13 @@ def cache_folder() -> Path:
         return Path(given)
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "memories_async"
+
+
+def pixel_engine() -> Engine:
+    """Make the engine that looks at pixels and keeps what it saw."""
+    from memories_async.local.engine.pixels import PixelEngine
+
+    return PixelEngine(cache_folder())
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 import time
 from urllib.parse import urlsplit
@@ -33,9 +35,16 @@ async def ping(url: str, *, ca: str | None) -> Echo:
         told = f"certificate not trusted: {error.verify_message}"
         return Echo(ok=False, told=told, seconds=time.perf_counter() - begun)
     except OSError as error:
-        told = error.strerror or type(error).__name__
+        told = _reason(error)
         return Echo(ok=False, told=told, seconds=time.perf_counter() - begun)
     return Echo(ok=True, told=told, seconds=time.perf_counter() - begun)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    # asyncio puts its own words where the system's would be.
+    return os.strerror(error.errno) if error.errno else "none of its addresses answers"
 
 
 async def _connect(url: str, ca: str | None) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from attrs import define, field
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -139,8 +140,13 @@ def _aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[
     """Lay a table out without a terminal: aligned, never cut, whatever the width."""
     lines = [[name.rstrip(">") for name in columns]] if columns else []
     lines += [[cell.replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     right = [name.endswith(">") for name in columns] or [False] * len(widths)
     for line in lines:
         cells = zip(line, widths, right, strict=True)
-        yield "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in cells).rstrip()
+        yield "  ".join(_filled(*cell) for cell in cells).rstrip()
+
+
+def _filled(cell: str, width: int, right: bool) -> str:
+    blank = " " * (width - cell_len(cell))
+    return blank + cell if right else cell + blank

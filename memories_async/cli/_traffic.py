@@ -27,7 +27,7 @@ class Traffic:
         for seen in self.service.journal:
             if seen.number > self._last or seen.number in self._open:
                 self._open.discard(seen.number)
-                if seen.status is None and seen.fault is None:
+                if seen.status is None and not _broken_off(seen):
                     self._open.add(seen.number)
                 else:
                     yield _request(seen)
@@ -37,6 +37,11 @@ class Traffic:
         start = self._delivered if self._delivered <= len(deliveries) else 0
         self._delivered = len(deliveries)
         yield from map(_delivery, deliveries[start:])
+
+
+def _broken_off(seen: Seen) -> bool:
+    """Whether a fault took the reply away, so that no status will ever come."""
+    return (seen.fault or "").startswith(("drop", "reset"))
 
 
 def _request(seen: Seen) -> str:

@@ -33,11 +33,10 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
 
 
 @frozen(kw_only=True)
-class _Delivery:
-    """Where the caption shall go."""
+class _Wait:
+    """How the caption is received here."""
 
-    callback: str | None
-    public_url: str | None
+    receiver: Receiver
     port: int
     timeout: float
 
@@ -58,9 +57,20 @@ class _Delivery:
 @click.option("--callback", metavar="URL", help="Have the caption POSTed there.")
 @click.option("--wait", is_flag=True, help="Receive the caption here, and show it.")
 @click.option("--public-url", metavar="URL", help="With --wait: where the service reaches --port.")
-@click.option("--port", default=0, metavar="N", help="With --wait: the port of this machine.")
 @click.option(
-    "--timeout", default=600.0, show_default=True, metavar="SECONDS", help="With --wait: how long."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="With --wait: the port of this machine; a free one by default.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --wait: how long.",
 )
 @dry_run
 @common
@@ -88,9 +98,10 @@ def command(
     when the task is accepted.
     """
     configuration = Configuration.read()
-    delivery = _Delivery(callback=callback, public_url=public_url, port=port, timeout=timeout)
     with arguments():
-        _check(delivery, configuration, wait=wait)
+        if wait == (callback is not None):
+            raise ValueError("give either --callback URL or --wait: captions come by callback only")
+        receiver = _receiver(public_url, configuration) if wait else None
         build = captions.upload if _is_url(video) else captions.upload_file
         call = build(
             video,
@@ -102,8 +113,9 @@ def command(
         )
     if dry_run:
         show_dry_run(run.screen, call, configuration)
-    elif wait:
-        _show_caption(run, *asyncio.run(_caption(run, call, configuration, delivery)))
+    elif receiver is not None:
+        how = _Wait(receiver=receiver, port=port, timeout=timeout)
+        _show_caption(run, *asyncio.run(_caption(run, call, configuration, how)))
     else:
         _show_task(run, run.send(call, configuration), callback)
 
@@ -119,32 +131,30 @@ def _people(persons: Iterable[str], *, by_url: bool) -> list[Person]:
         if not name or not picture:
             raise ValueError(f"--person must be NAME=PICTURE, not {person!r}")
         if by_url != _is_url(picture):
-            kind = ("a file", "be a file too") if not by_url else ("a URL", "be a URL too")
-            raise ValueError(f"--person {name}: the video is {kind[0]}, so must {kind[1]}")
+            kind = "a URL" if by_url else "a file"
+            raise ValueError(f"--person {name}: the video is {kind}, so the picture must be one")
         people.append(Person(name, url=picture) if by_url else Person(name, image=picture))
     return people
 
 
-def _check(delivery: _Delivery, configuration: Configuration, *, wait: bool) -> None:
-    """Find out before anything is paid whether the caption can arrive."""
-    if wait == (delivery.callback is not None):
-        raise ValueError("give either --callback URL or --wait: the caption comes by callback only")
+def _receiver(public_url: str | None, configuration: Configuration) -> Receiver:
+    """Make the receiver, refusing before anything is paid where no callback could reach it."""
     host = urlsplit(configuration.hosts.captions).hostname
-    if wait and delivery.public_url is None and host not in {"127.0.0.1", "localhost", "::1"}:
+    if public_url is None and host not in {"127.0.0.1", "localhost", "::1"}:
         raise ValueError(
             f"{host} cannot reach this machine by itself: add --public-url URL (a tunnel to --port)"
         )
+    return Receiver(public_url or "http://127.0.0.1:0")
 
 
 async def _caption(
-    run: Run, call: Call[CaptionTask], configuration: Configuration, delivery: _Delivery
+    run: Run, call: Call[CaptionTask], configuration: Configuration, how: _Wait
 ) -> tuple[CaptionTask | None, Caption]:
-    receiver = Receiver(delivery.public_url or "http://127.0.0.1:0")
     async with AsyncExitStack() as stack:
-        stack.callback(receiver.close)
-        with starting(delivery.port):
-            await stack.enter_async_context(receiver.serve(port=delivery.port))
-        client = configuration.client(Host.CAPTIONS, receiver=receiver, observers=(run,))
+        stack.callback(how.receiver.close)
+        with starting(how.port):
+            await stack.enter_async_context(how.receiver.serve(port=how.port))
+        client = configuration.client(Host.CAPTIONS, receiver=how.receiver, observers=(run,))
         await stack.enter_async_context(client)
         task, error = None, None
         try:
@@ -157,17 +167,15 @@ async def _caption(
             run.screen.note(f"{lost.message}; waiting for the callback all the same")
             error = lost
         with run.screen.waiting("waiting for the caption ..."):
-            return task, await _arrived(receiver, task, error, delivery.timeout)
+            return task, await _arrived(how, task, error)
 
 
-async def _arrived(
-    receiver: Receiver, task: CaptionTask | None, lost: OutcomeUnknown | None, seconds: float
-) -> Caption:
+async def _arrived(how: _Wait, task: CaptionTask | None, lost: OutcomeUnknown | None) -> Caption:
     if task is not None:
-        return await receiver.wait(task, timeout=seconds)
+        return await how.receiver.wait(task, timeout=how.timeout)
     assert lost is not None
     try:
-        return await receiver.wait(lost, timeout=seconds)
+        return await how.receiver.wait(lost, timeout=how.timeout)
     except CallbackTimeout:
         raise lost from None
 

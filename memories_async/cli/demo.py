@@ -12,7 +12,7 @@ import click
 from memories_async.cli import _demo_show as show
 from memories_async.cli._demo_steps import Findings, Stage, prepared
 from memories_async.cli._film import rendered
-from memories_async.cli._local import cache_folder, starting
+from memories_async.cli._local import cache_folder, pixel_engine, starting
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, pass_run
 from memories_async.receiver import MemoryStore, Receiver
@@ -54,7 +54,7 @@ async def _demo(run: Run, video: Path | None) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             with run.screen.waiting("preparing the video ..."):
                 film = await asyncio.to_thread(rendered, folder) if video is None else video
-            engine = _engine()
+            engine = pixel_engine()
             service = await stack.enter_async_context(_service(film, engine))
             receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
             await stack.enter_async_context(receiver.serve())
@@ -80,12 +80,6 @@ async def _perform(run: Run, stage: Stage) -> Findings:
         embedding = await stage.embed()
     show.embedding(run.screen, embedding)
     return Findings(search=search, caption=caption, embedding=embedding)
-
-
-def _engine() -> Engine:
-    from memories_async.local.engine.pixels import PixelEngine
-
-    return PixelEngine(cache_folder())
 
 
 def _service(film: Path, engine: Engine) -> LocalService:

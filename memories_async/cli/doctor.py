@@ -61,10 +61,11 @@ def command(run: Run, *, pinging: bool) -> int:
         }
     )
     _show(run, sections, echoes)
-    _conclude(run, problems, remarks)
+    reached = all(echo.ok for echo in echoes.values())
+    _conclude(run, (*problems, *remarks), ready=reached and not problems)
     if problems:
         return Exit.USAGE
-    return Exit.DONE if all(echo.ok for echo in echoes.values()) else Exit.NOT_SENT
+    return Exit.DONE if reached else Exit.NOT_SENT
 
 
 async def _ping(configuration: Configuration) -> dict[str, Echo]:
@@ -102,9 +103,9 @@ def _section(run: Run, title: str, pairs: Iterable[tuple[str, str]]) -> None:
         run.screen.facts(rows, indent=2)
 
 
-def _conclude(run: Run, problems: tuple[str, ...], remarks: tuple[str, ...]) -> None:
+def _conclude(run: Run, sentences: tuple[str, ...], *, ready: bool) -> None:
     run.screen.say()
-    for sentence in (*problems, *remarks):
+    for sentence in sentences:
         run.screen.say(sentence, style="yellow")
-    if not problems:
+    if ready:
         run.screen.say("Calls can be sent.", style="green")

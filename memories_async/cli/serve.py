@@ -13,7 +13,7 @@ import click
 from attrs import frozen
 
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
-from memories_async.cli._local import cache_folder, starting
+from memories_async.cli._local import pixel_engine, starting
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, pass_run
 from memories_async.cli._settings import HOSTS
@@ -123,7 +123,7 @@ def _service(wish: _Wish) -> LocalService:
         wish.videos,
         api_key=key if key.startswith("local-") else None,
         port=wish.port,
-        cache=cache_folder(),
+        engine=pixel_engine(),
         limits=wish.rate,
         points=wish.points,
         callbacks=wish.callbacks,

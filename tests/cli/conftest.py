@@ -64,7 +64,9 @@ def cli():
     def run(*words) -> Ended:
         from memories_async.cli._program import program
 
-        done = CliRunner().invoke(program, [str(word) for word in words], prog_name="memories-async")
+        done = CliRunner().invoke(
+            program, [str(word) for word in words], prog_name="memories-async"
+        )
         return Ended(done.exit_code, done.stdout, done.stderr)
 
     return run

@@ -99,7 +99,9 @@ def test_a_target_that_cannot_be_written_is_refused_before_anything_is_paid(
     assert service.account.calls == 0
 
 
-def test_an_embedding_that_cannot_be_written_after_all_is_not_lost(cli, video, tmp_path, monkeypatch):
+def test_an_embedding_that_cannot_be_written_after_all_is_not_lost(
+    cli, video, tmp_path, monkeypatch
+):
     """It was paid: then it goes to the screen."""
     monkeypatch.setattr(Path, "write_bytes", _disk_full)
 

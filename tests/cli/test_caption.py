@@ -1,0 +1,228 @@
+"""caption: by file and by URL, to a callback of one's own or waited for here."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+
+import pytest
+
+from memories_async.local import Callbacks, LocalService
+
+
+@pytest.fixture
+def reaching(film, engine, monkeypatch):
+    """A service whose callbacks are quick."""
+    settings = Callbacks(attempts=1)
+    with LocalService([film], engine=engine, limits=None, callbacks=settings) as service:
+        monkeypatch.setenv("MEMORIES_API_KEY", service.api_key)
+        monkeypatch.setenv("MEMORIES_CAPTION_BASE_URL", service.url)
+        yield service
+
+
+def test_waits_for_the_caption(cli, film, reaching):
+    """The caption on stdout, everything else on stderr."""
+    ended = cli("caption", film, "--wait")
+
+    assert ended.code == 0
+    assert ended.out == "[fixed answer, nothing was computed] A video.\n"
+    assert "accepted, 1 caption charged" in ended.err
+    assert "tokens read" in ended.err
+    assert reaching.account.points_spent == 1
+
+
+def test_a_caption_is_one_document_for_a_program(cli, film, reaching):
+    """Task, text and tokens by the service's own names."""
+    answer = cli("caption", film, "--wait", "--json").json
+
+    assert answer["text"].endswith("A video.")
+    assert answer["task_id"] == reaching.callbacks[0].task_id
+    assert answer["tokens"]["total"] == answer["tokens"]["input"] + answer["tokens"]["output"]
+
+
+def test_a_caption_without_a_token_count_is_shown_all_the_same(capsys):
+    """The service may leave the count out."""
+    from memories_async import Caption, CaptionTask
+    from memories_async.cli._run import Run
+    from memories_async.cli.caption import _show_caption
+
+    _show_caption(Run(), CaptionTask("t"), Caption(text="A dog."))
+
+    assert capsys.readouterr() == ("A dog.\n", "")
+
+
+def test_submits_to_a_callback_of_ones_own(cli, film, reaching):
+    """The task, and where its caption goes."""
+    ended = cli("caption", film, "--callback", "http://127.0.0.1:1/cb")
+    answer = cli("caption", film, "--callback", "http://127.0.0.1:1/cb", "--json").json
+
+    assert ended.code == 0
+    assert "comes to  http://127.0.0.1:1/cb" in ended.out
+    assert answer["callback"] == "http://127.0.0.1:1/cb"
+    assert answer["task_id"]
+
+
+def test_persons_go_with_their_pictures(cli, film, picture, reaching):
+    """A file for a file; the name may hold spaces, the path an equals sign."""
+    odd = picture.with_name("a=b.png")
+    odd.write_bytes(picture.read_bytes())
+
+    ended = cli(
+        *("caption", film, "--wait", "--thinking"),
+        *("--person", f"Alice B.={odd}", "--person", f"Bob={picture}"),
+    )
+
+    assert ended.code == 0
+    assert len(reaching.journal[0].uploads) == 3
+
+
+def test_a_video_by_url_is_sent_as_a_url(cli, reaching):
+    """So are the pictures of the persons."""
+    answer = cli(
+        *("caption", "https://example.com/holiday.mp4", "--callback", "https://example.com/cb"),
+        *("--person", "Alice=https://example.com/a.png", "--dry-run", "--json"),
+    ).json
+
+    assert answer["call"] == "captions.upload"
+    assert answer["fields"]["video_url"] == "https://example.com/holiday.mp4"
+    assert answer["fields"]["persons"] == [{"name": "Alice", "url": "https://example.com/a.png"}]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "give either --callback URL or --wait"),
+        (("--wait", "--callback", "https://x.example/"), "give either --callback URL or --wait"),
+        (("--wait", "--person", "Alice"), "--person must be NAME=PICTURE"),
+        (("--wait", "--person", "=a.png"), "--person must be NAME=PICTURE"),
+        (
+            ("--wait", "--person", "A=https://x.example/a.png"),
+            "the video is a file, so the picture",
+        ),
+        (("--wait", "--user-prompt", " "), "user_prompt must not be empty"),
+        (("--wait", "--public-url", "nowhere"), "public_url must be a full http"),
+        (("--wait", "--timeout", "0"), "--timeout"),
+    ],
+)
+def test_refuses_what_cannot_work_before_anything_is_paid(cli, film, reaching, words, told):
+    """Each in one line that names the option."""
+    ended = cli("caption", film, *words)
+
+    assert ended.code == 2
+    assert told in ended.err
+    assert reaching.account.calls == 0
+
+
+def test_a_picture_by_file_does_not_go_with_a_video_by_url(cli, picture, reaching):
+    """The service has two ways, and does not mix them."""
+    ended = cli("caption", "https://x.example/v.mp4", "--wait", "--person", f"A={picture}")
+
+    assert ended.code == 2
+    assert "the video is a URL, so the picture must be one" in ended.err
+
+
+def test_waiting_for_the_real_service_needs_a_way_back(cli, film, monkeypatch):
+    """It cannot reach this machine by itself, and the caption would be paid and lost."""
+    monkeypatch.setenv("MEMORIES_API_KEY", "local-1")
+
+    ended = cli("caption", film, "--wait")
+
+    assert ended.code == 2
+    assert "security.memories.ai cannot reach this machine" in ended.err
+    assert "--public-url" in ended.err
+
+
+def test_a_public_url_leads_to_the_port(cli, film, reaching):
+    """As a tunnel does: what is told outside, and where it ends here."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    ended = cli(
+        *("caption", film, "--wait", "--port", port),
+        *("--public-url", f"http://localhost:{port}", "--json"),
+    )
+
+    assert ended.json["text"].endswith("A video.")
+    assert reaching.callbacks[0].url.startswith(f"http://localhost:{port}/")
+
+
+def test_a_port_in_use_is_named(cli, film, reaching):
+    """Before anything is paid."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        ended = cli("caption", film, "--wait", "--port", port)
+
+    assert ended.code == 2
+    assert f"port {port}: " in ended.err
+    assert reaching.account.calls == 0
+
+
+def test_a_failed_caption_ends_with_5(cli, film, reaching):
+    """The service's reason, in one line."""
+    reaching.faults.add(callback="failure")
+
+    ended = cli("caption", film, "--wait", "--json")
+
+    assert ended.code == 5
+    assert ended.json["error"]["kind"] == "CaptionFailed"
+    assert "captioning failed" in ended.err
+
+
+def test_a_caption_that_does_not_come_ends_with_5(cli, film, reaching):
+    """The wait has an end."""
+    reaching.faults.add(callback="missing")
+
+    ended = cli("caption", film, "--wait", "--timeout", "0.05")
+
+    assert ended.code == 5
+    assert "--timeout" in ended.err
+
+
+def test_a_lost_reply_does_not_lose_the_caption(cli, film, reaching):
+    """The submission arrived, so its callback comes."""
+    reaching.faults.add(kind="drop", when="after")
+
+    ended = cli("caption", film, "--wait", "--json")
+
+    assert ended.code == 0
+    assert ended.json["text"].endswith("A video.")
+    assert ended.json["task_id"] is None
+    assert reaching.account.calls == 1
+
+
+def test_a_submission_that_was_lost_is_an_unknown_outcome(cli, film, reaching):
+    """Neither reply nor callback: nobody knows, and that is said."""
+    reaching.faults.add(kind="drop", when="before")
+
+    ended = cli("caption", film, "--wait", "--timeout", "0.05")
+
+    assert ended.code == 4
+    assert "waiting for the callback all the same" in ended.err
+    assert "may have been charged" in ended.err
+
+
+def test_an_interrupted_wait_names_the_paid_task(start, film, reaching):
+    """So that it can be asked for at the service."""
+    reaching.faults.add(callback="missing")
+    process = start("caption", film, "--wait")
+    while "accepted" not in (line := process.stderr.readline()):
+        assert line
+
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert "was accepted and charged" in told
+
+
+def test_the_program_itself_waits_and_ends(start, film, reaching):
+    """The whole of it in a process of its own."""
+    begun = time.monotonic()
+
+    out, _ = start("caption", film, "--wait", "--json").communicate(timeout=30)
+
+    assert json.loads(out)["text"].endswith("A video.")
+    assert time.monotonic() - begun < 30

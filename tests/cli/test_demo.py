@@ -1,0 +1,204 @@
+"""demo: the three calls on a real video, whatever the video is."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from memories_async import Clip
+
+pytest.importorskip("cv2", reason="the demonstration looks at pixels")
+
+VIDEOS = Path(
+    os.environ.get("MEMORIES_TEST_VIDEOS", Path(__file__).parents[3] / "shared" / "videos")
+)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Render a small film."""
+    from memories_async.local.engine.render import render
+
+    def clip(seconds, name="small.mp4"):
+        path = tmp_path / name
+        render(path, seconds=seconds, scenes=2, size=(160, 90))
+        return path
+
+    return clip
+
+
+def test_without_a_video_it_renders_one_and_proves_the_search(start):
+    """The first command that anybody runs, as a program of its own."""
+    out, told = start("demo").communicate(timeout=100)
+
+    assert told == ""
+    assert "4 scenes" in out
+    assert "The best clip holds the frame at " in out
+    assert "Persons were not searched for" in out
+    assert "1,024 numbers of length 1.000" in out
+    assert "total" in out
+    assert "3 requests" in out
+
+
+def test_a_short_video_is_refused_a_caption_and_that_is_an_answer(cli, clip):
+    """Exit code 0, the reason in the service's words, and no point spent on it."""
+    ended = cli("demo", clip(3))
+
+    assert ended.code == 0
+    assert "The answer is no: " in ended.out
+    assert "between 20 and 300" in ended.out
+
+
+def test_it_is_one_document_for_a_program(cli, clip):
+    """The second run needs no indexing, and everything is in it."""
+    document = cli("demo", clip(3), "--json").json
+
+    assert document["search"]["best_holds_frame"] is True
+    assert document["caption"]["refusal"].endswith("between 20 and 300.")
+    assert document["caption"]["points"] == 0
+    assert len(document["embedding"]["embedding"]) == 1024
+    assert document["account"] == {"requests": 3, "points_spent": 2, "points": 999_998}
+
+
+def test_a_file_that_is_no_video_is_a_usage_error(cli, film):
+    """In one line, with the engine's reason."""
+    ended = cli("demo", film)
+
+    assert ended.code == 2
+    assert "holiday.mp4: the file is no video" in ended.err
+
+
+def test_a_place_that_cannot_be_written_is_told(cli, film, monkeypatch, tmp_path):
+    """The cache is a file: one line, no traceback."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MEMORIES_CACHE", str(tmp_path / "file"))
+
+    ended = cli("demo", film)
+
+    assert ended.code == 2
+    assert "Not a directory" in ended.err
+
+
+def test_the_cache_has_a_place_of_its_own(monkeypatch, tmp_path):
+    """As the system's conventions have it."""
+    from memories_async.cli._local import cache_folder
+
+    monkeypatch.delenv("MEMORIES_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "memories_async"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "memories_async"
+
+
+def test_a_film_is_rendered_once(tmp_path, monkeypatch):
+    """The next demonstration starts at once."""
+    from memories_async.cli import _film
+
+    monkeypatch.setattr(_film, "_SECONDS", 0.5)
+
+    first = _film.rendered(tmp_path)
+    written = first.stat().st_mtime_ns
+
+    assert _film.rendered(tmp_path).stat().st_mtime_ns == written
+    assert [*tmp_path.iterdir()] == [first]
+
+
+def test_a_frame_is_cut_where_it_was_wanted(clip, tmp_path):
+    """To the frame, and the only frame of a film is good enough."""
+    from memories_async.cli._film import cut
+
+    assert cut(clip(3), at=1.5, folder=tmp_path).time == pytest.approx(1.5, abs=0.05)
+    assert cut(clip(0.1, "tiny.mp4"), at=9, folder=tmp_path).time == 0
+    with pytest.raises(OSError, match="cannot be written"):
+        cut(clip(3), at=1.5, folder=tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("clips", "told"),
+    [
+        ((), "No clip was found: the picture was missed."),
+        (((0, 4),), "The best clip holds the frame at 2.00 s."),
+        (((0, 10),), "but it is the whole video, so that proves little."),
+        (((5, 6), (1, 3)), "does not hold the frame at 2.00 s; clip 2 does."),
+        (((5, 6),), "does not hold the frame at 2.00 s; nor does another."),
+    ],
+)
+def test_the_verdict_is_honest(scene, clips, told):
+    """Also where it is not what one would like to show."""
+    from memories_async.cli._demo_show import _verdict
+
+    found = tuple(Clip(start_time=start, end_time=end, score=0.9) for start, end in clips)
+
+    assert told in _verdict(found, scene)
+
+
+@pytest.fixture
+def scene():
+    """A video of ten seconds, and a frame cut at two."""
+    from memories_async.cli._demo_steps import Scene
+    from memories_async.cli._film import Cut
+    from memories_async.local import LocalVideo
+    from memories_async.local.engine.protocol import Facts, Shot
+
+    facts = Facts(
+        duration=10, width=8, height=8, fps=25, frames=250, shots=(Shot(start_time=0, end_time=10),)
+    )
+    return Scene(
+        video=LocalVideo(path=Path("v.mp4"), video_no="VI1", asset_id="re_1"),
+        facts=facts,
+        cut=Cut(picture=Path("p.jpg"), time=2.0),
+        indexed=0.1,
+    )
+
+
+def test_refusals_of_every_step_are_shown(scene, capsys):
+    """No step may break the others."""
+    from memories_async import Caption
+    from memories_async.cli import _demo_show as show
+    from memories_async.cli._demo_steps import Step
+    from memories_async.cli._screen import Screen
+
+    many = tuple(Clip(start_time=n, end_time=n + 1, score=0.5) for n in range(9))
+    screen = Screen()
+    show.search(screen, Step(call="clips.search", seconds=0, points=0, refusal="No."), scene)
+    show.search(screen, Step(call="clips.search", seconds=0, points=1, answer=many), scene)
+    show.embedding(screen, Step(call="embeddings.video", seconds=0, points=0, refusal="No."))
+    caption = Step(call="captions.upload_file", seconds=0, points=1, answer=Caption(text="A dog."))
+    show.caption(screen, caption)
+
+    shown = capsys.readouterr().out
+    assert "The answer is no: No." in shown
+    assert "and 4 more" in shown
+    assert "   A dog.\n\n3" not in shown
+    assert "tokens" not in shown
+
+
+def test_a_video_too_large_is_refused_by_the_client(cli, clip, monkeypatch):
+    """Before it is sent; the others go on."""
+    from memories_async.cli import _demo_steps
+
+    def refuse(*_, **__):
+        raise ValueError("video must be at most 20,971,520 bytes, not 21,000,000")
+
+    monkeypatch.setattr(_demo_steps.Stage, "_captioned", refuse)
+
+    ended = cli("demo", clip(3))
+
+    assert ended.code == 0
+    assert "not sent: video must be at most" in ended.out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not VIDEOS.is_dir(), reason=f"no clips at {VIDEOS}")
+@pytest.mark.parametrize("name", ["nasa_13013.mp4", "flower.mp4", "car-detection.mp4"])
+def test_works_on_real_footage(start, name):
+    """Where the frame was cut, the best clip is."""
+    out, _ = start("demo", VIDEOS / name, "--json").communicate(timeout=110)
+
+    document = json.loads(out)
+    assert document["search"]["best_holds_frame"] is True
+    assert document["embedding"]["refusal"] is None
+    assert (document["caption"]["refusal"] is None) == (document["video"]["duration"] > 20)

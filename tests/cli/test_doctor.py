@@ -1,0 +1,224 @@
+"""doctor: what is in force, where it came from, and what is wrong; nothing is ever billed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+
+import pytest
+import trustme
+
+from memories_async.cli import _installed, _ping
+
+
+def test_without_settings_it_shows_the_defaults_and_the_missing_key(cli):
+    """The first look on a fresh machine."""
+    ended = cli("doctor")
+
+    assert ended.code == 2
+    assert "search      https://api.memories.ai" in ended.out
+    assert "There is no API key: set MEMORIES_API_KEY" in ended.out
+    assert "Calls can be sent" not in ended.out
+
+
+def test_with_a_key_all_is_well_and_the_key_is_not_shown(cli, service):
+    """Enough to compare two machines, too little to steal."""
+    ended = cli("doctor")
+
+    assert ended.code == 0
+    assert "Calls can be sent." in ended.out
+    assert "set (fingerprint " in ended.out
+    assert service.api_key not in ended.out
+
+
+def test_tells_where_each_setting_came_from(cli, monkeypatch):
+    """The variable, or the default."""
+    monkeypatch.setenv("MEMORIES_CAPTION_API_KEY", "local-1")
+    monkeypatch.setenv("MEMORIES_DEADLINE", "none")
+    monkeypatch.setenv("MEMORIES_VIDEO_UPLOAD_RATE", "1/30")
+    monkeypatch.setenv("MEMORIES_PROXY", "http://me:hush@proxy.example:3128")
+
+    ended = cli("doctor", "--json")
+    found = ended.json
+
+    assert found["policy"]["deadline"] == {"value": "none", "origin": "MEMORIES_DEADLINE"}
+    assert found["policy"]["timeout"] == {"value": "120 s", "origin": "default"}
+    assert found["policy"]["resend_unknown"]["value"] == "no"
+    assert found["limits"]["video_upload"]["origin"] == "MEMORIES_VIDEO_UPLOAD_RATE"
+    assert found["limits"]["video_upload"]["value"].startswith("1 in 30 s")
+    assert found["network"]["proxy"]["value"] == "http://***@proxy.example:3128"
+    assert found["keys"]["captions"]["origin"] == "MEMORIES_CAPTION_API_KEY"
+    assert found["problems"][0].startswith("Only captions have a key")
+    assert "hush" not in ended.out
+
+
+def test_a_proxy_without_a_password_is_shown_whole(cli, monkeypatch):
+    """Nothing to hide."""
+    monkeypatch.setenv("MEMORIES_PROXY", "http://proxy.example")
+
+    assert cli("doctor", "--json").json["network"]["proxy"]["value"] == "http://proxy.example"
+
+
+def test_names_the_certificates_that_are_trusted(cli, monkeypatch, tmp_path):
+    """One's own file, the one that OpenSSL was told, or its default."""
+    own = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(own)
+
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert _trusted(cli)["origin"] == "default"
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
+    assert _trusted(cli) == {"value": str(own), "origin": "SSL_CERT_FILE"}
+    monkeypatch.setenv("MEMORIES_CA_FILE", str(own))
+    assert _trusted(cli) == {"value": str(own), "origin": "MEMORIES_CA_FILE"}
+
+
+def _trusted(cli):
+    return cli("doctor", "--json").json["network"]["trusted certificates"]
+
+
+def test_remarks_on_variables_that_are_probably_meant_otherwise(cli, monkeypatch):
+    """A misspelt variable is silent everywhere else."""
+    monkeypatch.setenv("MEMORIES_V1_BASEURL", "http://127.0.0.1:1")
+    monkeypatch.setenv("MEMORIES_42", "x")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
+
+    remarks = cli("doctor", "--json").json["remarks"]
+
+    assert remarks == [
+        "MEMORIES_42 is set and means nothing here.",
+        "MEMORIES_V1_BASEURL is set and means nothing here; did you mean MEMORIES_V1_BASE_URL?",
+        "HTTPS_PROXY is set and not used: set MEMORIES_PROXY to go through a proxy.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MEMORIES_V1_BASE_URL", "http://example.com"),
+        ("MEMORIES_ATTEMPTS", "0"),
+        ("MEMORIES_TIMEOUT", "none"),
+        ("MEMORIES_DEADLINE", "soon"),
+        ("MEMORIES_SEARCH_RATE", "0"),
+        ("MEMORIES_PROXY", "socks5://x"),
+        ("MEMORIES_CA_FILE", "/nowhere.pem"),
+        ("MEMORIES_API_KEY", "Bearer local-1"),
+    ],
+)
+def test_a_wrong_setting_is_named(cli, monkeypatch, variable, value):
+    """The variable stands first in the line."""
+    monkeypatch.setenv(variable, value)
+
+    ended = cli("doctor")
+
+    assert ended.code == 2
+    assert ended.err.startswith(f"memories-async doctor: {variable}: ")
+
+
+def test_an_incomplete_extra_names_its_installation(cli, monkeypatch):
+    """What is missing, and how to get it."""
+    monkeypatch.setattr(_installed, "_present", lambda name: None)
+
+    ended = cli("doctor")
+
+    assert "local  not installed: pip install 'memories_async[local]'" in ended.out
+
+
+def test_an_extra_is_complete_only_when_all_of_it_is_there():
+    """numpy alone is no engine; any package of OpenCV will do."""
+    assert _installed._present("no-such-package") is None
+    assert _installed.extras()["cli"].startswith("click 8")
+    assert _installed._brought((("click",), ("no-such-package",))) is None
+    assert _installed._brought((("no-such-package", "rich"),)).startswith("rich ")
+
+
+def test_a_ping_connects_and_asks_nothing(cli, service):
+    """Three hosts at one address are one ping, and no request."""
+    ended = cli("doctor", "--ping")
+
+    assert ended.code == 0
+    assert ended.out.count("connected, ") == 1
+    assert service.journal == ()
+
+
+def test_a_host_out_of_reach_ends_with_3(cli, monkeypatch, service):
+    """The settings are fine, the way is not."""
+    monkeypatch.setenv("MEMORIES_V1_BASE_URL", "http://127.0.0.1:1")
+
+    ended = cli("doctor", "--ping")
+
+    assert ended.code == 3
+    assert "http://127.0.0.1:1      failed: Connection refused" in ended.out
+
+
+def test_through_a_proxy_the_proxy_is_pinged(cli, monkeypatch, service):
+    """It is what this machine connects to; its password is nobody's business."""
+    monkeypatch.setenv("MEMORIES_PROXY", service.url.replace("://", "://me:hush@"))
+
+    ended = cli("doctor", "--ping", "--json")
+
+    assert [*ended.json["ping"]] == ["the proxy"]
+    assert ended.json["ping"]["the proxy"]["ok"] is True
+    assert "hush" not in ended.out
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_ping_speaks_tls(tmp_path, trusted):
+    """The version where the certificate is trusted, the reason where it is not."""
+    import asyncio
+
+    ping = _ping.ping
+
+    authority, stranger = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    file = tmp_path / "ca.pem"
+    (authority if trusted else stranger).cert_pem.write_to_path(file)
+
+    async def greet(_, writer):
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        echo = await ping(f"https://127.0.0.1:{port}", ca=str(file))
+
+    assert echo.ok is trusted
+    assert echo.told.startswith("TLSv1" if trusted else "certificate not trusted: ")
+
+
+async def test_a_ping_loses_its_patience(monkeypatch):
+    """A host that says nothing is given up."""
+
+    async def never(*_):
+        import asyncio
+
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(_ping, "_PATIENCE", 0.01)
+    monkeypatch.setattr(_ping, "_connect", never)
+
+    echo = await _ping.ping("https://example.com", ca=None)
+
+    assert echo.told == "no answer in 0.01 s"
+
+
+def test_the_environment_of_the_tests_is_clean():
+    """The others prove nothing otherwise."""
+    assert not {name for name in os.environ if name.startswith("MEMORIES_")} - {
+        "MEMORIES_CACHE",
+        "MEMORIES_TEST_VIDEOS",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "its name is not known"),
+        (ConnectionRefusedError(111, "Connect call failed ('::1', 1)"), "Connection refused"),
+        (OSError("Multiple exceptions: ..."), "none of its addresses answers"),
+    ],
+)
+def test_a_failed_ping_is_told_in_plain_words(error, told):
+    """Not in those of the event loop."""
+    assert _ping._reason(error) == told

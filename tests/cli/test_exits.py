@@ -1,0 +1,59 @@
+"""How errors become exit codes and sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from memories_async import errors
+from memories_async.cli._exits import Exit, problem_of
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "advice"),
+    [
+        (errors.AuthenticationFailed("no"), Exit.REFUSED, "MEMORIES_API_KEY"),
+        (errors.InsufficientCredits("no"), Exit.REFUSED, "Add points"),
+        (errors.PermissionDenied("no"), Exit.REFUSED, "owns the account"),
+        (errors.RateLimited("no", retry_after=7.0), Exit.REFUSED, "in 7 s"),
+        (errors.RateLimited("no"), Exit.REFUSED, "later"),
+        (errors.InvalidRequest("no"), Exit.REFUSED, ""),
+        (errors.NotSent("no"), Exit.NOT_SENT, "doctor --ping"),
+        (errors.OutcomeUnknown("no"), Exit.UNKNOWN, "charged twice"),
+        (errors.BadReply("no"), Exit.UNKNOWN, "charged twice"),
+        (errors.CaptionFailed("no"), Exit.NO_RESULT, "account"),
+        (errors.CallbackTimeout("no"), Exit.NO_RESULT, "--timeout"),
+        (errors.MemoriesError("no"), Exit.UNKNOWN, ""),
+    ],
+)
+def test_every_error_has_a_code_and_most_an_advice(error, code, advice):
+    """The two things that a script and a person need."""
+    problem = problem_of(error)
+
+    assert problem.exit is code
+    assert advice in problem.advice
+    assert bool(advice) == bool(problem.advice)
+
+
+@pytest.mark.parametrize(
+    ("billed", "told"),
+    [
+        ("no", "nothing was charged."),
+        ("maybe", "it may have been charged."),
+        ("yes", "it was char"),
+    ],
+)
+def test_every_error_says_what_it_cost(billed, told):
+    """The question that matters on a billed service."""
+    assert told in problem_of(errors.Refused("Why.", billed=billed)).line()
+
+
+def test_the_facts_stand_behind_the_sentence():
+    """Status and code, where a reply brought them."""
+    both = problem_of(errors.Refused("The file is empty.", status=200, code="0003"))
+    none = problem_of(errors.Refused("The file is empty."))
+
+    assert both.line() == (
+        "refused: The file is empty (status 200, code 0003); nothing was charged."
+    )
+    assert none.line() == "refused: The file is empty; nothing was charged."
+    assert both.document()["error"]["code"] == "0003"

@@ -1,0 +1,246 @@
+"""serve: the service in another terminal, found through the environment that it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from memories_async.cli._traffic import Traffic
+from memories_async.local import LocalService
+from memories_async.local.engine.fixed import FixedEngine
+
+
+@pytest.fixture
+def fixed(monkeypatch):
+    """Serve without looking into pixels."""
+    monkeypatch.setattr("memories_async.cli.serve.pixel_engine", FixedEngine)
+
+
+@pytest.fixture
+def visit(monkeypatch):
+    """Do something while `serve` runs in this process, then stop it as a supervisor would."""
+    from memories_async.cli import serve
+
+    def visit(action):
+        def watch(run, service, stopped, **settings):
+            def act():
+                action(service)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+            threading.Timer(0, act).start()
+            return watched(run, service, stopped, **settings)
+
+        watched = serve._watch
+        monkeypatch.setattr(serve, "_watch", watch)
+
+    return visit
+
+
+def _embed(service):
+    with service.blocking_client() as client:
+        client.embeddings.video(service.library[0].asset_id)
+    time.sleep(0.25)
+
+
+def test_announces_what_another_terminal_needs(cli, film, fixed, visit):
+    """Address, key, library, and the lines to copy."""
+    seen = []
+    visit(lambda service: seen.append((service.url, service.api_key, service.library[0])))
+
+    ended = cli("serve", "--videos", film, "--port", 0, "--warm")
+
+    url, key, video = seen[0]
+    assert ended.code == 0
+    assert f"export MEMORIES_API_KEY={key}" in ended.out
+    for name in ("V1", "V2", "CAPTION"):
+        assert f"export MEMORIES_{name}_BASE_URL={url}" in ended.out
+    assert f"{film.name}  {video.video_no}  {video.asset_id}" in ended.out
+    assert "1 a second for each kind of call" in ended.out
+    assert "stopped: 0 requests, 0 points spent" in ended.err
+
+
+def test_lists_requests_as_they_come(cli, film, fixed, visit):
+    """Unless asked to be quiet."""
+    visit(_embed)
+
+    loud = cli("serve", "--videos", film, "--port", 0, "--rate", "none")
+    quiet = cli("serve", "--videos", film, "--port", 0, "--quiet")
+
+    assert "embeddings.video" in loud.out
+    assert "limits   none" in loud.out
+    assert "embeddings.video" not in quiet.out
+    assert "stopped: 1 requests, 1 points spent" in quiet.err
+
+
+def test_an_empty_folder_is_served_too(cli, tmp_path, fixed, visit):
+    """Videos by URL can still be captioned."""
+    visit(lambda service: None)
+
+    assert "memories-async embed" not in cli("serve", "--videos", tmp_path, "--port", 0).out
+
+
+def test_takes_a_local_key_from_the_environment_and_no_other(cli, film, fixed, visit, monkeypatch):
+    """One export can serve both terminals; a real key is never used."""
+    keys = []
+    visit(lambda service: keys.append(service.api_key))
+
+    for key in ("local-mine", "sk-looks-real"):
+        monkeypatch.setenv("MEMORIES_API_KEY", key)
+        cli("serve", "--videos", film, "--port", 0)
+
+    assert keys[0] == "local-mine"
+    assert keys[1] not in {"local-mine", "sk-looks-real"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--rate", "0"), "must be a number above 0, or none"),
+        (("--rate", "fast"), "must be a number above 0, or none"),
+        (("--rate", "inf"), "must be a number above 0, or none"),
+        (("--host", "0.0.0.0"), "'0.0.0.0' is not one of '127.0.0.1', 'localhost'"),
+        (("--videos", "/nowhere"), "'/nowhere' does not exist"),
+    ],
+)
+def test_refuses_what_makes_no_sense(cli, film, words, told):
+    """In particular every address but loopback."""
+    ended = cli("serve", "--videos", film, *words)
+
+    assert ended.code == 2
+    assert told in ended.err
+
+
+def test_a_port_in_use_is_named(cli, film, fixed, service):
+    """The most common reason not to start."""
+    port = service.url.rpartition(":")[2]
+
+    ended = cli("serve", "--videos", film, "--port", port)
+
+    assert ended.code == 2
+    assert f"port {port}: " in ended.err
+    assert "in use" in ended.err
+
+
+def test_without_the_extra_it_says_what_to_install(cli, film, monkeypatch):
+    """The service needs OpenCV; the client does not."""
+
+    def missing():
+        raise ModuleNotFoundError("no cv2", name="cv2")
+
+    monkeypatch.setattr("memories_async.cli.serve.pixel_engine", missing)
+
+    ended = cli("serve", "--videos", film, "--port", 0)
+
+    assert ended.code == 2
+    assert "needs cv2: pip install 'memories_async[local]'" in ended.err
+
+
+def test_a_video_that_vanished_is_told(cli, tmp_path, fixed, monkeypatch):
+    """Whatever the system says, in one line."""
+    from memories_async.cli import serve
+
+    def gone(_):
+        raise ValueError("videos: gone")
+
+    monkeypatch.setattr(serve, "_service", gone)
+
+    assert "videos: gone" in cli("serve", "--videos", tmp_path).err
+
+
+def test_another_terminal_works_by_itself(start, cli, film, monkeypatch):
+    """Program to program: the printed environment is enough, and Ctrl-C ends it."""
+    served = start("serve", "--videos", film, "--port", "0", "--json")
+    document = json.loads(served.stdout.readline())
+    for name, value in document["environment"].items():
+        monkeypatch.setenv(name, value)
+
+    doctor = cli("doctor", "--ping")
+    refused = cli("embed", "re_1")
+    served.send_signal(signal.SIGINT)
+    out, told = served.communicate(timeout=20)
+
+    assert doctor.code == 0
+    assert refused.code == 1
+    assert (served.returncode, out, told) == (0, "", "")
+
+
+def test_curl_speaks_to_it(start, film, picture):
+    """The sample of the search page, unchanged but for the URL, the key and the ids."""
+    served = start("serve", "--videos", film, "--port", "0", "--json")
+    document = json.loads(served.stdout.readline())
+
+    curl = subprocess.run(
+        [
+            *("curl", "--silent", "--request", "POST"),
+            *("--url", f"{document['url']}/serve/api/v1/search_clips_by_image"),
+            *("--header", f"Authorization: {document['environment']['MEMORIES_API_KEY']}"),
+            *("--header", "Content-Type: multipart/form-data"),
+            *("--form", f"file=@{picture}", "--form", "video_no=VI1"),
+            *("--form", "prompt=focus on the red shirt", "--form", "unique_id=default"),
+        ],
+        capture_output=True,
+        check=True,
+    )
+
+    assert json.loads(curl.stdout)["code"] == "0001"
+
+
+def test_traffic_tells_each_request_once_when_it_has_ended(film, engine):
+    """Also the ones that a fault has spoiled, and the deliveries."""
+    with LocalService([film], engine=engine, limits=None) as service:
+        traffic = Traffic(service)
+        service.faults.add(kind="drop")
+        with service.blocking_client() as client:
+            _try(lambda: client.embeddings.video(service.library[0].asset_id))
+            told = [*traffic.news()]
+            client.captions.upload_file(
+                film, user_prompt="a", system_prompt="b", callback="http://10.0.0.1/"
+            )
+            service.run(service.settle)
+            more = [*traffic.news()]
+        service.reset()
+
+        assert "no reply" in told[0]
+        assert "fault: drop" in told[0]
+        assert len(told) == 1
+        assert "captions.upload_file" in more[0]
+        assert "out of reach" in more[-1]
+        assert [*traffic.news()] == []
+
+
+def test_traffic_waits_for_what_is_under_way(film, engine):
+    """A request is told once, with its answer."""
+    with LocalService([film], engine=engine, limits=None) as service:
+        traffic = Traffic(service)
+        service.faults.add(kind="delay", seconds=0.2)
+        asking = threading.Thread(target=_embed, args=(service,))
+        asking.start()
+        while not service.journal:
+            time.sleep(0.005)
+        early = [*traffic.news()]
+        asking.join()
+
+        assert early == []
+        assert "200 0000" in next(traffic.news())
+
+
+def test_traffic_tells_words_that_were_not_acted_on(film, engine, picture):
+    """So that nobody wonders."""
+    with LocalService([film], engine=engine, limits=None) as service:
+        with service.blocking_client() as client:
+            client.clips.search(picture, prompt="zebra", video_no=service.library[0].video_no)
+
+        assert "not acted on: zebra" in next(Traffic(service).news())
+
+
+def _try(action):
+    from memories_async import MemoriesError
+
+    with pytest.raises(MemoriesError):
+        action()
