@@ -17,6 +17,7 @@ from pathlib import Path
 import attrs
 import cv2
 import numpy as np
+from engine_copies import COPIES, originals, vector
 from engine_films import DISTORTIONS, VIDEOS, Reel, picture_at, reel
 
 from memories_async.local.engine import clips, matching
@@ -52,7 +53,7 @@ class Asked:
 
 def search(picture: np.ndarray, index: PixelIndex):
     asked = matching.query(picture)
-    scores = score(matching.evidence_of(asked, index)[0])
+    scores = score(matching.evidence_of(asked, index))
     found = clips.grow(scores, index, keep=KEEP, factor=np.ones_like(scores))
     return float(scores.max()), found
 
@@ -150,6 +151,39 @@ def report_shots(group: str, films: list[tuple[Reel, PixelIndex]]) -> None:
     tell("shots F1", 2 * right / (found + true), group=group, cuts=true, found=found)
 
 
+def measure_embedding(folder: Path, *, quick: bool) -> None:
+    """Look each copy up among all originals; a stranger is every other original."""
+    for group in ("tuned", "fresh"):
+        films = originals(folder, group=group, rendered=2 if quick else 12)
+        known = np.array([vector(folder, film) for film in films])
+        likeness = {
+            name: np.array([known @ vector(folder, copy(film)) for film in films])
+            for name, copy in COPIES.items()
+        }
+        report_embedding(group, known, likeness)
+
+
+def report_embedding(group: str, known: np.ndarray, likeness: dict[str, np.ndarray]) -> None:
+    own = np.eye(len(known), dtype=bool)
+    right = {
+        name: float((rows.argmax(axis=1) == np.arange(len(known))).mean())
+        for name, rows in likeness.items()
+    }
+    copies = np.concatenate([rows[own] for rows in likeness.values()])
+    strangers = np.concatenate([rows[~own] for rows in likeness.values()])
+    apart = (known @ known.T)[~own]
+    more = {"group": group, "videos": len(known), "copies": len(copies)}
+    tell("embedding recall@1, mean", float(np.mean(list(right.values()))), **more)
+    tell(
+        "embedding recall@1 by copy",
+        {name: round(value, 3) for name, value in right.items()},
+        **more,
+    )
+    tell("embedding AUC", auc(copies, strangers), **more)
+    tell("copies, 5th percentile", float(np.percentile(copies, 5)), **more)
+    tell("unrelated, 99th percentile", float(np.percentile(apart, 99)), **more)
+
+
 def report_speed() -> None:
     for path in sorted(VIDEOS.glob("*.mp4")):
         started = time.perf_counter()
@@ -169,6 +203,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if quick.only in (None, "search"):
             measure_search(Path(folder), quick=quick.quick)
+        if quick.only in (None, "embedding"):
+            measure_embedding(Path(folder), quick=quick.quick)
     if quick.only in (None, "speed"):
         report_speed()
 

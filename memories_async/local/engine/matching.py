@@ -6,7 +6,7 @@ product, which is several times faster than matching them one by one.
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from memories_async.local.engine._cv import Bytes, Flags, Floats, Numbers, Picture, cv2, np, unit
 from memories_async.local.engine.features import Looks, look
@@ -14,7 +14,7 @@ from memories_async.local.engine.index import PixelIndex, Samples
 from memories_async.local.engine.local_features import LEAST, RATIO, Points, agreeing, points
 from memories_async.local.engine.score import evidence
 
-__all__ = ["Query", "View", "evidence_of", "query"]
+__all__ = ["Query", "evidence_of", "query", "shot_of"]
 
 _BEST = 40
 """Samples whose points are compared; and the best one of each shot on top."""
@@ -22,52 +22,47 @@ _MOST_SHOTS = 40
 _POINTS = 250
 _SLOTS = 300
 _CENTRE = 0.6
-
-
-@frozen(kw_only=True)
-class View:
-    """One way to see the query: as given, or mirrored."""
-
-    looks: Looks
-    points: Points
+_SURE = 15
+"""Agreeing points that make it needless to try the mirror image as well."""
 
 
 @frozen(kw_only=True)
 class Query:
     """A picture made ready to be compared."""
 
-    views: tuple[View, ...]
+    picture: Picture = field(repr=False)
+    looks: tuple[Looks, ...] = field(repr=False)
+    """As given, and mirrored."""
     colourless: bool = False
     """Compare edges and points only."""
 
 
 def query(picture: Picture, *, centre: bool = False, colourless: bool = False) -> Query:
-    """Describe *picture* and its mirror image; with *centre*, only its middle; 20-40 ms."""
+    """Describe *picture* and its mirror image; with *centre*, only its middle."""
     if centre:
         picture = _middle(picture)
-    mirror = np.asarray(cv2.flip(picture, 1), np.uint8)
-    return Query(
-        views=tuple(
-            View(looks=look(one), points=points(one, most=_POINTS)) for one in (picture, mirror)
-        ),
-        colourless=colourless,
+    seen = look(picture)
+    return Query(picture=picture, looks=(seen, seen.mirrored()), colourless=colourless)
+
+
+def evidence_of(asked: Query, index: PixelIndex) -> Floats:
+    """Give the evidence of each sample (see `score.evidence`); 20-80 ms."""
+    samples = index.samples
+    likeness = np.max([_likeness(looks, samples, asked) for looks in asked.looks], axis=0)
+    close = _shortlist(likeness.mean(axis=1), index)
+    found = points(asked.picture, most=_POINTS)
+    counts = np.zeros(len(samples.times), np.float32)
+    counts[close] = _agreeing(found, samples, close)
+    if float(counts.max()) < _SURE:
+        mirror = points(np.asarray(cv2.flip(asked.picture, 1), np.uint8), most=_POINTS)
+        counts[close] = np.maximum(counts[close], _agreeing(mirror, samples, close))
+    return evidence(
+        counts, likeness, query_points=len(found), query_richness=asked.looks[0].richness()
     )
 
 
-def evidence_of(asked: Query, index: PixelIndex) -> tuple[Floats, Numbers]:
-    """Give the evidence of each sample (see `score.evidence`) and the places looked at closely."""
-    samples = index.samples
-    likeness = np.max([_likeness(view, samples, asked) for view in asked.views], axis=0)
-    close = _shortlist(likeness.mean(axis=1), index)
-    counts = np.zeros(len(samples.times), np.float32)
-    for view in asked.views:
-        counts[close] = np.maximum(counts[close], _agreeing(view.points, samples, close))
-    known = max(len(view.points) for view in asked.views)
-    return evidence(counts, likeness, known), close
-
-
-def _likeness(view: View, samples: Samples, asked: Query) -> Floats:
-    likeness = view.looks.likeness(samples.looks)
+def _likeness(looks: Looks, samples: Samples, asked: Query) -> Floats:
+    likeness = looks.likeness(samples.looks)
     if asked.colourless:
         likeness = np.repeat(likeness[:, 1:2], likeness.shape[1], axis=1)
     return likeness

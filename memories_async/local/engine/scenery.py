@@ -103,7 +103,7 @@ def _sea(random: Random, width: int, height: int) -> Picture:
 def _garden(random: Random, width: int, height: int) -> Picture:
     base = _clouds(random, width, height, coarse=30)[..., None]
     dark, light = np.array(_colour(0.3, 0.8, 0.25)), np.array(_colour(0.25, 0.6, 0.6))
-    picture = (dark + (light - dark) * base).astype(np.uint8)
+    picture: Picture = np.asarray(dark + (light - dark) * base, np.uint8)
     hues = random.uniform(0, 1, 3)
     for _ in range(130):
         x, y = int(random.integers(width)), int(random.integers(height))

@@ -13,18 +13,22 @@ __all__ = ["KEEP", "evidence", "score"]
 
 KEEP = 0.3
 """Answers below this are not given: an empty list is a right answer."""
-_WEIGHTS = np.array((4.0, 7.08, 0.0, 1.01, 5.06, -2.6), np.float64)
+_WEIGHTS = np.array((4.0, 7.08, 0.0, 1.01, 5.06, -2.6, 0.0), np.float64)
 _OFFSET = -2.44
 
 
-def evidence(agreeing: Floats, likeness: Floats, query_points: int) -> Floats:
+def evidence(
+    agreeing: Floats, likeness: Floats, *, query_points: int, query_richness: float
+) -> Floats:
     """Put together what the curve reads, one row a frame.
 
-    *agreeing* counts points in one geometry; *likeness* is that of `Looks.likeness`.
+    *agreeing* counts points in one geometry; *likeness* is that of `Looks.likeness`. The query's
+    own points and richness say how much its likeness is worth: a plain picture is like any other.
     """
     several = np.log1p(np.maximum(agreeing - 3, 0))
     known = np.full(len(several), np.log1p(query_points))
-    return np.column_stack((several, likeness, known)).astype(np.float32)
+    rich = np.full(len(several), query_richness)
+    return np.column_stack((several, likeness, known, rich)).astype(np.float32)
 
 
 def score(rows: Floats) -> Floats:

@@ -166,3 +166,35 @@ def test_refuses_frames_that_hold_no_picture(tmp_path):
     """A stream may promise pictures and give none."""
     with pytest.raises(UnreadableVideo, match="no picture"):
         list(odd(tmp_path, Source([0, 0.1], pictures=False)).frames(2))
+
+
+def test_shows_a_rotated_film_upright(film, tmp_path):
+    """Phones write pictures on their side and say so in the track's matrix."""
+    content = bytearray(film.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40
+    turned = np.array([0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000], ">i4").tobytes()
+    content[matrix : matrix + 36] = turned
+    path = tmp_path / "rotated.mp4"
+    path.write_bytes(content)
+
+    with Film.open(path) as source:
+        first = next(source.frames(2)).picture
+
+    assert (source.width, source.height) == (270, 480)
+    assert first.shape == (480, 270, 3)
+
+
+@pytest.mark.parametrize("size", [(36, 50), (2, 2), (16, 400)])
+def test_reads_unusual_sizes(tmp_path, size):
+    """A picture need be neither wide nor large."""
+    path = tmp_path / "small.avi"
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5, size)
+    for level in range(10):
+        film.write(np.full((size[1], size[0], 3), level * 20, np.uint8))
+    film.release()
+
+    from memories_async.local.engine.indexing import index_video
+
+    facts = index_video(path).facts
+
+    assert (facts.width, facts.height, facts.frames) == (*size, 10)
