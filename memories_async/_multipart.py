@@ -1,5 +1,7 @@
 """Multipart bodies: small ones joined into one piece, large ones streamed at constant memory.
 
+Bytes that are at hand are not copied once they are longer than a write's own cost (64 KB).
+
 The length is always known, so that nothing is sent in chunked encoding, and the event loop never
 waits for a disk: files are read in a thread, one piece ahead of the network.
 """
@@ -18,7 +20,9 @@ from memories_async._calls import Form, Json, Part
 from memories_async.media import MB, Media, Reader
 
 JOIN_BELOW = MB
-"""Bodies below this many bytes are joined: one write beats several."""
+"""Files of bodies below this many bytes are read at once: one write beats several."""
+COPY_BELOW = 64 * 1024
+"""Bodies below this many bytes are joined also where everything is at hand."""
 T = TypeVar("T")
 
 PIECE = MB
@@ -42,18 +46,31 @@ class Encoded:
         """Bytes of the whole body."""
         return sum(s.size if isinstance(s, Media) else len(s) for s in self.segments)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the body is better joined than streamed."""
+        return self.size < (COPY_BELOW if self.is_at_hand else JOIN_BELOW)
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether nothing needs to be read from a file."""
+        return all(isinstance(s, bytes) or isinstance(s.source, bytes) for s in self.segments)
+
 
 def encode(form: Form) -> Encoded:
     """Lay *form* out in segments; nothing is read yet. Pure but for the random boundary."""
     boundary = secrets.token_hex(16)
     segments: list[bytes | Media] = []
+    between: list[bytes] = []
     for part in form.parts:
-        content = part.content
-        segments.append(_head(part, boundary))
-        segments.append(content if isinstance(content, Media) else _encoded(content))
-        segments.append(b"\r\n")
-    segments.append(f"--{boundary}--\r\n".encode())
-    return Encoded(segments=tuple(segments), boundary=boundary)
+        between.append(_head(part, boundary))
+        if isinstance(part.content, Media):
+            segments += b"".join(between), part.content
+            between = [b"\r\n"]
+        else:
+            between += _encoded(part.content), b"\r\n"
+    between.append(f"--{boundary}--\r\n".encode())
+    return Encoded(segments=(*segments, b"".join(between)), boundary=boundary)
 
 
 def _encoded(content: str | Json) -> bytes:
@@ -76,7 +93,7 @@ def _head(part: Part, boundary: str) -> bytes:
 
 async def joined(encoded: Encoded) -> bytes:
     """Read everything into one piece; for small bodies."""
-    if all(isinstance(s, bytes) or isinstance(s.source, bytes) for s in encoded.segments):
+    if encoded.is_at_hand:
         return _join(encoded)
     return await _in_thread(partial(_join, encoded))
 
@@ -100,6 +117,9 @@ class Stream:
 
     async def __aenter__(self) -> Self:
         """Open every file, so that one that is gone or changed is known before a byte is sent."""
+        if self._encoded.is_at_hand:
+            self._open_all()
+            return self
         try:
             await _in_thread(self._open_all)
         except BaseException:
@@ -113,10 +133,11 @@ class Stream:
             await asyncio.wait((self._ahead,))
         self._close_all()
 
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes | memoryview]:
         for segment in self._open:
             if isinstance(segment, bytes):
-                yield segment
+                for at in range(0, len(segment), PIECE):
+                    yield memoryview(segment)[at : at + PIECE]
                 continue
             self._ahead = _in_thread(partial(segment.read, PIECE))
             while piece := await self._ahead:
@@ -125,12 +146,18 @@ class Stream:
 
     def _open_all(self) -> None:
         for segment in self._encoded.segments:
-            self._open.append(segment.open() if isinstance(segment, Media) else segment)
+            self._open.append(_opened(segment))
 
     def _close_all(self) -> None:
         for segment in self._open:
             if not isinstance(segment, bytes):
                 segment.close()
+
+
+def _opened(segment: bytes | Media) -> bytes | Reader:
+    if isinstance(segment, bytes):
+        return segment
+    return segment.source if isinstance(segment.source, bytes) else segment.open()
 
 
 def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:

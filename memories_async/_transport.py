@@ -196,7 +196,7 @@ async def _laid_out(
     """Lay a form out for the wire, with the headers that announce it."""
     encoded = _multipart.encode(form)
     headers = {"Content-Type": encoded.content_type, "Content-Length": str(encoded.size)}
-    if encoded.size < _multipart.JOIN_BELOW:
+    if encoded.is_short:
         yield await _multipart.joined(encoded), headers
         return
     async with _multipart.Stream(encoded) as stream:
