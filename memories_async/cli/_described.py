@@ -55,7 +55,7 @@ def _fields(call: Call[Any]) -> dict[str, Any]:
             fields = dict(pairs)
         case Form(parts=parts):
             fields = _parts(parts)
-        case None:
+        case _:  # no body
             fields = {}
     return {**fields, "callback": "(filled in when sent)"} if call.needs_callback else fields
 

@@ -135,9 +135,8 @@ def _trace(run: Run) -> None:
 
 
 def _usage(error: click.ClickException, run: Run) -> Problem:
-    context = getattr(error, "ctx", None)
-    if context is not None:
-        run.name = context.command_path
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        run.name = error.ctx.command_path
     _trace(run)
     return Problem(
         exit=Exit.USAGE,

@@ -12,7 +12,7 @@ import click
 from attrs import define, field
 
 from memories_async._calls import Call
-from memories_async._events import Answered, Degraded, Event, Failed, Sending, Waiting
+from memories_async._events import Degraded, Event, Sending, Waiting
 from memories_async.cli._exits import Exit, Problem
 from memories_async.cli._screen import Screen
 from memories_async.cli._settings import Configuration
@@ -39,12 +39,12 @@ class Run:
         match event:
             case Sending():
                 self._under_way, self._requests = event.call, event.attempt
-            case Answered() | Failed():
-                self._under_way = None
             case Degraded():
                 self.screen.note(f"asking slowly: {event.reason}")
             case Waiting():
                 self.screen.note(f"{event.call}: next attempt in {event.seconds:.1f} s")
+            case _:  # answered or failed: the request is over
+                self._under_way = None
 
     def send(self, call: Call[T], configuration: Configuration) -> T:
         """Send *call* with a client of its own, and note what it cost; Ctrl-C cancels it."""

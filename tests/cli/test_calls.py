@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from memories_async.local import LocalService
+from memories_async.local.engine.fixed import FixedEngine
+
 SEARCH = ("--prompt", "the red shirt")
 
 
@@ -228,6 +231,47 @@ def test_an_interrupt_says_what_it_may_have_cost(start, video, service):
     assert process.returncode == 130
     assert json.loads(out)["error"]["billed"] == "maybe"
     assert "embeddings.video was under way" in err
+
+
+def test_an_interrupt_is_told_by_what_was_going_on():
+    """Nothing at all, a request, or a task that is paid and not shown yet."""
+    from memories_async._events import Sending
+    from memories_async.cli._run import Run
+
+    idle, sending, waiting = Run(), Run(), Run(paid="task t was accepted and charged")
+    sending(Sending(call="clips.search", attempt=1, waited=0))
+
+    assert idle.interrupted().line() == "interrupted."
+    assert "clips.search was under way; it may have" in sending.interrupted().line()
+    assert waiting.interrupted().line() == "interrupted; task t was accepted and charged."
+    bills = [run.interrupted().billed for run in (idle, sending, waiting)]
+    assert bills == ["no", "maybe", "yes"]
+
+
+def test_ctrl_c_ends_with_130(cli, monkeypatch, video):
+    """Whatever was going on."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memories_async.cli._run.Run.send", interrupt)
+
+    ended = cli("embed", video.asset_id)
+
+    assert ended.code == 130
+    assert ended.err.strip() == "memories-async embed: interrupted."
+
+
+def test_finding_nothing_is_an_answer(cli, picture, film, monkeypatch):
+    """And it is charged like any other."""
+    with LocalService([film], engine=FixedEngine(clips=()), limits=None) as service:
+        monkeypatch.setenv("MEMORIES_API_KEY", service.api_key)
+        monkeypatch.setenv("MEMORIES_V1_BASE_URL", service.url)
+
+        ended = cli("search", picture, "--video-no", service.library[0].video_no, *SEARCH)
+
+    assert ended.out == "No clip matches.\n"
+    assert "charged: 1 search" in ended.err
 
 
 def test_a_dry_run_shows_everything_and_sends_nothing(cli, picture):

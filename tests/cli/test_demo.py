@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from memories_async import Clip
 
@@ -156,7 +157,7 @@ def scene():
 
 def test_refusals_of_every_step_are_shown(scene, capsys):
     """No step may break the others."""
-    from memories_async import Caption
+    from memories_async import Caption, Tokens
     from memories_async.cli import _demo_show as show
     from memories_async.cli._demo_steps import Step
     from memories_async.cli._screen import Screen
@@ -172,8 +173,12 @@ def test_refusals_of_every_step_are_shown(scene, capsys):
     shown = capsys.readouterr().out
     assert "The answer is no: No." in shown
     assert "and 4 more" in shown
-    assert "   A dog.\n\n3" not in shown
+    assert "   A dog.\n" in shown
     assert "tokens" not in shown
+
+    tokens = Tokens(input=1_000, output=2, total=1_002)
+    show.caption(screen, evolve(caption, answer=Caption(text="A dog.", tokens=tokens)))
+    assert "1,000 tokens read, 2 written" in capsys.readouterr().out
 
 
 def test_a_video_too_large_is_refused_by_the_client(cli, clip, monkeypatch):

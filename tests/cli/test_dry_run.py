@@ -71,6 +71,7 @@ def test_other_bodies_are_shown_too(dry):
     """Form fields, and a bare array."""
     assert "folder   7" in dry(_call(Fields((("folder", "7"),))))
     assert 'body     ["VI1", "VI2"]' in dry(_call(Json(("VI1", "VI2"))))
+    assert "cost     nothing" in dry(_call(None))
 
 
 def test_a_slow_pace_is_told_by_its_period(dry):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 
+import click
 import pytest
 
 from memories_async import cli as package
@@ -127,7 +129,7 @@ def test_runs_as_a_module_and_as_a_script(monkeypatch, capsys):
     assert module.stdout == capsys.readouterr().out
 
 
-def test_a_reader_that_goes_away_is_no_error(start):
+def test_a_reader_that_goes_away_is_no_error():
     """`memories-async doctor | head -1` ends as every Unix tool does."""
     reading, writing = os.pipe()
     process = subprocess.Popen(
@@ -142,6 +144,52 @@ def test_a_reader_that_goes_away_is_no_error(start):
     _, told = process.communicate()
 
     assert (process.returncode, told) == (141, "")
+
+
+def test_a_reader_that_goes_away_inside_this_process(cli, monkeypatch):
+    """The same, where coverage sees it."""
+    from memories_async.cli import _program
+
+    def gone(*_):
+        raise BrokenPipeError
+
+    put = []
+    monkeypatch.setattr(_program.os, "dup2", lambda *files: put.append(files))
+    monkeypatch.setattr("memories_async.cli._screen.Screen._write", gone)
+
+    assert cli("doctor").code == 141
+    os.close(put[0][0])
+    assert put[0][1] == 1
+
+
+def test_an_error_of_clicks_own_is_told_too(cli, monkeypatch):
+    """One that knows nothing of its command."""
+
+    def fail():
+        raise click.ClickException("the disk is full")
+
+    monkeypatch.setattr("memories_async.cli.doctor.versions", fail)
+
+    assert cli("doctor").err.startswith("memories-async doctor: the disk is full.")
+
+
+def test_streams_of_another_kind_are_left_alone(monkeypatch):
+    """An embedding program may have put its own there."""
+    from memories_async.cli._program import program
+
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+
+    with pytest.raises(SystemExit):
+        program.main(["--version"])
+
+    assert sys.stdout.getvalue().startswith("memories-async ")
+
+
+def test_an_unknown_name_is_no_command():
+    """What shell completion asks for."""
+    from memories_async.cli._program import program
+
+    assert program.get_command(click.Context(program), "nothing") is None
 
 
 def test_importing_the_package_imports_no_command_line():
