@@ -12,10 +12,13 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import define, field, frozen
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
 
 T = TypeVar("T")
 
@@ -32,10 +35,27 @@ class _Running:
     calls: set[Future[Any]] = field(factory=set[Future[Any]])
 
 
+_threads: WeakSet[_Running] = WeakSet()
+_inherited: list[_Running] = []
+
+
 def _started() -> _Running:
+    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415  # for who blocks only
+
     owner = start_blocking_portal(name="memories_async")
     portal = owner.__enter__()
-    return _Running(owner, portal, portal.call(_running_loop), portal.call(threading.get_ident))
+    running = _Running(owner, portal, portal.call(_running_loop), portal.call(threading.get_ident))
+    _threads.add(running)
+    return running
+
+
+def _inherit() -> None:
+    # A child has its parent's owners but none of their threads: one that is dropped there would wait
+    # for its thread without end, so none is ever dropped.
+    _inherited.extend(_threads)
+
+
+os.register_at_fork(after_in_child=_inherit)
 
 
 async def _running_loop() -> asyncio.AbstractEventLoop:

@@ -14,6 +14,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
+from weakref import WeakSet
 
 from attrs import define, field, frozen
 
@@ -186,6 +187,7 @@ class InProcessPace:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._queues: dict[Lane, _Queue] = {}
+        _all.add(self)
 
     def turn(self, lane: Lane) -> Turn:
         """See `Pace.turn`."""
@@ -227,6 +229,14 @@ class InProcessPace:
         return self._queues.get(lane) or self._queues.setdefault(lane, _Queue(self._clock))
 
 
+_all: WeakSet[InProcessPace] = WeakSet()
+
+
+def _forget() -> None:
+    for pace in _all:
+        pace.forget()
+
+
 def _default() -> InProcessPace:
     return in_process
 
@@ -234,7 +244,7 @@ def _default() -> InProcessPace:
 in_process = InProcessPace()
 """The default of every client, so that two clients of one account keep one rate."""
 
-os.register_at_fork(after_in_child=in_process.forget)
+os.register_at_fork(after_in_child=_forget)
 
 __all__ = [
     "InProcessPace",

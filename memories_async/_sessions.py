@@ -7,12 +7,15 @@ finishes the generator and with it the session, also where nobody called `aclose
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable
+from weakref import WeakSet
 
 import aiohttp
 from attrs import define, field
 
 _Holder = AsyncGenerator[aiohttp.ClientSession]
+_Held = dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, _Holder]]
 
 
 async def _held(open_session: Callable[[], aiohttp.ClientSession]) -> _Holder:
@@ -30,9 +33,10 @@ class Sessions:
     """The sessions of one client. *open_session* must not suspend, or two tasks would both open."""
 
     open_session: Callable[[], aiohttp.ClientSession]
-    _held: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, _Holder]] = field(
-        factory=dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, _Holder]], init=False
-    )
+    _held: _Held = field(factory=_Held, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        _all.add(self)
 
     async def current(self) -> aiohttp.ClientSession:
         """Return the running loop's session, opening it if there is none."""
@@ -50,7 +54,7 @@ class Sessions:
         """Close this loop's session, and have the other loops close theirs."""
         loop = asyncio.get_running_loop()
         for other, (_, holder) in [*self._held.items()]:
-            del self._held[other]
+            self._held.pop(other, None)
             if other is loop:
                 await holder.aclose()
             elif other.is_running():
@@ -59,8 +63,27 @@ class Sessions:
     def _drop_dead(self) -> None:
         for loop in [*self._held]:
             if loop.is_closed():
-                del self._held[loop]
+                # Another thread may have been here first.
+                self._held.pop(loop, None)
+
+    def inherit(self) -> None:
+        """Start afresh in a forked child, keeping what was inherited from being closed there."""
+        # Closing it would take its sockets out of the selector, which parent and child share.
+        _inherited.append(self._held)
+        self._held = {}
 
 
 async def _finish(holder: _Holder) -> None:
     await holder.aclose()
+
+
+_all: WeakSet[Sessions] = WeakSet()
+_inherited: list[_Held] = []
+
+
+def _inherit() -> None:
+    for sessions in _all:
+        sessions.inherit()
+
+
+os.register_at_fork(after_in_child=_inherit)
