@@ -80,7 +80,7 @@ class Problem:
 
     def _money(self) -> str:
         if self.exit in {Exit.USAGE, Exit.BUG} or self.kind == "Interrupted":
-            return "."
+            return "" if self.sentence.endswith("?") else "."
         charged = {"no": "nothing was charged", "maybe": "it may have been charged"}
         return f"; {charged.get(self.billed, 'it was charged')}."
 

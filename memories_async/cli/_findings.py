@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import attrs
@@ -13,6 +13,8 @@ from attrs import frozen
 
 from memories_async import Policy
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
+from memories_async._pace import PaceInForce
+from memories_async._pace_choice import PACE_VARIABLE
 from memories_async._replies import Host
 from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
 
@@ -25,6 +27,13 @@ class Finding:
     value: str
     origin: str = "default"
     """The environment variable that says so, or `default`."""
+
+
+@runtime_checkable
+class _Described(Protocol):
+    """A pace that tells what is in force."""
+
+    def describe(self) -> PaceInForce: ...
 
 
 def keys(configuration: Configuration) -> Iterator[Finding]:
@@ -51,6 +60,24 @@ def limits(configuration: Configuration) -> Iterator[Finding]:
         limit = configuration.limits.of(name)
         rate = f"{limit.rate:g} in {limit.per:g} s, {limit.concurrency} at once"
         yield Finding(name, rate, _origin(variable, configuration))
+
+
+def pace(configuration: Configuration, *, ask: bool) -> Iterator[Finding]:
+    """Tell who keeps the pace; what a server knows of it only if it may be asked."""
+    origin, kept = _origin(PACE_VARIABLE, configuration), configuration.pace
+    remote = not configuration.given.get(PACE_VARIABLE, "process").startswith(("process", "file:"))
+    if not isinstance(kept, _Described) or (remote and not ask):
+        yield Finding("store", f"{kept!r}, not asked without --ping", origin)
+        return
+    known = kept.describe()
+    yield Finding("store", f"{known.store}, {known.where}", origin)
+    yield Finding("shared by", known.shared_by, "")
+    if known.fault is not None:
+        yield Finding("fault", known.fault, "")
+    for lane in known.lanes:
+        state = f"next turn in {lane.wait:.1f} s, {lane.busy} at work, {lane.waiting} in line"
+        slowed = f", {lane.slowness:.1f} times slower" if lane.slowness > 1 else ""
+        yield Finding(f"{lane.family} {lane.account[:8]}", f"{state}{slowed}", "")
 
 
 def policy(configuration: Configuration) -> Iterator[Finding]:

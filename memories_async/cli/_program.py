@@ -67,7 +67,7 @@ class Program(click.Group):
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
             near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f"did you mean {near[0]}" if near else f"there are {', '.join(COMMANDS)}"
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
             raise click.UsageError(f"no such command {name!r}: {hint}", ctx)
         ctx.ensure_object(Run).name = f"{ctx.command_path} {name}"
         return super().resolve_command(ctx, args)

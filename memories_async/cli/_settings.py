@@ -15,6 +15,8 @@ from attrs import field, frozen
 
 from memories_async import Client, Hosts, Limit, Limits, Policy
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, Key
+from memories_async._pace import Pace
+from memories_async._pace_choice import PACE_VARIABLE, pace_from_environment
 from memories_async._replies import Host
 
 T = TypeVar("T")
@@ -34,10 +36,10 @@ RATES = {family.name: f"MEMORIES_{family.name.upper()}_RATE" for family in attrs
 PROXY, CA, CACHE = "MEMORIES_PROXY", "MEMORIES_CA_FILE", "MEMORIES_CACHE"
 KNOWN = frozenset(
     {
-        *(KEY_VARIABLE, CAPTION_KEY_VARIABLE, PROXY, CA, CACHE),
+        *(KEY_VARIABLE, CAPTION_KEY_VARIABLE, PACE_VARIABLE, PROXY, CA, CACHE),
         *(*HOSTS.values(), *POLICY.values(), *RATES.values()),
-        # Read by other parts of the project.
-        *("MEMORIES_LEDGER", "MEMORIES_PACE", "MEMORIES_TEST_VIDEOS"),
+        # Where the tests find their clips.
+        "MEMORIES_TEST_VIDEOS",
     }
 )
 """Every variable that means something."""
@@ -52,6 +54,7 @@ class Configuration:
     hosts: Hosts
     policy: Policy
     limits: Limits
+    pace: Pace
     proxy: str | None = field(repr=False)
     ca: str | None
 
@@ -59,11 +62,14 @@ class Configuration:
     def read(cls, environment: Mapping[str, str] = os.environ) -> Configuration:
         """Read the variables; raise a usage error that names the one that is wrong."""
         given = {name: value.strip() for name, value in environment.items() if value.strip()}
+        with blaming(PACE_VARIABLE):
+            pace = pace_from_environment(given)
         return cls(
             given=given,
             hosts=_made(Hosts, HOSTS, given, str),
             policy=_made(Policy, POLICY, given, _seconds),
             limits=_made(Limits, RATES, given, _limit),
+            pace=pace,
             proxy=_one(PROXY, given, _proxy),
             ca=_one(CA, given, _file),
         )
@@ -81,6 +87,7 @@ class Configuration:
             hosts=self.hosts,
             policy=self.policy,
             limits=self.limits,
+            pace=self.pace,
             proxy=self.proxy,
             ssl=self.ca,
             **settings,
@@ -98,7 +105,7 @@ def blaming(variable: str) -> Generator[None]:
     """Turn what is wrong with a variable's value into a usage error that names the variable."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (ImportError, NotImplementedError, TypeError, ValueError) as error:
         raise click.UsageError(f"{variable}: {error}") from error
 
 

@@ -1,13 +1,8 @@
-"""search and embed, and what all calls share: outcomes, dry runs, interrupts."""
+"""search, and what all calls share: outcomes and dry runs."""
 
 from __future__ import annotations
 
-import json
-import signal
-import time
 from pathlib import Path
-
-import pytest
 
 from memories_async.local import LocalService
 from memories_async.local.engine.fixed import FixedEngine
@@ -36,87 +31,6 @@ def test_a_search_is_one_document_for_a_program(cli, picture, video):
     assert ended.json["clips"][0] == clip
     assert ended.json["video_no"] == video.video_no
     assert ended.err == ""
-
-
-def test_an_embedding_is_shown_short(cli, video):
-    """Nobody reads a thousand numbers."""
-    ended = cli("embed", video.asset_id)
-
-    assert ended.code == 0
-    assert "numbers    8" in ended.out
-    assert "charged: 1 embedding" in ended.err
-
-
-def test_an_embedding_is_whole_for_a_program(cli, video, service):
-    """Every number, exactly."""
-    answer = cli("embed", video.asset_id, "--json").json
-
-    assert answer["dimensions"] == len(answer["embedding"]) == 8
-    with service.blocking_client() as client:
-        assert answer["embedding"] == list(client.embeddings.video(video.asset_id))
-
-
-@pytest.mark.parametrize("suffix", ["npy", "json"])
-def test_an_embedding_is_written_to_a_file(cli, video, tmp_path, suffix):
-    """numpy reads the one, everything the other."""
-    numpy = pytest.importorskip("numpy")
-    target = tmp_path / f"v.{suffix}"
-
-    ended = cli("embed", video.asset_id, "--out", target, "--json")
-
-    vector = numpy.load(target) if suffix == "npy" else json.loads(target.read_text())["embedding"]
-    assert len(vector) == 8
-    assert ended.json["out"] == str(target)
-    assert str(target) in cli("embed", video.asset_id, "--out", target).out
-
-
-@pytest.mark.parametrize("length", [1, 9, 10, 99, 100, 1024])
-def test_a_written_vector_is_what_numpy_writes(length):
-    """Byte for byte, whatever the length does to the header."""
-    numpy = pytest.importorskip("numpy")
-    import io
-
-    from memories_async import Embedding
-    from memories_async.cli.embed import _npy
-
-    vector, expected = Embedding(range(1, length + 1), model="m"), io.BytesIO()
-    numpy.save(expected, numpy.arange(1.0, length + 1))
-
-    written = numpy.load(io.BytesIO(_npy(vector)))
-
-    assert written.tolist() == list(vector)
-    assert len(_npy(vector)) % 64 == (8 * length) % 64
-
-
-@pytest.mark.parametrize("name", ["v.txt", "gone/v.npy", "folder.npy"])
-def test_a_target_that_cannot_be_written_is_refused_before_anything_is_paid(
-    cli, video, tmp_path, service, name
-):
-    """Paying first would waste a point."""
-    (tmp_path / "folder.npy").mkdir()
-
-    ended = cli("embed", video.asset_id, "--out", tmp_path / name)
-
-    assert ended.code == 2
-    assert "--out" in ended.err
-    assert service.account.calls == 0
-
-
-def test_an_embedding_that_cannot_be_written_after_all_is_not_lost(
-    cli, video, tmp_path, monkeypatch
-):
-    """It was paid: then it goes to the screen."""
-    monkeypatch.setattr(Path, "write_bytes", _disk_full)
-
-    ended = cli("embed", video.asset_id, "--out", tmp_path / "v.npy")
-
-    assert ended.code == 2
-    assert len(ended.json["embedding"]) == 8
-    assert "No space left" in ended.err
-
-
-def _disk_full(*_):
-    raise OSError(28, "No space left on device")
 
 
 def test_without_a_key_it_says_where_one_goes(cli, picture):
@@ -215,51 +129,6 @@ def test_a_slow_pace_is_told(monkeypatch, capsys):
     Run()(Degraded(call="clips.search", attempt=1, reason="the pace file is gone"))
 
     assert capsys.readouterr().err == "asking slowly: the pace file is gone\n"
-
-
-def test_an_interrupt_says_what_it_may_have_cost(start, video, service):
-    """Ctrl-C while the service works: the request left, so it may be on the bill."""
-    service.faults.add(kind="delay", seconds=30)
-    process = start("embed", video.asset_id, "--json")
-    while not service.account.calls:
-        assert process.poll() is None
-        time.sleep(0.01)
-
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
-
-    assert process.returncode == 130
-    assert json.loads(out)["error"]["billed"] == "maybe"
-    assert "embeddings.video was under way" in err
-
-
-def test_an_interrupt_is_told_by_what_was_going_on():
-    """Nothing at all, a request, or a task that is paid and not shown yet."""
-    from memories_async._events import Sending
-    from memories_async.cli._run import Run
-
-    idle, sending, waiting = Run(), Run(), Run(paid="task t was accepted and charged")
-    sending(Sending(call="clips.search", attempt=1, waited=0))
-
-    assert idle.interrupted().line() == "interrupted."
-    assert "clips.search was under way; it may have" in sending.interrupted().line()
-    assert waiting.interrupted().line() == "interrupted; task t was accepted and charged."
-    bills = [run.interrupted().billed for run in (idle, sending, waiting)]
-    assert bills == ["no", "maybe", "yes"]
-
-
-def test_ctrl_c_ends_with_130(cli, monkeypatch, video):
-    """Whatever was going on."""
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("memories_async.cli._run.Run.send", interrupt)
-
-    ended = cli("embed", video.asset_id)
-
-    assert ended.code == 130
-    assert ended.err.strip() == "memories-async embed: interrupted."
 
 
 def test_finding_nothing_is_an_answer(cli, picture, film, monkeypatch):

@@ -8,6 +8,7 @@ import ssl
 
 import pytest
 import trustme
+from attrs import evolve
 
 from memories_async.cli import _installed, _ping
 
@@ -51,6 +52,48 @@ def test_tells_where_each_setting_came_from(cli, monkeypatch):
     assert found["keys"]["captions"]["origin"] == "MEMORIES_CAPTION_API_KEY"
     assert found["problems"][0].startswith("Only captions have a key")
     assert "hush" not in ended.out
+
+
+def test_tells_who_keeps_the_pace(cli, monkeypatch, service, video, tmp_path):
+    """This process alone, or a file, and how its lanes stand."""
+    alone = cli("doctor", "--json").json["pace"]
+    monkeypatch.setenv("MEMORIES_PACE", f"file:{tmp_path / 'pace'}")
+    cli("embed", video.asset_id)
+    together = cli("doctor", "--json").json["pace"]
+
+    assert alone["store"]["value"].startswith("process, ")
+    assert together["store"] == {"value": f"file, {tmp_path / 'pace'}", "origin": "MEMORIES_PACE"}
+    assert any(name.startswith("embeddings ") for name in together)
+
+
+def test_a_server_that_keeps_the_pace_is_asked_with_ping_only(cli, monkeypatch, service):
+    """Without it, nothing is connected to."""
+    pytest.importorskip("redis")
+    monkeypatch.setenv("MEMORIES_PACE", "redis://127.0.0.1:1/0")
+
+    quiet, asked = cli("doctor", "--json"), cli("doctor", "--ping", "--json")
+
+    assert quiet.json["pace"]["store"]["value"].endswith("not asked without --ping")
+    assert asked.json["pace"]["fault"]["value"]
+
+
+def test_a_lane_that_was_slowed_down_says_so():
+    """The reason why everything takes longer."""
+    from memories_async._pace import LaneInForce, PaceInForce
+    from memories_async.cli._findings import pace
+    from memories_async.cli._settings import Configuration
+
+    class Slow:
+        def describe(self):
+            lane = LaneInForce(
+                account="0123456789", family="search", wait=2.5, slowness=2, busy=1, waiting=3
+            )
+            return PaceInForce(store="file", where="x", shared_by="all", lanes=(lane,))
+
+    found = [*pace(evolve(Configuration.read({}), pace=Slow()), ask=True)]
+
+    assert found[-1].name == "search 01234567"
+    assert found[-1].value == "next turn in 2.5 s, 1 at work, 3 in line, 2.0 times slower"
 
 
 def test_a_proxy_without_a_password_is_shown_whole(cli, monkeypatch):
@@ -103,6 +146,7 @@ def test_remarks_on_variables_that_are_probably_meant_otherwise(cli, monkeypatch
         ("MEMORIES_PROXY", "socks5://x"),
         ("MEMORIES_CA_FILE", "/nowhere.pem"),
         ("MEMORIES_API_KEY", "Bearer local-1"),
+        ("MEMORIES_PACE", "carrier pigeon"),
     ],
 )
 def test_a_wrong_setting_is_named(cli, monkeypatch, variable, value):

@@ -43,7 +43,7 @@ def test_proposes_the_command_that_was_meant(cli):
     ended = cli("serch", "x.png")
 
     assert ended.code == 2
-    assert "did you mean search" in ended.err
+    assert "did you mean search? See memories-async --help." in ended.err
 
 
 def test_lists_the_commands_for_a_name_that_is_like_none(cli):

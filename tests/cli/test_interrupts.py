@@ -1,0 +1,52 @@
+"""Ctrl-C: exit code 130, and what it may have cost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+
+def test_an_interrupt_says_what_it_may_have_cost(start, video, service):
+    """Ctrl-C while the service works: the request left, so it may be on the bill."""
+    service.faults.add(kind="delay", seconds=30)
+    process = start("embed", video.asset_id, "--json")
+    while not service.account.calls:
+        assert process.poll() is None
+        time.sleep(0.01)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert json.loads(out)["error"]["billed"] == "maybe"
+    assert "embeddings.video was under way" in err
+
+
+def test_an_interrupt_is_told_by_what_was_going_on():
+    """Nothing at all, a request, or a task that is paid and not shown yet."""
+    from memories_async._events import Sending
+    from memories_async.cli._run import Run
+
+    idle, sending, waiting = Run(), Run(), Run(paid="task t was accepted and charged")
+    sending(Sending(call="clips.search", attempt=1, waited=0))
+
+    assert idle.interrupted().line() == "interrupted."
+    assert "clips.search was under way; it may have" in sending.interrupted().line()
+    assert waiting.interrupted().line() == "interrupted; task t was accepted and charged."
+    bills = [run.interrupted().billed for run in (idle, sending, waiting)]
+    assert bills == ["no", "maybe", "yes"]
+
+
+def test_ctrl_c_ends_with_130(cli, monkeypatch, video):
+    """Whatever was going on."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memories_async.cli._run.Run.send", interrupt)
+
+    ended = cli("embed", video.asset_id)
+
+    assert ended.code == 130
+    assert ended.err.strip() == "memories-async embed: interrupted."
