@@ -7,12 +7,9 @@ from memories_async import assets, blocking, captions, clips, embeddings, errors
 from memories_async._calls import Call
 from memories_async._hosts import Hosts
 from memories_async._pace import InProcessPace, Limit, Limits, Pace
-from memories_async._pace_file import FilePace
-from memories_async._pace_redis import RedisPace
 from memories_async._policy import Policy
 from memories_async._version import __version__
 from memories_async.assets import Asset
-from memories_async.batch import Outcome
 from memories_async.budget import Budget
 from memories_async.captions import Caption, CaptionTask, Person, Tokens
 from memories_async.client import Client
@@ -36,14 +33,23 @@ from memories_async.errors import (
     Refused,
     WaitTimeout,
 )
-from memories_async.ledger import Ledger
 from memories_async.videos import Video
 
 if TYPE_CHECKING:
+    from memories_async._pace_file import FilePace
+    from memories_async._pace_redis import RedisPace
+    from memories_async.batch import Outcome
+    from memories_async.ledger import Ledger
     from memories_async.receiver import Receiver
 
 # What not every program uses is imported when it is first named.
-_LATER = {"Receiver": "memories_async.receiver"}
+_LATER = {
+    "FilePace": "memories_async._pace_file",
+    "Ledger": "memories_async.ledger",
+    "Outcome": "memories_async.batch",
+    "Receiver": "memories_async.receiver",
+    "RedisPace": "memories_async._pace_redis",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -9,7 +9,7 @@ waits for a disk: files are read in a thread, one piece ahead of the network.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Self, TypeVar
@@ -59,7 +59,7 @@ class Encoded:
 
 def encode(form: Form) -> Encoded:
     """Lay *form* out in segments; nothing is read yet. Pure but for the random boundary."""
-    boundary = secrets.token_hex(16)
+    boundary = os.urandom(16).hex()
     segments: list[bytes | Media] = []
     between: list[bytes] = []
     for part in form.parts:

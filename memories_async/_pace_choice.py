@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from functools import cache
 
 from memories_async._pace import Pace, in_process
-from memories_async._pace_file import FilePace
-from memories_async._pace_redis import RedisPace
 
 PACE_VARIABLE = "MEMORIES_PACE"
 
@@ -26,9 +24,14 @@ def _named(name: str) -> Pace:
     scheme, _, rest = name.partition(":")
     if name == "process":
         return in_process
+    # The shared paces are imported by whoever shares one.
     if scheme == "file" and rest:
+        from memories_async._pace_file import FilePace  # noqa: PLC0415
+
         return FilePace(rest.removeprefix("//"))
     if scheme in {"redis", "rediss", "unix"}:
+        from memories_async._pace_redis import RedisPace  # noqa: PLC0415
+
         return RedisPace(name)
     raise ValueError(
         f"{PACE_VARIABLE} must be process, file:/path or redis://host:port/0, not one of {scheme!r}"

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from attrs import define, field, frozen
 
-from memories_async import _views, batch, client
+from memories_async import _views, client
 from memories_async._address import Address
 from memories_async._calls import Call
 from memories_async._configured import Configured
@@ -22,10 +22,13 @@ from memories_async._loop_thread import LoopThread
 from memories_async._ports import CallbackIssuer, Record
 from memories_async._settings import Settings
 from memories_async._transport import Transport
-from memories_async.batch import Calls, OnUnknown, Outcome, Plan, Progress
 from memories_async.budget import Budget
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from memories_async import batch
+    from memories_async.batch import Calls, OnUnknown, Outcome, Plan, Progress
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -56,7 +59,7 @@ class Batch(Generic[K, T]):
 
     _batch: batch.Batch[K, T]
     _thread: LoopThread
-    _ready: deque[Outcome[K, T]] = field(factory=deque[Outcome[K, T]], init=False)
+    _ready: deque[Outcome[K, T]] = field(factory=deque[Any], init=False)
 
     def plan(self) -> Plan:
         """Say what entering the batch would send, and cost, without sending anything."""

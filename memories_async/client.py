@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from memories_async import _views
 from memories_async._calls import Call
@@ -13,8 +13,10 @@ from memories_async._delivery import Delivery
 from memories_async._ports import CallbackIssuer, Record, Witness
 from memories_async._settings import Settings
 from memories_async._transport import Transport
-from memories_async.batch import Batch, Calls, OnUnknown, for_batch
 from memories_async.budget import Budget
+
+if TYPE_CHECKING:
+    from memories_async.batch import Batch, Calls, OnUnknown
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -88,6 +90,9 @@ class Client(Configured):
         first. *budget* holds in addition to the client's. *drain* is for how many seconds requests
         that are out are waited for when the batch is left early.
         """
+        # With SQLite it is a third of the import, and most programs never come here.
+        from memories_async.batch import Batch, for_batch  # noqa: PLC0415
+
         settings = for_batch(self._settings, ledger=ledger, budget=budget, on_unknown=on_unknown)
         twin = self.over(settings, self._transport)
         return Batch(
