@@ -14,7 +14,7 @@ from pathlib import Path
 from memories_async.local.engine._cv import Doubles, Floats, Picture, np
 from memories_async.local.engine.features import LENGTHS, look, stack
 
-__all__ = ["embed", "summarise"]
+__all__ = ["embed", "project", "summarise"]
 
 _MOST = 64
 _WEIGHTS = (0.5, 1.0, 0.8, 0.8)
@@ -52,7 +52,12 @@ def embed(summary: Floats, dimensions: int) -> tuple[float, ...]:
             for weight, part in zip(_WEIGHTS, parts, strict=True)
         ]
     )
-    short = _signs(dimensions) @ whole
+    return project(whole, dimensions)
+
+
+def project(vector: Doubles, dimensions: int) -> tuple[float, ...]:
+    """Bring *vector* to *dimensions* numbers of length 1 by signs that never change."""
+    short = _signs(dimensions, len(vector)) @ vector
     length = float(np.linalg.norm(short))
     if length < _NOTHING:
         short, length = np.ones(dimensions), float(np.sqrt(dimensions))
@@ -65,15 +70,15 @@ def _mean() -> Floats:
 
 
 @cache
-def _signs(rows: int) -> Doubles:
-    """Make *rows* x 1,712 signs, each from a hash (splitmix64) of its place."""
-    place = np.arange(rows * sum(LENGTHS), dtype=np.uint64)
+def _signs(rows: int, columns: int) -> Doubles:
+    """Make signs, each from a hash (splitmix64) of its place."""
+    place = np.arange(rows * columns, dtype=np.uint64)
     mixed = place * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x5DEECE66D)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)
     signs = np.where(mixed & np.uint64(1), 1.0, -1.0)
-    return np.asarray(signs.reshape(rows, sum(LENGTHS)), np.float64)
+    return np.asarray(signs.reshape(rows, columns), np.float64)
 
 
 def _evenly(count: int) -> list[int]:

@@ -24,7 +24,9 @@ def test_every_sample_is_described(index):
     count = len(samples.times)
 
     assert count == 18
-    assert [len(rows) for rows in (samples.looks.colours, samples.colours, samples.sharpness)] == [count] * 3
+    assert [len(rows) for rows in (samples.looks.colours, samples.colours, samples.sharpness)] == [
+        count
+    ] * 3
     assert samples.starts[0] == 0
     assert samples.starts[-1] == len(samples.points) == len(samples.points.descriptors)
     assert len(samples.starts) == count + 1

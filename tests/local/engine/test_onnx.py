@@ -1,0 +1,202 @@
+"""A model that the user brings is really loaded and run: a tiny one, built here byte by byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+
+from memories_async.local.engine.onnx import ImageTower, Likeness, OnnxEngine, TextTower
+from memories_async.local.engine.picture import encode
+from memories_async.local.engine.protocol import CaptionRequest, Engine
+
+FLOAT, INT64 = 1, 7
+
+
+def varint(number):
+    out = b""
+    while number > 127:
+        out += bytes((number & 127 | 128,))
+        number >>= 7
+    return out + bytes((number,))
+
+
+def number(field, value):
+    return varint(field << 3) + varint(value)
+
+
+def block(field, content):
+    content = content.encode() if isinstance(content, str) else content
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+def value(name, kind, shape):
+    dims = b"".join(block(1, number(1, size)) for size in shape)
+    return block(1, name) + block(2, block(1, number(1, kind) + block(2, dims)))
+
+
+def tensor(name, array):
+    kind = {"f": FLOAT, "i": INT64}[array.dtype.kind]
+    dims = b"".join(number(1, size) for size in array.shape)
+    return dims + number(2, kind) + block(8, name) + block(9, array.tobytes())
+
+
+def node(kind, inputs, output, *attributes):
+    content = b"".join(block(1, name) for name in inputs) + block(2, output) + block(4, kind)
+    return content + b"".join(block(5, attribute) for attribute in attributes)
+
+
+def whole(name, at):
+    """An attribute that holds a number."""
+    return block(1, name) + number(3, at) + number(20, 2)
+
+
+def write(path, nodes, constants, given, made):
+    graph = b"".join(block(1, one) for one in nodes) + block(2, "g")
+    graph += b"".join(block(5, tensor(name, array)) for name, array in constants.items())
+    graph += block(11, given) + block(12, made)
+    opset = block(8, block(1, "") + number(2, 13))
+    path.write_bytes(number(1, 8) + block(7, graph) + opset)
+    return path
+
+
+@pytest.fixture(scope="module")
+def image_file(tmp_path_factory):
+    """Flatten 32 x 32 colours and multiply them to 16 numbers."""
+    weights = np.random.default_rng(3).normal(0, 1, (3 * 32 * 32, 16)).astype(np.float32)
+    nodes = [node("Flatten", ["x"], "f", whole("axis", 1)), node("MatMul", ["f", "w"], "y")]
+    path = tmp_path_factory.mktemp("onnx") / "tiny.onnx"
+    return write(
+        path, nodes, {"w": weights}, value("x", FLOAT, (1, 3, 32, 32)), value("y", FLOAT, (1, 16))
+    )
+
+
+@pytest.fixture(scope="module")
+def text_file(tmp_path_factory):
+    """Look up four words' rows and flatten them to 16 numbers."""
+    rows = np.random.default_rng(4).normal(0, 1, (256, 4)).astype(np.float32)
+    nodes = [node("Gather", ["rows", "t"], "r"), node("Flatten", ["r"], "y", whole("axis", 1))]
+    path = tmp_path_factory.mktemp("onnx") / "words.onnx"
+    return write(path, nodes, {"rows": rows}, value("t", INT64, (1, 4)), value("y", FLOAT, (1, 16)))
+
+
+@pytest.fixture(scope="module")
+def tower(image_file):
+    return ImageTower(path=image_file, size=32)
+
+
+@pytest.fixture(scope="module")
+def seeing(engine, tower) -> Engine:
+    return OnnxEngine(beneath=engine, image=tower)
+
+
+@pytest.fixture(scope="module")
+def own(seeing, film):
+    return seeing.index(film)
+
+
+def test_prepares_pictures_as_the_model_was_trained(tower, image_file):
+    """Red first, evened by mean and spread, sides cut off or pressed in."""
+    picture = np.zeros((40, 80, 3), np.uint8)
+    picture[:, 20:60] = (0, 0, 255)
+    pressed = ImageTower(path=image_file, size=32, mean=(0, 0, 0), spread=(1, 1, 1), squash=True)
+
+    cut = tower._prepared(picture)
+
+    assert cut.shape == (3, 32, 32)
+    assert cut[:, 0, 0] == pytest.approx(
+        [(1 - 0.48145466) / 0.26862954, -1.7521, -1.4802], abs=1e-3
+    )
+    assert pressed._prepared(picture)[0].mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_indexes_a_vector_a_second(own):
+    """Of length one, as the model gave them."""
+    assert own.vectors.shape == (9, 16)
+    assert np.linalg.norm(own.vectors, axis=1) == pytest.approx(np.ones(9))
+    assert own.facts.frames == 216
+
+
+def test_adds_what_the_model_holds_alike(engine, film, tower, jpeg, own):
+    """With every frame alike to it, each shot is an answer; pixels alone gave one."""
+    easy = OnnxEngine(beneath=engine, image=tower, likeness=Likeness(middle=-1.0))
+
+    found = easy.search(own, jpeg(1.3), "a red umbrella")
+
+    alone = engine.search(engine.index(film), jpeg(1.3), "x").clips
+    assert len(alone) == 1 < len(found.clips)
+    assert found.ignored == ("umbrella",)
+    ordered = sorted(found.clips, key=lambda one: one.start_time)
+    assert all(a.end_time <= b.start_time for a, b in pairwise(ordered))
+
+
+def test_a_strict_likeness_adds_nothing(engine, tower, own, jpeg, film):
+    """Then only pixels speak."""
+    strict = OnnxEngine(beneath=engine, image=tower, likeness=Likeness(middle=2.0))
+
+    assert (
+        strict.search(own, jpeg(1.3), "x").clips
+        == engine.search(engine.index(film), jpeg(1.3), "x").clips
+    )
+
+
+def test_the_text_tower_weighs_and_reads_every_word(engine, tower, text_file, own, jpeg):
+    """A prompt changes scores, and none of it is ignored."""
+
+    def tokenize(text):
+        return [*text.encode(), 0, 0, 0, 0][:4]
+
+    reading = OnnxEngine(
+        beneath=engine,
+        image=tower,
+        text=TextTower(path=text_file, tokenize=tokenize),
+        likeness=Likeness(middle=0.0),
+    )
+
+    first, second = (reading.search(own, jpeg(4.7), prompt) for prompt in ("abcd", "zyxw"))
+
+    assert first.ignored == ()
+    assert {one.score for one in first.clips} != {one.score for one in second.clips}
+
+
+@pytest.mark.parametrize("dimensions", [16, 512])
+def test_embeds_in_any_length(seeing, own, dimensions):
+    """The model's own numbers where they fit, projected ones otherwise."""
+    vector = seeing.embed(own, dimensions)
+
+    assert len(vector) == dimensions
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+def test_captions_with_the_engine_beneath(seeing, engine, own, film):
+    """Facts, unchanged."""
+    request = CaptionRequest(user_prompt="colours", system_prompt="")
+
+    assert seeing.caption(own, request) == engine.caption(engine.index(film), request)
+    assert seeing.name == "pixels/1+tiny"
+
+
+def test_refuses_the_index_of_another_engine(seeing, index):
+    """Mixed engines are a mistake of the caller."""
+    with pytest.raises(TypeError, match="another engine"):
+        seeing.search(index, encode(np.zeros((50, 50, 3), np.uint8)), "x")
+
+
+def test_says_what_to_install_where_the_runtime_is_missing():
+    """One sentence."""
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "from pathlib import Path\n"
+        "from memories_async.local.engine.onnx import ImageTower\n"
+        "try: ImageTower(path=Path('x.onnx'))\n"
+        "except ModuleNotFoundError as error: print(error)"
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "pip install onnxruntime" in said.stdout
