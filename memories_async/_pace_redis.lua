@@ -146,6 +146,9 @@ local function grant(priority)
   lane.streak = streak_after(lane.streak, priority, batch)
   lane.turns = lane.turns + 1
   local begun = math.max(now - word.slack, lane.next_at)
+  if now - lane.next_at > rule.idle * word.slack then
+    begun = now
+  end
   lane.next_at = begun + gap()
   lane.slowness = math.max(1, lane.slowness * rule.recovery)
   return begun - now
@@ -171,7 +174,8 @@ end
 
 local answer = { granted = 0, turn = 0, start = 0 }
 local first = order()[1]
-if not full and first and first.name == word.member and lane.next_at - now <= word.early then
+local wait = math.max(0, lane.next_at - now)
+if not full and first and first.name == word.member and wait <= word.early then
   answer.granted = first.priority
   answer.start = grant(first.priority)
   answer.turn = lane.turns

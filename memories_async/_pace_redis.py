@@ -37,6 +37,7 @@ return cjson.encode({now = time[1] + time[2] / 1e6, lane = cmsgpack.unpack(store
 _RULES = {
     "slowest": rules.SLOWEST,
     "recovery": rules.RECOVERY,
+    "idle": rules.IDLE,
     "batch_share": rules.BATCH_SHARE,
     "lease": rules.LEASE,
     "overdue": rules.OVERDUE,

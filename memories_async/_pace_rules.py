@@ -19,6 +19,8 @@ SLOWEST = 16.0
 """How many times slower than its limit a lane gets at most, however often it is refused."""
 RECOVERY = 0.95
 """What a turn multiplies the slowness by, until the full rate is back: after 14 turns from half."""
+IDLE = 4.0
+"""How many times its slack a lane is behind its plan before it counts as idle."""
 BATCH_SHARE = 4
 """Interactive turns in a row, at most, while a batch call waits."""
 LEASE = 5.0
@@ -44,8 +46,12 @@ class Spacing:
         return max(0.0, self.next_at - now)
 
     def begun(self, now: float, limit: Limit) -> float:
-        """When a turn that is taken *now* began: by the plan, unless that is too long ago."""
-        return max(now - limit.slack, self.next_at)
+        """When a turn that is taken *now* began: by the plan, as long as there is one.
+
+        A line that is behind its plan catches up by the slack; an idle lane begins anew.
+        """
+        is_idle = now - self.next_at > IDLE * limit.slack
+        return now if is_idle else max(now - limit.slack, self.next_at)
 
     def taken(self, now: float, limit: Limit) -> Spacing:
         """The state once a turn was taken *now*."""
@@ -186,12 +192,8 @@ def hear(state: LaneState, word: Word, limit: Limit, now: float) -> tuple[LaneSt
     if now > due + OVERDUE:
         state = _without_absent(state, word.member)
     line = order(state)
-    if (
-        not full
-        and line
-        and line[0][2] == word.member
-        and state.spacing.next_at - now <= word.early
-    ):
+    is_first = bool(line) and line[0][2] == word.member
+    if is_first and not full and state.spacing.wait(now) <= word.early:
         return _granted(state, word, limit, now, busy=busy + 1, priority=line[0][0])
     return state, Answer(
         again=_again(state, word, limit, now, full=full), scarce=2 * busy >= limit.concurrency
