@@ -1,0 +1,357 @@
+"""The journal: what it acknowledged is on the disk, whoever writes and whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from memories_async import _group_commit, _journal_file
+from memories_async._journal import Journal
+from memories_async._journal_file import JournalFailed, Schema
+
+NAMES = Schema("names", (("CREATE TABLE names (name TEXT PRIMARY KEY)",),))
+
+
+def insert(name):
+    return lambda db: db.execute("INSERT INTO names VALUES (?)", (name,)).rowcount
+
+
+def count(db) -> int:
+    return db.execute("SELECT count(*) FROM names").fetchone()[0]
+
+
+@pytest.fixture
+def journal(path):
+    made = Journal(path, (NAMES,))
+    yield made
+    made.close()
+
+
+def written(path) -> int:
+    """Count with a connection of one's own, as another program would."""
+    with sqlite3.connect(path) as file:
+        found = count(file)
+    file.close()
+    return found
+
+
+async def test_writes_share_commits_and_each_gets_its_answer(journal, path) -> None:
+    """Many at once come back with their own values, and are all there."""
+    answers = await asyncio.gather(*(journal.write(insert(f"{n}")) for n in range(1_000)))
+
+    assert answers == [1] * 1_000
+    assert written(path) == await journal.read(count) == 1_000
+
+
+async def test_a_failing_write_undoes_itself_alone(journal, path) -> None:
+    """Its neighbours in the group are kept, and its error is raised where it came from."""
+
+    def insert_and_fail(db):
+        insert("torn")(db)
+        raise LookupError("of its own")
+
+    results = await asyncio.gather(
+        journal.write(insert("a")),
+        journal.write(insert_and_fail),
+        journal.write(insert("a")),
+        journal.write(lambda db: db.execute("nonsense")),
+        journal.write(insert("b")),
+        return_exceptions=True,
+    )
+
+    kinds = [int, LookupError, sqlite3.IntegrityError, JournalFailed, int]
+    assert [type(one) for one in results] == kinds
+    assert written(path) == 2
+
+
+async def test_a_write_that_was_begun_happens(journal) -> None:
+    """Cancelling the wait does not undo what was asked."""
+    write = asyncio.create_task(journal.write(insert("shielded")))
+    await asyncio.sleep(0)
+
+    write.cancel()
+    await asyncio.gather(write, return_exceptions=True)
+
+    assert await journal.write(count) == 1
+
+
+def test_threads_and_loops_share_it(journal) -> None:
+    """Blocking threads, and threads with loops of their own, at the same time."""
+
+    def through_a_loop(n):
+        return asyncio.run(journal.write(insert(f"loop {n}")))
+
+    with ThreadPoolExecutor(8) as threads:
+        blocking = threads.map(lambda n: journal.write_now(insert(f"{n}")), range(50))
+        looping = threads.map(through_a_loop, range(8))
+        assert sum(blocking) + sum(looping) == 58
+    assert journal.read_now(count) == 58
+
+
+def test_a_loop_that_ended_does_not_stop_the_writer(journal) -> None:
+    """An answer that nobody can take any more is dropped."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(_):
+        started.set()
+        go_on.wait(5)
+
+    async def leave():
+        task = asyncio.create_task(journal.write(slow))
+        await asyncio.to_thread(started.wait)
+        task.cancel()
+
+    asyncio.run(leave())
+    go_on.set()
+
+    assert journal.write_now(insert("after")) == 1
+
+
+def test_it_is_opened_again_after_closing(journal) -> None:
+    """Closing twice is harmless, and the next use opens."""
+    journal.write_now(insert("a"))
+    journal.close()
+    journal.close()
+
+    assert journal.read_now(count) == 1
+    assert journal.write_now(insert("b")) == 1
+
+
+def test_every_commit_is_noticed(journal, path) -> None:
+    """The version changes with commits of this and of other journals, and only then."""
+    other = Journal(path, (NAMES,))
+    first = journal.version()
+    assert journal.version() == first
+
+    other.write_now(insert("theirs"))
+    second = journal.version()
+    journal.write_now(insert("ours"))
+
+    assert len({first, second, journal.version()}) == 3
+    other.close()
+
+
+def test_processes_take_turns(journal, path) -> None:
+    """Two processes that write as fast as they can both come to their end."""
+    script = (
+        "import sys; from memories_async._journal import Journal\n"
+        "journal = Journal(sys.argv[1])\n"
+        "for n in range(300): journal.write_now("
+        "lambda db: db.execute('INSERT INTO names VALUES (?)', (f'{sys.argv[2]} {n}',)))\n"
+        "journal.close()"
+    )
+    journal.write_now(insert("first"))
+
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script, str(path), name]) for name in ("a", "b")
+    ]
+
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert journal.read_now(count) == 601
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_fork_in_the_middle_of_writing_is_harmless(journal, path) -> None:
+    """Parent and child go on, each with a connection and a thread of its own."""
+    stop = threading.Event()
+    written_by_thread = []
+
+    def keep_writing():
+        while not stop.is_set():
+            written_by_thread.append(journal.write_now(insert(f"t{len(written_by_thread)}")))
+
+    thread = threading.Thread(target=keep_writing)
+    thread.start()
+    statuses = []
+    for n in range(5):
+        child = os.fork()
+        if child == 0:  # pragma: no cover  # another process
+            ok = journal.write_now(insert(f"child {n}")) == 1 and journal.read_now(count) > 0
+            os._exit(0 if ok else 1)
+        statuses.append(os.waitpid(child, 0)[1])
+    stop.set()
+    thread.join()
+
+    assert statuses == [0] * 5
+    assert written(path) == 5 + sum(written_by_thread)
+
+
+def test_a_full_disk_is_told_to_everybody_and_gets_over(journal, path) -> None:
+    """No write is acknowledged that does not fit; once there is room, writing goes on."""
+
+    def limit(db):
+        db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
+
+    journal.write_now(limit)
+    with pytest.raises(JournalFailed, match="the disk is full") as caught:
+        journal.write_now(insert("x" * 100_000))
+    assert caught.value.billed == "no"
+
+    # The failure let go of the connection, and with it of the limit.
+    assert journal.write_now(insert("x" * 100_000)) == 1
+    assert written(path) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_file_is_refused(journal, path) -> None:
+    """Nothing is sent on account of a record that cannot be kept."""
+    journal.write_now(insert("a"))
+    journal.close()
+    path.chmod(0o400)
+
+    with pytest.raises(JournalFailed, match=r"read-only|Permission denied"):
+        journal.write_now(insert("b"))
+
+
+def test_a_missing_folder_is_named(tmp_path) -> None:
+    """The path is in the message, for reads and for writes."""
+    journal = Journal(tmp_path / "missing" / "x.db")
+
+    for attempt in (journal.write_now, journal.read_now):
+        with pytest.raises(JournalFailed, match=r"missing.x\.db"):
+            attempt(count)
+    journal.close()
+
+
+def test_a_file_that_went_away_is_noticed(journal, path) -> None:
+    """Commits to a file that nobody finds again are no record."""
+    journal.write_now(insert("a"))
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+    with pytest.raises(JournalFailed, match="removed or replaced"):
+        journal.write_now(insert("b"))
+
+
+def test_what_is_no_journal_is_left_alone(tmp_path) -> None:
+    """Another program's database, and what is no database, are refused unchanged."""
+    text, alien = tmp_path / "notes.txt", tmp_path / "alien.db"
+    text.write_bytes(b"not a database, but quite long enough to be taken for one" * 100)
+    with sqlite3.connect(alien) as file:
+        file.execute("CREATE TABLE theirs (x)")
+    file.close()
+
+    for path, words in ((text, "not a database"), (alien, "another program's")):
+        before = path.read_bytes()
+        journal = Journal(path, (NAMES,))
+        with pytest.raises(JournalFailed, match=words):
+            journal.write_now(insert("a"))
+        journal.close()
+        assert path.read_bytes()[100:] == before[100:]
+
+
+def test_a_damaged_file_says_what_to_do(journal, path) -> None:
+    """Rows that cannot be read are an error with advice, not a crash."""
+    journal.write_now(lambda db: db.executemany("INSERT INTO names VALUES (?)", _many()))
+    journal.close()
+    content = path.read_bytes()
+    path.write_bytes(content[:4_096] + b"\xff" * (len(content) - 4_096))
+
+    with pytest.raises(JournalFailed, match="damaged"):
+        journal.read_now(lambda db: db.execute("SELECT * FROM names").fetchall())
+
+
+def _many():
+    return [(f"name {n}",) for n in range(3_000)]
+
+
+def test_an_older_schema_is_backed_up_and_brought_up_to_date(journal, path) -> None:
+    """The rows stay, the copy has the old form and is private."""
+    journal.write_now(insert("kept"))
+    journal.close()
+    newer = Schema("names", (*NAMES.steps, ("ALTER TABLE names ADD COLUMN born REAL",)))
+
+    updated = Journal(path, (newer,))
+    assert updated.read_now(lambda db: db.execute("SELECT * FROM names").fetchall()) == [
+        ("kept", None)
+    ]
+    updated.close()
+
+    copy = path.with_name(f"{path.name}.names-1.bak")
+    assert written(copy) == 1
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(JournalFailed, match="written by a newer"):
+        journal.write_now(insert("by an older version"))
+
+
+def test_parts_share_a_file(journal) -> None:
+    """A part that joins later finds its tables beside the others'."""
+    journal.write_now(insert("a"))
+    other = Schema("more", (("CREATE TABLE more (x)",),))
+
+    journal.include(other)
+    journal.include(other)
+
+    assert journal.write_now(lambda db: db.execute("INSERT INTO more VALUES (1)").rowcount) == 1
+    assert journal.read_now(count) == 1
+
+
+def test_network_file_systems_are_refused(path, tmp_path, monkeypatch) -> None:
+    """The longest mount point decides; where there is no table of mounts nothing is refused."""
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "22 1 8:1 / / rw - ext4 /dev/sda rw\n"
+        f"40 22 0:50 / {tmp_path} rw shared:1 - nfs4 server:/x rw\n"
+    )
+    mounts = _journal_file._mounts
+    monkeypatch.setattr(_journal_file, "_mounts", lambda: mounts(table))
+    with pytest.raises(JournalFailed, match="nfs4 is a network file system"):
+        Journal(path).write_now(count)
+
+    monkeypatch.setattr(_journal_file, "_mounts", lambda: mounts(tmp_path / "nothing"))
+    journal = Journal(path, (NAMES,))
+    assert journal.write_now(count) == 0
+    journal.close()
+
+
+def test_a_neighbour_that_never_ends_is_an_error(journal, path, monkeypatch) -> None:
+    """After the patience is over the caller learns that the file is locked."""
+    monkeypatch.setattr(_journal_file, "PATIENCE", 0.01)
+    journal.write_now(insert("a"))
+    with sqlite3.connect(path, isolation_level=None) as neighbour:
+        neighbour.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalFailed, match="locked"):
+            journal.write_now(insert("b"))
+        neighbour.execute("ROLLBACK")
+    neighbour.close()
+
+    assert journal.write_now(insert("b")) == 1
+
+
+async def test_a_group_has_an_end(journal, monkeypatch) -> None:
+    """However many wait, a commit is not put off for ever."""
+    monkeypatch.setattr(_group_commit, "GROUP", 3)
+
+    await asyncio.gather(*(journal.write(insert(f"{n}")) for n in range(20)))
+
+    assert journal.read_now(count) == 20
+
+
+def test_it_pickles_as_its_path(journal) -> None:
+    """Another process opens the same file."""
+    journal.write_now(insert("a"))
+    twin = pickle.loads(pickle.dumps(journal))
+
+    assert twin.read_now(count) == 1
+    twin.close()
+
+
+def test_the_file_is_closed_cleanly_at_exit(path) -> None:
+    """A program that forgets to close leaves no side files."""
+    script = (
+        "import sys; from memories_async._journal import Journal\n"
+        "Journal(sys.argv[1]).write_now(lambda db: None)"
+    )
+
+    subprocess.run([sys.executable, "-X", "dev", "-c", script, str(path)], check=True)
+
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

@@ -1,0 +1,209 @@
+"""Every interleaving of submit reply, callbacks, waits and restarts comes to the same result.
+
+Two receivers on one file play two processes. The model knows only what was acknowledged: the first
+clear delivery for the task is what everybody gets, and nothing that was acknowledged is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+from attrs import define, field
+from callbacks import SUBMISSION, failure, hand_in, success
+from hypothesis import settings
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+)
+
+from memories_async import (
+    BadReply,
+    CallbackTimeout,
+    CaptionFailed,
+    CaptionTask,
+    OutcomeUnknown,
+    Receiver,
+)
+
+URL = "https://public.example/memories"
+OTHER_TASK = "somebody-elses"
+BODIES = ("one", "two", "failed", "odd", "no task", "other task")
+
+
+@define(eq=False)
+class Submission:
+    """What the model knows of one submission."""
+
+    task_id: str
+    reply: asyncio.Future = field(factory=asyncio.Future)
+    sent: asyncio.Event = field(factory=asyncio.Event)
+    url: str = ""
+    running: asyncio.Task | None = None
+    bound: bool = False
+    error: OutcomeUnknown | None = None
+    taken: list[tuple[str, str]] = field(factory=list)
+    """Acknowledged deliveries: their body's name, and what a waiter makes of it."""
+    waits: list[asyncio.Task] = field(factory=list)
+
+    def expected(self) -> str | None:
+        """What a waiter gets, or None while there is nothing."""
+        ours = [means for name, means in self.taken if not (self.bound and name == "other task")]
+        clear = [means for means in ours if means != "odd"]
+        return next(iter(clear + ours), None)
+
+
+class Orders(RuleBasedStateMachine):
+    """Does things in any order and compares."""
+
+    @initialize()
+    def start(self) -> None:
+        self.loop = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "callbacks.db"
+        self.receivers = [Receiver(URL, store=self.path) for _ in range(2)]
+        self.submissions: list[Submission] = []
+
+    def run(self, work):
+        return self.loop.run(work)
+
+    flying = Bundle("flying")
+    known = Bundle("known")
+
+    @rule(target=flying)
+    def submit(self):
+        """Begin a submission; its reply is still out."""
+
+        async def begin():
+            one = Submission(f"task-{len(self.submissions)}")
+
+            async def send(call):
+                one.url = call.body.document["callback"]
+                one.sent.set()
+                return await one.reply
+
+            one.running = asyncio.create_task(self.receivers[0].submit(SUBMISSION, send))
+            await asyncio.wait_for(one.sent.wait(), 5)
+            self.submissions.append(one)
+            return one
+
+        return self.run(begin())
+
+    @rule(one=consumes(flying), arrives=st.booleans(), target=known)
+    def reply(self, one, arrives):
+        """The submit reply arrives, or is lost, if the process lives to see it."""
+
+        async def finish():
+            if arrives:
+                one.reply.set_result(CaptionTask(one.task_id))
+                await one.running
+                one.bound = True
+            else:
+                one.reply.set_exception(OutcomeUnknown("lost"))
+                (one.error,) = await asyncio.gather(one.running, return_exceptions=True)
+            one.running = None
+
+        if one.running is not None:
+            self.run(finish())
+        return one
+
+    @rule(one=flying | known, name=st.sampled_from(BODIES), process=st.integers(0, 1))
+    def callback(self, one, name, process) -> None:
+        """A delivery comes, to either process: early, late, again, in conflict, or not ours."""
+        body, means = _body(name, one.task_id)
+        status = self.run(hand_in(self.receivers[process], one.url, body))
+
+        if name == "other task" and one.bound:
+            assert status == 404
+        else:
+            assert status == 200
+            one.taken.append((name, means))
+
+    @rule(one=known, process=st.integers(0, 1))
+    def wait(self, one, process) -> None:
+        """Somebody begins to wait, in either process."""
+
+        async def begin():
+            what = one.error or CaptionTask(one.task_id)
+            one.waits.append(asyncio.create_task(self.receivers[process].wait(what, timeout=9)))
+            await asyncio.sleep(0)
+
+        if one.bound or one.error is not None:
+            self.run(begin())
+
+    @rule()
+    def restart(self) -> None:
+        """Both processes die with all they had in memory, and come again."""
+
+        async def die():
+            doomed = [
+                task for one in self.submissions for task in [*one.waits, one.running] if task
+            ]
+            for task in doomed:
+                task.cancel()
+            await asyncio.gather(*doomed, return_exceptions=True)
+
+        self.run(die())
+        for one in self.submissions:
+            one.waits, one.running = [], None
+        for receiver in self.receivers:
+            receiver.close()
+        self.receivers = [Receiver(URL, store=self.path) for _ in range(2)]
+
+    @invariant()
+    def everybody_gets_what_counts(self) -> None:
+        """Who waits is woken with it, and who asks now is told it at once."""
+        for one in getattr(self, "submissions", ()):
+            expected = one.expected()
+            if one.bound or one.error is not None:
+                asked = one.error or CaptionTask(one.task_id)
+                assert self.run(_told(self.receivers[1].wait(asked, timeout=0))) == expected
+            if expected is not None and expected != "odd":
+                told = self.run(_all_told(one.waits))
+                assert set(told) <= {expected, "odd"}, "woken with what counted then"
+                one.waits = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "receivers"):
+            self.restart()
+            for receiver in self.receivers:
+                receiver.close()
+            self.loop.close()
+            self.folder.cleanup()
+
+
+def _body(name: str, task_id: str) -> tuple[dict, str]:
+    return {
+        "one": (success("one", task_id), "one"),
+        "two": (success("two", task_id), "two"),
+        "failed": (failure(task_id), "failed"),
+        "odd": ({"status": 7, "task_id": task_id}, "odd"),
+        "no task": (success("no task", None), "no task"),
+        "other task": (success("other", OTHER_TASK), "other"),
+    }[name]
+
+
+async def _told(wait) -> str | None:
+    try:
+        return (await wait).text
+    except CaptionFailed:
+        return "failed"
+    except BadReply:
+        return "odd"
+    except CallbackTimeout:
+        return None
+
+
+async def _all_told(waits) -> list[str | None]:
+    async with asyncio.timeout(5):
+        return await asyncio.gather(*map(_told, waits))
+
+
+TestOrders = Orders.TestCase
+TestOrders.settings = settings(max_examples=100, stateful_step_count=25)

@@ -1,0 +1,51 @@
+"""Tokens: nobody can make or alter one."""
+
+from __future__ import annotations
+
+import pytest
+
+from memories_async.receiver import tokens
+
+SECRET = b"a secret of the store's own making"
+
+
+def test_a_token_carries_its_id() -> None:
+    """What was written is read."""
+    id_ = tokens.new_id()
+
+    assert tokens.id_of(tokens.token(id_, SECRET), SECRET) == id_
+
+
+def test_a_token_is_a_path_segment() -> None:
+    """It needs no escaping, and has 128 bits of chance and as many of proof."""
+    token = tokens.token(tokens.new_id(), SECRET)
+
+    assert len(token) == 43
+    assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def test_every_changed_character_is_noticed() -> None:
+    """Not one bit of a token can be altered, except those that encode nothing."""
+    token = tokens.token(tokens.new_id(), SECRET)
+
+    for at in range(42):
+        changed = token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
+        assert tokens.id_of(changed, SECRET) is None
+
+
+@pytest.mark.parametrize("text", ["", "x", "A" * 43, "A" * 44, "é" * 43, "+" * 43, "A" * 42 + "="])
+def test_what_is_no_token_is_refused(text) -> None:
+    """Junk of any kind is no id."""
+    assert tokens.id_of(text, SECRET) is None
+
+
+def test_the_token_of_another_secret_is_refused() -> None:
+    """A token counts only where it was made."""
+    assert tokens.id_of(tokens.token(tokens.new_id(), SECRET), tokens.new_secret()) is None
+
+
+def test_a_short_secret_is_refused() -> None:
+    """A secret that can be tried out is none."""
+    assert tokens.checked_secret("sixteen letters!") == b"sixteen letters!"
+    with pytest.raises(ValueError, match="at least 16 bytes"):
+        tokens.checked_secret(b"too short")
