@@ -25,8 +25,17 @@ class Finding:
 
     name: str
     value: str
-    origin: str = "default"
-    """The environment variable that says so, or `default`."""
+    variable: str | None = None
+    """The environment variable that sets it, if there is one."""
+    given: bool = False
+    """Whether the environment did."""
+
+    @property
+    def origin(self) -> str:
+        """Where the value came from, and how to change it."""
+        if self.given:
+            return str(self.variable)
+        return "" if self.variable is None else f"default ({self.variable})"
 
 
 @runtime_checkable
@@ -41,17 +50,19 @@ def keys(configuration: Configuration) -> Iterator[Finding]:
     for name, host in (("search, embeddings", Host.SEARCH), ("captions", Host.CAPTIONS)):
         key = configuration.key(host)
         if key is None:
-            yield Finding(name, "none", "")
+            yield Finding(name, "none", KEY_VARIABLE)
         else:
             # A hash, so that two machines can be compared.
-            yield Finding(name, f"set (fingerprint {key.fingerprint[:8]})", key.variable)
+            yield Finding(
+                name, f"set (fingerprint {key.fingerprint[:8]})", key.variable, given=True
+            )
 
 
 def hosts(configuration: Configuration) -> Iterator[Finding]:
     """Tell where calls go."""
     for name, variable in HOSTS.items():
         url = getattr(configuration.hosts, name)
-        yield Finding(name, url, _origin(variable, configuration))
+        yield Finding(name, url, variable, variable in configuration.given)
 
 
 def limits(configuration: Configuration) -> Iterator[Finding]:
@@ -59,44 +70,44 @@ def limits(configuration: Configuration) -> Iterator[Finding]:
     for name, variable in RATES.items():
         limit = configuration.limits.of(name)
         rate = f"{limit.rate:g} in {limit.per:g} s, {limit.concurrency} at once"
-        yield Finding(name, rate, _origin(variable, configuration))
+        yield Finding(name, rate, variable, variable in configuration.given)
 
 
 def pace(configuration: Configuration, *, ask: bool) -> Iterator[Finding]:
     """Tell who keeps the pace; what a server knows of it only if it may be asked."""
-    origin, kept = _origin(PACE_VARIABLE, configuration), configuration.pace
+    kept, given = configuration.pace, PACE_VARIABLE in configuration.given
     remote = not configuration.given.get(PACE_VARIABLE, "process").startswith(("process", "file:"))
     if not isinstance(kept, _Described) or (remote and not ask):
-        yield Finding("store", f"{kept!r}, not asked without --ping", origin)
+        yield Finding("store", f"{kept!r}, not asked without --ping", PACE_VARIABLE, given)
         return
     known = kept.describe()
-    yield Finding("store", f"{known.store}, {known.where}", origin)
-    yield Finding("shared by", known.shared_by, "")
+    yield Finding("store", f"{known.store}, {known.where}", PACE_VARIABLE, given)
+    yield Finding("shared by", known.shared_by)
     if known.fault is not None:
-        yield Finding("fault", known.fault, "")
+        yield Finding("fault", known.fault)
     for lane in known.lanes:
         state = f"next turn in {lane.wait:.1f} s, {lane.busy} at work, {lane.waiting} in line"
         slowed = f", {lane.slowness:.1f} times slower" if lane.slowness > 1 else ""
-        yield Finding(f"{lane.family} {lane.account[:8]}", f"{state}{slowed}", "")
+        yield Finding(f"{lane.family} {lane.account[:8]}", f"{state}{slowed}")
 
 
 def policy(configuration: Configuration) -> Iterator[Finding]:
     """Tell how long calls are tried, and what is sent again."""
     for name in (one.name for one in attrs.fields(Policy)):
         value = getattr(configuration.policy, name)
-        yield Finding(name, _shown(name, value), _origin(POLICY.get(name, ""), configuration))
+        variable = POLICY.get(name)
+        yield Finding(name, _shown(name, value), variable, variable in configuration.given)
 
 
 def network(configuration: Configuration) -> Iterator[Finding]:
     """Tell how connections are made."""
     paths = ssl.get_default_verify_paths()
     trusted = configuration.ca or paths.cafile or paths.capath or "nothing is trusted"
-    origin = _origin(CA, configuration)
-    if origin == "default" and paths.openssl_cafile_env in configuration.given:
-        origin = paths.openssl_cafile_env
-    yield Finding("TLS", ssl.OPENSSL_VERSION, "")
-    yield Finding("trusted certificates", trusted, origin)
-    yield Finding("proxy", _without_password(configuration.proxy), _origin(PROXY, configuration))
+    told = [name for name in (CA, paths.openssl_cafile_env) if name in configuration.given]
+    yield Finding("TLS", ssl.OPENSSL_VERSION)
+    yield Finding("certificates", trusted, told[0] if told else CA, bool(told))
+    proxy = _without_password(configuration.proxy)
+    yield Finding("proxy", proxy, PROXY, configuration.proxy is not None)
 
 
 def problems(configuration: Configuration) -> Iterator[str]:
@@ -128,10 +139,6 @@ def _shown(name: str, value: float | None) -> str:
     return f"{value:g}" if name == "attempts" else f"{value:g} s"
 
 
-def _origin(variable: str, configuration: Configuration) -> str:
-    return variable if variable in configuration.given else "default"
-
-
 def _without_password(url: str | None) -> str:
     if url is None:
         return "none"
@@ -142,4 +149,7 @@ def _without_password(url: str | None) -> str:
 
 def document(findings: Iterator[Finding]) -> dict[str, Any]:
     """Lay findings out for a program."""
-    return {one.name: {"value": one.value, "origin": one.origin or None} for one in findings}
+    return {
+        one.name: {"value": one.value, "variable": one.variable, "given": one.given}
+        for one in findings
+    }

@@ -171,7 +171,8 @@ def _epilog() -> str:
 def program() -> None:
     """Understand video with memories.ai: search clips, caption, embed.
 
-    Calls are billed when they succeed. Nothing here pays twice for one call by itself.
+    Calls are billed when they succeed. Nothing here pays twice for one call by itself. Settings
+    come from MEMORIES_... variables: `memories-async doctor` lists them.
     """
 
 

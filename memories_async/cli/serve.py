@@ -67,7 +67,14 @@ def _rate(_: click.Context, parameter: click.Parameter, value: str) -> float | N
     type=click.Path(exists=True, path_type=Path),
     help="A folder of videos, or one video; several times if need be.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, metavar="N")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    metavar="N",
+    help="0 takes a free one.",
+)
 @click.option("--host", type=click.Choice(["127.0.0.1", "localhost"]), help="Loopback only.")
 @click.option(
     "--rate",
@@ -77,7 +84,14 @@ def _rate(_: click.Context, parameter: click.Parameter, value: str) -> float | N
     metavar="N",
     help="Requests a second for each kind of call, or none for no limit.",
 )
-@click.option("--points", type=click.IntRange(0), default=1_000_000, show_default=True, metavar="N")
+@click.option(
+    "--points",
+    type=click.IntRange(0),
+    default=1_000_000,
+    show_default="1,000,000",
+    metavar="N",
+    help="What the account has; each call that succeeds takes one.",
+)
 @click.option(
     "--callbacks",
     type=click.Choice(["off", "loopback", "anywhere"]),

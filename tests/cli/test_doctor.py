@@ -19,6 +19,7 @@ def test_without_settings_it_shows_the_defaults_and_the_missing_key(cli):
 
     assert ended.code == 2
     assert "search      https://api.memories.ai" in ended.out
+    assert "  default (MEMORIES_V1_BASE_URL)" in ended.out
     assert "There is no API key: set MEMORIES_API_KEY" in ended.out
     assert "Calls can be sent" not in ended.out
 
@@ -43,13 +44,16 @@ def test_tells_where_each_setting_came_from(cli, monkeypatch):
     ended = cli("doctor", "--json")
     found = ended.json
 
-    assert found["policy"]["deadline"] == {"value": "none", "origin": "MEMORIES_DEADLINE"}
-    assert found["policy"]["timeout"] == {"value": "120 s", "origin": "default"}
+    deadline = {"value": "none", "variable": "MEMORIES_DEADLINE", "given": True}
+    assert found["policy"]["deadline"] == deadline
+    assert found["policy"]["timeout"]["value"] == "120 s"
+    assert found["policy"]["timeout"]["given"] is False
+    assert found["policy"]["backoff"]["variable"] is None
     assert found["policy"]["resend_unknown"]["value"] == "no"
-    assert found["limits"]["video_upload"]["origin"] == "MEMORIES_VIDEO_UPLOAD_RATE"
+    assert found["limits"]["video_upload"]["variable"] == "MEMORIES_VIDEO_UPLOAD_RATE"
     assert found["limits"]["video_upload"]["value"].startswith("1 in 30 s")
     assert found["network"]["proxy"]["value"] == "http://***@proxy.example:3128"
-    assert found["keys"]["captions"]["origin"] == "MEMORIES_CAPTION_API_KEY"
+    assert found["keys"]["captions"]["variable"] == "MEMORIES_CAPTION_API_KEY"
     assert found["problems"][0].startswith("Only captions have a key")
     assert "hush" not in ended.out
 
@@ -62,7 +66,8 @@ def test_tells_who_keeps_the_pace(cli, monkeypatch, service, video, tmp_path):
     together = cli("doctor", "--json").json["pace"]
 
     assert alone["store"]["value"].startswith("process, ")
-    assert together["store"] == {"value": f"file, {tmp_path / 'pace'}", "origin": "MEMORIES_PACE"}
+    assert together["store"]["value"] == f"file, {tmp_path / 'pace'}"
+    assert together["store"]["given"] is True
     assert any(name.startswith("embeddings ") for name in together)
 
 
@@ -109,15 +114,15 @@ def test_names_the_certificates_that_are_trusted(cli, monkeypatch, tmp_path):
     trustme.CA().cert_pem.write_to_path(own)
 
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    assert _trusted(cli)["origin"] == "default"
+    assert _trusted(cli)["given"] is False
     monkeypatch.setenv("SSL_CERT_FILE", str(own))
-    assert _trusted(cli) == {"value": str(own), "origin": "SSL_CERT_FILE"}
+    assert _trusted(cli) == {"value": str(own), "variable": "SSL_CERT_FILE", "given": True}
     monkeypatch.setenv("MEMORIES_CA_FILE", str(own))
-    assert _trusted(cli) == {"value": str(own), "origin": "MEMORIES_CA_FILE"}
+    assert _trusted(cli)["variable"] == "MEMORIES_CA_FILE"
 
 
 def _trusted(cli):
-    return cli("doctor", "--json").json["network"]["trusted certificates"]
+    return cli("doctor", "--json").json["network"]["certificates"]
 
 
 def test_remarks_on_variables_that_are_probably_meant_otherwise(cli, monkeypatch):
