@@ -225,3 +225,12 @@ def test_looks_at_eight_to_sixteen_moments(count):
     assert 8 <= len(times) <= 16
     assert list(times) == sorted(set(times))
     assert 0 < times[0] < times[-1] < facts.duration
+
+
+def test_gives_no_frame_past_the_end(film):
+    """What is not there is left out."""
+    from memories_async.local.engine._frames import jpegs
+
+    found = jpegs(film, (1.0, 99.0), longest=100, quality=50)
+
+    assert [round(time, 1) for time, _ in found] == [1.0]

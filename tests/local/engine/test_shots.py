@@ -101,3 +101,10 @@ def test_finds_the_cuts_of_real_films(clip):
 
     assert [one.start_time for one in nasa] == pytest.approx([0, 5.08, 8.08], abs=0.5)
     assert [one.start_time for one in bunny] == pytest.approx([0, 11.88, 15.75, 23.04], abs=0.25)
+
+
+def test_a_shot_shorter_than_a_third_of_a_second_is_none():
+    """It belongs to what follows or precedes."""
+    pictures = [place(1)] * 12 + [place(2, "city")] * 2 + [place(3, "sea")] * 12
+
+    assert len(borders(pictures)) == 1
