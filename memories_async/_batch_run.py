@@ -73,6 +73,8 @@ class Run(Generic[K, T]):
     _outage: Outage = field(factory=Outage, init=False)
     _loose: set[asyncio.Task[Any]] = field(factory=set[asyncio.Task[Any]], init=False)
     """Tasks that can be cancelled without losing anything: nothing of theirs is under way."""
+    _dropped: list[Job[K, T]] = field(factory=list[Job[K, T]], init=False)
+    """What was in line when it was stopped."""
     _stopping: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -87,7 +89,7 @@ class Run(Generic[K, T]):
                     group.create_task(self._work())
         finally:
             self.outbox.end()
-            for job in self._jobs.drained():
+            for job in (*self._dropped, *self._jobs.drained()):
                 await _let_go(job)
             await self.source.aclose()
 
@@ -97,6 +99,7 @@ class Run(Generic[K, T]):
             return
         self._stopping = True
         self.outbox.widen()
+        self._dropped = self._jobs.drained()
         self._jobs.end()
         for task in self._loose:
             task.cancel()
@@ -144,7 +147,7 @@ class Run(Generic[K, T]):
     async def _work(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        while taken := await self._jobs.take(1):
+        while not self._stopping and (taken := await self._jobs.take(1)):
             (job,) = taken
             self._loose.add(task)
             try:

@@ -60,6 +60,7 @@ class _Blocking(Generic[K, T]):
     thread: ThreadPoolExecutor = field(
         factory=lambda: ThreadPoolExecutor(1, "memories_async batch"), init=False
     )
+    error: Exception | None = field(default=None, init=False)
 
     async def some(self) -> list[Item[K, T]]:
         return await asyncio.get_running_loop().run_in_executor(self.thread, self._next)
@@ -67,10 +68,17 @@ class _Blocking(Generic[K, T]):
     def _next(self) -> list[Item[K, T]]:
         until = time.monotonic() + SLICE
         found: list[Item[K, T]] = []
-        for item in islice(self.items, CHUNK):
-            found.append(item)
-            if time.monotonic() > until:
-                break
+        if self.error is not None:
+            raise self.error
+        try:
+            for item in islice(self.items, CHUNK):
+                found.append(item)
+                if time.monotonic() > until:
+                    break
+        except Exception as error:
+            if not found:
+                raise
+            self.error = error  # what it brought before comes first
         return found
 
     async def aclose(self) -> None:
