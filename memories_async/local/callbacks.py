@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from memories_async.local.faults import Fault
 from memories_async.local.outgoing import Outgoing
@@ -123,6 +123,8 @@ class Outbox:
 
 def _contrary(result: Result) -> Result:
     """The same task with another outcome: what was done, failed."""
+    if "videoNo" in result.body:
+        return evolve(result, body={**result.body, "status": "FAILED"})
     body = failure(result.task_id, "A conflicting result, asked for by a fault.")
     return Result(task_id=result.task_id, url=result.url, body=body)
 

@@ -30,6 +30,8 @@ class CaptionUrl:
     rules: Rules
     name: str = "captions.upload"
     path: str = "/v1/understand/upload"
+    method: str = "POST"
+    is_free: bool = False
     host: Host = Host.SECURITY
 
     async def read(self, visit: Visit) -> Commission:
@@ -52,6 +54,8 @@ class CaptionFile:
     rules: Rules
     name: str = "captions.upload_file"
     path: str = "/v1/understand/uploadFile"
+    method: str = "POST"
+    is_free: bool = False
     host: Host = Host.SECURITY
 
     async def read(self, visit: Visit) -> Commission:

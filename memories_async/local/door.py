@@ -1,4 +1,4 @@
-"""The door: every request of the three pages goes through here, once, in one readable order.
+"""The door: every request of the pages goes through here, once, in one readable order.
 
 Arrival, fault before, key, rate, reading, points, work, payment, fault after, reply. What is
 billed is billed before the reply leaves, so that a lost reply is a paid one.
@@ -21,9 +21,9 @@ from memories_async.local.engine.protocol import EngineError, EngineFailed
 from memories_async.local.faults import Fault, Faults, from_header
 from memories_async.local.forms import drain
 from memories_async.local.journal import Journal
-from memories_async.local.limits import Windows
+from memories_async.local.limits import Windows, family_of
 from memories_async.local.misbehave import misbehave, send
-from memories_async.local.visit import Route, Visit
+from memories_async.local.visit import Answer, Route, Visit
 from memories_async.local.wire import Era, Host, Reason, Refusal, Reply
 
 __all__ = ["Door"]
@@ -60,7 +60,7 @@ class Door:
         arrival = time.monotonic()
         number = self.journal.arrive(route.name, arrival)
         account = self.accounts.holding(request.headers.get("Authorization", ""))
-        visit = Visit(request=request, account=account or self.accounts.first)
+        visit = Visit(request=request, account=account or self.accounts.first, era=self.era)
         visit.account.calls += 1
         try:
             reply, fault = await self._answer(route, visit, arrival, number)
@@ -68,6 +68,8 @@ class Door:
             visit.note = "the caller hung up before its request was whole"
             return web.Response()
         finally:
+            for draft in visit.drafts:
+                draft.unlink(missing_ok=True)
             self.journal.note(
                 number,
                 size=request.content.total_bytes,
@@ -109,12 +111,14 @@ class Door:
         return self._spelt(fault, route.host, nothing)
 
     def _spelt(self, fault: Fault, host: Host, reply: Reply) -> Reply:
-        """Turn *reply* into the business code that the fault asks for."""
+        """Turn *reply* into the business code, or the null, that the fault asks for."""
+        if fault.kind == "null":
+            return wire.succeed(host, None, self.era)
         if fault.kind != "code":
             return reply
         limit = fault.code == Reason.LIMIT.code
         message = "Request has exceeded the limit." if limit else "A fault was asked for."
-        spelt = wire.coded(host, fault.code, message, self.era)
+        spelt = wire.coded(host, fault.code, fault.message or message, self.era)
         wait = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         return evolve(spelt, headers=wait)
 
@@ -134,24 +138,31 @@ class Door:
         try:
             self._admit(route, visit, arrival)
             order = await _whole(route.read(visit))
-            with visit.account.purse(route.name) as purse:
-                answer = await route.work(order, visit)
-                purse.pay(answer.item)
-            if answer.then is not None:
-                await answer.then(purse)
+            answer = await self._worked(route, order, visit)
         except _Gone:
             raise
         except Exception as error:  # noqa: BLE001  # an engine is a guest, and may throw anything
             return wire.refuse(route.host, _refusal(error, route.name), self.era)
         reply = wire.succeed(route.host, answer.content, self.era)
-        return evolve(reply, headers=answer.headers)
+        return evolve(reply, headers=answer.headers, file=answer.file)
+
+    async def _worked(self, route: Route[T], order: T, visit: Visit) -> Answer:
+        """Do the work, and take the points for it before its answer leaves."""
+        if route.is_free:
+            return await route.work(order, visit)
+        with visit.account.purse(route.name) as purse:
+            answer = await route.work(order, visit)
+            purse.pay(answer.item)
+        if answer.then is not None:
+            await answer.then(purse)
+        return answer
 
     def _admit(self, route: Route[Any], visit: Visit, arrival: float) -> None:
         account = visit.account
         _check_key(visit.request.headers.get("Authorization", ""), account, route.host)
         if account.disabled:
             raise Refusal(Reason.DISABLED, "The account is disabled.")
-        if not self.windows.admit(account, route.name.split(".")[0], arrival):
+        if not self.windows.admit(account, family_of(route.name), arrival):
             raise Refusal(Reason.LIMIT, "Request has exceeded the limit.")
 
 

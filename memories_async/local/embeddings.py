@@ -6,6 +6,7 @@ from attrs import frozen
 
 from memories_async.local.forms import read_json, required
 from memories_async.local.library import ASSET, LocalVideo
+from memories_async.local.shelf import DEFAULT, Shelf
 from memories_async.local.visit import Answer, Visit
 from memories_async.local.wire import Host, Reason, Refusal
 from memories_async.local.workshop import Workshop
@@ -24,8 +25,11 @@ class Embed:
     """
 
     workshop: Workshop
+    shelf: Shelf
     name: str = "embeddings.video"
     path: str = "/serve/api/v2/embeddings/video"
+    method: str = "POST"
+    is_free: bool = False
     host: Host = Host.V2
 
     async def read(self, visit: Visit) -> LocalVideo:
@@ -36,10 +40,12 @@ class Embed:
         if model not in MODELS:
             sentence = f"The model '{model}' is not supported: {', '.join(MODELS)}."
             raise Refusal(Reason.WRONG, sentence)
-        video = await self.workshop.find(asset_id)
-        if video is None or not asset_id.startswith(ASSET):
+        found = await self.shelf.find(asset_id, account=visit.account, unique_id=DEFAULT)
+        if found is None or not asset_id.startswith(ASSET):
             raise Refusal(Reason.WRONG, "Asset not found")
-        return video
+        if found.status != "PARSE":
+            raise Refusal(Reason.WRONG, "Asset is not ready")
+        return found.video
 
     async def work(self, order: LocalVideo, _visit: Visit) -> Answer:
         """Ask the engine."""

@@ -19,12 +19,24 @@ from memories_async import _json
 
 __all__ = ["CallbackKind", "Fault", "Faults", "Kind", "from_header"]
 
-Kind = Literal["delay", "drop", "reset", "status", "code", "redirect", "garble", "truncate", "slow"]
+Kind = Literal[
+    "delay", "drop", "reset", "status", "code", "null", "redirect", "garble", "truncate", "slow"
+]
 CallbackKind = Literal["early", "duplicate", "missing", "delay", "conflict", "failure"]
 When = Literal["before", "after"]
 
 # These spoil a reply, so there must be one: the work is done and paid.
 _OF_A_REPLY = frozenset({"garble", "truncate", "slow"})
+# What is worked on after its reply, and may tell of it by callback.
+_WITH_RESULT = frozenset(
+    {
+        "captions.upload",
+        "captions.upload_file",
+        "videos.upload",
+        "videos.upload_url",
+        "assets.upload",
+    }
+)
 
 
 @frozen(kw_only=True)
@@ -33,11 +45,13 @@ class Fault:
 
     kind: Kind | None = None
     """`delay` waits; `drop` closes the connection after reading the request, `reset` breaks it at
-    once; `status`, `code` and `redirect` answer something else; `garble` cuts the JSON but not its
+    once; `status`, `code` and `redirect` answer something else; `null` answers success with `data`
+    null, as the library does for a while after an upload; `garble` cuts the JSON but not its
     length, `truncate` closes in the middle of the body, `slow` sends it byte by byte."""
     callback: CallbackKind | None = None
     """`early` delivers before the submit reply, `duplicate` *n* times, `missing` never, `delay`
-    after *seconds*; `conflict` adds a second, different result; `failure` reports status -1."""
+    after *seconds*; `conflict` adds a second, different result; `failure` has the work fail: a
+    caption reports status -1, an upload is never parsed."""
     route: str | None = None
     """`clips.search`, or its family `clips`; None means every route."""
     times: int | None = 1
@@ -55,6 +69,8 @@ class Fault:
     """HTTP status of `status` (default 503) and `redirect` (default 307)."""
     code: str = "0429"
     """Business code of `code`, in the search host's spelling."""
+    message: str | None = None
+    """The sentence of `code`, as in "Network abnormal, please try again later." for code 0001."""
     retry_after: str | None = None
     """Header `Retry-After` of `status` and `code`, sent as it is."""
     location: str | None = None
@@ -93,9 +109,9 @@ class Fault:
         return f"{self.kind} {'before' if self.before else 'after'}"
 
     def meets(self, route: str) -> bool:
-        """Whether it is meant for *route*; only captions have callbacks."""
+        """Whether it is meant for *route*; only captions and uploads have a later result."""
         family = route.split(".", maxsplit=1)[0]
-        fits = self.callback is None or family == "captions"
+        fits = self.callback is None or route in _WITH_RESULT
         return fits and self.route in (None, route, family)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, web
 from attrs import define, field, frozen
@@ -12,11 +13,24 @@ from attrs import define, field, frozen
 from memories_async import _json
 from memories_async.local.wire import Reason, Refusal
 
-__all__ = ["Form", "Upload", "drain", "read_form", "read_json", "required"]
+__all__ = [
+    "Form",
+    "Upload",
+    "checked_multipart",
+    "drain",
+    "parse_object",
+    "read_field",
+    "read_fields",
+    "read_form",
+    "read_json",
+    "read_texts",
+    "required",
+]
 
 MEGABYTE = 1024 * 1024
 _CHUNK = 64 * 1024
 _LARGEST_FIELD = MEGABYTE
+_BODY = "The JSON body"
 
 
 @frozen(kw_only=True)
@@ -47,9 +61,7 @@ async def read_form(request: web.Request, *, largest: int, most: int) -> Form:
 
     A file over that ends the reading at once: the refusal goes out while the caller still sends.
     """
-    if not request.content_type.startswith("multipart/"):
-        sentence = f"Content-Type '{request.content_type}' is not supported."
-        raise Refusal(Reason.UNSUPPORTED, sentence)
+    checked_multipart(request)
     form = Form()
     try:
         async for part in await request.multipart():
@@ -62,11 +74,21 @@ async def read_form(request: web.Request, *, largest: int, most: int) -> Form:
     return form
 
 
+def checked_multipart(request: web.Request) -> None:
+    """Refuse what is no multipart body."""
+    _expect(request, request.content_type.startswith("multipart/"))
+
+
+def _expect(request: web.Request, fits: bool) -> None:
+    if not fits:
+        sentence = f"Content-Type '{request.content_type}' is not supported."
+        raise Refusal(Reason.UNSUPPORTED, sentence)
+
+
 async def _take(part: BodyPartReader, form: Form, largest: int) -> None:
     name = part.name or ""
     if part.filename is None:
-        content, _ = await _content(part, f"The field '{name}'", _LARGEST_FIELD)
-        form.fields[name] = content.decode("utf-8", errors="replace")
+        form.fields[name] = await read_field(part)
         return
     content, digest = await _content(part, f"The file '{part.filename}'", largest)
     upload = Upload(
@@ -76,6 +98,12 @@ async def _take(part: BodyPartReader, form: Form, largest: int) -> None:
         sha256=digest,
     )
     form.files.setdefault(name, []).append(upload)
+
+
+async def read_field(part: BodyPartReader) -> str:
+    """Read a part that is text, of at most one megabyte."""
+    content, _ = await _content(part, f"The field '{part.name}'", _LARGEST_FIELD)
+    return content.decode("utf-8", errors="replace")
 
 
 async def _content(part: BodyPartReader, what: str, largest: int) -> tuple[bytes, str]:
@@ -94,23 +122,48 @@ def _size(count: int) -> str:
 
 async def read_json(request: web.Request) -> Mapping[str, Any]:
     """Read a JSON object of at most one megabyte."""
-    if request.content_type != "application/json":
-        sentence = f"Content-Type '{request.content_type}' is not supported."
-        raise Refusal(Reason.UNSUPPORTED, sentence)
+    return parse_object(await _json_body(request), _BODY)
+
+
+async def read_texts(request: web.Request) -> list[str]:
+    """Read a bare JSON array of texts."""
+    document = _parse(await _json_body(request), _BODY)
+    if not _json.is_array(document) or not all(isinstance(one, str) for one in document):
+        raise Refusal(Reason.WRONG, f"{_BODY} must be an array of strings.")
+    return document
+
+
+async def read_fields(request: web.Request) -> list[tuple[str, str]]:
+    """Read form fields without files, in their order."""
+    _expect(request, request.content_type == "application/x-www-form-urlencoded")
+    body = await _bounded(request, "The form")
+    return parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True)
+
+
+async def _json_body(request: web.Request) -> bytes:
+    _expect(request, request.content_type == "application/json")
+    return await _bounded(request, _BODY)
+
+
+async def _bounded(request: web.Request, what: str) -> bytes:
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > _LARGEST_FIELD:
-            raise Refusal(Reason.WRONG, "The JSON body is larger than 1 MB.")
-    return parse_object(bytes(body), "The JSON body")
+            raise Refusal(Reason.WRONG, f"{what} is larger than 1 MB.")
+    return bytes(body)
+
+
+def _parse(text: bytes, what: str) -> Any:
+    try:
+        return _json.loads(text)
+    except _json.NotJson:
+        raise Refusal(Reason.WRONG, f"{what} cannot be read as JSON.") from None
 
 
 def parse_object(text: bytes, what: str) -> Mapping[str, Any]:
     """Read a JSON object from *text*, which the refusal calls *what*."""
-    try:
-        document = _json.loads(text)
-    except _json.NotJson:
-        raise Refusal(Reason.WRONG, f"{what} cannot be read as JSON.") from None
+    document = _parse(text, what)
     if not _json.is_object(document):
         raise Refusal(Reason.WRONG, f"{what} must be an object.")
     return document

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import Factory, define, field, frozen
 
-__all__ = ["ASSET", "VIDEO", "Library", "LocalVideo", "as_sources", "sha256_of"]
+__all__ = ["ASSET", "VIDEO", "Library", "LocalVideo", "as_sources", "digits_of", "sha256_of"]
 
 # The two kinds of ids begin so, and are not interchangeable.
 VIDEO, ASSET = "VI", "re_"
@@ -98,13 +98,14 @@ def _identify(path: Path) -> LocalVideo:
     digest = sha256_of(path)
     return LocalVideo(
         path=path,
-        video_no=f"{VIDEO}{_digits(digest[:16])}",
-        asset_id=f"{ASSET}{_digits(digest[16:32])}",
+        video_no=f"{VIDEO}{digits_of(digest)}",
+        asset_id=f"{ASSET}{digits_of(digest[16:])}",
     )
 
 
-def _digits(hexadecimal: str) -> str:
-    return str(int(hexadecimal, 16) % 10**_DIGITS).zfill(_DIGITS)
+def digits_of(hexadecimal: str) -> str:
+    """Make the number of an id from the first 64 bits of a hash."""
+    return str(int(hexadecimal[:16], 16) % 10**_DIGITS).zfill(_DIGITS)
 
 
 def sha256_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping
 
 from attrs import Factory, define, frozen
 
-__all__ = ["DOCUMENTED", "Rate", "Windows", "as_rates"]
+__all__ = ["DOCUMENTED", "Rate", "Windows", "as_rates", "family_of"]
 
 # The part of a window that a request may come early. A client paces what it sends, the service
 # sees what arrives, and a loopback network under load moves that by some hundredths of a second.
@@ -26,12 +26,20 @@ class Rate:
     per: float = 1.0
 
 
-# One request a second for each family: the current pages' figure for searches and embeddings,
-# the page of October 2025 for captions.
+# One request a second for most: the current pages' figure for searches, embeddings and assets, the
+# page of October 2025 for captions, and for `get_metadata`, which is on no page, its neighbours'.
 DOCUMENTED: Mapping[str, Rate] = {
     "clips": Rate(),
     "captions": Rate(),
     "embeddings": Rate(),
+    "videos.upload": Rate(1, 60.0),
+    "videos.metadata": Rate(),
+    "videos.list": Rate(5),
+    "videos.delete": Rate(5),
+    "assets.upload": Rate(),
+    "assets.metadata": Rate(),
+    "assets.delete": Rate(),
+    "assets.download": Rate(),
 }
 
 
@@ -60,6 +68,12 @@ class Windows:
     def reset(self) -> None:
         """Forget what was let in."""
         self._admitted.clear()
+
+
+def family_of(route: str) -> str:
+    """Name the family whose limit *route* counts against."""
+    name = route.removesuffix("_url")
+    return name if name in DOCUMENTED else name.split(".", maxsplit=1)[0]
 
 
 def as_rates(limits: Mapping[str, Rate | float] | Rate | float | None) -> Mapping[str, Rate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from attrs import define, field
 
 from memories_async.local import wire
 from memories_async.local.door import Door
+from memories_async.local.library import ASSET
 from memories_async.local.misbehave import send
 from memories_async.local.visit import Route
 from memories_async.local.wire import Host, Reason, Refusal
@@ -64,7 +66,7 @@ class Listener:
         app = web.Application(client_max_size=_NO_LIMIT)
         app.router.add_routes(own_routes)
         for route in self.routes:
-            app.router.add_post(route.path, self.door.handler(route))
+            app.router.add_route(route.method, route.path, self.door.handler(route))
         app.router.add_route("*", "/{path:.*}", self._lost)
         app.on_response_prepare.append(self._sign)
         return app
@@ -72,9 +74,9 @@ class Listener:
     async def _sign(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Local-Engine"] = self.engine_name
 
-    async def _lost(self, request: web.Request) -> web.Response:
+    async def _lost(self, request: web.Request) -> web.StreamResponse:
         """Answer, as the host would, what was asked at the wrong place or by the wrong method."""
-        known = next((route for route in self.routes if route.path == request.path), None)
+        known = next((route for route in self.routes if _leads_to(route, request.path)), None)
         if known is None:
             host = _host(request.path)
             sentence = f"No static resource {request.path.lstrip('/')}."
@@ -84,6 +86,12 @@ class Listener:
             sentence = f"Request method '{request.method}' is not supported"
             refusal = Refusal(Reason.NOT_ALLOWED, sentence)
         return send(wire.refuse(host, refusal, self.door.era))
+
+
+def _leads_to(route: Route[Any], path: str) -> bool:
+    # Every parameter of a path is the id of an asset.
+    pattern = f"{ASSET}[^/]+".join(map(re.escape, re.split(r"\{[^}]+\}", route.path)))
+    return re.fullmatch(pattern, path) is not None
 
 
 def _host(path: str) -> Host:

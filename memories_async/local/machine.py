@@ -10,6 +10,7 @@ from aiohttp import web
 from attrs import define
 
 from memories_async.local.accounts import Accounts
+from memories_async.local.assets import AssetMetadata, DeleteAsset, DownloadAsset, UploadAsset
 from memories_async.local.callbacks import Callbacks, Outbox
 from memories_async.local.captions import CaptionFile, CaptionUrl
 from memories_async.local.door import Door
@@ -20,10 +21,14 @@ from memories_async.local.journal import Journal
 from memories_async.local.limits import Windows
 from memories_async.local.listener import Listener
 from memories_async.local.outgoing import Outgoing
+from memories_async.local.parsing import Parsing
 from memories_async.local.reach import Guard, Reach
 from memories_async.local.rules import Rules
 from memories_async.local.search import Search
+from memories_async.local.shelf import Shelf
 from memories_async.local.studio import Studio
+from memories_async.local.uploads import UploadFile, UploadUrl
+from memories_async.local.videos import DeleteVideos, ListVideos, VideoMetadata
 from memories_async.local.visit import Route
 from memories_async.local.wire import Era
 from memories_async.local.workshop import Workshop
@@ -39,6 +44,7 @@ class Machine:
 
     accounts: Accounts
     workshop: Workshop
+    shelf: Shelf
     door: Door
     outbox: Outbox
     fetching: Outgoing
@@ -59,11 +65,13 @@ class Machine:
         await self.errands.settle()
         for outgoing in (self.fetching, self.outbox.outgoing):
             await outgoing.close()
+        self.shelf.clear()
         self.workshop.close()
 
     def forget(self) -> None:
-        """Forget what was asked, and keep videos, indexes, keys and settings."""
+        """Forget what was asked and uploaded, and keep videos, indexes, keys and settings."""
         self.errands.cancel()
+        self.shelf.clear()
         self.accounts.reset()
         self.door.faults.clear()
         self.door.windows.reset()
@@ -80,11 +88,16 @@ def build(
     era: Era,
     callbacks: Callbacks,
     fetch: Reach,
+    parsing_seconds: float,
     seed: int | None,
 ) -> Machine:
     """Put the parts together; nothing is opened yet."""
     outbox = Outbox(callbacks, Outgoing(Guard(callbacks.reach), callbacks.timeout))
     fetching, errands = Outgoing(Guard(fetch), _FETCH_TIMEOUT), Errands()
+    shelf = Shelf(workshop)
+    parsing = Parsing(
+        shelf=shelf, workshop=workshop, outbox=outbox, errands=errands, seconds=parsing_seconds
+    )
     studio = Studio(
         workshop=workshop,
         rules=rules,
@@ -96,14 +109,24 @@ def build(
     faults = Faults(seed or 0)
     door = Door(accounts=accounts, windows=windows, faults=faults, journal=Journal(), era=era)
     routes: tuple[Route[Any], ...] = (
-        Search(workshop=workshop, rules=rules),
+        Search(workshop=workshop, shelf=shelf, rules=rules),
         CaptionUrl(studio=studio, rules=rules),
         CaptionFile(studio=studio, rules=rules),
-        Embed(workshop=workshop),
+        Embed(workshop=workshop, shelf=shelf),
+        UploadFile(parsing=parsing, rules=rules),
+        UploadUrl(parsing=parsing, fetching=fetching, rules=rules),
+        VideoMetadata(shelf=shelf),
+        ListVideos(shelf=shelf),
+        DeleteVideos(shelf=shelf),
+        UploadAsset(parsing=parsing, rules=rules),
+        AssetMetadata(shelf=shelf),
+        DeleteAsset(shelf=shelf),
+        DownloadAsset(shelf=shelf),
     )
     return Machine(
         accounts=accounts,
         workshop=workshop,
+        shelf=shelf,
         door=door,
         outbox=outbox,
         fetching=fetching,

@@ -27,7 +27,7 @@ async def misbehave(fault: Fault, request: web.Request, reply: Reply) -> web.Str
             target = fault.location or str(request.url.origin().with_path("/_local/redirected"))
             return web.Response(status=fault.status or 307, headers={"Location": target})
         case "garble":
-            body = encode(reply.payload)
+            body = _body(reply)
             return _response(reply, body[: max(1, len(body) - 8)])
         case "truncate":
             return await _cut_short(request, reply)
@@ -37,14 +37,26 @@ async def misbehave(fault: Fault, request: web.Request, reply: Reply) -> web.Str
             return send(reply)
 
 
-def send(reply: Reply) -> web.Response:
-    """Answer with *reply*, whole."""
-    return _response(reply, encode(reply.payload))
+def send(reply: Reply) -> web.StreamResponse:
+    """Answer with *reply*, whole; a file streams."""
+    if reply.file is not None:
+        headers = {**reply.headers, "Content-Type": _content_type(reply)}
+        return web.FileResponse(reply.file, headers=headers)
+    return _response(reply, _body(reply))
+
+
+def _body(reply: Reply) -> bytes:
+    """Everything that goes out, to be spoilt; a file is read whole."""
+    return encode(reply.payload) if reply.file is None else reply.file.read_bytes()
+
+
+def _content_type(reply: Reply) -> str:
+    return "application/json" if reply.file is None else "application/octet-stream"
 
 
 def _response(reply: Reply, body: bytes) -> web.Response:
     return web.Response(
-        status=reply.status, body=body, headers=reply.headers, content_type="application/json"
+        status=reply.status, body=body, headers=reply.headers, content_type=_content_type(reply)
     )
 
 
@@ -71,7 +83,7 @@ def _hang_up(request: web.Request, *, abruptly: bool) -> web.Response:
 
 
 async def _cut_short(request: web.Request, reply: Reply) -> web.StreamResponse:
-    body = encode(reply.payload)
+    body = _body(reply)
     response = await _begin(request, reply, len(body))
     await response.write(body[: len(body) // 2])
     _hang_up(request, abruptly=False)
@@ -79,7 +91,7 @@ async def _cut_short(request: web.Request, reply: Reply) -> web.StreamResponse:
 
 
 async def _drip(request: web.Request, reply: Reply, pause: float) -> web.StreamResponse:
-    body = encode(reply.payload)
+    body = _body(reply)
     response = await _begin(request, reply, len(body))
     for at in range(len(body)):
         await response.write(body[at : at + 1])
@@ -90,7 +102,7 @@ async def _drip(request: web.Request, reply: Reply, pause: float) -> web.StreamR
 
 async def _begin(request: web.Request, reply: Reply, length: int) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers=reply.headers)
-    response.content_type = "application/json"
+    response.content_type = _content_type(reply)
     response.content_length = length
     await response.prepare(request)
     return response

@@ -7,6 +7,7 @@ times are bounded, and no header but our own goes out.
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 from aiohttp.abc import ResolveResult
@@ -52,19 +53,30 @@ class Outgoing:
 
     async def fetch(self, url: str, *, largest: int) -> bytes:
         """Get at most *largest* bytes from *url*; raises `Unreachable`."""
-        target = self.guard.checked(url)
+        content = bytearray()
+
+        async def keep(chunk: bytes) -> None:
+            content.extend(chunk)
+
+        await self.fetch_into(url, keep, largest=largest)
+        return bytes(content)
+
+    async def fetch_into(
+        self, url: str, keep: Callable[[bytes], Awaitable[None]], *, largest: int
+    ) -> None:
+        """Get at most *largest* bytes from *url*, piece by piece; raises `Unreachable`."""
+        target, size = self.guard.checked(url), 0
         try:
             async with self._open().get(target, allow_redirects=False) as response:
                 if response.status != 200:  # noqa: PLR2004  # plain HTTP
                     raise Unreachable(f"{target.host} answered {response.status}")
-                content = bytearray()
                 async for chunk in response.content.iter_chunked(_CHUNK):
-                    content += chunk
-                    if len(content) > largest:
+                    size += len(chunk)
+                    if size > largest:
                         raise Unreachable(
                             f"what {target.host} sends is larger than {largest} bytes"
                         )
-                return bytes(content)
+                    await keep(chunk)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(_plain(error)) from None
 

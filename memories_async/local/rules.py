@@ -19,3 +19,10 @@ class Rules:
     """A captioned video's shortest duration."""
     longest: float = 300.0
     persons: int = 5
+    upload_size: int = 3 * 1024 * MEGABYTE
+    """Of a file for the video library; the asset page states none, and gets the same."""
+    url_size: int = 1024 * MEGABYTE
+    """Of a video that the library fetches."""
+    callback_length: int = 299
+    """Characters of an upload's callback."""
+    tags: int = 20

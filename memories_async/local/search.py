@@ -10,6 +10,7 @@ from attrs import frozen
 from memories_async.local.forms import Upload, read_form, required
 from memories_async.local.library import VIDEO, LocalVideo
 from memories_async.local.rules import Rules
+from memories_async.local.shelf import DEFAULT, Shelf
 from memories_async.local.visit import Answer, Visit
 from memories_async.local.wire import Host, Reason, Refusal
 from memories_async.local.workshop import Workshop
@@ -25,20 +26,25 @@ class Query:
 
     image: bytes
     prompt: str
-    video: LocalVideo
+    video: LocalVideo | None
+    """None where no clip can be found yet."""
+    video_no: str
 
 
 @frozen(kw_only=True)
 class Search:
     """Finds the stretches of one video that look like a picture.
 
-    `unique_id` is taken and has no effect: the library's videos are in every scope.
+    The videos that the service was started with are in every `unique_id`; an upload is in its own.
     """
 
     workshop: Workshop
+    shelf: Shelf
     rules: Rules
     name: str = "clips.search"
     path: str = "/serve/api/v1/search_clips_by_image"
+    method: str = "POST"
+    is_free: bool = False
     host: Host = Host.V1
 
     async def read(self, visit: Visit) -> Query:
@@ -48,13 +54,20 @@ class Search:
         image = checked_image(next(iter(form.files.get("file", ())), None))
         prompt = required(form.fields, "prompt")
         video_no = required(form.fields, "video_no")
-        video = await self.workshop.find(video_no)
-        if video is None or not video_no.startswith(VIDEO):
+        scope = form.fields.get("unique_id") or DEFAULT
+        found = await self.shelf.find(video_no, account=visit.account, unique_id=scope)
+        if found is None or not video_no.startswith(VIDEO):
             raise Refusal(Reason.NOT_FOUND, f"The video {video_no} does not exist.")
-        return Query(image=image.content, prompt=prompt, video=video)
+        ready = found.status == "PARSE"
+        if not ready and visit.era.unparsed == "refused":
+            raise Refusal(Reason.WRONG, f"The video {video_no} is not parsed.")
+        video = found.video if ready else None
+        return Query(image=image.content, prompt=prompt, video=video, video_no=found.id)
 
     async def work(self, order: Query, visit: Visit) -> Answer:
         """Ask the engine; words of the prompt that it ignored go into a header."""
+        if order.video is None:
+            return Answer(content=[], item=order.video_no)
         found = await self.workshop.search(order.video, order.image, order.prompt)
         visit.ignored = found.ignored
         clips = [
@@ -67,7 +80,7 @@ class Search:
         ]
         ignored = ", ".join(quote(word, safe=" '") for word in found.ignored)
         headers = {"X-Local-Ignored": ignored}
-        return Answer(content=clips, item=order.video.video_no, headers=headers)
+        return Answer(content=clips, item=order.video_no, headers=headers)
 
 
 def checked_image(image: Upload | None) -> Upload:

@@ -17,11 +17,12 @@ from memories_async.local.callbacks import Callbacks, Delivery
 from memories_async.local.engine.protocol import Engine
 from memories_async.local.journal import Seen
 from memories_async.local.library import Library, LocalVideo, as_sources
-from memories_async.local.limits import Rate, Windows, as_rates
+from memories_async.local.limits import DOCUMENTED, Rate, Windows, as_rates
 from memories_async.local.listener import HOST
 from memories_async.local.machine import build
 from memories_async.local.reach import Reach
 from memories_async.local.rules import Rules
+from memories_async.local.shelf import Stored
 from memories_async.local.wire import Era
 from memories_async.local.workshop import Workshop
 
@@ -50,12 +51,13 @@ class LocalService:
         port: int = 0,
         engine: Engine | None = None,
         cache: str | os.PathLike[str] | None = None,
-        limits: Mapping[str, Rate | float] | Rate | float | None = 1.0,
+        limits: Mapping[str, Rate | float] | Rate | float | None = DOCUMENTED,
         points: int = 1_000_000,
         prices: Mapping[str, int] | None = None,
         dimensions: int = 1024,
         callbacks: Reach | Callbacks = "loopback",
         fetch: Reach = "loopback",
+        parsing_seconds: float = 0.05,
         rules: Rules | None = None,
         era: Era | None = None,
         seed: int | None = None,
@@ -63,9 +65,10 @@ class LocalService:
         """Prepare a service; nothing is opened or read before it is entered.
 
         *videos* are files and folders of videos. *limits* are requests a second for every endpoint
-        family, or for each by name; None means no limit. *prices* are points by route, 1 unless
-        given. *callbacks* and *fetch* say how far the service's own requests go. *seed* makes task
-        ids repeat from run to run.
+        family, or for each by name; the documented ones by default; None means no limit. *prices*
+        are points by route, 1 unless given. *callbacks* and *fetch* say how far the service's own
+        requests go. *parsing_seconds* is how long an upload waits before it is parsed. *seed* makes
+        task ids repeat from run to run.
         """
         accounts = Accounts()
         self._port, self._points, self._prices = port, points, dict(prices or {})
@@ -81,6 +84,7 @@ class LocalService:
             era=era or Era(),
             callbacks=_settings(callbacks),
             fetch=fetch,
+            parsing_seconds=parsing_seconds,
             seed=seed,
         )
         self.account = self.open_account(api_key=api_key, caption_api_key=caption_api_key)
@@ -195,6 +199,11 @@ class LocalService:
         return self._machine.workshop.library.videos()
 
     @property
+    def uploads(self) -> tuple[Stored, ...]:
+        """Every uploaded video and asset that is kept, oldest first."""
+        return tuple(self._machine.shelf)
+
+    @property
     def engine_name(self) -> str:
         """What computes the answers: goes out with every reply as `X-Local-Engine`."""
         return self._machine.workshop.engine.name
@@ -229,7 +238,7 @@ class LocalService:
 
     @property
     def tasks_under_way(self) -> int:
-        """Caption tasks whose result is not delivered yet."""
+        """Caption tasks whose result is not delivered yet, and uploads that are not parsed."""
         return self._machine.errands.under_way
 
     async def warm(self) -> None:
@@ -237,7 +246,7 @@ class LocalService:
         await self._machine.workshop.warm()
 
     async def settle(self) -> None:
-        """Wait until every caption task is delivered or given up."""
+        """Wait until every upload is parsed and every caption task delivered or given up."""
         await self._machine.errands.settle()
 
     async def resend(self, task_id: str) -> bool | None:
@@ -246,7 +255,7 @@ class LocalService:
         return None if result is None else await self._machine.outbox.deliver(result)
 
     def reset(self) -> None:
-        """Forget accounts' calls, faults, journal, callbacks and tasks; keep the library's index."""
+        """Forget calls, faults, journal, callbacks, tasks and uploads; keep the library's index."""
         if self._portal is None:
             self._machine.forget()
         else:

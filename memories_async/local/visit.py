@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
@@ -10,7 +11,7 @@ from attrs import Factory, define, field, frozen
 
 from memories_async.local.accounts import Account, Purse
 from memories_async.local.faults import Fault
-from memories_async.local.wire import Host
+from memories_async.local.wire import Era, Host
 
 __all__ = ["Answer", "Route", "Visit"]
 
@@ -27,7 +28,10 @@ class Visit:
     """SHA-256 of the files that were read."""
     ignored: tuple[str, ...] = ()
     note: str | None = None
+    drafts: list[Path] = field(factory=list[Path])
+    """Files to remove when the visit is over, unless they were moved to stay."""
     account: Account
+    era: Era
 
 
 @frozen(kw_only=True)
@@ -36,8 +40,10 @@ class Answer:
 
     content: Any
     """Goes out as `data`."""
+    file: Path | None = None
+    """Goes out by itself, instead."""
     item: str
-    """What is paid for."""
+    """What is paid for, on a route that costs something."""
     headers: Mapping[str, str] = Factory(dict[str, str])
     then: Callable[[Purse], Awaitable[None]] | None = None
     """To do once it is paid, before the reply goes out; the purse can pay back."""
@@ -52,8 +58,18 @@ class Route(Protocol[Order]):
         ...
 
     @property
+    def method(self) -> str:
+        """HTTP's verb."""
+        ...
+
+    @property
     def path(self) -> str:
-        """Where it is on its host."""
+        """Where it is on its host; a part in braces is a parameter."""
+        ...
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it costs no points."""
         ...
 
     @property

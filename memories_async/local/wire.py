@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from enum import Enum
 from http import HTTPStatus
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from attrs import Factory, frozen
 
@@ -64,6 +65,11 @@ class Refusal(Exception):
         self.reason = reason
 
 
+Names = Literal["documented", "camel", "snake"]
+FailedWord = Literal["FAILED", "FAIL", "PARSE_ERROR", "ERROR"]
+Unparsed = Literal["refused", "empty"]
+
+
 @frozen(kw_only=True)
 class Era:
     """Which of the documented dialects the service speaks."""
@@ -78,11 +84,25 @@ class Era:
     """Send `success` and `failed`; the oldest answers had neither."""
     security_statuses: bool = False
     """Let the caption host refuse by HTTP status, too. The page knows only -1 inside HTTP 200."""
+    names: Names = "documented"
+    """How the library spells fields: documented is `videoNo` in upload answers, `video_no` else."""
+    short_uploads: bool = False
+    """Answer an upload with its number and name alone, as a recorded answer has it."""
+    null_words: bool = False
+    """Write an absent field of a video as the text "null", as older lists did."""
+    failed_word: FailedWord = "FAILED"
+    """Status of a video that cannot be parsed; each stands in some page or recorded answer."""
+    unparsed: Unparsed = "refused"
+    """What a search in a video that is not parsed yet gets: a refusal, or no clip."""
 
     def __attrs_post_init__(self) -> None:
         """Refuse what JSON may bring and the types forbid."""
         if self.v2_code not in ("0000", 200) or self.empty not in ("list", "object", "null"):
             raise ValueError("v2_code is '0000' or 200; empty is list, object or null")
+        words = ((self.names, Names), (self.failed_word, FailedWord), (self.unparsed, Unparsed))
+        for value, allowed in words:
+            if value not in get_args(allowed):
+                raise ValueError(f"{value!r} is none of {', '.join(get_args(allowed))}")
 
 
 @frozen(kw_only=True)
@@ -94,6 +114,8 @@ class Reply:
     """The business code as text, for the journal."""
     payload: Mapping[str, Any]
     headers: Mapping[str, str] = Factory(dict[str, str])
+    file: Path | None = None
+    """What goes out instead of *payload*, for a download."""
 
 
 def encode(document: Any) -> bytes:

@@ -107,6 +107,18 @@ class Workshop:
             self._indexes.pop(video.path, None)
             raise
 
+    def known_duration(self, video: LocalVideo) -> float | None:
+        """How long *video* lasts, in seconds, if it was looked at already."""
+        waiting = self._indexes.get(video.path)
+        if waiting is None or not waiting.done() or waiting.cancelled() or waiting.exception():
+            return None
+        return waiting.result().facts.duration
+
+    def forget(self, video: LocalVideo) -> None:
+        """Drop what is known of a video that was deleted."""
+        self._indexes.pop(video.path, None)
+        self._embeddings.pop(video.path, None)
+
     def _keep(self, path: Path, waiting: asyncio.Future[Index]) -> None:
         self._indexes[path] = waiting
         if len(self._indexes) > KEPT:

@@ -92,7 +92,7 @@ def engine() -> ByteEngine:
 @pytest.fixture
 def rules() -> Rules:
     """The limits of the service under test: pictures of 1,000 bytes, videos of 2,000."""
-    return Rules(image_size=1000, video_size=2000)
+    return Rules(image_size=1000, video_size=2000, upload_size=2000, url_size=2000)
 
 
 @pytest_asyncio.fixture

@@ -58,13 +58,16 @@ def test_one_request_takes_one_fault_of_each_sort():
     assert faults.take("captions.upload") == (lost, early)
 
 
-def test_only_captions_have_callbacks():
+def test_only_captions_and_uploads_have_a_later_result():
     """A search does not use up what was meant for a result."""
     faults = Faults()
     early = faults.add(callback="early")
 
     assert faults.take("clips.search") == (None, None)
+    assert faults.take("videos.metadata") == (None, None)
     assert faults.take("captions.upload_file") == (None, early)
+    faults.add(early)
+    assert faults.take("videos.upload") == (None, early)
 
 
 def test_dice_repeat_after_clear():

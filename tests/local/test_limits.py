@@ -66,7 +66,7 @@ def test_no_window_ever_holds_more(times, count):
     ("given_limits", "rates"),
     [
         (None, {}),
-        (1, dict(DOCUMENTED)),
+        (1, dict.fromkeys(DOCUMENTED, Rate())),
         (0.5, dict.fromkeys(DOCUMENTED, Rate(1, 2.0))),
         (Rate(3, 60), dict.fromkeys(DOCUMENTED, Rate(3, 60))),
         ({"clips": 10}, {**DOCUMENTED, "clips": Rate(10, 1.0)}),
