@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from attrs import define, field
 
 from memories_async._address import Address
@@ -22,9 +23,9 @@ CONNECTIONS = 512
 """Connections at once; further ones are closed unheard."""
 _BUFFER = 16 * 1024
 _LINGER = 1.0
-_HANDLING = "memories_async.receiver.http"
 
 log = logging.getLogger(__name__)
+_http_log = logging.getLogger("memories_async.receiver.http")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -94,7 +95,9 @@ class _Guards:
         guarded = self.open[request.protocol]
         guarded.stop_clock()
         try:
-            return await handler(request)
+            response = await handler(request)
+            response.headers["Server"] = "memories_async"  # no version for strangers to look up
+            return response
         finally:
             guarded.start_clock()
 
@@ -114,7 +117,7 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncGenerator[Ad
         lingering_time=_LINGER,
         read_bufsize=_BUFFER,
         shutdown_timeout=_LINGER,
-        logger=logging.getLogger(_HANDLING),
+        logger=_http_log,
     )
     await runner.setup()
     try:
@@ -128,6 +131,15 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncGenerator[Ad
             server.close()
     finally:
         await runner.cleanup()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Leave out what strangers get wrong in HTTP: their answer is 400, and the log is not theirs."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+_http_log.addFilter(_is_ours)
 
 
 def _is_loopback(host: str) -> bool:
