@@ -1,7 +1,8 @@
 """A thread with an event loop, on behalf of code that blocks.
 
-anyio's portal owns the thread. Calls enter its loop by asyncio's own door, which costs a third of the
-portal's (30 us, not 90), since it builds no cancel scope for each.
+The loop is anyio's portal's, which opens context managers there. Calls enter it by asyncio's own
+door, which costs a third of the portal's (30 us, not 90), since it builds no cancel scope for each.
+The thread ends with whoever started it, at the latest with the process, though nobody stopped it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,11 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
+from typing import Any, TypeVar
+from weakref import finalize
 
+from anyio.from_thread import BlockingPortal
 from attrs import define, field, frozen
-
-if TYPE_CHECKING:
-    from anyio.from_thread import BlockingPortal
 
 T = TypeVar("T")
 
@@ -27,39 +25,37 @@ T = TypeVar("T")
 class _Running:
     """A thread that runs, and who waits for it."""
 
-    owner: AbstractContextManager[BlockingPortal]
     portal: BlockingPortal
     loop: asyncio.AbstractEventLoop
-    thread: int
+    thread: threading.Thread
     process: int = field(factory=os.getpid)
     calls: set[Future[Any]] = field(factory=set[Future[Any]])
 
-
-_threads: WeakSet[_Running] = WeakSet()
-_inherited: list[_Running] = []
+    def end(self) -> None:
+        """End the thread, if it is this process's, and wait for it."""
+        if self.process != os.getpid() or not self.thread.is_alive():
+            return
+        self.portal.start_task_soon(self.portal.stop)
+        # The collector may find an abandoned client on any thread, the loop's own among them.
+        if self.thread is not threading.current_thread():
+            self.thread.join()
 
 
 def _started() -> _Running:
-    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415  # for who blocks only
-
-    owner = start_blocking_portal(name="memories_async")
-    portal = owner.__enter__()
-    running = _Running(owner, portal, portal.call(_running_loop), portal.call(threading.get_ident))
-    _threads.add(running)
-    return running
+    ready: Future[_Running] = Future()
+    threading.Thread(target=_run, args=(ready,), name="memories_async", daemon=True).start()
+    return ready.result()
 
 
-def _inherit() -> None:
-    # A child has its parent's owners but none of their threads: one that is dropped there would wait
-    # for its thread without end, so none is ever dropped.
-    _inherited.extend(_threads)
+def _run(ready: Future[_Running]) -> None:
+    asyncio.run(_live(ready))
 
 
-os.register_at_fork(after_in_child=_inherit)
-
-
-async def _running_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.get_running_loop()
+async def _live(ready: Future[_Running]) -> None:
+    async with BlockingPortal() as portal:
+        loop, thread = asyncio.get_running_loop(), threading.current_thread()
+        ready.set_result(_Running(portal, loop, thread))
+        await portal.sleep_until_stopped()
 
 
 @define(eq=False)
@@ -68,6 +64,8 @@ class LoopThread:
 
     _lock: threading.Lock = field(factory=threading.Lock)
     _running: _Running | None = None
+    _end: Callable[[], object] | None = None
+    """Ends the thread, once; also when nobody holds this any more, and when the process exits."""
 
     def portal(self) -> BlockingPortal:
         """Return the way into the loop, starting it if need be."""
@@ -76,7 +74,7 @@ class LoopThread:
     def wait(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine in the loop and wait for it; cancel it if the wait is interrupted."""
         running = self._run()
-        if running.thread == threading.get_ident():
+        if running.thread is threading.current_thread():
             raise RuntimeError("a blocking call would block the very loop that has to answer it")
         future = asyncio.run_coroutine_threadsafe(start(), running.loop)
         running.calls.add(future)
@@ -91,10 +89,11 @@ class LoopThread:
     def stop(self) -> None:
         """End the thread, if this process has it, once the calls of other threads have ended."""
         with self._lock:
-            running, self._running = self._running, None
-        if running is not None and running.process == os.getpid():
-            wait(running.calls)
-            running.owner.__exit__(None, None, None)
+            running, end, self._running = self._running, self._end, None
+        if running is None or end is None or running.process != os.getpid():
+            return
+        wait(running.calls)
+        end()
 
     def is_running(self) -> bool:
         """Tell whether this process has the thread."""
@@ -107,4 +106,5 @@ class LoopThread:
         with self._lock:
             if self._running is None or self._running.process != os.getpid():
                 self._running = _started()
+                self._end = finalize(self, self._running.end)
             return self._running
