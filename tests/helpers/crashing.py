@@ -1,0 +1,86 @@
+"""A process that runs a batch and may be killed at any moment, or kills itself at a chosen step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from memories_async import Client, Hosts, Ledger, Limit, Limits, Policy, clips
+from memories_async._ledger_line import Line
+
+STEPS = ("before intent", "after intent", "as it leaves", "before outcome", "after outcome")
+
+
+def picture(number: int) -> bytes:
+    """A picture like no other: the service's journal tells the items apart by it."""
+    return b"\x89PNG\r\n\x1a\n" + number.to_bytes(8, "big")
+
+
+def calls(count: int, video_no: str):
+    """The items of the batch, built one by one."""
+    for number in range(count):
+        yield number, clips.search(picture(number), prompt="anything", video_no=video_no)
+
+
+def run(pipe, url: str, key: str, path: str, settings: dict) -> None:
+    """Run the batch to its end and report, if nothing kills this process before."""
+    pipe.send("ready")
+    if "step" in settings:
+        die_at(settings["step"], settings["nth"])
+    pipe.send(asyncio.run(_run(url, key, path, settings)))
+
+
+async def _run(url: str, key: str, path: str, settings: dict):
+    limits = Limits(search=Limit(settings.get("rate", 100_000)))
+    policy = Policy(timeout=10.0, attempts=1)
+    found = {}
+    async with Client(api_key=key, hosts=Hosts.at(url), limits=limits, policy=policy) as client:
+        async with client.batch(
+            calls(settings["count"], settings["video_no"]),
+            ledger=Ledger(Path(path)),
+            concurrency=settings.get("concurrency", 8),
+            on_unknown=settings.get("on_unknown", "park"),
+        ) as batch:
+            async for outcome in batch:
+                found[outcome.key] = None if outcome.error is None else outcome.error.billed
+    return found
+
+
+def die_at(step: str, nth: int) -> None:
+    """Kill this process the *nth* time that it comes to *step*."""
+    left = nth
+
+    def die() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(name: str, *, before: bool):
+        original = getattr(Line, name)
+
+        async def wrapped(self, *args, **kwargs):
+            if before:
+                die()
+            await original(self, *args, **kwargs)
+            if not before:
+                die()
+
+        return wrapped
+
+    def left_(self):
+        die()
+
+    match step:
+        case "before intent":
+            Line.sending = around("sending", before=True)
+        case "after intent":
+            Line.sending = around("sending", before=False)
+        case "as it leaves":
+            Line.left = left_
+        case "before outcome":
+            Line.answered = around("answered", before=True)
+        case "after outcome":
+            Line.answered = around("answered", before=False)
