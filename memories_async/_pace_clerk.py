@@ -31,7 +31,7 @@ LINGER = 2.0
 """Seconds that the idle thread stays for further calls."""
 FAREWELL = 1.0
 """Seconds at most that the end of the process waits for slots to be given back."""
-_LEAD = (0.003, 0.05)
+_LEAD = (0.003, 0.1)
 """Seconds that the store is asked ahead of time: for this thread's waking, and for the way there."""
 
 
@@ -54,6 +54,7 @@ class Clerk:
         self._desks: dict[Lane, Desk] = {}
         self._local: dict[Lane, LaneState] = {}
         self._thread: threading.Thread | None = None
+        self._leaving = False
         self._lead, self._retry_at = _LEAD[0], 0.0
         self.fault: str | None = None
 
@@ -100,6 +101,7 @@ class Clerk:
     def farewell(self) -> None:
         """Give every slot back before the process ends."""
         with self._cond:
+            self._leaving = True
             for desk in self._desks.values():
                 desk.leaving, desk.busy = True, 0
             self._cond.notify_all()
@@ -169,11 +171,10 @@ class Clerk:
         now = time.monotonic()
         away = now - asked
         if fault is None:
-            self._lead = min(max(away, _LEAD[0]), _LEAD[1])
+            self._lead = min(away + _LEAD[0], _LEAD[1])
         with self._cond:
             # The store answered in between: if that was long ago, the turn counts as used late.
-            start = asked + away / 2 + answer.start
-            desk.heard(word, answer, start=start, now=now, fault=fault)
+            desk.heard(word, answer, at=asked + away / 2, now=now, fault=fault)
             self._cond.notify_all()
 
     def _answer_alone(self, lane: Lane, word: Word) -> Answer:
@@ -186,7 +187,7 @@ class Clerk:
 
     def _fail(self, reason: str) -> None:
         self._retry_at = time.monotonic() + RETRY
-        if self.fault is None:
+        if self.fault is None and not self._leaving:
             logger.warning(
                 "the shared pace is out of reach (%s); this process goes on at a rate %d times slower",
                 reason,

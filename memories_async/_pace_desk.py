@@ -117,13 +117,13 @@ class Desk:
         return word
 
     def heard(
-        self, word: Word, answer: Answer, *, start: float, now: float, fault: str | None
+        self, word: Word, answer: Answer, *, at: float, now: float, fault: str | None
     ) -> None:
-        """Take the answer in; *fault* says why it came from this process alone."""
+        """Take the answer in, given *at* that time; *fault* says why it is this process's own."""
         if fault is None and not self.is_news:
             self.pause_until = None
         self.told, self.heard_at, self.scarce = word, now, answer.scarce
-        self.ask_at = now + answer.again
+        self.ask_at = at + answer.again
         if answer.granted is None:
             return
         left = [
@@ -131,7 +131,7 @@ class Desk:
         ]
         self.told = evolve(word, wants=(left[0], left[1]), busy=word.busy + 1)
         self.busy += 1
-        self.grant = Grant(number=answer.turn, start=start, fault=fault)
+        self.grant = Grant(number=answer.turn, start=at + answer.start, fault=fault)
         if self.is_news:
             # The service asked for a pause while the store granted this.
             self._hand_back()
