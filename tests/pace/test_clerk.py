@@ -16,6 +16,7 @@ from paces import busiest, lane
 from memories_async import FilePace, _pace_clerk
 from memories_async._limits import Priority
 from memories_async._pace_clerk import Clerk, clerk_of
+from memories_async._pace_line import Waiter
 from memories_async._pace_rules import LaneState, hear
 from memories_async._pace_shared import SharedPace
 from memories_async._pace_store import StoreDown
@@ -302,3 +303,35 @@ def test_equal_stores_have_one_clerk(tmp_path):
     assert len({pace._clerk for pace in paces}) == 1
     assert clerk_of(paces[0]._clerk.store) is paces[0]._clerk
     assert pickle.loads(pickle.dumps(paces[0])).path == paces[0].path
+
+
+async def test_the_clerk_begins_anew_in_a_child_and_says_farewell_at_the_end(pace, store):
+    """The same two steps, without a fork."""
+    where = lane(500)
+    await pace.turn(where).__aenter__()
+    pace._clerk.farewell()
+    assert store.states[where.name].members == {}
+
+    name = pace._clerk._member
+    pace._clerk.forget()
+    assert pace._clerk._member != name
+    await asyncio.wait_for(take(pace, where), 5)
+
+
+def test_an_outage_at_the_end_of_the_process_is_nobodys_concern(pace, store, caplog):
+    """Nothing is said, and nothing waits long."""
+    asyncio.run(pace.turn(lane(500)).__aenter__())
+    store.down = "gone"
+    pace._clerk.farewell()
+
+    assert caplog.records == []
+
+
+async def test_waking_a_waiter_of_a_closed_loop_does_no_harm():
+    """It may be closed just then."""
+    loop = asyncio.new_event_loop()
+    waiter = Waiter(loop, Priority.INTERACTIVE)
+    loop.close()
+    waiter.wake(1.0)
+
+    assert not waiter.is_there(1.0)
