@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 
 from memories_async import _multipart
 from memories_async._calls import Body, Fields, Form, Json, Progress
+from memories_async._events import logger
 from memories_async._failures import failure
 from memories_async._keys import Key
 from memories_async._replies import Reply
@@ -90,8 +91,13 @@ class _Progress:
         """Count what left, for whoever watches the upload."""
         self.moved()
         self.gone += size
-        if self.request.progress is not None:
+        if self.request.progress is None:
+            return
+        try:
             self.request.progress(self.gone, self.size)
+        except Exception:
+            # Who watches must not break an upload that may be billed.
+            logger.exception("a progress callback raised")
 
     def moved(self) -> None:
         """Start the seconds of silence anew."""
@@ -138,8 +144,9 @@ class AiohttpTransport:
                 progress.size = int(headers["Content-Length"])
                 return await self._exchange(session, progress, body, headers)
         except (NotSent, OutcomeUnknown) as error:
-            return error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # The frames where it was raised hold the reply, which knows the request's headers.
+            return error.with_traceback(None)
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
             seconds = loop.time() - begun
             return failure(error, url=request.url, sent=progress.sent, seconds=seconds)
         except asyncio.CancelledError as error:
@@ -213,7 +220,9 @@ def _plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, str]]:
 
 async def _saved(response: aiohttp.ClientResponse, target: Path, progress: _Progress) -> int | None:
     """Write a binary answer to *target*; failures are JSON, and are read like every reply."""
-    if response.status != HTTPStatus.OK or response.content_type == "application/json":
+    # Text, too, is no file of ours, but the page of some proxy.
+    told = response.content_type == "application/json" or response.content_type.startswith("text/")
+    if response.status != HTTPStatus.OK or told:
         return None
     return await save(response.content.iter_any(), target, progress.moved)
 
@@ -227,7 +236,9 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
         size += len(piece)
         if size > MAX_REPLY:
             response.close()
-            raise OutcomeUnknown(f"the reply is longer than {MAX_REPLY:,} bytes", status=200)
+            raise OutcomeUnknown(
+                f"the reply is longer than {MAX_REPLY:,} bytes", status=response.status
+            )
         pieces.append(piece)
     return b"".join(pieces)
 

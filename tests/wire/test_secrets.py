@@ -1,0 +1,164 @@
+"""The key is in one header and nowhere else: not in errors, tracebacks, logs, reprs or pickles."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import pickle
+import traceback
+
+import pytest
+from attrs import evolve
+from callers import HASTY, Unpaced, client, settings
+from samples import FOUND, KEY, LIMITED, caption_call, search_call
+from servers import answer, hang_up, raw, reset, serving, silent
+
+from memories_async import clips
+from memories_async.errors import MemoriesError
+
+PROMPT = "a very private prompt"
+FAILURES = {
+    "closed": hang_up,
+    "reset": reset,
+    "silent": silent,
+    "garbage": raw(b"SSH-2.0\r\n"),
+    "cut": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
+    "long": raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 99_999 + b"\r\n\r\n"),
+    "bomb": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + bytes(9_000_000)),
+    "html": answer(b"<html>"),
+    "refused": answer({"code": "0401", "msg": "no"}),
+    "limited": answer(LIMITED, Retry_After="86400"),
+    "500": answer(b"oops", 500),
+    "redirect": answer(b"", 307, Location="http://localhost:1/"),
+    "gzip": raw(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nxxxx"),
+}
+
+
+def everything_told(error) -> str:
+    """All that a log, a debugger or a crash reporter could show of *error* and its kin."""
+    seen, told = [error], [pickle.dumps(error).decode("latin-1")]
+    for one in seen:
+        told += [repr(one), str(one), repr(one.args), repr(vars(one))]
+        told += getattr(one, "__notes__", [])
+        kin = [one.__cause__, one.__context__, *getattr(one, "exceptions", [])]
+        seen += [e for e in kin if e is not None and e not in seen]
+        # Python's own report of locals, and then what a debugger would find inside them.
+        below = below_the_tests(one.__traceback__)
+        report = traceback.TracebackException(type(one), one, below, capture_locals=True)
+        told += report.format(chain=False)
+        told += [repr(v) for frame, _ in traceback.walk_tb(below) for v in inside(frame)]
+    return "\n".join(told)
+
+
+def below_the_tests(below):
+    """The part of a traceback that is not the tests' own, whose server knows the key."""
+    last = below
+    while last is not None:
+        if "/tests/" in last.tb_frame.f_code.co_filename:
+            below = last.tb_next
+        last = last.tb_next
+    return below
+
+
+def inside(frame):
+    """What the locals of a frame hold, one level deep."""
+    for value in frame.f_locals.values():
+        yield value
+        yield from (vars(value).values() if hasattr(value, "__dict__") else ())
+
+
+@pytest.fixture
+def log():
+    """Everything that is logged anywhere, down to DEBUG, with tracebacks."""
+    stream = io.StringIO()
+    handler, root = logging.StreamHandler(stream), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+async def test_no_failure_tells_the_key(connect, log, name):
+    """Whatever goes wrong after the request has left."""
+    async with serving(FAILURES[name]) as server:
+        caller = connect(server.url, pace=Unpaced())
+        with pytest.raises(MemoriesError) as caught:
+            await caller.send(search_call(prompt=PROMPT))
+
+        assert server.exchanges[0].headers["authorization"] == KEY
+    told = everything_told(caught.value) + log.getvalue()
+    assert KEY not in told
+    assert PROMPT not in log.getvalue()
+    assert log.getvalue()
+
+
+async def test_no_failure_before_the_request_tells_the_key(connect):
+    """Names, ports, files."""
+    for url in ("https://nowhere.invalid", "http://localhost:9", "https://localhost:9"):
+        with pytest.raises(MemoriesError) as caught:
+            await connect(url, policy=evolve(HASTY, attempts=1)).send(search_call())
+        assert KEY not in everything_told(caught.value)
+
+
+async def test_no_failure_of_a_file_tells_the_key(connect, tmp_path):
+    """One that is gone when the call is sent, small or streamed."""
+    for size in (10, 2_000_000):
+        path = tmp_path / "a.png"
+        path.write_bytes(bytes(size))
+        call = clips.search(path, prompt=PROMPT, video_no="VI1")
+        path.unlink()
+        with pytest.raises(MemoriesError, match="cannot be opened") as caught:
+            await connect("http://localhost:9").send(call)
+        assert caught.value.billed == "no"
+        assert KEY not in everything_told(caught.value)
+
+
+async def test_no_cancelled_call_tells_the_key():
+    """The frames below hold the headers while it waits."""
+    policy = evolve(HASTY, timeout=60.0)
+    async with serving(silent) as server, client(server.url, policy=policy) as one:
+        task = asyncio.create_task(one.send(caption_call()))
+        await server.saw(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+
+    assert KEY not in everything_told(caught.value)
+
+
+async def test_no_call_that_succeeds_logs_the_key(connect, log):
+    """Nor its prompt."""
+    async with serving(answer(FOUND)) as server:
+        await connect(server.url).send(search_call(prompt=PROMPT))
+
+    assert "clips.search: answered" in log.getvalue()
+    assert KEY not in log.getvalue()
+    assert PROMPT not in log.getvalue()
+
+
+def test_no_client_shows_the_key():
+    """In any way that prints, nor the proxy's password."""
+    one = client("http://localhost:1", proxy="http://me:local-password@localhost:1")
+
+    for shown in (one, one._settings, one._transport, vars(one), one._settings.key, settings):
+        assert KEY not in repr(shown)
+        assert KEY not in f"{shown}"
+        assert "local-password" not in repr(shown)
+
+
+async def test_no_event_holds_the_key_or_a_prompt(connect):
+    """Observers may write them anywhere."""
+    events = []
+    async with serving(hang_up) as server:
+        caller = connect(server.url, observers=[events.append])
+        with pytest.raises(MemoriesError):
+            await caller.send(search_call(prompt=PROMPT))
+
+    assert len(events) == 2
+    assert KEY not in repr(events)
+    assert PROMPT not in repr(events)
+    assert KEY.encode() not in pickle.dumps(events)
