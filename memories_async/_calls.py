@@ -79,7 +79,8 @@ class Form:
 
 Body = Json | Fields | Form | None
 Progress = Callable[[int, int], None]
-"""Told of an upload's bytes sent and in all, on the event loop: be quick."""
+"""Told of an upload's bytes sent and in all, on the event loop: be quick. Counts from 0 again when an
+upload that was refused, or that never left, is repeated."""
 
 
 @frozen(kw_only=True)

@@ -1,44 +1,24 @@
 """From a file to something that can be asked about: flows of several calls over any client.
 
 Each is a coroutine function whose first parameter is the client, so that the views can offer it in
-both forms. A wait polls inside the family's rate, ends by its deadline at the latest, and can be
-taken up again by any process, for all it needs is the id.
+both forms.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
 
-from memories_async import assets, clips, embeddings, media, videos
+from attrs import define, evolve, field
+
+from memories_async import _waiting, assets, clips, embeddings, media, videos
 from memories_async._calls import Call, Progress
 from memories_async._ports import AsyncSender
+from memories_async._waiting import FIRST_INTERVAL, TIMEOUT, Patience, settled
 from memories_async.assets import Asset
 from memories_async.clips import Clip
 from memories_async.embeddings import Embedding
-from memories_async.errors import NotSent, OutcomeUnknown, ProcessingFailed, WaitTimeout
+from memories_async.errors import Conflict
 from memories_async.videos import Page, Video
-
-FIRST_INTERVAL = 5.0
-"""Seconds between the first two looks; the service's own code looks so often."""
-GROWTH = 1.5
-LONGEST_INTERVAL = 30.0
-TIMEOUT = 1800.0
-"""Seconds that a wait takes at most by default."""
-
-
-class Processed(Protocol):
-    """What the service works on after an upload."""
-
-    @property
-    def ready(self) -> bool: ...
-
-    @property
-    def failed(self) -> bool: ...
-
-
-S = TypeVar("S", bound=Processed)
 
 
 async def wait_for_video(
@@ -52,11 +32,12 @@ async def wait_for_video(
     """Wait until *video_no* can be searched; free.
 
     Looks every *interval* seconds, growing to half a minute, and goes on through replies that do
-    not know the video yet. Raises `ProcessingFailed` as soon as the service says so, `WaitTimeout`
-    after *timeout* seconds, and what asking raises, such as `AuthenticationFailed`.
+    not know the video yet and through failures that pass. Raises `ProcessingFailed` as soon as the
+    service says so, `WaitTimeout` after *timeout* seconds at the latest, and what asking raises,
+    such as `AuthenticationFailed`.
     """
     question = videos.metadata(video_no, unique_id=unique_id)
-    return await _settled(client, question, video_no, timeout=timeout, interval=interval)
+    return await settled(client, question, video_no, Patience(timeout, interval))
 
 
 async def wait_for_asset(
@@ -68,7 +49,7 @@ async def wait_for_asset(
 ) -> Asset:
     """Wait until *asset_id* can be used; free. As `videos.wait`."""
     question = assets.metadata(asset_id)
-    return await _settled(client, question, asset_id, timeout=timeout, interval=interval)
+    return await settled(client, question, asset_id, Patience(timeout, interval))
 
 
 async def add_video(
@@ -85,13 +66,15 @@ async def add_video(
     """Upload *file* into the library and wait until it can be searched.
 
     Billed once: with a ledger, a file of the same content that this account uploaded before is not
-    uploaded again, unless *fresh*. Without one, every call uploads.
+    uploaded again, unless *fresh*. Without one, every call uploads. Raises `ProcessingFailed` where
+    the library has lost what the ledger remembers, and `OutcomeUnknown` as `videos.upload` does:
+    then see `videos.reconcile`.
     """
-    call = videos.upload(file, video_name=video_name, unique_id=unique_id, progress=progress)
+    meter, patience = _Meter(progress), Patience(timeout, interval)
+    call = videos.upload(file, video_name=video_name, unique_id=unique_id, progress=meter)
     video = await client.send(call, fresh=fresh)
-    return await wait_for_video(
-        client, video.video_no, unique_id=unique_id, timeout=timeout, interval=interval
-    )
+    question = videos.metadata(video.video_no, unique_id=unique_id)
+    return await settled(client, question, video.video_no, meter.patience(patience))
 
 
 async def add_asset(
@@ -105,21 +88,35 @@ async def add_asset(
     interval: float = FIRST_INTERVAL,
 ) -> Asset:
     """Upload *file* as an asset and wait until it can be used. As `videos.add`."""
-    call = assets.upload(file, filename=filename, progress=progress)
+    meter, patience = _Meter(progress), Patience(timeout, interval)
+    call = assets.upload(file, filename=filename, progress=meter)
     asset = await client.send(call, fresh=fresh)
-    return await wait_for_asset(client, asset.asset_id, timeout=timeout, interval=interval)
+    question = assets.metadata(asset.asset_id)
+    return await settled(client, question, asset.asset_id, meter.patience(patience))
 
 
 async def delete_videos(
     client: AsyncSender, video_nos: Iterable[str], *, unique_id: str = "default"
 ) -> None:
-    """Delete any number of videos, a hundred a request; free, final."""
+    """Delete any number of videos, a hundred a request; free, final.
+
+    Unknown ones, and those that were deleted before, are no error.
+    """
     if isinstance(video_nos, str):
         raise TypeError("video_nos must be several ids, such as [video_no], not one str")
     rest = tuple(video_nos)
     while rest:
         now, rest = rest[: videos.MAX_DELETED], rest[videos.MAX_DELETED :]
-        await client.send(videos.delete(now, unique_id=unique_id))
+        await _delete(client, now, unique_id)
+
+
+async def _delete(client: AsyncSender, video_nos: tuple[str, ...], unique_id: str) -> None:
+    try:
+        await client.send(videos.delete(video_nos, unique_id=unique_id))
+    except Conflict:
+        # Some were deleted before, and nobody says what became of the others.
+        for video_no in video_nos if len(video_nos) > 1 else ():
+            await _delete(client, (video_no,), unique_id)
 
 
 async def find_upload(
@@ -143,6 +140,30 @@ async def find_upload(
                 return video
         following = page.after(following)
     return None
+
+
+async def reconcile(
+    client: AsyncSender,
+    file: media.Source,
+    *,
+    video_name: str | None = None,
+    unique_id: str = "default",
+    callback: str | None = None,
+    tags: Iterable[str] = (),
+) -> Video | None:
+    """Find out what became of an upload whose outcome is unknown, and tell the ledger; free.
+
+    Takes what `videos.upload` was given. A video that `find_upload` finds settles the upload as
+    paid: from then on it is reused. None says that it is not in the library, perhaps only yet; the
+    ledger's `settle` or `retry` lets it be sent again.
+    """
+    found = await find_upload(client, file, video_name=video_name, unique_id=unique_id)
+    if found is not None:
+        call = videos.upload(
+            file, video_name=video_name, unique_id=unique_id, callback=callback, tags=tags
+        )
+        await client.settle(call, answer=found)
+    return found
 
 
 async def search_file(
@@ -178,38 +199,18 @@ async def embed_file(
     return await client.send(embeddings.video(added.asset_id, model=model))
 
 
-async def _settled(
-    client: AsyncSender,
-    question: Call[S | None],
-    name: str,
-    *,
-    timeout: float,  # noqa: ASYNC109  # as above
-    interval: float,
-) -> S:
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + timeout
-    while True:
-        found = await _asked(client, question)
-        if found is not None and found.ready:
-            return found
-        if found is not None and found.failed:
-            reason = getattr(found, "cause", None) or "no reason given"
-            raise ProcessingFailed(f"{name} could not be processed: {reason}", call=question.name)
-        if clock() + interval >= deadline:
-            raise WaitTimeout(
-                f"{name} is not ready after {timeout:.0f} s; wait for it again later, "
-                "here or in another process",
-                call=question.name,
-            )
-        await asyncio.sleep(interval)
-        interval = min(interval * GROWTH, LONGEST_INTERVAL)
+@define
+class _Meter:
+    """An upload's progress, which tells whether anything was uploaded at all."""
 
+    progress: Progress | None
+    moved: bool = field(default=False, init=False)
 
-async def _asked(client: AsyncSender, question: Call[S | None]) -> S | None:
-    try:
-        return await client.send(question)
-    except (NotSent, OutcomeUnknown) as error:
-        # A network that is gone for a moment is no reason to give up a wait of minutes.
-        if not error.transient:
-            raise
-        return None
+    def __call__(self, sent: int, size: int) -> None:
+        self.moved = True
+        if self.progress is not None:
+            self.progress(sent, size)
+
+    def patience(self, patience: Patience) -> Patience:
+        """Wait less for what the ledger remembers: it was known, and may have been deleted."""
+        return patience if self.moved else evolve(patience, unknown=_waiting.PATIENCE)

@@ -88,11 +88,17 @@ class Record(Protocol):
         """Answer *call* from the record, or *send* it and write down what its witness is told."""
         ...
 
+    async def settled(self, key: str, *, answer: object) -> None:
+        """Note that a call whose outcome was unknown was paid; `KeyError` if it is not recorded."""
+        ...
+
 
 class AsyncSender(Protocol):
     """A client whose `send` is awaited; what a flow of several calls is given."""
 
     async def send(self, call: Call[T], /, *, fresh: bool = False) -> T: ...
+
+    async def settle(self, call: Call[T], /, *, answer: T) -> bool: ...
 
     @property
     def receiver(self) -> CallbackIssuer | None: ...

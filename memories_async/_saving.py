@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
+import secrets
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from attrs import define, field
+
+T = TypeVar("T")
 
 
 async def save(pieces: AsyncIterator[bytes], target: Path, moved: Callable[[], None]) -> int:
@@ -14,33 +21,51 @@ async def save(pieces: AsyncIterator[bytes], target: Path, moved: Callable[[], N
 
     *moved* is called after each piece, for the clock that ends a silent transfer.
     """
-    loop = asyncio.get_running_loop()
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    size = 0
+    draft, size = _Draft(target.with_name(f".{secrets.token_hex(8)}.part")), 0
     try:
         async for piece in pieces:
-            await loop.run_in_executor(None, _write_all, handle, piece)
+            await beside(partial(draft.write, piece))
             size += len(piece)
             moved()
-        await loop.run_in_executor(None, _keep, handle, Path(name), target)
-    except BaseException:
-        _discard(handle, Path(name))
-        raise
+        await beside(partial(draft.keep, target))
+    finally:
+        draft.discard()
     return size
 
 
-def _keep(handle: int, path: Path, target: Path) -> None:
-    os.fsync(handle)
-    path.replace(target)
-    os.close(handle)
+async def beside(work: Callable[[], T]) -> T:
+    """Run *work* in a thread, to its end also when we are cancelled: it holds a file."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
-def _discard(handle: int, path: Path) -> None:
-    os.close(handle)
-    path.unlink(missing_ok=True)
+@define
+class _Draft:
+    """A file that is not complete; each method but `discard` is run in a thread."""
 
+    path: Path
+    file: BinaryIO | None = field(default=None, init=False)
 
-def _write_all(handle: int, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
+    def write(self, piece: bytes) -> None:
+        if self.file is None:
+            self.file = self.path.open("xb")
+        self.file.write(piece)
+
+    def keep(self, target: Path) -> None:
+        """Give it its name, once its bytes are on the disk."""
+        self.write(b"")
+        assert self.file is not None
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.path.replace(target)
+
+    def discard(self) -> None:
+        """Close it, and remove what was not kept."""
+        if self.file is not None:
+            with suppress(OSError):  # a full disk refuses the last bytes once more
+                self.file.close()
+            self.path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ aiohttp's trace signals (did a header leave?), for its exception types cannot te
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl as tls
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -21,7 +22,6 @@ from attrs import define, field, frozen
 
 from memories_async import _multipart
 from memories_async._calls import Body, Fields, Form, Json, Progress
-from memories_async._events import logger
 from memories_async._failures import failure
 from memories_async._keys import Key
 from memories_async._replies import Reply
@@ -35,6 +35,7 @@ MAX_REPLY = 8 * MB
 """Bytes of a reply, unpacked, that are read at most."""
 KEEP_ALIVE = 2.0
 """Seconds that an idle connection is kept: a billed POST never rides one that may be stale."""
+log = logging.getLogger(__name__)
 _KEPT_HEADERS = ("content-type", "date", "location", "retry-after", "retry-after-ms")
 
 
@@ -97,7 +98,7 @@ class _Progress:
             self.request.progress(self.gone, self.size)
         except Exception:
             # Who watches must not break an upload that may be billed.
-            logger.exception("a progress callback raised")
+            log.exception("a progress callback raised")
 
     def moved(self) -> None:
         """Start the seconds of silence anew."""

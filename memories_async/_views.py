@@ -34,6 +34,7 @@ class _Videos:
     add: Final = Ran(_library.add_video)
     wait: Final = Ran(_library.wait_for_video)
     find_upload: Final = Ran(_library.find_upload)
+    reconcile: Final = Ran(_library.reconcile)
 
 
 class _Assets:

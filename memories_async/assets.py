@@ -66,7 +66,7 @@ def upload(
     bytes sent and in all. *filename* defaults to the file's own name. The page states no size
     limit. Raises `ValueError` for an empty file or one that is no video.
     """
-    name = filename or media.stem(file)
+    name = media.stem(file) if filename is None else media.checked_name("filename", filename)
     video = media.video("file", file, max_size=max_video_size, name=name)
     return Call(
         name="assets.upload",

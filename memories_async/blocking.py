@@ -118,6 +118,10 @@ class Client(Configured):
         """Send *call* and return its answer; see the asynchronous client."""
         return self.run(lambda awaited: awaited.send(call, fresh=fresh))
 
+    def settle(self, call: Call[T], *, answer: T) -> bool:
+        """Tell the ledger what became of *call*; see the asynchronous client."""
+        return self.run(lambda awaited: awaited.settle(call, answer=answer))
+
     def run(self, flow: Callable[[client.Client], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function with the asynchronous client, on this one's loop."""
         return self._thread.wait(lambda: flow(self._awaited()))

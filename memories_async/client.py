@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from memories_async import _views
-from memories_async._calls import Call
+from memories_async._calls import Call, fingerprint
 from memories_async._configured import Configured
 from memories_async._delivery import Delivery
 from memories_async._ports import CallbackIssuer, Record, Witness
@@ -49,6 +49,22 @@ class Client(Configured):
             return await self._submit(call)
         account = settings.lane(call.host, call.family).account
         return await settings.ledger.once(call, account, self._submit, fresh=fresh)
+
+    async def settle(self, call: Call[T], *, answer: T) -> bool:
+        """Tell the ledger that *call*, whose outcome was unknown, was paid and brought *answer*.
+
+        From then on the ledger answers it. False where there is no ledger, or none of *call* in it.
+        """
+        ledger, settings = self._settings.ledger, self._settings
+        if ledger is None:
+            return False
+        account = settings.lane(call.host, call.family).account
+        key = await asyncio.to_thread(fingerprint, call, account)
+        try:
+            await ledger.settled(key, answer=answer)
+        except KeyError:
+            return False
+        return True
 
     async def _submit(self, call: Call[T], witness: Witness | None = None) -> T:
         receiver = self._settings.receiver

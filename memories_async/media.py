@@ -162,6 +162,13 @@ def stem(source: Source) -> str:
     return "".join(c for c in found if c.isprintable() and c not in '"\\') or "video"
 
 
+def checked_name(argument: str, name: str) -> str:
+    """Check a file name that a caller made up: it stands in a header of the request."""
+    if not name.strip() or not name.isprintable() or set(name) & set('"\\/'):
+        raise ValueError(f"{argument} must be a file name without quotes and slashes, not {name!r}")
+    return name
+
+
 def _checked(argument: str, source: object) -> Opened:
     """Tell the three kinds of source apart, and refuse everything else."""
     if isinstance(source, bytes | bytearray):

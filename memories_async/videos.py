@@ -65,11 +65,16 @@ class Page:
     videos: tuple[Video, ...]
     current_page: int
     page_size: int
-    total_count: int
+    total_count: int | None
+    """Videos on all pages, if the service counted them."""
 
     def after(self, call: Call[Page]) -> Call[Page] | None:
         """Build the call for the page after this one, which answered *call*; None at the end."""
-        if not self.videos or self.current_page * self.page_size >= self.total_count:
+        known = self.total_count
+        is_last = len(self.videos) < self.page_size
+        if known is not None:
+            is_last = self.current_page * self.page_size >= known
+        if is_last or not self.videos:
             return None
         assert isinstance(call.body, Json)
         return evolve(call, body=Json({**call.body.plain, "page": self.current_page + 1}))
@@ -93,7 +98,7 @@ def upload(
     Raises `ValueError` for another extension than .mp4, .avi, .mkv and .mov, an empty file, or one
     above *max_video_size* bytes.
     """
-    name = video_name or media.stem(file)
+    name = media.stem(file) if video_name is None else media.checked_name("video_name", video_name)
     video = media.video("file", file, max_size=max_video_size, name=name)
     if not video.name.lower().endswith(EXTENSIONS):
         raise ValueError(f"file must be one of {', '.join(EXTENSIONS)}, not {video.name}")
@@ -221,14 +226,14 @@ def _video_if_any(data: Any) -> Video | None:
 
 def _page(data: Any, *, page: int, size: int) -> Page:
     listed = {} if nothing(data) else named(data, _PAGE_NAMES, {"records": "videos"})
-    videos = listed.get("videos") or _NONE
+    videos, counted = listed.get("videos") or _NONE, listed.get("total_count")
     if not _json.is_array(videos):
         raise TypeError("data.videos must be a list")
     return Page(
         videos=tuple(video_of(video) for video in videos),
         current_page=whole(listed.get("current_page", page)),
         page_size=whole(listed.get("page_size", size)),
-        total_count=whole(listed.get("total_count", len(videos))),
+        total_count=None if counted is None else whole(counted),
     )
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol
 
 from aiohttp import BodyPartReader, web
 from attrs import define, field, frozen
 
+from memories_async._saving import beside
 from memories_async.local.forms import MEGABYTE, checked_multipart, read_field
 from memories_async.local.shelf import Parcel
 from memories_async.local.wire import Reason, Refusal
 
 __all__ = ["Delivered", "Sink", "take_in"]
 
-T = TypeVar("T")
 _FILE = "file"
 
 
@@ -70,7 +68,7 @@ class Sink:
 
     async def _flush(self) -> None:
         waiting, self._waiting = self._waiting, bytearray()
-        await _beside(lambda: self._put(waiting))
+        await beside(lambda: self._put(waiting))
 
     def _put(self, piece: bytearray) -> None:
         if self._file is None:
@@ -110,13 +108,3 @@ async def _taken(part: BodyPartReader, sink: Sink) -> Parcel:
     finally:
         sink.abandon()
     return Parcel(path=sink.path, file_name=part.filename or "", size=sink.size, sha256=digest)
-
-
-async def _beside(work: Callable[[], T]) -> T:
-    """Run *work* in a thread, and wait for it also when we are cancelled: it holds a file."""
-    running = asyncio.get_running_loop().run_in_executor(None, work)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
