@@ -108,6 +108,7 @@ def test_a_paid_reply_that_cannot_be_read_is_kept(cli, video, service, tmp_path)
     assert ended.code == 4
     assert kept.read_bytes().startswith(b"{")
     assert kept.stat().st_mode & 0o077 == 0
+    assert kept.parent == tmp_path
 
 
 def test_a_repeat_is_told_and_counted(cli, video, service):

@@ -134,6 +134,14 @@ def test_waiting_for_the_real_service_needs_a_way_back(cli, film, monkeypatch):
     assert "--public-url" in ended.err
 
 
+def test_with_a_way_back_the_real_service_can_be_asked(cli, film):
+    """The callback is filled in when the call is sent."""
+    ended = cli("caption", film, "--wait", "--public-url", "https://me.example", "--dry-run")
+
+    assert ended.code == 0
+    assert "callback       (filled in when sent)" in ended.out
+
+
 def test_a_public_url_leads_to_the_port(cli, film, reaching):
     """As a tunnel does: what is told outside, and where it ends here."""
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -214,6 +214,29 @@ def test_traffic_tells_each_request_once_when_it_has_ended(film, engine):
         assert [*traffic.news()] == []
 
 
+def test_traffic_begins_anew_after_a_reset(film, engine):
+    """The log is empty then, and what follows is told."""
+    with LocalService([film], engine=engine, limits=None) as service:
+        traffic = Traffic(service)
+        for _ in range(2):
+            _deliver(service, film)
+        told = [line for line in traffic.news() if "callback" in line]
+        service.reset()
+        _deliver(service, film)
+
+        assert len(told) == 2
+        assert [line for line in traffic.news() if "callback" in line]
+
+
+def _deliver(service, film):
+    """Have a caption delivered to where nothing can be."""
+    with service.blocking_client() as client:
+        client.captions.upload_file(
+            film, user_prompt="a", system_prompt="b", callback="http://10.0.0.1/"
+        )
+    service.run(service.settle)
+
+
 def test_traffic_waits_for_what_is_under_way(film, engine):
     """A request is told once, with its answer."""
     with LocalService([film], engine=engine, limits=None) as service:
