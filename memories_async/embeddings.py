@@ -108,6 +108,7 @@ class Embedding(_Doubles):  # noqa: PLW1641  # as unhashable as the array it is
 
 
 def _frozen(_: Embedding, *__: object) -> NoReturn:
+    """Refuse: the value is frozen."""
     raise TypeError("an Embedding is frozen")
 
 

@@ -45,8 +45,13 @@ _SIGNATURES = (
 class Reader(Protocol):
     """An open medium."""
 
-    def read(self, size: int, /) -> bytes: ...
-    def close(self) -> None: ...
+    def read(self, size: int, /) -> bytes:
+        """Return at most *size* bytes, none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
 
 
 @runtime_checkable
