@@ -18,7 +18,8 @@ MARGIN = 0.02
 A service counts arrivals, we count departures. In a window of one second the margin forgives 20 ms
 between the delays of the window's first and last request. Half of it is spent here, on timers and
 loops that wake late (`Limit.slack`); what leaves later than that moves the turns behind it. The
-other half is for the way.
+other half is for the way. Measured (`benchmarks/pace.py`): eleven arrivals in a row from four busy
+processes lie up to 9 ms closer together than planned, from one process 4 to 5 ms.
 """
 _LATE = 0.01
 
@@ -31,20 +32,20 @@ class Limit:
     per: float = field(default=1.0, validator=gt(0))
     concurrency: int = field(default=64, kw_only=True, validator=[instance_of(int), ge(1)])
 
+    gap: float = field(default=0.0, init=False, eq=False, repr=False)
+    """Seconds between two turns, the margin included."""
+    slack: float = field(default=0.0, init=False, eq=False, repr=False)
+    """Seconds by which a request may leave behind its plan without delaying those after it."""
+
+    def __attrs_post_init__(self) -> None:
+        """Work out, once, what every turn needs."""
+        object.__setattr__(self, "gap", self.interval * (1 + MARGIN))
+        object.__setattr__(self, "slack", min(_LATE, self.per * MARGIN / 2))
+
     @property
     def interval(self) -> float:
         """Seconds between two turns, by the limit alone."""
         return self.per / self.rate
-
-    @property
-    def gap(self) -> float:
-        """Seconds between two turns, the margin included."""
-        return self.per / self.rate * (1 + MARGIN)
-
-    @property
-    def slack(self) -> float:
-        """Seconds by which a request may leave behind its plan without delaying those after it."""
-        return min(_LATE, self.per * MARGIN / 2)
 
     def __str__(self) -> str:
         """Say it in words."""

@@ -110,11 +110,11 @@ class _Queue:
             spacing = self.spacing
             if spacing.next_at > now:
                 return False, spacing.next_at - now
-            self.spacing = spacing.taken(now, limit)
+            self.spacing = after = spacing.taken(now, limit)
             self.busy += 1
             if waiter is not None:
                 self.line.passed(waiter)
-            return True, spacing.begun(now, limit)
+            return True, after.next_at - limit.gap * spacing.slowness
 
     async def take(self, lane: Lane) -> float | None:
         """Wait in line; returns when the turn began. A cancelled waiter leaves no trace."""

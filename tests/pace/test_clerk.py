@@ -335,3 +335,15 @@ async def test_waking_a_waiter_of_a_closed_loop_does_no_harm():
     waiter.wake(1.0)
 
     assert not waiter.is_there(1.0)
+
+
+async def test_every_clerk_is_told_of_a_fork_and_of_the_end(pace, store, monkeypatch):
+    """What the interpreter calls, called by hand."""
+    monkeypatch.setattr(_pace_clerk, "_clerks", [pace._clerk])
+    name = pace._clerk._member
+    await take(pace, lane(500))
+    _pace_clerk._farewell_all()
+    assert store.states[lane().name].members == {}
+
+    _pace_clerk._forget_all()
+    assert pace._clerk._member != name
