@@ -11,7 +11,7 @@ from contextlib import closing
 
 import callers
 import pytest
-from samples import ACCEPTED, EMBEDDED, FOUND, KEY, LIMITED, caption_call, embed_call, search_call
+from samples import EMBEDDED, FOUND, KEY, LIMITED, caption_call, embed_call, search_call
 from servers import answer, hang_up, raw, serving, silent
 
 from memories_async import clips, videos
