@@ -41,7 +41,7 @@ class Desk:
         if not self._caught_up and self.settler is not None:
             self._caught_up = True
             for record in await self.store.untold():
-                await self._settle(record)
+                await self.settle(record)
         return self._secret
 
     async def receive(self, head: core.Head, chunks: AsyncIterable[bytes]) -> core.Answer:
@@ -86,9 +86,10 @@ class Desk:
             )
         if verdict is not Verdict.STRANGE:
             self.waiting.tell(record)
-            await self._settle(record)
+            await self.settle(record)
 
-    async def _settle(self, record: Record) -> None:
+    async def settle(self, record: Record) -> None:
+        """Tell the ledger that a submission was accepted, if it waits to hear so."""
         key, task_id = record.ticket.key, record.known_task
         if self.settler is None or not record.is_owed or key is None or task_id is None:
             return

@@ -68,9 +68,15 @@ class Receiver:
     def beside(self, ledger: object) -> None:
         """Tell *ledger* of callbacks, and share its file unless a store was named. Clients call it."""
         with self._opening:
+            if self._ledger is ledger:
+                return
+            if self._ledger is not None:
+                raise ValueError("this receiver works with another ledger: give each its own")
             self._ledger = ledger
-            if self._desk is not None and self._desk.settler is None:
-                self._desk.settler = settler_in(ledger)
+            if self._desk is not None:
+                # Whoever serves before there is a client moves into the ledger's file now.
+                self._desk.store.close()
+                self._desk = None
 
     async def submit(
         self, call: Call[T], send: Callable[[Call[T]], Awaitable[T]], *, key: str | None = None
@@ -109,14 +115,15 @@ class Receiver:
         desk, wanted = self._open(), _wanted(task)
         async with desk.waiting.expecting(wanted) as coming:
             record = await desk.store.find(wanted)
-            if record is not None and record.outcome is not None:
-                return reading.caption_in(record.outcome, call=record.ticket.call)
-            try:
-                async with asyncio.timeout(timeout):
-                    delivery = await coming
-            except TimeoutError:
-                raise _in_vain(task, record, timeout, desk) from None
-            return reading.caption_in(delivery, call=record.ticket.call if record else "")
+            if record is None or record.outcome is None:
+                try:
+                    async with asyncio.timeout(timeout):
+                        record = await coming
+                except TimeoutError:
+                    raise _in_vain(task, record, timeout, desk) from None
+        await desk.settle(record)
+        assert record.outcome is not None
+        return reading.caption_in(record.outcome, call=record.ticket.call)
 
     async def deliveries(self, task: CaptionTask | OutcomeUnknown | str) -> tuple[Arrival, ...]:
         """List the different callbacks that came for *task*, in order; usually there is one."""

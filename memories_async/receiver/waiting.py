@@ -15,7 +15,7 @@ from typing import Any
 from attrs import define, field
 
 from memories_async.errors import MemoriesError
-from memories_async.receiver.records import Arrival, Record, Wanted, wanted_names
+from memories_async.receiver.records import Record, Wanted, wanted_names
 from memories_async.receiver.store import Store
 
 PAUSE = 0.05
@@ -31,7 +31,7 @@ class _Watch:
     waiters: int = 0
 
 
-_Place = tuple[asyncio.AbstractEventLoop, asyncio.Future[Arrival]]
+_Place = tuple[asyncio.AbstractEventLoop, asyncio.Future[Record]]
 
 
 @define(eq=False)
@@ -47,19 +47,18 @@ class Waiting:
 
     def tell(self, record: Record) -> None:
         """Wake whoever waits for *record*, if it has an outcome. Any thread may call."""
-        outcome = record.outcome
-        if outcome is None:
+        if record.outcome is None:
             return
         with self._lock:
             places = [
                 place for name in wanted_names(record) for place in self._places.get(name, ())
             ]
         for loop, future in places:
-            _resolve(loop, future, outcome)
+            _resolve(loop, future, record)
 
     @asynccontextmanager
-    async def expecting(self, wanted: Wanted) -> AsyncGenerator[asyncio.Future[Arrival]]:
-        """Give a future for the outcome; nothing that is stored from here on is missed."""
+    async def expecting(self, wanted: Wanted) -> AsyncGenerator[asyncio.Future[Record]]:
+        """Give a future for the record once it has an outcome; nothing that is stored from here on is missed."""
         loop = asyncio.get_running_loop()
         place: _Place = (loop, loop.create_future())
         with self._lock:
@@ -125,10 +124,10 @@ class Waiting:
                 future.exception()
 
 
-def _resolve(loop: Any, future: asyncio.Future[Arrival], outcome: Arrival) -> None:
+def _resolve(loop: Any, future: asyncio.Future[Record], record: Record) -> None:
     def resolve() -> None:
         if not future.done():
-            future.set_result(outcome)
+            future.set_result(record)
 
     try:
         here = asyncio.get_running_loop() is loop

@@ -9,6 +9,12 @@ from memories_async import Receiver
 URL = "https://public.example/memories"
 
 
+@pytest.fixture(autouse=True)
+def _no_file_of_the_users_own(tmp_path, monkeypatch) -> None:
+    """Whoever runs the tests keeps callbacks of their own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "callbacks.db"

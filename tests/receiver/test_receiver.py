@@ -350,6 +350,16 @@ async def test_port_0_stands_for_the_port_that_is_served() -> None:
     assert send.url.startswith(f"{address.url}/cb/")
 
 
+def test_a_receiver_works_with_one_ledger() -> None:
+    """Entries of two ledgers would be taken for each other."""
+    receiver = Receiver(URL, store=MemoryStore())
+
+    receiver.beside("the ledger")
+    receiver.beside("the ledger")
+    with pytest.raises(ValueError, match="another ledger"):
+        receiver.beside("another")
+
+
 async def test_an_answer_that_is_no_task_is_passed_on() -> None:
     """The receiver binds tasks and leaves everything else alone."""
     receiver = Receiver(URL, store=MemoryStore())

@@ -1,0 +1,289 @@
+"""Captions in one step, against the embedded service and its faults; the service's account is the referee."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+import pytest_asyncio
+from attrs import evolve
+
+from memories_async import (
+    CallbackTimeout,
+    CaptionFailed,
+    InProcessPace,
+    Limit,
+    Limits,
+    OutcomeUnknown,
+    Receiver,
+    captions,
+)
+from memories_async.ledger import Ledger
+
+pytest.importorskip("cv2", reason="the embedded service computes captions from pictures")
+
+ASKED = {"user_prompt": "What happens?", "system_prompt": "You describe videos."}
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    from memories_async.local.engine.render import render
+
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    render(path, seconds=21, scenes=2, size=(160, 90))
+    return path
+
+
+@pytest_asyncio.fixture
+async def service(tmp_path):
+    from memories_async.local import Callbacks, LocalService
+
+    callbacks = Callbacks(pause=0.01)
+    async with LocalService(limits=None, callbacks=callbacks, cache=tmp_path / "cache") as service:
+        yield service
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def receiver(path):
+    """A receiver that listens."""
+    made = Receiver("http://127.0.0.1:0/cb", store=path)
+    async with made.serve():
+        yield made
+    made.close()
+
+
+@pytest.fixture
+def client(service):
+    limits = Limits(captions=Limit(10_000))
+    return partial(service.client, limits=limits, pace=InProcessPace())
+
+
+async def test_a_caption_comes_back_in_one_step(service, client, receiver, film) -> None:
+    """Submitted, computed, called back, stored, awaited; paid once."""
+    async with client(receiver=receiver) as one:
+        answer = await one.captions.caption_file(film, **ASKED, timeout=60)
+
+    assert answer.text
+    assert answer.tokens.total == answer.tokens.input + answer.tokens.output
+    assert [delivery.status for delivery in service.callbacks] == [200]
+    assert service.account.calls == 1
+
+
+@pytest.mark.parametrize("kind", ["early", "duplicate", "conflict", "delay"])
+async def test_awkward_callbacks_change_nothing(service, client, receiver, film, kind) -> None:
+    """Before the reply, twice, in conflict or late: the first one is the answer."""
+    service.faults.add(callback=kind, seconds=0.2 if kind == "delay" else 0.0)
+
+    async with client(receiver=receiver) as one:
+        task = await one.captions.upload_file(film, **ASKED)
+        answer = await one.receiver.wait(task, timeout=60)
+        await service.settle()
+
+        assert (
+            (await one.receiver.wait(task)).text
+            == answer.text
+            == service.callbacks[0].body["data"]["text"]
+        )
+    assert all(delivery.status == 200 for delivery in service.callbacks)
+    assert len(await receiver.deliveries(task)) == (2 if kind == "conflict" else 1)
+
+
+async def test_a_failed_caption_raises(service, client, receiver, film) -> None:
+    """The service's word for it is in the error."""
+    service.faults.add(callback="failure")
+
+    async with client(receiver=receiver) as one:
+        with pytest.raises(CaptionFailed, match="captioning failed"):
+            await one.captions.caption_file(film, **ASKED, timeout=60)
+
+
+async def test_a_missing_callback_times_out_and_can_be_resumed(
+    service, client, receiver, film
+) -> None:
+    """When the service does send it after all, waiting again returns it."""
+    service.faults.add(callback="missing")
+
+    async with client(receiver=receiver) as one:
+        task = await one.captions.upload_file(film, **ASKED)
+        with pytest.raises(CallbackTimeout, match=task.task_id):
+            await one.receiver.wait(task, timeout=0.05)
+        await service.settle()
+
+        assert await service.resend(task.task_id)
+        assert (await one.receiver.wait(str(task), timeout=0)).text
+
+
+async def test_a_lost_reply_is_not_a_lost_caption(service, client, receiver, film) -> None:
+    """In one step the callback makes good for the reply: one request, one payment, one answer."""
+    service.faults.add(kind="drop", when="after", route="captions")
+
+    async with client(receiver=receiver) as one:
+        assert (await one.captions.caption_file(film, **ASKED, timeout=60)).text
+    assert service.account.calls == 1
+
+
+async def test_a_lost_reply_without_a_callback_stays_unknown(
+    service, client, receiver, film
+) -> None:
+    """Then nobody can know: the error is the submission's own, and says maybe."""
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="missing")
+
+    async with client(receiver=receiver) as one:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await one.captions.caption_file(film, **ASKED, timeout=0.3)
+    assert caught.value.billed == "maybe"
+    assert caught.value.callback
+
+
+async def test_the_callback_turns_unknown_into_done(service, client, film, ledger) -> None:
+    """The ledger learns from the callback that the lost submission was accepted, and of its task."""
+    receiver = Receiver("http://127.0.0.1:0/cb")
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="delay", seconds=0.2)
+    call = captions.upload_file(film, **ASKED)
+
+    async with receiver.serve(), client(receiver=receiver, ledger=ledger) as one:
+        with pytest.raises(OutcomeUnknown):
+            await one.send(call)
+        assert len(await asyncio.to_thread(ledger.unknown)) == 1
+        await service.settle()
+
+        assert await asyncio.to_thread(ledger.unknown) == ()
+        assert str(receiver._open().store) == str(ledger.path), "one file for both"
+        task = await one.send(call)
+        assert (await one.receiver.wait(task, timeout=0)).text
+    assert service.account.calls == 1
+    summary = await asyncio.to_thread(ledger.summary)
+    assert (summary.done, summary.unknown) == (1, 0)
+
+
+async def test_a_batch_settles_what_a_web_worker_received(service, client, film, ledger) -> None:
+    """The worker knows the file only; who waits beside the ledger tells it."""
+    worker = Receiver("http://127.0.0.1:0/cb", store=ledger.path)
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="delay", seconds=0.1)
+
+    async with worker.serve() as address:
+        receiver = Receiver(f"{address.url}/cb")
+        async with client(receiver=receiver, ledger=ledger) as one:
+            with pytest.raises(OutcomeUnknown) as caught:
+                await one.captions.upload_file(film, **ASKED)
+            assert (await receiver.wait(caught.value, timeout=60)).text
+
+    assert await asyncio.to_thread(ledger.unknown) == ()
+    worker.close()
+
+
+async def test_an_early_callback_of_a_lost_reply_answers_the_call_itself(
+    service, client, film, ledger
+) -> None:
+    """Proved before the loss was noticed: the caller gets the task, not an error."""
+    receiver = Receiver("http://127.0.0.1:0/cb")
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="early")
+
+    async with receiver.serve(), client(receiver=receiver, ledger=ledger) as one:
+        task = await one.captions.upload_file(film, **ASKED)
+
+        assert (await one.receiver.wait(task, timeout=0)).text
+    assert service.account.calls == 1
+
+
+async def test_a_ledger_that_was_not_told_is_told_at_the_next_start(  # noqa: PLR0917
+    service, client, film, ledger, monkeypatch, caplog
+) -> None:
+    """A crash between storing the callback and telling the ledger loses nothing."""
+    receiver = Receiver("http://127.0.0.1:0/cb")
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="delay", seconds=0.1)
+
+    async def fail(*_, **__):
+        raise LookupError("not now")
+
+    async with receiver.serve(), client(receiver=receiver, ledger=ledger) as one:
+        with monkeypatch.context() as broken:
+            broken.setattr(Ledger, "settled", fail)
+            with pytest.raises(OutcomeUnknown) as caught:
+                await one.captions.upload_file(film, **ASKED)
+            await service.settle()
+        assert (await receiver.wait(caught.value)).text
+        assert "could not be told" in caplog.text
+        assert len(await asyncio.to_thread(ledger.unknown)) == 1
+
+    async with Receiver("http://127.0.0.1:0/cb", store=ledger).serve():
+        assert await asyncio.to_thread(ledger.unknown) == ()
+
+
+async def test_a_callback_of_ones_own_is_passed_through(service, client, receiver, film) -> None:
+    """The receiver keeps out of what the caller arranged."""
+    async with client(receiver=receiver) as one:
+        await one.captions.upload_file(film, **ASKED, callback="http://127.0.0.1:9/mine")
+        await service.settle()
+
+    assert {delivery.url for delivery in service.callbacks} == {"http://127.0.0.1:9/mine"}
+
+
+async def test_without_callback_and_receiver_nothing_is_sent(service, client, film) -> None:
+    """A submission whose result could never come back is refused at once."""
+    async with client() as one:
+        for ask in (one.captions.upload_file, one.captions.caption_file):
+            with pytest.raises(ValueError, match="receiver"):
+                await ask(film, **ASKED)
+    assert service.account.calls == 0
+    assert one.receiver is None
+
+
+async def test_by_url_in_one_step(service, client, receiver, film) -> None:
+    """`caption` submits a URL; its arguments are `upload`'s."""
+    import aiohttp.web
+
+    app = aiohttp.web.Application()
+    app.router.add_static("/", film.parent)
+    runner = aiohttp.web.AppRunner(app)
+    await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/{film.name}"
+
+    async with client(receiver=receiver) as one:
+        answer = await one.captions.caption(url, **ASKED, timeout=60)
+    await runner.cleanup()
+
+    assert answer.text
+
+
+def test_the_blocking_client_receives_between_calls(film, path, tmp_path) -> None:
+    """Its loop thread serves, waits and is woken, with no await in sight."""
+    from memories_async.local import LocalService
+
+    receiver = Receiver("http://127.0.0.1:0/cb", store=path)
+    with (
+        LocalService(limits=None, cache=tmp_path / "cache") as service,
+        service.blocking_client(receiver=receiver, limits=_fast()) as client,
+        client.receiver.serve() as address,
+    ):
+        assert address.port
+        task = client.captions.upload_file(film, **ASKED)
+        first = client.receiver.wait(task, timeout=60)
+        assert client.captions.caption_file(film, **ASKED, timeout=60).text == first.text
+    receiver.close()
+
+
+def _fast() -> Limits:
+    return evolve(Limits(), captions=Limit(10_000))
+
+
+def test_the_blocking_client_may_have_no_receiver(tmp_path) -> None:
+    """Then there is none to show."""
+    from memories_async import blocking
+
+    with blocking.Client(api_key="local-0123456789") as client:
+        assert client.receiver is None
