@@ -58,7 +58,7 @@ def queries(film, parts):
 def answers(at, one, moment, picture, index, *, own: bool):
     for number, (name, distort) in enumerate({**DISTORTIONS, **WORTHLESS}.items()):
         query = distort(picture, np.random.default_rng(7_000 + at * 100 + number))
-        evidence = matching.evidence_of(matching.query(query), index)
+        evidence = matching.compare(matching.query(query), index).evidence()
         scores, shots = score(evidence), matching.shot_of(index)
         for shot in np.unique(shots):
             inside = np.flatnonzero(shots == shot)

@@ -12,7 +12,8 @@ from memories_async.local.engine.isolated import index_apart
 from memories_async.local.engine.picture import decode
 from memories_async.local.engine.prompt import understand
 from memories_async.local.engine.protocol import EngineFailed, Found, Index, UnreadableVideo
-from memories_async.local.engine.score import KEEP, score
+from memories_async.local.engine.ranking import ranking
+from memories_async.local.engine.score import KEEP
 from memories_async.local.engine.weights import weights
 
 __all__ = ["caption", "embed", "index", "own", "search"]
@@ -37,10 +38,10 @@ def search(known: PixelIndex, image: bytes, prompt: str) -> Found:
     """Find the stretches that look like *image*, weighted by what *prompt* wishes."""
     wish = understand(prompt)
     asked = matching.query(decode(image), centre=wish.centre, colourless=wish.colourless)
-    evidence = matching.evidence_of(asked, known)
     factor = weights(wish, known)
+    scores, strict = ranking(asked, known, factor)
     return Found(
-        clips=clips.grow(score(evidence) * factor, known, keep=KEEP, factor=factor),
+        clips=clips.grow(scores, known, keep=KEEP, factor=factor, strict=strict),
         ignored=wish.ignored,
     )
 

@@ -7,8 +7,8 @@ picture, is the camera's.
 from __future__ import annotations
 
 from memories_async.local.engine._cv import Floats, np
-from memories_async.local.engine.index import PixelIndex, Samples
-from memories_async.local.engine.local_features import Points, agreement, pairs
+from memories_async.local.engine.index import PixelIndex, Samples, points_of, reduced_size
+from memories_async.local.engine.local_features import agreement, pairs
 
 __all__ = ["camera"]
 
@@ -27,7 +27,7 @@ def camera(inside: list[int], index: PixelIndex) -> str:
         return ""
     count = min(_PAIRS, len(inside) - 1)
     chosen = sorted({at * (len(inside) - 1) // count for at in range(count)})
-    size = _size(index)
+    size = np.array(reduced_size(index), np.float32)
     ways = [_way(inside[at], inside[at + 1], index.samples, size) for at in chosen]
     known = [way for way in ways if way is not None]
     if len(known) * 2 < len(ways):
@@ -36,15 +36,9 @@ def camera(inside: list[int], index: PixelIndex) -> str:
     return "still camera" if way < _STILL else "moving camera" if way > _MOVING else ""
 
 
-def _size(index: PixelIndex) -> Floats:
-    """Give width and height of the reduced picture whose points are kept."""
-    size = np.array((index.facts.width, index.facts.height), np.float32)
-    return size * min(1.0, 360 / float(size.max()))
-
-
 def _way(first: int, second: int, samples: Samples, size: Floats) -> float | None:
     """Mean distance that the corners travel, or None where the points do not tell."""
-    left, right = pairs(_points(first, samples), _points(second, samples))
+    left, right = pairs(points_of(samples, first), points_of(samples, second))
     transform, kept = agreement(left, right)
     if transform is None or int(kept.sum()) < _ENOUGH:
         return None
@@ -53,8 +47,3 @@ def _way(first: int, second: int, samples: Samples, size: Floats) -> float | Non
     corners = np.array([(0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)], np.float32)
     corners[:, :2] *= size
     return float(np.linalg.norm(corners @ transform.T - corners[:, :2], axis=1).mean())
-
-
-def _points(place: int, samples: Samples) -> Points:
-    part = slice(int(samples.starts[place]), int(samples.starts[place + 1]))
-    return Points(places=samples.points.places[part], descriptors=samples.points.descriptors[part])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from memories_async.local.engine._cv import Floats, np
+from itertools import pairwise
+
+from memories_async.local.engine._cv import Flags, Floats, np
 from memories_async.local.engine.index import PixelIndex
 from memories_async.local.engine.matching import shot_of
 from memories_async.local.engine.protocol import Match
@@ -12,19 +14,30 @@ __all__ = ["grow"]
 _ALIKE = 0.7
 _MOST = 20
 _FULFILS = 0.6
+_GAP = 3
 
 
-def grow(scores: Floats, index: PixelIndex, *, keep: float, factor: Floats) -> tuple[Match, ...]:
+def grow(
+    scores: Floats, index: PixelIndex, *, keep: float, factor: Floats, strict: int = -1
+) -> tuple[Match, ...]:
     """Give the clips around frames that score at least *keep*, best first.
 
     *factor* says how far each frame fulfils the prompt: a frame that fulfils it much less than the
-    best one does not join, however alike.
+    best one does not join, however alike. In the shot *strict* only frames that score at least
+    *keep* join, short gaps apart.
     """
     left = scores.copy()
+    shot = shot_of(index)
     clips: list[Match] = []
     while len(clips) < _MOST and float(left.max()) >= keep:
         best = int(left.argmax())
-        first, last = _extent(best, left, index, factor)
+        if shot[best] == strict:
+            joins = _bridged(left >= keep)
+        else:
+            joins = (left >= left[best] / 2) | (_alike(best, index) >= _ALIKE)
+        joins &= (shot == shot[best]) & (factor >= _FULFILS * factor[best])
+        # A frame below zero belongs to a better clip already.
+        first, last = _extent(best, joins & (left >= 0))
         left[first : last + 1] = -1
         start, end = _seconds(first, last, index)
         clips.append(
@@ -37,18 +50,29 @@ def grow(scores: Floats, index: PixelIndex, *, keep: float, factor: Floats) -> t
     return tuple(clips)
 
 
-def _extent(best: int, scores: Floats, index: PixelIndex, factor: Floats) -> tuple[int, int]:
-    """Walk from *best* both ways while frames score half of it or look alike, within its shot."""
-    shot = shot_of(index)
+def _alike(best: int, index: PixelIndex) -> Floats:
+    """Compare all samples with the one at *best*, by their looks."""
     looks = index.samples.looks
-    alike = (
+    total = (
         looks.colours @ looks.colours[best]
         + looks.edges @ looks.edges[best]
         + looks.thumb @ looks.thumb[best]
-    ) / 3
-    joins = (shot == shot[best]) & ((scores >= scores[best] / 2) | (alike >= _ALIKE))
-    # A frame below zero belongs to a better clip already.
-    joins &= (factor >= _FULFILS * factor[best]) & (scores >= 0)
+    )
+    return np.asarray(total / 3, np.float32)
+
+
+def _bridged(good: Flags) -> Flags:
+    """Fill gaps of up to `_GAP` samples: something passed in front, or a frame was blurred."""
+    filled = good.copy()
+    places = np.flatnonzero(good)
+    for before, after in pairwise(places.tolist()):
+        if after - before <= _GAP + 1:
+            filled[before:after] = True
+    return filled
+
+
+def _extent(best: int, joins: Flags) -> tuple[int, int]:
+    """Walk from *best* both ways while frames join."""
     first = last = best
     while first > 0 and joins[first - 1]:
         first -= 1

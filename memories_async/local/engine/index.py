@@ -6,10 +6,10 @@ from attrs import field, frozen
 
 from memories_async.local.engine._cv import Floats, Numbers
 from memories_async.local.engine.features import Looks
-from memories_async.local.engine.local_features import Points
+from memories_async.local.engine.local_features import LONGEST, Points
 from memories_async.local.engine.protocol import Facts
 
-__all__ = ["PixelIndex", "Samples", "Track"]
+__all__ = ["PixelIndex", "Samples", "Track", "points_of", "reduced_size"]
 
 
 @frozen(kw_only=True)
@@ -49,3 +49,16 @@ class PixelIndex:
     track: Track = field(repr=False)
     summary: Floats = field(repr=False)
     """The video's pooled looks, the raw material of its embedding."""
+
+
+def points_of(samples: Samples, place: int) -> Points:
+    """Give the points of the sample at *place*."""
+    part = slice(int(samples.starts[place]), int(samples.starts[place + 1]))
+    return Points(places=samples.points.places[part], descriptors=samples.points.descriptors[part])
+
+
+def reduced_size(index: PixelIndex) -> tuple[float, float]:
+    """Give width and height of the reduced pictures in which the points lie."""
+    width, height = index.facts.width, index.facts.height
+    scale = min(1.0, LONGEST / max(width, height))
+    return width * scale, height * scale

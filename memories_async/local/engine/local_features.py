@@ -10,8 +10,20 @@ from attrs import frozen
 
 from memories_async.local.engine._cv import Bytes, Flags, Floats, Picture, cv2, np, shrink, unit
 
-__all__ = ["LEAST", "NO_POINTS", "RATIO", "Points", "agreeing", "agreement", "pairs", "points"]
+__all__ = [
+    "LEAST",
+    "LONGEST",
+    "NO_POINTS",
+    "RATIO",
+    "Points",
+    "agreeing",
+    "agreement",
+    "pairs",
+    "points",
+]
 
+LONGEST = 360
+"""Pixels of the longer side, to which pictures are reduced before points are sought."""
 LEAST = 4
 """Pairs under which no geometry is sought."""
 RATIO = 0.8
@@ -37,7 +49,7 @@ class Points:
 NO_POINTS = Points(places=np.zeros((0, 2), np.float32), descriptors=np.zeros((0, 128), np.uint8))
 
 
-def points(picture: Picture, *, most: int, longest: int = 360) -> Points:
+def points(picture: Picture, *, most: int, longest: int = LONGEST) -> Points:
     """Find the *most* telling points of *picture*, reduced to *longest*; 8-16 ms."""
     grey = cv2.cvtColor(shrink(picture, longest), cv2.COLOR_BGR2GRAY)
     finder = cv2.SIFT.create(nfeatures=most, contrastThreshold=0.01)

@@ -6,15 +6,34 @@ product, which is several times faster than matching them one by one.
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from memories_async.local.engine._cv import Bytes, Flags, Floats, Numbers, Picture, cv2, np, unit
+from memories_async.local.engine._cv import (
+    Bytes,
+    Flags,
+    Floats,
+    Numbers,
+    Picture,
+    cv2,
+    np,
+    shrink,
+    unit,
+)
 from memories_async.local.engine.features import Looks, look
-from memories_async.local.engine.index import PixelIndex, Samples
-from memories_async.local.engine.local_features import LEAST, RATIO, Points, agreeing, points
+from memories_async.local.engine.index import PixelIndex, Samples, points_of
+from memories_async.local.engine.local_features import (
+    LEAST,
+    LONGEST,
+    RATIO,
+    Points,
+    agreeing,
+    agreement,
+    pairs,
+    points,
+)
 from memories_async.local.engine.score import evidence
 
-__all__ = ["Query", "evidence_of", "query", "shot_of"]
+__all__ = ["Query", "Seen", "compare", "query", "shot_of"]
 
 _BEST = 40
 """Samples whose points are compared; and the best one of each shot on top."""
@@ -45,20 +64,64 @@ def query(picture: Picture, *, centre: bool = False, colourless: bool = False) -
     return Query(picture=picture, looks=(seen, seen.mirrored()), colourless=colourless)
 
 
-def evidence_of(asked: Query, index: PixelIndex) -> Floats:
-    """Give the evidence of each sample (see `score.evidence`); 20-80 ms."""
+@frozen(kw_only=True)
+class Seen:
+    """What a comparison found out, and what it takes to look closer at single samples."""
+
+    counts: Floats
+    """Points agreeing in one geometry, for each sample; zero where they were not compared."""
+    likeness: Floats
+    points: Points
+    """The query's points, of the view (given or mirrored) that agrees best."""
+    richness: float
+    size: tuple[int, int]
+    """Width and height of the reduced query, in which its points lie."""
+
+    def evidence(self) -> Floats:
+        """Give the evidence of each sample (see `score.evidence`)."""
+        return evidence(
+            self.counts,
+            self.likeness,
+            query_points=len(self.points),
+            query_richness=self.richness,
+        )
+
+    def closer(self, samples: Samples, places: Numbers) -> Seen:
+        """Compare the points of *places* as well; about 0.5 ms each."""
+        counts = self.counts.copy()
+        counts[places] = np.maximum(counts[places], _agreeing(self.points, samples, places))
+        return evolve(self, counts=counts)
+
+    def share(self, samples: Samples, place: int, size: tuple[float, float]) -> float:
+        """Say what share of the sample at *place*, *size* in pixels, the query covers; 1 if unknown."""
+        left, right = pairs(self.points, points_of(samples, place))
+        transform, _ = agreement(left, right)
+        if transform is None:
+            return 1.0
+        scale = float(np.abs(np.linalg.det(transform[:, :2])))
+        return scale * self.size[0] * self.size[1] / (size[0] * size[1])
+
+
+def compare(asked: Query, index: PixelIndex) -> Seen:
+    """Compare *asked* with every sample of *index*; 20-80 ms."""
     samples = index.samples
     likeness = np.max([_likeness(looks, samples, asked) for looks in asked.looks], axis=0)
     close = _shortlist(likeness.mean(axis=1), index)
-    found = points(asked.picture, most=_POINTS)
+    picture = shrink(asked.picture, LONGEST)
+    best = _view(picture, samples, close, likeness)
+    if float(best.counts.max()) < _SURE:
+        mirror = _view(np.asarray(cv2.flip(picture, 1), np.uint8), samples, close, likeness)
+        # The better view speaks; the other one's agreements are chance.
+        best = max(best, mirror, key=lambda seen: float(seen.counts.max()))
+    return evolve(best, richness=asked.looks[0].richness())
+
+
+def _view(picture: Picture, samples: Samples, close: Numbers, likeness: Floats) -> Seen:
+    found = points(picture, most=_POINTS)
     counts = np.zeros(len(samples.times), np.float32)
     counts[close] = _agreeing(found, samples, close)
-    if float(counts.max()) < _SURE:
-        mirror = points(np.asarray(cv2.flip(asked.picture, 1), np.uint8), most=_POINTS)
-        counts[close] = np.maximum(counts[close], _agreeing(mirror, samples, close))
-    return evidence(
-        counts, likeness, query_points=len(found), query_richness=asked.looks[0].richness()
-    )
+    height, width = picture.shape[:2]
+    return Seen(counts=counts, likeness=likeness, points=found, richness=0.0, size=(width, height))
 
 
 def _likeness(looks: Looks, samples: Samples, asked: Query) -> Floats:

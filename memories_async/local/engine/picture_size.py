@@ -47,8 +47,8 @@ def _webp(image: bytes) -> tuple[int, int] | None:
         (bits,) = struct.unpack_from("<I", image, 21)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if kind == b"VP8X":
-        width, height = image[24:27], image[27:30]
-        return int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1
+        wide, high = image[24:27], image[27:30]
+        return int.from_bytes(wide, "little") + 1, int.from_bytes(high, "little") + 1
     return None
 
 

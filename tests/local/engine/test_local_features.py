@@ -48,6 +48,11 @@ def test_a_picture_shrunk_to_a_dot_is_no_agreement():
     assert not kept.any()
 
 
+def test_one_spot_has_no_geometry():
+    """Everything comes from the same place."""
+    assert agreement(np.full_like(PLACES, 7), PLACES)[0] is None
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_too_few_points_have_no_geometry(count):
     """Any three agree somehow."""

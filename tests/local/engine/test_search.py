@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from memories_async.local.engine import clips, matching
 from memories_async.local.engine._pixels import search
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.picture import encode
-from memories_async.local.engine.protocol import UnreadableImage
+from memories_async.local.engine.protocol import Shot, UnreadableImage
+from memories_async.local.engine.scenery import paint
 
 DISTORT = {
     "mirrored": lambda picture: cv2.flip(picture, 1),
@@ -139,3 +141,76 @@ def test_finds_two_stretches_of_one_shot_apart(index):
 
     assert len(found) == 2
     assert found[0].end_time <= found[1].start_time
+
+
+def filmed(path, picture):
+    """Film nine seconds of what a function of the second gives, and index it."""
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 12, (480, 270))
+    for at in range(9 * 12):
+        film.write(np.ascontiguousarray(picture(at / 12)))
+    film.release()
+    return index_video(path)
+
+
+@pytest.fixture(scope="module")
+def visited(tmp_path_factory):
+    """A still camera before which a poster stands from 3 to 6 of 9 seconds; and the poster."""
+    place = paint("hills", np.random.default_rng(8), (480, 270))
+    poster = paint("board", np.random.default_rng(9), (110, 150))
+
+    def picture(second):
+        shown = place.copy()
+        if 3 <= second < 6:
+            shown[70:220, 180:290] = poster
+        return shown
+
+    return filmed(tmp_path_factory.mktemp("still") / "film.mp4", picture), poster
+
+
+def test_a_thing_before_a_still_camera_is_found_while_it_is_there(visited):
+    """Not before and not after, though all the rest of the picture is alike."""
+    index, poster = visited
+
+    (found,) = search(index, encode(poster), "x").clips
+
+    assert found.start_time == pytest.approx(3, abs=0.51)
+    assert found.end_time == pytest.approx(6, abs=0.51)
+
+
+def test_a_view_of_a_still_camera_is_found_whole(visited):
+    """The place is there all the time."""
+    index, _ = visited
+    place = paint("hills", np.random.default_rng(8), (480, 270))
+
+    (found,) = search(index, encode(place), "x").clips
+
+    assert (found.start_time, found.end_time) == (0, index.facts.duration)
+
+
+def test_a_part_of_a_moving_view_is_found_with_its_shot(tmp_path):
+    """Only a still camera lets things come and go."""
+    wide = paint("city", np.random.default_rng(8), (700, 270))
+
+    def picture(second):
+        left = int(second * 24)
+        return wide[:, left : left + 480]
+
+    index = filmed(tmp_path / "film.mp4", picture)
+
+    found = search(index, encode(picture(4.5)[90:190, 160:320].copy()), "x").clips[0]
+
+    assert found.end_time - found.start_time > 6
+
+
+def test_short_gaps_of_a_thing_are_bridged(index):
+    """Something passed in front; what stays away longer ends the clip."""
+    count = len(index.samples.times)
+    shots = (Shot(start_time=0.0, end_time=index.facts.duration),)
+    whole = attrs.evolve(index, facts=attrs.evolve(index.facts, shots=shots))
+    scores = np.zeros(count, np.float32)
+    scores[[2, 3, 6, 7, 13, 14]] = 0.9
+
+    found = clips.grow(scores, whole, keep=0.3, factor=np.ones(count, np.float32), strict=0)
+
+    times = [time for one in found for time in (one.start_time, one.end_time)]
+    assert times == pytest.approx([0.75, 3.75, 6.25, 7.25], abs=0.05)
