@@ -214,7 +214,7 @@ async def test_a_ledger_that_was_not_told_is_told_at_the_next_start(  # noqa: PL
             with pytest.raises(OutcomeUnknown) as caught:
                 await one.captions.upload_file(film, **ASKED)
             await service.settle()
-        assert (await receiver.wait(caught.value)).text
+            assert (await receiver.wait(caught.value)).text
         assert "could not be told" in caplog.text
         assert len(await asyncio.to_thread(ledger.unknown)) == 1
 
