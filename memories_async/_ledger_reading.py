@@ -32,6 +32,15 @@ def page(
     return [(row[0], _entry(row)) for row in rows]
 
 
+def embedding(connection: sqlite3.Connection) -> bytes | None:
+    """Read the reply of one embedding, to see how long the others are."""
+    row: tuple[bytes] | None = connection.execute(
+        "SELECT body FROM entries JOIN replies USING (id)"
+        " WHERE unit = 'embedding' AND state = 'done' LIMIT 1"
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def of_key(connection: sqlite3.Connection, key: str) -> list[Entry]:
     """Read every entry of one call, oldest first: `fresh` calls have several."""
     rows = connection.execute(

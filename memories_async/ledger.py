@@ -22,8 +22,10 @@ from memories_async._calls import Call
 from memories_async._journal import Journal
 from memories_async._journal_file import JournalFailed
 from memories_async._ledger_desk import Desk, is_recorded
+from memories_async._ledger_export import export
 from memories_async._ledger_owner import Owner
-from memories_async._ledger_replies import reply_for
+from memories_async._ledger_parquet import vector_of
+from memories_async._ledger_replies import data_of, reply_for
 from memories_async._ledger_values import Entry, State, Summary
 from memories_async._ports import Witness
 
@@ -106,6 +108,18 @@ class Ledger:
         Raises `KeyError` where the ledger has no such call, and `ValueError` where it is done.
         """
         self.journal.write_now(partial(settling.retry, key=key))
+
+    def export(self, path: str | os.PathLike[str], *, state: State | None = None) -> int:
+        """Write the entries to a `.parquet`, `.csv` or `.jsonl` file; return how many.
+
+        Memory does not grow with their number. In Parquet (extra `arrow`) embeddings are lists of
+        one fixed size. In CSV, text that a spreadsheet would run as a formula is quoted.
+        """
+        return export(self.entries(state=state), Path(path), numbers=self._numbers())
+
+    def _numbers(self) -> int:
+        reply = self._look(reading.embedding)
+        return len((None if reply is None else vector_of(data_of(reply))) or ())
 
     def close(self) -> None:
         """Finish what was begun and let go of the file; may be called twice, and used again."""

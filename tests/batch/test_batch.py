@@ -400,16 +400,15 @@ async def test_a_ledger_that_cannot_be_written_stops_the_batch(tmp_path):
 async def test_a_network_that_goes_away_is_waited_for(ledger, monkeypatch):
     """Items are not failed one after the other while nothing can be reached."""
     monkeypatch.setattr("memories_async._batch_outage.LONGEST", 0.01)
-    async with serving(answer(EMBEDDED)) as server:
-        async with callers.client(server.url) as client:
-            async with client.batch(items(20), ledger=ledger, concurrency=1) as batch:
-                await anext(batch)
-                await server.__aexit__(None, None, None)
-                await asyncio.sleep(0.05)
-                server._server = await asyncio.start_server(
-                    server._serve, "127.0.0.1", server.port, limit=2**20
-                )
-                rest = [outcome async for outcome in batch]
+    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+        async with client.batch(items(20), ledger=ledger, concurrency=1) as batch:
+            await anext(batch)
+            await server.__aexit__(None, None, None)
+            await asyncio.sleep(0.05)
+            server._server = await asyncio.start_server(
+                server._serve, "127.0.0.1", server.port, limit=2**20
+            )
+            rest = [outcome async for outcome in batch]
 
     assert [one.error for one in rest if isinstance(one.error, NotSent)] == []
     assert len(rest) == 19

@@ -1,0 +1,180 @@
+"""A budget: reserved before a call is sent, settled after, and never passed."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+
+import callers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import EMBEDDED, FOUND, caption_call, embed_call, search_call
+from servers import answer, hang_up, serving, silent
+
+from memories_async import Budget, videos
+from memories_async.budget import Spending
+from memories_async.errors import BudgetExceeded, InvalidRequest, NotSent, OutcomeUnknown
+from memories_async.ledger import Ledger
+
+WRONG = {"code": 400, "msg": "no such asset"}
+
+
+async def test_a_call_that_would_pass_it_is_not_sent():
+    """The error is of the kind that costs nothing, and says how much is spent."""
+    budget = Budget(points=5, prices={"embedding": 2})
+    async with serving(answer(EMBEDDED)) as server:
+        async with callers.client(server.url, budget=budget) as client:
+            for number in range(2):
+                await client.send(embed_call(f"re_{number}"))
+            with pytest.raises(BudgetExceeded, match="4 are spent") as caught:
+                await client.send(embed_call("re_3"))
+
+        assert server.requests == 2
+    assert isinstance(caught.value, NotSent)
+    assert budget.spending == Spending(calls=2, points=4)
+
+
+async def test_many_at_once_share_what_is_left():
+    """Each sets its price aside before it is sent."""
+    budget = Budget(calls=3)
+    async with serving(answer(EMBEDDED, after=0.01)) as server:
+        async with callers.client(server.url, budget=budget) as client:
+            calls = (client.send(embed_call(f"re_{number}")) for number in range(10))
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert server.requests == 3
+    assert sum(isinstance(end, BudgetExceeded) for end in ends) == 7
+
+
+async def test_what_was_refused_is_given_back():
+    """It was not billed."""
+    budget = Budget(calls=1)
+    async with serving(answer(WRONG, 400), answer(EMBEDDED)) as server:
+        async with callers.client(server.url, budget=budget) as client:
+            with pytest.raises(InvalidRequest):
+                await client.send(embed_call())
+            await client.send(embed_call())
+
+    assert budget.spending == Spending(calls=1)
+
+
+async def test_what_is_unknown_stays_set_aside():
+    """It may have been billed, so it counts."""
+    budget = Budget(calls=1, prices={"embedding": 3})
+    async with serving(hang_up) as server:
+        async with callers.client(server.url, budget=budget) as client:
+            with pytest.raises(OutcomeUnknown):
+                await client.send(embed_call())
+            with pytest.raises(BudgetExceeded, match="1 calls"):
+                await client.send(embed_call("re_2"))
+
+    assert budget.spending == Spending(calls_at_risk=1, points_at_risk=3)
+
+
+async def test_a_cancelled_call_stays_set_aside():
+    """It was sent."""
+    budget = Budget(calls=1)
+    async with serving(silent) as server:
+        async with callers.client(server.url, budget=budget) as client:
+            task = asyncio.create_task(client.send(embed_call()))
+            while not server.requests:
+                await asyncio.sleep(0.001)
+            task.cancel()
+            await asyncio.wait([task])
+
+    assert budget.spending.calls_at_risk == 1
+
+
+async def test_free_calls_need_no_budget():
+    """Nor a price."""
+    listed = {"code": "0000", "msg": "success", "data": {"videos": []}}
+    budget = Budget(points=0)
+    async with serving(answer(listed)) as server:
+        async with callers.client(server.url, budget=budget) as client:
+            await client.send(videos.list())
+
+    assert budget.spending == Spending()
+
+
+async def test_a_missing_price_is_told_before_anything_is_sent():
+    """A cap on points cannot hold without it; a cap on calls can."""
+    async with serving(answer(FOUND)) as server:
+        async with callers.client(server.url, budget=Budget(points=9)) as client:
+            with pytest.raises(ValueError, match="price of a search"):
+                await client.send(search_call())
+        assert server.requests == 0
+        async with callers.client(server.url, budget=Budget(calls=9)) as client:
+            await client.send(search_call())
+
+
+async def test_two_budgets_both_hold(tmp_path):
+    """A batch's own, and its client's: the ledger learns the price from either."""
+    inner, outer = Budget(prices={"embedding": 2}), Budget(calls=3)
+    calls = {number: embed_call(f"re_{number}") for number in range(9)}
+    with Ledger(tmp_path / "run.db") as ledger:
+        async with serving(answer(EMBEDDED)) as server:
+            async with callers.client(server.url, budget=inner, ledger=ledger) as client:
+                async with client.batch(calls, budget=outer, concurrency=2) as batch:
+                    assert [one async for one in batch]
+
+            assert server.requests == 3
+        assert inner.spending == Spending(calls=3, points=6)
+        assert outer.spending == Spending(calls=3)
+        assert ledger.summary().points == 6
+
+
+async def test_what_the_ledger_cannot_record_is_given_back(tmp_path):
+    """Nothing was sent, so nothing is spent."""
+    budget = Budget(calls=1)
+    with Ledger(tmp_path / "run.db") as ledger:
+        async with serving(answer(EMBEDDED)) as server:
+            async with callers.client(server.url, budget=budget, ledger=ledger) as client:
+                pages = ledger.journal.write_now(
+                    lambda c: c.execute("PRAGMA page_count").fetchone()[0]
+                )
+                ledger.journal.write_now(lambda c: c.execute(f"PRAGMA max_page_count={pages}"))
+                with pytest.raises(NotSent.__base__):
+                    for number in range(200):
+                        budget.calls = number + 1
+                        await client.send(embed_call(f"re_{number}{'x' * 300}"))
+
+            assert server.requests == budget.spending.calls + budget.spending.calls_at_risk
+
+
+async def test_a_caption_through_a_receiver_keeps_its_key():
+    """A budget on top does not hide the ledger's entry."""
+    watched = Budget(calls=1).over(caption_call(), None)
+    assert watched is not None
+    assert watched.key is None
+    watched.priced(1.0)
+    watched.left()
+
+
+def test_a_budget_says_what_it_is_and_stays_where_it_is():
+    """Two processes with one budget each would spend it twice."""
+    budget = Budget(points=5, prices={"search": 1})
+    assert "points=5" in repr(budget)
+    with pytest.raises(TypeError, match="one process"):
+        pickle.dumps(budget)
+    with pytest.raises(ValueError, match="needs"):
+        Budget()
+
+
+@given(
+    st.integers(0, 20),
+    st.lists(st.sampled_from(["settle", "release", "hold"]), max_size=60),
+)
+def test_it_is_never_passed(cap, ends):
+    """Whatever becomes of the calls, what is spent and at risk fits."""
+    budget = Budget(points=cap, prices={"search": 3})
+    for end in ends:
+        try:
+            budget.reserve(3)
+        except BudgetExceeded:
+            continue
+        if end != "hold":
+            getattr(budget, end)(3)
+        seen = budget.spending
+        assert seen.points + seen.points_at_risk <= cap
+        assert seen.calls + seen.calls_at_risk <= cap // 3

@@ -1,0 +1,157 @@
+"""A ledger as a table: other programs open it, memory stays flat, nothing in it is run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+import sys
+import tracemalloc
+
+import callers
+import pytest
+from samples import EMBEDDED, FOUND, embed_call, search_call
+from servers import answer, hang_up, serving
+
+from memories_async import Budget
+from memories_async._ledger_tables import SCHEMA
+from memories_async.errors import OutcomeUnknown
+from memories_async.ledger import Ledger
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A ledger of its own for each test."""
+    with Ledger(tmp_path / "run.db") as made:
+        yield made
+
+
+@pytest.fixture
+async def filled(ledger):
+    """Two embeddings, a search, and a lost reply, under a batch's keys."""
+    calls = {"=cmd()": embed_call("re_1"), "b": embed_call("re_2")}
+    prices = Budget(prices={"embedding": 2})
+    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+        async with client.batch(calls, ledger=ledger, budget=prices, concurrency=1) as batch:
+            assert len([one async for one in batch]) == 2
+    async with serving(answer(FOUND), hang_up) as server:
+        async with callers.client(server.url, ledger=ledger) as client:
+            await client.send(search_call())
+            with pytest.raises(OutcomeUnknown):
+                await client.send(embed_call("re_3"))
+    return ledger
+
+
+async def test_json_lines(filled, tmp_path):
+    """Answers and arguments as documents, times as ISO 8601."""
+    assert filled.export(tmp_path / "out.jsonl") == 4
+
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["state"] for row in rows] == ["done", "done", "done", "unknown"]
+    assert rows[0]["answer"] == {"embedding": [0.5, -0.25, 1]}
+    assert rows[0]["asked"]["asset_id"] == "re_1"
+    assert (rows[0]["cost"], rows[2]["cost"], rows[3]["answer"]) == (2.0, None, None)
+    assert rows[0]["sent_at"].endswith("+00:00")
+
+
+async def test_csv_holds_no_formula(filled, tmp_path):
+    """A key that a spreadsheet would run is quoted; everything else is as it was."""
+    assert filled.export(tmp_path / "out.csv", state="done") == 3
+
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [row["item"] for row in rows] == ["'=cmd()", "b", ""]
+    assert json.loads(rows[2]["answer"])[0]["score"] == 0.8631
+
+
+async def test_parquet_opens_everywhere(filled, tmp_path):
+    """pandas, polars and DuckDB read it, with vectors of a fixed size."""
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    duckdb, parquet = pytest.importorskip("duckdb"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "out.parquet"
+    assert filled.export(path) == 4
+
+    assert parquet.read_schema(path).field("embedding").type.list_size == 3
+    assert [*pandas.read_parquet(path)["embedding"][0]] == [0.5, -0.25, 1.0]
+    frame = polars.read_parquet(path)
+    assert frame["embedding"].dtype == polars.Array(polars.Float64, 3)
+    assert frame["embedding"].null_count() == 2
+    query = f"SELECT call, count(*) FROM '{path}' WHERE state = 'done' GROUP BY ALL ORDER BY ALL"
+    assert duckdb.sql(query).fetchall() == [("clips.search", 1), ("embeddings.video", 2)]
+
+
+async def test_vectors_of_another_length_are_left_out(filled, tmp_path):
+    """A column has one length; the others keep their place, empty."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    longer = {**EMBEDDED, "data": {"embedding": [1.0, 2.0, 3.0, 4.0]}}
+    async with serving(answer(longer)) as server:
+        async with callers.client(server.url, ledger=filled) as client:
+            await client.send(embed_call("re_4"))
+    filled.export(tmp_path / "out.parquet", state="done")
+
+    column = parquet.read_table(tmp_path / "out.parquet")["embedding"].to_pylist()
+    assert [vector is None for vector in column] == [False, False, True, True]
+
+
+def test_an_empty_ledger_is_an_empty_table(ledger, tmp_path):
+    """With its columns, but without one of vectors."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for name in ("out.csv", "out.jsonl", "out.parquet"):
+        assert ledger.export(tmp_path / name) == 0
+
+    assert parquet.read_table(tmp_path / "out.parquet").column_names[0] == "key"
+    assert (tmp_path / "out.csv").read_text().startswith("key,item,call")
+
+
+async def test_an_export_is_private_and_complete_or_not_there(filled, tmp_path, monkeypatch):
+    """What fails in the middle leaves neither a half file nor the old one changed."""
+    path = tmp_path / "out.jsonl"
+    filled.export(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = path.read_bytes()
+
+    def fail(_):
+        raise OSError("no space")
+
+    monkeypatch.setattr("memories_async._ledger_export._json.dumps", fail)
+    with pytest.raises(OSError, match="no space"):
+        filled.export(path)
+
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.glob(".out*")] == []
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "out"])
+def test_other_formats_are_refused(ledger, tmp_path, name):
+    """Naming those that there are."""
+    with pytest.raises(ValueError, match=r"\.parquet"):
+        ledger.export(tmp_path / name)
+
+
+def test_a_missing_extra_is_named(ledger, tmp_path, monkeypatch):
+    """Parquet says what to install."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match="arrow"):
+        ledger.export(tmp_path / "out.parquet")
+
+
+def test_memory_does_not_grow_with_the_entries(ledger, tmp_path):
+    """Ten times the entries, the same peak."""
+    peaks = []
+    for count in (2_000, 20_000):
+        ledger.journal.write_now(lambda connection, n=count: _insert(connection, n))
+        tracemalloc.start()
+        ledger.export(tmp_path / "out.jsonl")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    assert SCHEMA.name == "ledger"
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def _insert(connection, count):
+    connection.executemany(
+        "INSERT INTO entries (key, call, asked, account, unit, state, planned_at)"
+        " VALUES (?, 'clips.search', '{}', 'a', 'search', 'planned', 1.0)",
+        ((number.to_bytes(20, "big"),) for number in range(count)),
+    )
