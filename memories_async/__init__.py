@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from memories_async import assets, blocking, captions, clips, embeddings, errors, videos
+from memories_async import assets, captions, clips, embeddings, errors, videos
 from memories_async._calls import Call
 from memories_async._hosts import Hosts
 from memories_async._pace import InProcessPace, Limit, Limits, Pace
@@ -36,6 +36,7 @@ from memories_async.errors import (
 from memories_async.videos import Video
 
 if TYPE_CHECKING:
+    from memories_async import blocking
     from memories_async._pace_file import FilePace
     from memories_async._pace_redis import RedisPace
     from memories_async.batch import Outcome
@@ -49,13 +50,15 @@ _LATER = {
     "Outcome": "memories_async.batch",
     "Receiver": "memories_async.receiver",
     "RedisPace": "memories_async._pace_redis",
+    "blocking": "memories_async.blocking",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_LATER[name]), name)
+    module = import_module(_LATER[name])
+    value: object = getattr(module, name, module)
     globals()[name] = value
     return value
 
