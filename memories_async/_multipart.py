@@ -120,9 +120,11 @@ class Stream:
         if self._encoded.is_at_hand:
             self._open_all()
             return self
+        opening = _in_thread(self._open_all)
         try:
-            await _in_thread(self._open_all)
+            await asyncio.shield(opening)
         except BaseException:
+            await asyncio.wait((opening,))
             self._close_all()
             raise
         return self
@@ -131,6 +133,8 @@ class Stream:
         # A file must not be closed under a read that is under way in a thread.
         if self._ahead is not None:
             await asyncio.wait((self._ahead,))
+            # A disk that fails behind the last byte sent is nobody's concern.
+            self._ahead.exception()
         self._close_all()
 
     async def __aiter__(self) -> AsyncGenerator[bytes | memoryview]:
@@ -140,7 +144,8 @@ class Stream:
                     yield memoryview(segment)[at : at + PIECE]
                 continue
             self._ahead = _in_thread(partial(segment.read, PIECE))
-            while piece := await self._ahead:
+            # Whoever stops waiting does not stop the thread.
+            while piece := await asyncio.shield(self._ahead):
                 self._ahead = _in_thread(partial(segment.read, PIECE))
                 yield piece
 

@@ -1,0 +1,153 @@
+"""Files behind a body: opened and read in threads, never closed under them, never left open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+
+import pytest
+from callers import client
+from samples import FOUND
+from servers import answer, http, serving
+
+from memories_async import _multipart, clips
+from memories_async.errors import InvalidRequest, NotSent, OutcomeUnknown
+from memories_async.media import Media
+
+
+class Slow:
+    """A reader that takes until it is told, and notes a close in the middle of a read."""
+
+    def __init__(self):
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.reading = self.torn = self.closed = False
+
+    def read(self, _):
+        self.reading = True
+        self.begun.set()
+        self.go.wait(10)
+        self.reading = False
+        return b""
+
+    def close(self):
+        self.torn, self.closed = self.torn or self.reading, True
+
+
+def picture(tmp_path, size=2_000_000):
+    """A search whose picture is too large to be joined."""
+    path = tmp_path / "a.png"
+    path.write_bytes(bytes(size))
+    return path, clips.search(path, prompt="x", video_no="VI1")
+
+
+async def consume(call):
+    """Read a body to its end, as a transport does."""
+    async with _multipart.Stream(_multipart.encode(call.body)) as stream:
+        async for _ in stream:
+            pass
+
+
+async def interrupted(task, slow):
+    """Cancel *task* in the middle of what its thread does, then let the thread end."""
+    await asyncio.to_thread(slow.begun.wait)
+    task.cancel()
+    await asyncio.sleep(0.02)
+    slow.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_file_is_not_closed_under_a_read(tmp_path, monkeypatch):
+    """Its descriptor could be a socket's by the time the read begins."""
+    slow = Slow()
+    monkeypatch.setattr(Media, "open", lambda _: slow)
+    await interrupted(asyncio.create_task(consume(picture(tmp_path)[1])), slow)
+
+    assert (slow.torn, slow.closed) == (False, True)
+
+
+async def test_a_file_that_opens_slowly_is_closed_when_nobody_waits_for_it(tmp_path, monkeypatch):
+    """As on a network disk."""
+    slow, opened = Slow(), []
+
+    def open_slowly(_):
+        slow.read(0)
+        opened.append(slow)
+        return slow
+
+    monkeypatch.setattr(Media, "open", open_slowly)
+    await interrupted(asyncio.create_task(consume(picture(tmp_path)[1])), slow)
+
+    assert opened
+    assert slow.closed
+
+
+async def test_a_disk_that_fails_behind_a_finished_body_is_no_scandal(tmp_path, monkeypatch):
+    """A read ahead that nobody needs any more may fail in silence."""
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    class Broken(Slow):
+        def read(self, _):
+            raise OSError("disk")
+
+    monkeypatch.setattr(Media, "open", lambda _: Broken())
+    stream = _multipart.Stream(_multipart.encode(picture(tmp_path)[1].body))
+    async with stream:
+        stream._ahead = _multipart._in_thread(lambda: Broken().read(0))
+    del stream
+    gc.collect()
+
+    assert not told
+
+
+async def test_a_file_that_shrinks_while_it_is_sent_is_an_unknown_outcome(connect, tmp_path):
+    """The server has the headers and waits for the rest; it is asked once."""
+    path, call = picture(tmp_path, 19_000_000)
+
+    async def shrink(exchange):
+        await exchange.reader.readexactly(10_000)
+        path.write_bytes(b"short")
+        await exchange.receive()
+
+    async with serving(shrink) as server:
+        error = await connect(server.url).fails(call, OutcomeUnknown)
+
+        assert server.requests == 1
+    assert error.billed == "maybe"
+
+
+async def test_a_client_closed_while_a_file_is_opened_sends_nothing(tmp_path, monkeypatch):
+    """The session is gone before the request begins."""
+    slow = Slow()
+    genuine = Media.open
+
+    def open_slowly(media):
+        slow.read(0)
+        return genuine(media)
+
+    monkeypatch.setattr(Media, "open", open_slowly)
+    async with serving(answer(FOUND)) as server:
+        one = client(server.url)
+        task = asyncio.create_task(one.send(picture(tmp_path)[1]))
+        await asyncio.to_thread(slow.begun.wait)
+        await one.aclose()
+        slow.go.set()
+        with pytest.raises(NotSent, match="could not be begun") as caught:
+            await task
+
+        assert (server.requests, caught.value.billed) == (0, "no")
+
+
+async def test_an_early_answer_leaves_no_file_open(connect, tmp_path):
+    """413 in the middle of a streamed file (an open one would be a ResourceWarning)."""
+
+    async def refuse(exchange):
+        await exchange.reader.readexactly(1000)
+        await exchange.write(http(b"", 413))
+        await exchange.reader.read()
+
+    async with serving(refuse) as server:
+        await connect(server.url).fails(picture(tmp_path, 19_000_000)[1], InvalidRequest)
+    gc.collect()
