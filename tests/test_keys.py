@@ -81,9 +81,13 @@ def test_another_process_finds_the_key_in_its_own_environment():
     assert found.stdout.strip() == b"local-mine"
 
 
-def test_another_process_without_a_key_says_which_variable_to_set():
+def test_a_process_without_the_key_says_which_variable_to_set(monkeypatch):
     """Instead of failing at the first call."""
-    assert b"set MEMORIES_API_KEY in this process" in elsewhere().stderr
+    packed = pickle.dumps(key())
+    monkeypatch.setattr(Key, "_known", {})
+
+    with pytest.raises(ValueError, match="set MEMORIES_API_KEY in this process"):
+        pickle.loads(packed)
 
 
 def test_what_is_given_comes_before_the_environment(monkeypatch):

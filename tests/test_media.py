@@ -103,6 +103,14 @@ def test_a_foreign_extension_is_refused(tmp_path):
         picture(path)
 
 
+def test_a_path_needs_an_extension(tmp_path):
+    """Its first bytes are not read for it: the page goes by extension."""
+    (tmp_path / "query").write_bytes(PNG)
+
+    with pytest.raises(ValueError, match="not an unknown type"):
+        picture(tmp_path / "query")
+
+
 @pytest.mark.parametrize("source", [None, 7, ["a.png"], io.StringIO("text"), object()])
 def test_what_is_no_source_at_all_is_a_type_error(source):
     """Text files among them: their characters are not the picture's bytes."""

@@ -15,7 +15,7 @@ from callers import HASTY, UNLIMITED, client, settings
 from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
-from memories_async import Client, InProcessPace, Limit, Limits, blocking
+from memories_async import Client, InProcessPace, Limit, Limits, _sessions, blocking
 
 
 @pytest.fixture
@@ -208,6 +208,22 @@ def test_an_unpicklable_trust_says_what_to_do_instead():
     one = client("https://localhost:1", ssl=ssl.create_default_context())
     with pytest.raises(TypeError, match="pass ssl= the path of a CA file"):
         pickle.dumps(one)
+
+
+async def test_inherited_sessions_are_neither_used_nor_closed(url):
+    """What a forked child does first, told apart from the fork."""
+    async with client(url) as one:
+        await one.send(search_call())
+        sessions = one._transport._sessions
+        mine = sessions._held
+        _sessions._inherit()
+        await one.send(search_call())
+
+        (session, _), (inherited, _) = *sessions._held.values(), *mine.values()
+        assert session is not inherited
+        assert not inherited.closed
+        sessions._held |= mine
+        await session.close()
 
 
 def in_child(work) -> int:
