@@ -1,7 +1,8 @@
 """The pace of one machine: a small locked file that every process of the account uses.
 
 The clock counts seconds since the machine was started: it is the same for all processes and never
-jumps. A locked file beat SQLite in contention (`benchmarks/pace.py`): SQLite waits in naps.
+jumps. SQLite is as fast (`benchmarks/pace_stores.py`: within a tenth), but its connections must not
+cross a fork, and its waits for the lock are naps of many milliseconds.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _FORMAT = "memories_async pace 1"
 _MOST = 1 << 20
 
 _converter = Converter(detailed_validation=False)
-_Lanes = dict[str, LaneState]
+_Lanes = dict[str, dict[str, Any]]
+"""Lanes as they stand in the file: only the one that is asked for is read."""
 
 
 def since_boot() -> float:
@@ -70,17 +72,20 @@ class FileStore:
             raw = os.pread(file, _MOST, 0)
             # Read under the lock: nobody's time lies before that of the one before.
             now = self.clock()
-            lanes = self._lanes(raw, now)
-            state = lanes.get(lane.name, LaneState(seen=now))
-            lanes[lane.name], answer = hear(state, word, lane.limit, now)
-            self._write(file, lanes, now, len(raw))
+            with self._readable():
+                lanes = self._lanes(raw, now)
+                state = _state(lanes[lane.name]) if lane.name in lanes else LaneState(seen=now)
+                lanes = {name: one for name, one in lanes.items() if _is_used(one, now)}
+            state, answer = hear(state, word, lane.limit, now)
+            self._write(file, lanes | {lane.name: _converter.unstructure(state)}, now, len(raw))
         return answer
 
     def look(self) -> tuple[float, Mapping[str, LaneState]]:
         """See `Store.look`."""
-        with self._locked() as file:
+        with self._locked() as file, self._readable():
             now = self.clock()
-            return now, self._lanes(os.pread(file, _MOST, 0), now)
+            lanes = self._lanes(os.pread(file, _MOST, 0), now)
+            return now, {name: _state(one) for name, one in lanes.items()}
 
     def forget(self) -> None:
         """See `Store.forget`: nothing stays open."""
@@ -122,31 +127,39 @@ class FileStore:
             else:
                 return True
 
-    def _lanes(self, raw: bytes, now: float) -> _Lanes:
-        if not raw.strip():
-            return {}
+    @contextmanager
+    def _readable(self) -> Generator[None]:
         try:
-            document: dict[str, Any] = json.loads(raw)
-            if document.pop("format", None) != _FORMAT:
-                raise StoreDown(f"{self.path} is not a file of this library's pace")
-            lanes: _Lanes = _converter.structure(document["lanes"], _Lanes)
-            if document["clock"] == self.clock_name():
-                return lanes
-            # Time did not pass, as far as we can know: then nobody goes too early.
-            return {name: state.shifted(now - document["now"]) for name, state in lanes.items()}
+            yield
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise StoreDown(f"{self.path} is damaged; remove it") from error
 
+    def _lanes(self, raw: bytes, now: float) -> _Lanes:
+        if not raw.strip():
+            return {}
+        document: dict[str, Any] = json.loads(raw)
+        if document.pop("format", None) != _FORMAT:
+            raise StoreDown(f"{self.path} is not a file of this library's pace")
+        lanes: _Lanes = document["lanes"]
+        if document["clock"] == self.clock_name():
+            return lanes
+        # Time did not pass, as far as we can know: then nobody goes too early.
+        by = now - document["now"]
+        return {n: _converter.unstructure(_state(one).shifted(by)) for n, one in lanes.items()}
+
     def _write(self, file: int, lanes: _Lanes, now: float, size: int) -> None:
-        kept = {n: s for n, s in lanes.items() if max(s.seen, s.spacing.next_at) > now - KEPT}
-        document = {
-            "format": _FORMAT,
-            "clock": self.clock_name(),
-            "now": now,
-            "lanes": _converter.unstructure(kept, _Lanes),
-        }
+        document = {"format": _FORMAT, "clock": self.clock_name(), "now": now, "lanes": lanes}
         # One write that covers the old text: a process that is killed leaves the old or the new.
         os.pwrite(file, json.dumps(document).encode().ljust(size), 0)
+
+
+def _state(lane: Mapping[str, Any]) -> LaneState:
+    return _converter.structure(lane, LaneState)
+
+
+def _is_used(lane: Mapping[str, Any], now: float) -> bool:
+    latest: float = max(lane["seen"], lane["spacing"]["next_at"])
+    return latest > now - KEPT
 
 
 class FilePace(SharedPace):
