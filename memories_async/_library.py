@@ -174,6 +174,7 @@ async def search_file(
     prompt: str,
     unique_id: str = "default",
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
+    interval: float = FIRST_INTERVAL,
 ) -> tuple[Clip, ...]:
     """Add a *video* file, or reuse it, wait for it, and search it for *image* and *prompt*.
 
@@ -181,7 +182,7 @@ async def search_file(
     """
     # Built first, so that a bad picture or prompt is known before an upload is paid.
     clips.search(image, prompt=prompt, video_no="later", unique_id=unique_id)
-    added = await add_video(client, video, unique_id=unique_id, timeout=timeout)
+    added = await add_video(client, video, unique_id=unique_id, timeout=timeout, interval=interval)
     question = clips.search(image, prompt=prompt, video_no=added.video_no, unique_id=unique_id)
     return await client.send(question)
 
@@ -192,10 +193,11 @@ async def embed_file(
     *,
     model: str = embeddings.DEFAULT_MODEL,
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
+    interval: float = FIRST_INTERVAL,
 ) -> Embedding:
     """Add a video *file*, or reuse it, wait for it, and embed it. Billed as both together."""
     embeddings.video("later", model=model)
-    added = await add_asset(client, file, timeout=timeout)
+    added = await add_asset(client, file, timeout=timeout, interval=interval)
     return await client.send(embeddings.video(added.asset_id, model=model))
 
 

@@ -13,24 +13,35 @@ from typing import BinaryIO, TypeVar
 
 from attrs import define, field
 
+from memories_async.errors import OutcomeUnknown
+
 T = TypeVar("T")
 
 
 async def save(pieces: AsyncIterator[bytes], target: Path, moved: Callable[[], None]) -> int:
     """Write *pieces* to *target* by way of a temporary file beside it; return its bytes.
 
-    *moved* is called after each piece, for the clock that ends a silent transfer.
+    *moved* is called after each piece, for the clock that ends a silent transfer. Raises
+    `OutcomeUnknown` where the disk refuses: what came was paid for, and is not kept.
     """
     draft, size = _Draft(target.with_name(f".{secrets.token_hex(8)}.part")), 0
     try:
         async for piece in pieces:
-            await beside(partial(draft.write, piece))
+            await _on_disk(partial(draft.write, piece), target)
             size += len(piece)
             moved()
-        await beside(partial(draft.keep, target))
+        await _on_disk(partial(draft.keep, target), target)
     finally:
         draft.discard()
     return size
+
+
+async def _on_disk(work: Callable[[], None], target: Path) -> None:
+    """Do *work*; a disk's failure is not to be taken for the network's."""
+    try:
+        await beside(work)
+    except OSError as error:
+        raise OutcomeUnknown(f"{target} cannot be written: {error.strerror}") from None
 
 
 async def beside(work: Callable[[], T]) -> T:

@@ -88,6 +88,14 @@ class _Progress:
             self.request.left()
         self.moved()
 
+    async def once(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Let the request out, but not twice: aiohttp repeats a GET by itself, also a billed one."""
+        if self.sent:
+            raise aiohttp.ServerDisconnectedError
+        return await handler(request)
+
     def chunk_left(self, size: int) -> None:
         """Count what left, for whoever watches the upload."""
         self.moved()
@@ -172,6 +180,8 @@ class AiohttpTransport:
                 allow_redirects=False,
                 proxy=self._proxy,
                 trace_request_ctx=progress,
+                # A POST is never repeated, so it goes without.
+                middlewares=() if request.method == "POST" else (progress.once,),
             ) as response,
         ):
             target = request.save_to

@@ -144,7 +144,9 @@ def _asset(data: Any) -> Asset:
 
 
 def _described(data: Any) -> Asset | None:
-    listed = None if nothing(data) else data.get("resource") if _json.is_object(data) else data
+    listed = (
+        None if nothing(data) else data.get("resource", data) if _json.is_object(data) else data
+    )
     if listed is None or _json.is_array(listed):
         return _asset(listed[0]) if listed else None
     return _asset(data)

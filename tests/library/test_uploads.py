@@ -1,0 +1,245 @@
+"""An upload over the wire: what is sent, who is told how far it got, and what a lost reply is."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from memories_async import InvalidRequest, OutcomeUnknown, assets, videos
+from memories_async.local import Era
+
+
+async def test_an_upload_keeps_the_files_name(service, library, film):
+    """By which it is found again; its content arrives whole."""
+    video = await library("videos.upload", film)
+
+    assert (video.video_name, video.status, video.ready) == ("holiday.mp4", "UNPARSE", False)
+    (stored,) = service.uploads
+    assert stored.id == video.video_no
+    assert stored.video.path.read_bytes() == film.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "name"),
+    [
+        (b"bytes", {}, "video.mp4"),
+        (io.BytesIO(b"a file"), {}, "video.mp4"),
+        (b"bytes", {"video_name": "Café 'à la' mer; x=1"}, "Café 'à la' mer; x=1.mp4"),
+        (b"bytes", {"video_name": "beach.mp4"}, "beach.mp4"),
+    ],
+)
+async def test_every_source_has_a_name(library, source, options, name):
+    """A caller's own, or the plainest."""
+    assert (await library("videos.upload", source, **options)).video_name == name
+
+
+async def test_options_reach_the_service(service, library, film):
+    """Namespace, tags and callback stand beside the file."""
+    service.faults.add(kind="code", code="0003", route="videos.upload", when="after")
+    wrong = {"unique_id": "mine", "tags": [str(n) for n in range(21)]}
+    with pytest.raises(InvalidRequest):
+        await library("videos.upload", film, unique_id="mine", callback="http://127.0.0.1:9/")
+    with pytest.raises(InvalidRequest, match="At most 20 tags"):
+        await library("videos.upload", film, **wrong)
+    await service.settle()
+
+    assert await library("videos.find_upload", film) is None
+    assert await library("videos.find_upload", film, unique_id="mine") is not None
+    assert {one.url for one in service.callbacks} == {"http://127.0.0.1:9/"}
+
+
+async def test_a_url_is_sent_as_a_form(service, library):
+    """The service refuses JSON here; what it cannot fetch, it says."""
+    with pytest.raises(InvalidRequest, match="The url parameter: no connection"):
+        await library("videos.upload_url", "http://127.0.0.1:1/x.mp4", tags=["a"])
+
+    assert service.journal[-1].code == "0003"
+    assert service.account.paid == 0
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 5_000_000])
+@pytest.mark.parametrize("kind", ["videos", "assets"])
+async def test_progress_grows_and_ends_at_the_whole(library, tmp_path, kind, size):
+    """Joined or streamed: each step is further than the last, and the last is all."""
+    path, steps = tmp_path / "long.mp4", []
+    path.write_bytes(bytes(size))
+
+    await library(f"{kind}.upload", path, progress=lambda *step: steps.append(step))
+
+    sent, whole = zip(*steps, strict=True)
+    assert all(a < b for a, b in itertools.pairwise(sent))
+    assert set(whole) == {sent[-1]}
+    assert size < sent[-1] < size + 1000
+
+
+async def test_who_watches_cannot_break_an_upload(service, library, film, caplog):
+    """It may be billed already."""
+    await library("videos.upload", film, progress=lambda *_: 1 / 0)
+
+    assert service.account.paid == 1
+    assert "a progress callback raised" in caplog.text
+
+
+async def test_a_file_is_read_beside_the_loop(service, tmp_path):
+    """The event loop never waits for a disk."""
+    readers = set()
+
+    class Noted(io.FileIO):
+        def read(self, size=-1):
+            readers.add(threading.current_thread())
+            return super().read(size)
+
+    path = tmp_path / "long.mp4"
+    path.write_bytes(bytes(3_000_000))
+    async with service.client() as client:
+        with Noted(path) as file:
+            await client.videos.upload(file)
+
+    assert readers
+    assert threading.current_thread() not in readers
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", ["videos", "assets"])
+async def test_a_lost_reply_is_never_uploaded_again(service, library, film, kind, when):
+    """It may be another video with another bill: the caller decides."""
+    service.faults.add(kind="drop", when=when, route=kind)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await library(f"{kind}.add", film)
+
+    assert caught.value.billed == "maybe"
+    assert service.account.calls == 1
+    assert len(service.uploads) == (when == "after")
+
+
+async def test_a_bad_moment_is_told_from_a_bad_parameter(service, library, film):
+    """The code 0001 means both: the one is tried again, the other is not."""
+    moment = "Network abnormal, please try again later."
+    service.faults.add(kind="code", code="0001", message=moment, times=2)
+    await library("videos.upload", film)
+    assert service.account.calls == 3
+
+    service.faults.add(kind="code", code="0001", message="The file parameter cannot be empty!")
+    with pytest.raises(InvalidRequest):
+        await library("videos.upload", film)
+    assert service.account.calls == 4
+
+
+async def test_the_short_answer_is_read_as_well(service, library, film):
+    """A recorded answer has nothing but number and name."""
+    service.era = Era(short_uploads=True, names="snake")
+
+    video = await library("videos.upload", film)
+
+    assert (video.status, video.create_time, video.video_name) == (None, None, "holiday.mp4")
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: videos.upload(b""), "must not be empty"),
+        (lambda: videos.upload(b"12", max_video_size=1), "at most 1 bytes"),
+        (lambda: videos.upload(b"1", unique_id=" "), "unique_id must not be empty"),
+        (lambda: videos.upload(b"1", callback="/cb"), "callback must be a full http or https URL"),
+        (lambda: videos.upload(b"1", tags=[""]), "tags must not be empty"),
+        (lambda: videos.upload_url("ftp://x/"), "url must be a full http or https URL"),
+        (lambda: videos.metadata(""), "video_no must not be empty"),
+        (lambda: videos.list(size=201), "size from 1 to 200"),
+        (lambda: videos.delete([]), "1 to 100 ids, not 0"),
+        (lambda: videos.delete(["VI1"] * 101), "1 to 100 ids, not 101"),
+        (lambda: assets.metadata("../x"), "letters, digits"),
+        (lambda: assets.download("re_1", to="/nowhere/at/all/x.mp4"), "a folder that exists"),
+        *(
+            (lambda name=name, build=build: build(name), "must be a file name without quotes")
+            for name in ("", 'a"b', "a\r\nX: y", "a/b", "\ud800")
+            for build in (
+                lambda name: videos.upload(b"1", video_name=name),
+                lambda name: assets.upload(b"1", filename=name),
+            )
+        ),
+    ],
+)
+def test_refuses_at_once_what_the_service_would(build, sentence):
+    """Before a byte is sent, naming the argument."""
+    with pytest.raises(ValueError, match=sentence):
+        build()
+
+
+@pytest.mark.parametrize("suffix", [".flv", ".png", ".txt"])
+def test_refuses_another_extension(tmp_path, suffix):
+    """The library takes four, and an asset must be a video."""
+    path = tmp_path / f"film{suffix}"
+    path.write_bytes(b"x")
+    with pytest.raises(ValueError, match="file must"):
+        videos.upload(path)
+    if suffix != ".flv":
+        with pytest.raises(ValueError, match="file must"):
+            assets.upload(path)
+
+
+def test_one_str_is_not_several_videos():
+    """Its letters would be deleted one by one."""
+    with pytest.raises(TypeError, match="several ids"):
+        videos.delete("VI1")
+
+
+_GIANT = """
+import asyncio, resource, sys
+from memories_async import Client, Hosts
+
+async def serve(reader, writer):
+    head = await reader.readuntil(b"\\r\\n\\r\\n")
+    left = int(head.lower().split(b"content-length: ")[1].split(b"\\r\\n")[0])
+    while left:
+        left -= len(await reader.read(1 << 20))
+    body = b'{"code": "0000", "data": {"videoNo": "VI1", "videoName": "x"}}'
+    writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+    await writer.drain()
+    writer.close()
+
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    hosts = Hosts.at(f"http://127.0.0.1:{port}")
+    async with Client(api_key="local-1", hosts=hosts) as client:
+        print((await client.videos.upload(sys.argv[1], progress=seen)).video_no)
+    server.close()
+
+last = (0, 0)
+def seen(*step):
+    global last
+    last = step
+
+asyncio.run(main())
+print(last[0] - last[1], last[0])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_three_gigabytes_need_a_hundred_megabytes(tmp_path):
+    """Client and a server that throws everything away, together, never hold the file."""
+    path = tmp_path / "giant.mp4"
+    with path.open("wb") as file:
+        file.truncate(3 * 1024**3)
+    command = [sys.executable, "-c", textwrap.dedent(_GIANT), str(path)]
+
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+    )
+
+    assert done.returncode == 0, done.stderr
+    number, told, peak = done.stdout.splitlines()
+    assert number == "VI1"
+    assert told.split()[0] == "0"
+    assert int(told.split()[1]) > 3 * 1024**3
+    assert int(peak) / 1024 < 120
