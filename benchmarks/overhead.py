@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Self
 
 import _harness as harness
 import aiohttp
 import httpx
 
-from memories_async import Client, Hosts, InProcessPace, Limit, Limits, _json
+from memories_async import Client, Hosts, InProcessPace, Limit, Limits, Pace, _json
 from memories_async._pace import Lane
 
 WIDTH = 16
@@ -45,9 +46,32 @@ def through_httpx(client: httpx.AsyncClient, url: str) -> Ask:
     return ask
 
 
-def paced(url: str) -> Client:
+class NoPace:
+    """A pace that is none: a call without it shows what the real one costs inside a call."""
+
+    fault = None
+
+    def turn(self, lane: Lane) -> NoPace:
+        """Let everybody go."""
+        return self
+
+    async def pause(self, lane: Lane, seconds: float) -> None:
+        """Hold nobody back."""
+
+    def left(self) -> None:
+        """Note nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give nothing back."""
+
+
+def paced(url: str, pace: Pace) -> Client:
     """Build the client under test."""
-    return Client(api_key=harness.KEY, hosts=Hosts.at(url), limits=Limits(embeddings=FAR))
+    limits = Limits(embeddings=FAR)
+    return Client(api_key=harness.KEY, hosts=Hosts.at(url), limits=limits, pace=pace)
 
 
 def cost(ask: Ask, count: int) -> harness.Cost:
@@ -66,8 +90,8 @@ async def pace_cost(count: int) -> float:
     pace, lane = InProcessPace(), Lane(account="a", family="embeddings", limit=FAR)
 
     async def turn() -> None:
-        async with pace.turn(lane):
-            pass
+        async with pace.turn(lane) as taken:
+            taken.left()
 
     async def nothing() -> None:
         pass
@@ -82,12 +106,14 @@ async def main() -> None:
     count, times = (320, 7) if quick else (1600, 25)
     with harness.server() as url:
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(paced(url))
+            client = await stack.enter_async_context(paced(url, InProcessPace()))
+            unpaced = await stack.enter_async_context(paced(url, NoPace()))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             other = await stack.enter_async_context(httpx.AsyncClient())
             costs = await harness.rounds(
                 {
                     "ours": cost(lambda: client.embeddings.video("re_657"), count),
+                    "unpaced": cost(lambda: unpaced.embeddings.video("re_657"), count),
                     "bare": cost(bare(session, url), count),
                     "httpx": cost(through_httpx(other, url), count // 4),
                 },
@@ -104,6 +130,13 @@ async def main() -> None:
         harness.ratios(costs["httpx"], costs["ours"]),
         yardstick="httpx.AsyncClient and the same JSON decoder",
         at_least=4.0,
+    )
+    harness.report(
+        "pace_cpu_within_a_call",
+        [(a - b) * 1e6 for a, b in zip(costs["ours"], costs["unpaced"], strict=True)],
+        yardstick="the same calls without a pace: a difference of large numbers",
+        unit="microseconds",
+        at_most=5.0,
     )
     harness.report(
         "pace_cpu_per_call",
