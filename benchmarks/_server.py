@@ -32,6 +32,7 @@ def _replies() -> dict[bytes, bytes]:
         b"/serve/api/v2/embeddings/video": _reply({"embedding": vector, "model": "m"}),
         b"/serve/api/v1/search_clips_by_image": _reply(clips),
         b"/v1/understand/uploadFile": _reply({"task_id": "t-1"}),
+        b"/v1/understand/upload": _reply({"task_id": "t-1"}),
     }
 
 

@@ -90,8 +90,10 @@ def _job(
 
 
 def _answer_paid(connection: sqlite3.Connection, *, jobs: Sequence[Job[Any, Any]]) -> None:
-    for job in jobs:
-        row = None if job.ask is None else tables.paid(connection, job.ask.key)
+    asked = [(job, job.ask.key) for job in jobs if job.ask is not None]
+    paid = tables.paid(connection, [key for _, key in asked])
+    for job, key in asked:
+        row = paid.get(bytes.fromhex(key))
         if row is not None:
             job.outcome = _replayed(job, Reply(status=row[0] or 200, body=row[1]))
 

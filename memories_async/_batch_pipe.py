@@ -45,7 +45,7 @@ class Pipe(Generic[T]):
         """Add *items* whether there is room or not."""
         before = len(self._items)
         self._items.extend(items)
-        for _ in range(len(self._items) - before):
+        for _ in range(min(len(self._items) - before, len(self._takers))):
             _wake(self._takers)
 
     async def take(self, most: int) -> list[T]:
@@ -53,7 +53,7 @@ class Pipe(Generic[T]):
         while not self._items and not self._ended:
             await _wait(self._takers)
         taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
-        for _ in taken:
+        for _ in range(min(len(taken), len(self._putters))):
             _wake(self._putters)
         return taken
 

@@ -26,6 +26,7 @@ from memories_async._ledger_claims import POLL, Elsewhere
 from memories_async._ledger_desk import Desk
 from memories_async._ledger_line import Line
 from memories_async._ports import Witness
+from memories_async._replies import Host
 from memories_async._settings import Settings
 from memories_async.errors import (
     AuthenticationFailed,
@@ -71,6 +72,7 @@ class Run(Generic[K, T]):
     """The error of an item that is wrong with every further item, too."""
     _jobs: Pipe[Job[K, T]] = field(init=False)
     _outage: Outage = field(factory=Outage, init=False)
+    _accounts: dict[Host, str] = field(factory=dict[Host, str], init=False)
     _loose: set[asyncio.Task[Any]] = field(factory=set[asyncio.Task[Any]], init=False)
     """Tasks that can be cancelled without losing anything: nothing of theirs is under way."""
     _dropped: list[Job[K, T]] = field(factory=list[Job[K, T]], init=False)
@@ -117,7 +119,11 @@ class Run(Generic[K, T]):
             self._jobs.end()
 
     def _account(self, call: Call[Any]) -> str:
-        return self.settings.lane(call.host, call.family).account
+        account = self._accounts.get(call.host)
+        if account is None:
+            account = self.settings.lane(call.host, call.family).account
+            self._accounts[call.host] = account
+        return account
 
     async def _admit(self, jobs: Iterable[Job[K, T]]) -> None:
         """Tell what is known already, and line the rest up as room comes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -73,14 +74,17 @@ def find(connection: sqlite3.Connection, key: str, *, fresh: bool = False) -> Fo
     )
 
 
-def paid(connection: sqlite3.Connection, key: str) -> tuple[int | None, bytes] | None:
-    """Look up the status and body of the newest paid reply: the quick way for many keys."""
-    row: tuple[int | None, bytes] | None = connection.execute(
-        "SELECT status, body FROM entries JOIN replies USING (id)"
-        " WHERE key = ? AND state = 'done' ORDER BY id DESC LIMIT 1",
-        (bytes.fromhex(key),),
-    ).fetchone()
-    return row
+def paid(
+    connection: sqlite3.Connection, keys: Sequence[str]
+) -> dict[bytes, tuple[int | None, bytes]]:
+    """Look up status and body of the newest paid reply to each of many *keys*, at once."""
+    marks = ", ".join("?" * len(keys))
+    rows = connection.execute(
+        "SELECT key, status, body FROM entries JOIN replies USING (id)"  # noqa: S608  # marks
+        f" WHERE key IN ({marks}) AND state = 'done' ORDER BY id",
+        [bytes.fromhex(key) for key in keys],
+    )
+    return {key: (status, body) for key, status, body in rows}
 
 
 def find_entry(connection: sqlite3.Connection, entry: int) -> Found | None:
