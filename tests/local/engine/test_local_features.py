@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from memories_async.local.engine import camera
+from memories_async.local.engine import camera, matching
+from memories_async.local.engine.index import reduced_size
 from memories_async.local.engine.local_features import NO_POINTS, agreeing, agreement, pairs, points
 from memories_async.local.engine.scenery import paint
 
@@ -87,3 +88,16 @@ def test_points_in_one_corner_say_nothing_of_the_camera(index):
 
     assert camera.camera([1, 2, 3, 4], index) != ""
     assert camera.camera([1, 2, 3, 4], crowded) == ""
+
+
+def test_a_query_covers_what_its_points_say(index, frame):
+    """A quarter of a frame covers a quarter of it; a stranger's share is unknown, so all of it."""
+    time = float(index.samples.times[10])
+    quarter = np.ascontiguousarray(frame(time)[60:195, 100:340])
+    size = reduced_size(index)
+    plain = np.full((90, 160, 3), 70, np.uint8)
+
+    seen, blind = (matching.compare(matching.query(one), index) for one in (quarter, plain))
+
+    assert seen.share(index.samples, 10, size) == pytest.approx(0.25, abs=0.03)
+    assert blind.share(index.samples, 10, size) == 1.0
