@@ -6,7 +6,18 @@ import json
 
 import pytest
 
-from memories_async import BadReply, Conflict, Limit, Limits, OutcomeUnknown, Video, videos
+from memories_async import (
+    BadReply,
+    Conflict,
+    Limit,
+    Limits,
+    OutcomeUnknown,
+    Video,
+    _views,
+    assets,
+    videos,
+)
+from memories_async._methods import Paged, Ran, Sent
 from memories_async._replies import Reply
 from memories_async.local import Era
 
@@ -79,6 +90,28 @@ def test_knows_the_last_page(page, goes_on):
     assert (following is not None) == goes_on
     if following is not None:
         assert following.body.plain == {"page": 2, "size": 1, "unique_id": "default"}
+
+
+@pytest.mark.parametrize(
+    ("call", "data"),
+    [
+        (videos.list(), {"videos": {"VI1": {}}}),
+        (assets.upload(b"film"), {"asset_id": ""}),
+        (assets.upload(b"film"), "re_1"),
+    ],
+)
+def test_an_answer_of_another_form_is_not_guessed_at(call, data):
+    """Neither a list that is none, nor an asset without its id."""
+    with pytest.raises((TypeError, ValueError)):
+        call.decode(data)
+
+
+def test_methods_can_be_looked_at_without_a_client():
+    """As documentation tools and editors do."""
+    for view in (_views.Videos, _views.BlockingVideos):
+        assert isinstance(view.upload, Sent)
+        assert isinstance(view.add, Ran)
+        assert isinstance(view.list, Paged)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +194,6 @@ async def test_an_asset_is_deleted_once(service, library, film):
 )
 def test_reads_every_form_of_an_assets_metadata(data, known):
     """A list of one, the asset itself, or nothing yet."""
-    from memories_async import assets
-
     found = assets.metadata("re_1").decode(data)
 
     assert (found is not None) == known

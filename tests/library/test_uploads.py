@@ -71,7 +71,7 @@ async def test_progress_grows_and_ends_at_the_whole(library, tmp_path, kind, siz
     path, steps = tmp_path / "long.mp4", []
     path.write_bytes(bytes(size))
 
-    await library(f"{kind}.upload", path, progress=lambda *step: steps.append(step))
+    await library(f"{kind}.add", path, interval=0.004, progress=lambda *step: steps.append(step))
 
     sent, whole = zip(*steps, strict=True)
     assert all(a < b for a, b in itertools.pairwise(sent))

@@ -56,6 +56,7 @@ async def test_adds_an_asset(service, library, film):
     assert (asset.ready, asset.upload_status, asset.extension) == (True, "SUCCESS", "mp4")
     assert (asset.file_size, asset.original_filename) == (film.stat().st_size, "holiday.mp4")
     assert asset.asset_id == service.uploads[0].id
+    assert await library("assets.wait", asset.asset_id) == asset
 
 
 @pytest.mark.parametrize("word", ["FAILED", "FAIL", "PARSE_ERROR", "ERROR"])
@@ -125,8 +126,8 @@ async def test_outlives_what_passes(service, connect, film, fault):
 
 async def test_gives_up_at_its_deadline_and_says_how_to_go_on(service, library):
     """The id is all that another process needs."""
-    with pytest.raises(WaitTimeout, match=r"VI404 is not ready after 0\.03 s; wait for it again"):
-        await library("videos.wait", "VI404", timeout=0.03, interval=0.004)
+    with pytest.raises(WaitTimeout, match=r"VI404 is not ready after 0\.3 s; wait for it again"):
+        await library("videos.wait", "VI404", timeout=0.3, interval=0.02)
 
     assert looks(service) > 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 import aiohttp
 import pytest
@@ -10,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from memories_async.local import Era, Fault, LocalService, Rules
+from memories_async.local.intake import Sink
 
 V1, V2 = "/serve/api/v1", "/serve/api/v2"
 FILM = b"30:a dog and a ball"
@@ -189,12 +191,23 @@ async def test_refuses_two_files_and_broken_forms(send):
 
 async def test_passes_over_what_is_no_field(send):
     """A nested form, or a part without a name, harms nobody."""
-    form = aiohttp.MultipartWriter("form-data")
-    for part in (b"nameless", FILM):
-        form.append(part, {"Content-Type": "video/mp4"})
-    form._parts[-1][0].set_content_disposition("form-data", name="file", filename="d.mp4")
+    form, nested = aiohttp.MultipartWriter("form-data"), aiohttp.MultipartWriter("mixed")
+    nested.append("inside")
+    form.append(nested)
+    form.append("nameless")
+    part = form.append(FILM, {"Content-Type": "video/mp4"})
+    part.set_content_disposition("form-data", name="file", filename="d.mp4")
 
     assert (await send(f"{V1}/upload", data=form)).json["code"] == "0000"
+
+
+async def test_a_callback_out_of_reach_is_taken_and_logged(service, upload):
+    """As the printed sample's is."""
+    reply = await upload(callback="https://example.com/cb")
+    await service.settle()
+
+    assert reply.json["code"] == "0000"
+    assert "out of reach" in service.callbacks[0].error
 
 
 async def test_an_account_without_points_keeps_nothing(service, upload):
@@ -460,3 +473,50 @@ async def test_uploads_end_with_the_service(films, engine):
         assert (path.exists(), service.tasks_under_way) == (True, 1)
 
     assert not path.parent.exists()
+
+
+async def test_a_long_file_is_taken_down_piece_by_piece(films, engine):
+    """Content and hash of what came in many pieces, some held back to be written together."""
+    content = bytes(range(256)) * 16_000
+    digest = hashlib.sha256(content)
+    async with LocalService(films, engine=engine, limits=None) as service:
+        async with service.client() as client:
+            await client.videos.upload(content)
+        (stored,) = service.uploads
+
+        assert hashlib.sha256(stored.video.path.read_bytes()).digest() == digest.digest()
+        assert service.journal[0].uploads == (digest.hexdigest(),)
+
+
+async def test_a_draft_is_never_left_open(tmp_path):
+    """One who gives up while a thread writes is held until it is done."""
+    sink = Sink(tmp_path / "draft", 2**30)
+    writing = asyncio.create_task(sink.write(bytes(4 * 1024 * 1024)))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.wait([writing])
+
+    assert writing.cancelled()
+    assert (tmp_path / "draft").stat().st_size in {0, 4 * 1024 * 1024}
+    sink.abandon()
+
+
+@pytest.mark.parametrize("wrong", [{"names": "kebab"}, {"failed_word": "BAD"}, {"unparsed": "?"}])
+def test_an_era_that_never_was_is_refused(wrong):
+    """A misspelt one would change nothing."""
+    with pytest.raises(ValueError, match="is none of"):
+        Era(**wrong)
+
+
+async def test_an_address_without_a_name_is_a_video_all_the_same(service, send):
+    """The last part of a URL may be empty."""
+
+    async def film(_):
+        return web.Response(body=FILM)
+
+    app = web.Application()
+    app.router.add_get("/", film)
+    async with TestServer(app) as server:
+        await send(f"{V1}/upload_url", data={"url": str(server.make_url("/"))})
+
+    assert service.uploads[0].name == "video.mp4"
