@@ -138,7 +138,6 @@ def main() -> None:
     print("rows", len(table), "right", int(table[:, -1].sum()))
     print("_WEIGHTS =", tuple(round(float(value), 3) for value in weights[:-1]))
     print("_OFFSET =", round(float(weights[-1]), 3))
-    np.save(Path(tempfile.gettempdir()) / "engine-rows.npy", table)
 
 
 def write_mean(folder: Path, path: Path) -> None:
