@@ -16,10 +16,9 @@ import platform
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -93,17 +92,15 @@ async def at_once(call: Callable[[], Awaitable[object]], *, count: int, width: i
 
 
 def in_threads(call: Callable[[], object], *, count: int, width: int) -> None:
-    """Run *count* calls in *width* threads."""
+    """Run *count* calls in *width* threads; one that fails ends the benchmark, or it would look fast."""
 
     def work() -> None:
         for _ in range(count // width):
             call()
 
-    threads = [threading.Thread(target=work) for _ in range(width)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(width) as pool:
+        for done in [pool.submit(work) for _ in range(width)]:
+            done.result()
 
 
 class Stall:
