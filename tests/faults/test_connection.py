@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import pytest
 from attrs import evolve
@@ -11,7 +12,7 @@ from callers import HASTY, Caller, client
 from samples import FOUND, caption_call, embed_call, search_call
 from servers import answer, hang_up, http, raw, reset, serving, silent
 
-from memories_async import clips
+from memories_async import _transport, clips
 from memories_async.errors import NotSent, OutcomeUnknown
 
 ONCE = evolve(HASTY, attempts=1)
@@ -31,6 +32,36 @@ async def test_a_name_that_does_not_exist_is_never_sent(connect):
 
     assert (error.billed, error.attempts, error.transient) == ("no", 2, True)
     assert "nowhere.invalid could not be resolved" in error.message
+
+
+async def test_a_slow_name_server_is_never_waited_for_as_an_answer(connect, monkeypatch):
+    """Case 2: the clock for connecting ends it."""
+
+    def slow(*_, **__):
+        time.sleep(0.4)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    policy = evolve(ONCE, connect_timeout=0.1, timeout=60.0)
+    error = await connect("https://slow.example", policy=policy).fails(search_call(), NotSent)
+
+    assert (error.billed, error.transient) == ("no", True)
+    assert "could not be reached within 0.1 s" in error.message
+
+
+async def test_of_two_addresses_the_living_one_is_asked_once(connect, monkeypatch):
+    """Case 6: one request, wherever it was tried first."""
+    genuine = socket.getaddrinfo
+
+    def two(_, port, *more, **settings):
+        dead, alive = (genuine(a, port, *more, **settings) for a in ("127.0.0.2", "127.0.0.1"))
+        return [*dead, *alive]
+
+    async with serving(answer(FOUND)) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", two)
+        assert await connect(server.url).send(search_call())
+
+        assert server.requests == 1
 
 
 async def test_a_closed_port_is_never_sent(connect):
@@ -114,6 +145,19 @@ async def test_a_connection_that_was_closed_while_idle_is_not_used(connect):
         caller = connect(server.url)
         await caller.send(search_call())
         await asyncio.sleep(0.02)
+        await caller.send(search_call())
+
+        assert (server.requests, server.connections) == (2, 2)
+
+
+async def test_an_idle_connection_is_kept_shorter_than_servers_do(connect, monkeypatch):
+    """Case 8: many servers close after 5 s; a billed request must not meet that moment."""
+    assert _transport.KEEP_ALIVE < 5
+    monkeypatch.setattr(_transport, "KEEP_ALIVE", 0.02)
+    async with serving(answer(FOUND)) as server:
+        caller = connect(server.url)
+        await caller.send(search_call())
+        await asyncio.sleep(0.1)
         await caller.send(search_call())
 
         assert (server.requests, server.connections) == (2, 2)

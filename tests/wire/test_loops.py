@@ -250,6 +250,7 @@ def test_both_clients_work_in_a_forked_child(url):
         return await awaited.send(search_call())
 
     def work():
+        assert not waited._transport._sessions._held
         assert asyncio.run(ask())
         assert waited.send(search_call())
         waited.close()
