@@ -21,6 +21,8 @@ COMMANDS = (
     "search",
     "embed",
     "caption",
+    "batch",
+    "ledger",
     "doctor",
 )
 """The commands, in the order in which help lists them."""

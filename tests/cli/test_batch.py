@@ -1,0 +1,225 @@
+"""`memories-async batch`: many calls from a file, in a record, with an exit code that tells."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import signal
+import time
+
+import pytest
+from rich.console import Console
+
+from memories_async import Ledger
+from memories_async.batch import Plan, Progress
+from memories_async.cli import _batch_show as show
+from memories_async.cli._screen import Screen
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """No line at the doors of a service on this machine."""
+    for family in ("SEARCH", "CAPTIONS", "EMBEDDINGS"):
+        monkeypatch.setenv(f"MEMORIES_{family}_RATE", "100000")
+
+
+@pytest.fixture
+def queries(tmp_path, picture, video):
+    """Five searches that differ in their prompts."""
+    path = tmp_path / "queries.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["key", "image", "prompt"])
+        writer.writerows([f"q{n}", picture, f"prompt {n}"] for n in range(5))
+    return path
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """Where the record is."""
+    return tmp_path / "run.db"
+
+
+def test_a_batch_and_its_second_run(cli, service, video, queries, ledger, tmp_path):
+    """The first pays five times, the second not at all; the export has every answer."""
+    words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
+    first = cli(*words, "--json", "--out", tmp_path / "out.jsonl")
+    again = cli(*words)
+
+    assert (first.code, first.json["done"], first.json["total"]) == (0, 5, 5)
+    assert service.account.paid == 5
+    assert "5/5, 5 from the ledger" in again.out
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert sorted(row["item"] for row in rows) == ["q0", "q1", "q2", "q3", "q4"]
+
+
+def test_a_dry_run_sends_nothing(cli, service, video, queries, ledger):
+    """It says how many calls, how long, and what they cost."""
+    words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
+    told = cli(*words, "--dry-run", "--price", "search=3")
+    machine = cli(*words, "--dry-run", "--json")
+
+    assert "calls to send  5 (5 search)" in told.out
+    assert "15 points" in told.out
+    assert machine.json["plan"]["calls"] == 5
+    assert service.account.calls == 0
+
+
+def test_rows_that_are_wrong_are_told_and_left_out(cli, service, video, tmp_path, ledger):
+    """The others are sent; the exit code says that something was wrong with the file."""
+    path = tmp_path / "assets.jsonl"
+    good = json.dumps({"asset_id": video.asset_id})
+    path.write_text(f'{good}\n\n{{"asset_id": ""}}\n{{"asset_id": 7}}\n')
+    ended = cli("batch", "embed", "--from", path, "--ledger", ledger)
+
+    assert ended.code == 2
+    assert "assets.jsonl, row 2: no 'asset_id'" in ended.err
+    assert "row 3" in ended.err
+    assert service.account.paid == 1
+
+
+def test_unknown_ones_decide_the_exit_code(cli, service, video, queries, ledger):
+    """Perhaps charged: the command says where to look."""
+    service.faults.add(kind="drop", when="after", times=1)
+    words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
+    ended = cli(*words, "--price", "search=2")
+    parked = cli(*words)
+    resent = cli(*words, "--on-unknown", "resend")
+
+    assert (ended.code, parked.code, resent.code) == (4, 4, 0)
+    assert f"memories-async ledger unknown {ledger}" in ended.err
+    assert "2 at risk" in ended.out
+    assert service.account.paid == 6
+
+
+def test_refused_ones_are_told(cli, service, tmp_path, ledger):
+    """Exit code 1: nothing was charged for them."""
+    path = tmp_path / "assets.csv"
+    path.write_text("asset_id\nre_0\n")
+    ended = cli("batch", "embed", "--from", path, "--ledger", ledger, "--concurrency", 2)
+
+    assert ended.code == 1
+    assert "1 refused" in ended.out
+    assert ended.err.startswith("1: ")
+
+
+def test_a_budget_stops_it(cli, service, video, queries, ledger):
+    """Two are paid, the rest is planned."""
+    words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
+    ended = cli(*words, "--max-calls", 2, "--json", "--concurrency", 1)
+
+    assert (ended.code, service.account.paid) == (3, 2)
+    assert "budget of 2 calls" in ended.json["stopped"]
+    assert "the rest is planned" in cli(*words, "--max-calls", 0).err
+
+
+def test_captions_by_url_and_by_file(cli, service, film, picture, tmp_path, ledger):
+    """Persons as text in CSV, as an object in JSON lines."""
+    path = tmp_path / "videos.jsonl"
+    rows = [
+        {"video": str(film), "persons": {"Alice": str(picture)}, "thinking": True},
+        {"video": "https://example.com/v.mp4", "persons": "Bob=https://example.com/b.png;"},
+        {"video": str(film), "persons": "Bob"},
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    ended = cli(
+        *("batch", "caption", "--from", path, "--ledger", ledger, "--user-prompt", "what"),
+        *("--system-prompt", "brief", "--callback", "http://127.0.0.1:9/cb", "--json"),
+    )
+
+    assert ended.json["invalid"] == 1
+    assert ended.json["total"] == 3
+    assert service.account.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (("--out", "out.xlsx"), "--out must end in"),
+        (("--price", "search"), "UNIT=POINTS"),
+        (("--concurrency", "0"), "concurrency"),
+    ],
+)
+def test_wrong_options_send_nothing(cli, service, queries, ledger, extra, said):
+    """Exit code 2, naming the option."""
+    ended = cli("batch", "search", "--from", queries, "--ledger", ledger, *extra)
+
+    assert ended.code == 2
+    assert said in ended.err
+    assert service.account.calls == 0
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.txt", "x"), ("a.jsonl", "[1]\n"), ("b.jsonl", "{")])
+def test_files_that_are_no_list_of_items_are_refused(cli, service, tmp_path, ledger, name, text):
+    """Exit code 2, naming the file."""
+    (tmp_path / name).write_text(text)
+    ended = cli("batch", "embed", "--from", tmp_path / name, "--ledger", ledger)
+
+    assert ended.code == 2
+    assert name in ended.err
+
+
+def test_ctrl_c_drains_and_says_how_to_go_on(start, service, video, tmp_path, ledger):
+    """What was out is paid and recorded; the second run sends the rest."""
+    path = tmp_path / "assets.csv"
+    path.write_text("asset_id,model\n" + "".join(f"{video.asset_id},m{n}\n" for n in range(400)))
+    words = ("batch", "embed", "--from", path, "--ledger", ledger, "--concurrency", 2)
+    service.faults.add(kind="delay", seconds=0.02, times=None)
+    process = start(*words)
+    while service.account.calls < 5:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "waiting for what is out" in err
+    assert "the same command goes on" in err
+    with Ledger(ledger) as record:
+        summary = record.summary()
+    assert summary.unknown == summary.sending == 0
+    assert summary.done + summary.refused >= 5
+
+
+async def test_a_terminal_sees_one_live_line():
+    """It is renewed in place, and taken away in the end."""
+    screen = Screen(err=Console(file=io.StringIO(), force_terminal=True, width=60))
+    async with show.shown(screen, lambda: Progress(total=5, done=2, in_flight=1)):
+        await asyncio.sleep(0.01)
+
+    assert "2/5, 1 in flight" in screen.err.file.getvalue()
+
+
+async def test_a_pipe_sees_plain_lines_now_and_then(monkeypatch):
+    """And a program that asked for JSON sees none."""
+    monkeypatch.setattr(show, "EVERY", 0.001)
+    for json_, expected in ((False, True), (True, False)):
+        screen = Screen(json=json_, err=Console(file=io.StringIO()))
+        async with show.shown(screen, lambda: Progress(done=2)):
+            await asyncio.sleep(0.02)
+        assert ("2, 0.0/s" in screen.err.file.getvalue()) is expected
+
+
+def test_progress_in_words():
+    """What is zero is left out."""
+    seen = Progress(total=1_000, done=7, unsent=1, rate=2.5, seconds_left=4_000.0, points=14.0)
+
+    assert show.line(seen) == "8/1,000, 1 not sent, 2.5/s, 14 points, 1 h 06 min left"
+    assert [show.duration(s) for s in (0.4, 61, 7_260)] == ["0 s", "1 min 01 s", "2 h 01 min"]
+
+
+def test_a_plan_without_prices_says_so():
+    """And leaves out what is zero."""
+    plan = Plan(
+        items=3, paid=1, unknown=0, repeated=0, invalid=0, calls=2, seconds=2.0, points=None
+    )
+
+    assert show.plan_facts(plan) == [
+        ("items", "3"),
+        ("paid already", "1"),
+        ("calls to send", "2"),
+        ("least time", "2 s"),
+        ("cost", "prices not given"),
+    ]
