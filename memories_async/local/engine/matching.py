@@ -1,36 +1,17 @@
 """Compare a query with every sample: all by their looks, the promising ones by their points.
 
-The mirrored query is tried as well. Points of the promising samples are compared in one matrix
-product, which is several times faster than matching them one by one.
+The mirrored query is tried as well, unless the query as given is found beyond doubt.
 """
 
 from __future__ import annotations
 
 from attrs import evolve, field, frozen
 
-from memories_async.local.engine._cv import (
-    Bytes,
-    Flags,
-    Floats,
-    Numbers,
-    Picture,
-    cv2,
-    np,
-    shrink,
-    unit,
-)
+from memories_async.local.engine._cv import Floats, Numbers, Picture, cv2, np, shrink
 from memories_async.local.engine.features import Looks, look
 from memories_async.local.engine.index import PixelIndex, Samples, points_of
-from memories_async.local.engine.local_features import (
-    LEAST,
-    LONGEST,
-    RATIO,
-    Points,
-    agreeing,
-    agreement,
-    pairs,
-    points,
-)
+from memories_async.local.engine.local_features import LONGEST, Points, agreement, pairs, points
+from memories_async.local.engine.neighbours import Held
 from memories_async.local.engine.score import evidence
 
 __all__ = ["Query", "Seen", "compare", "query", "shot_of"]
@@ -39,7 +20,6 @@ _BEST = 40
 """Samples whose points are compared; and the best one of each shot on top."""
 _MOST_SHOTS = 40
 _POINTS = 250
-_SLOTS = 300
 _CENTRE = 0.6
 _SURE = 15
 """Agreeing points that make it needless to try the mirror image as well."""
@@ -89,7 +69,7 @@ class Seen:
     def closer(self, samples: Samples, places: Numbers) -> Seen:
         """Compare the points of *places* as well; about 0.5 ms each."""
         counts = self.counts.copy()
-        counts[places] = np.maximum(counts[places], _agreeing(self.points, samples, places))
+        counts[places] = np.maximum(counts[places], Held.of(samples, places).agreeing(self.points))
         return evolve(self, counts=counts)
 
     def share(self, samples: Samples, place: int, size: tuple[float, float]) -> float:
@@ -108,18 +88,19 @@ def compare(asked: Query, index: PixelIndex) -> Seen:
     likeness = np.max([_likeness(looks, samples, asked) for looks in asked.looks], axis=0)
     close = _shortlist(likeness.mean(axis=1), index)
     picture = shrink(asked.picture, LONGEST)
-    best = _view(picture, samples, close, likeness)
+    held = Held.of(samples, close)
+    best = _view(picture, held, likeness)
     if float(best.counts.max()) < _SURE:
-        mirror = _view(np.asarray(cv2.flip(picture, 1), np.uint8), samples, close, likeness)
+        mirror = _view(np.asarray(cv2.flip(picture, 1), np.uint8), held, likeness)
         # The better view speaks; the other one's agreements are chance.
         best = max(best, mirror, key=lambda seen: float(seen.counts.max()))
     return evolve(best, richness=asked.looks[0].richness())
 
 
-def _view(picture: Picture, samples: Samples, close: Numbers, likeness: Floats) -> Seen:
+def _view(picture: Picture, held: Held, likeness: Floats) -> Seen:
     found = points(picture, most=_POINTS)
-    counts = np.zeros(len(samples.times), np.float32)
-    counts[close] = _agreeing(found, samples, close)
+    counts = np.zeros(len(likeness), np.float32)
+    counts[held.samples] = held.agreeing(found)
     height, width = picture.shape[:2]
     return Seen(counts=counts, likeness=likeness, points=found, richness=0.0, size=(width, height))
 
@@ -144,47 +125,6 @@ def shot_of(index: PixelIndex) -> Numbers:
     """Give the number of the shot in which each sample lies."""
     starts = np.array([shot.start_time for shot in index.facts.shots])
     return np.searchsorted(starts, index.samples.times, side="right").astype(np.int64) - 1
-
-
-def _agreeing(asked: Points, samples: Samples, close: Numbers) -> Floats:
-    """Count the points of *asked* that agree in one geometry with each sample of *close*."""
-    counts = np.zeros(len(close), np.float32)
-    if not len(asked):
-        return counts
-    padded, sizes = _side_by_side(samples, close)
-    partner, good = _partners(asked.descriptors, padded)
-    for row, place in enumerate(close.tolist()):
-        chosen = np.flatnonzero(good[:, row])
-        if sizes[row] < LEAST or len(chosen) < LEAST:
-            continue
-        places = samples.points.places[samples.starts[place] : samples.starts[place + 1]]
-        counts[row] = agreeing(asked.places[chosen], places[partner[chosen, row]])
-    return counts
-
-
-def _side_by_side(samples: Samples, close: Numbers) -> tuple[Bytes, Numbers]:
-    """Put the descriptors of *close* in equal slots, filled up with zeros."""
-    padded = np.zeros((len(close), _SLOTS, 128), np.uint8)
-    sizes = np.zeros(len(close), np.int64)
-    for row, place in enumerate(close.tolist()):
-        start, end = samples.starts[place], samples.starts[place + 1]
-        sizes[row] = end - start
-        padded[row, : end - start] = samples.points.descriptors[start:end]
-    return padded, sizes
-
-
-def _partners(asked: Bytes, padded: Bytes) -> tuple[Numbers, Flags]:
-    """For each query point and sample: the nearest point, and whether it stands out."""
-    left = unit(asked.astype(np.float32))
-    right = unit(padded.reshape(-1, 128).astype(np.float32))
-    near = (left @ right.T).reshape(len(left), len(padded), _SLOTS)
-    partner = near.argmax(axis=2)
-    best = np.take_along_axis(near, partner[..., None], axis=2)
-    np.put_along_axis(near, partner[..., None], -1.0, axis=2)
-    second = near.max(axis=2)
-    # Squared distances of unit vectors are 2 - 2 cosines.
-    good = (1 - best[..., 0]) < RATIO**2 * (1 - second)
-    return partner, good
 
 
 def _middle(picture: Picture) -> Picture:
