@@ -22,10 +22,11 @@ from memories_async.errors import (
     WaitTimeout,
 )
 
-FIRST_INTERVAL = 5.0
-"""Seconds between the first two looks; the service's own code looks so often."""
+FIRST_INTERVAL = 1.0
+"""Seconds between the first two looks: the documented rate's, for a short video is soon ready."""
 GROWTH = 1.5
 LONGEST_INTERVAL = 30.0
+"""Seconds between two looks at most, as in the service's own code."""
 LAST_LOOK = 0.8
 """Where in the rest of the time the last look is taken, if a whole interval does not fit."""
 PATIENCE = 60.0

@@ -21,6 +21,8 @@ COMMANDS = (
     "search",
     "embed",
     "caption",
+    "add",
+    "videos",
     "batch",
     "ledger",
     "doctor",

@@ -16,8 +16,10 @@ from memories_async.errors import (
     NotSent,
     OutcomeUnknown,
     PermissionDenied,
+    ProcessingFailed,
     RateLimited,
     Refused,
+    WaitTimeout,
 )
 
 
@@ -41,7 +43,7 @@ MEANINGS = (
     (Exit.USAGE, "wrong argument or setting; nothing was sent"),
     (Exit.NOT_SENT, "no request left this machine; not charged"),
     (Exit.UNKNOWN, "outcome unknown; perhaps charged, and never repeated by itself"),
-    (Exit.NO_RESULT, "accepted, but the caption failed or did not come in time"),
+    (Exit.NO_RESULT, "accepted, but the work on it failed or was not done in time"),
     (Exit.BUG, "a bug in this program"),
     (Exit.INTERRUPTED, "interrupted (Ctrl-C)"),
 )
@@ -120,7 +122,7 @@ def _exit(error: MemoriesError) -> Exit:
             return Exit.REFUSED
         case NotSent():
             return Exit.NOT_SENT
-        case CaptionFailed() | CallbackTimeout():
+        case CaptionFailed() | CallbackTimeout() | ProcessingFailed() | WaitTimeout():
             return Exit.NO_RESULT
         case _:
             return Exit.UNKNOWN

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from attrs import define, field
 
+from memories_async import Client
 from memories_async._calls import Call
 from memories_async._events import Degraded, Event, Sending, Waiting
+from memories_async._replies import Host
 from memories_async.cli._exits import Exit, Problem
 from memories_async.cli._screen import Screen
 from memories_async.cli._settings import Configuration
 
 T = TypeVar("T")
+
+_FREE = frozenset(
+    {"videos.metadata", "videos.list", "videos.delete", "assets.metadata", "assets.delete"}
+)
+"""Calls that cost nothing, so that an interrupt among them cannot have cost anything either."""
 
 
 @define(eq=False, kw_only=True)
@@ -37,6 +44,8 @@ class Run:
     def __call__(self, event: Event) -> None:
         """Follow a call as the client's observer."""
         match event:
+            case Sending() if event.call in _FREE:
+                pass
             case Sending():
                 self._under_way, self._requests = event.call, event.attempt
             case Degraded():
@@ -56,6 +65,20 @@ class Run:
         self._begun = time.perf_counter()
         with self.screen.waiting(f"{call.name} ..."):
             return asyncio.run(sent())
+
+    def flow(
+        self,
+        flow: Callable[[Client], Coroutine[Any, Any, T]],
+        configuration: Configuration,
+        **settings: Any,
+    ) -> T:
+        """Run a flow of several calls with a client of its own; Ctrl-C cancels it."""
+
+        async def done() -> T:
+            async with configuration.client(Host.SEARCH, observers=(self,), **settings) as client:
+                return await flow(client)
+
+        return asyncio.run(done())
 
     def charged(self, unit: str) -> None:
         """Note what the latest call cost."""

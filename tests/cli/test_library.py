@@ -1,0 +1,221 @@
+"""add and videos: from files to numbers, and what is shown where something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from memories_async import _library
+from memories_async.cli._bar import uploading
+from memories_async.cli._program import program
+from memories_async.cli._screen import Screen
+
+
+@pytest.fixture(autouse=True)
+def _haste(monkeypatch):
+    """Look often, and upload at once."""
+    for wait in (_library.wait_for_video, _library.wait_for_asset):
+        monkeypatch.setitem(wait.__kwdefaults__, "interval", 0.01)
+    for family in ("VIDEO_UPLOAD", "VIDEO_METADATA", "ASSET_UPLOAD", "ASSET_METADATA"):
+        monkeypatch.setenv(f"MEMORIES_{family}_RATE", "1000")
+
+
+def test_a_file_becomes_a_video(cli, film, service):
+    """One line for each file: its number first."""
+    ended = cli("add", film)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"{service.uploads[0].id}  PARSE  {film}\n"
+
+
+def test_a_file_becomes_an_asset(cli, film, service):
+    """For embed."""
+    ended = cli("add", "--asset", film, "--json")
+
+    (added,) = ended.json["added"]
+    assert (added["file"], added["upload_status"]) == (str(film), "SUCCESS")
+    assert added["asset_id"] == service.uploads[0].id
+    assert cli("embed", added["asset_id"]).code == 0
+
+
+def test_several_files_are_one_document(cli, film, service, tmp_path):
+    """In their order; without waiting, each is what its upload was answered."""
+    other = tmp_path / "other.mp4"
+    other.write_bytes(b"another film")
+
+    added = cli("add", film, other, "--no-wait", "--unique-id", "mine", "--json").json["added"]
+
+    assert [one["video_no"] for one in added] == [one.id for one in service.uploads]
+    assert [one["status"] for one in added] == ["UNPARSE"] * 2
+    assert (
+        cli("videos", "list", "--json").json["videos"][0]["video_no"] == service.library[0].video_no
+    )
+    assert len(cli("videos", "list", "--unique-id", "mine", "--json").json["videos"]) == 3
+
+
+def test_a_ledger_saves_the_second_upload(cli, film, service, tmp_path):
+    """`--fresh` pays for it all the same."""
+    ledger = ("--ledger", tmp_path / "uploads.db")
+
+    shown = [cli("add", film, *ledger).out for _ in range(2)]
+
+    assert shown[0] == shown[1]
+    assert service.account.paid == 1
+    assert cli("add", film, *ledger, "--fresh").code == 0
+    assert service.account.paid == 2
+
+
+def test_a_video_that_cannot_be_parsed_ends_with_5(cli, film, service):
+    """With the service's reason."""
+    service.faults.add(callback="failure")
+
+    ended = cli("add", film)
+
+    assert ended.code == 5
+    assert "could not be processed: A failure, asked for by a fault" in ended.err
+
+
+def test_a_wait_in_vain_names_the_number(cli, film, service):
+    """It can be waited for later."""
+    service.faults.add(kind="null", route="videos.metadata", times=None)
+
+    ended = cli("add", film, "--timeout", "0.05")
+
+    assert ended.code == 5
+    assert f"{service.uploads[0].id} is not ready after 0.05 s" in ended.err
+
+
+@pytest.mark.parametrize("json_wanted", [True, False])
+def test_what_was_added_is_shown_also_where_a_later_file_fails(cli, film, service, json_wanted):
+    """It was paid."""
+    service.faults.add(kind="code", code="0402", route="videos.upload", skip=1)
+
+    ended = cli("add", film, film, *(["--json"] if json_wanted else []))
+
+    assert ended.code == 1
+    assert service.uploads[0].id in ended.out
+    if json_wanted:
+        assert ended.json["error"]["kind"] == "InsufficientCredits"
+
+
+def test_a_dry_run_uploads_nothing(cli, film, service):
+    """And says what it would cost."""
+    ended = cli("add", film, "--dry-run")
+
+    assert "1 video if it succeeds" in ended.out
+    assert service.account.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["add"], "Missing argument 'FILE...'"),
+        (["add", "--asset", "--unique-id", "x", "{film}"], "--unique-id is for videos"),
+        (["add", "{film}", "nowhere.mp4"], "file cannot be read: nowhere.mp4"),
+        (["videos", "delete", "VI1", "VI2"], "deleting 2 videos is final: add --yes"),
+        (["videos", "delete", "VI1"], "deleting 1 video is final"),
+        (["videos", "delete", "--yes", ""], "video_nos must not be empty"),
+        (["videos", "wait", " "], "video_no must not be empty"),
+        (["videos", "list", "--unique-id", ""], "unique_id must not be empty"),
+    ],
+)
+def test_refuses_before_anything_is_sent(cli, film, service, words, sentence):
+    """All files are looked at before the first is paid."""
+    ended = cli(*(word.format(film=film) for word in words))
+
+    assert ended.code == 2
+    assert sentence in ended.err
+    assert service.account.calls == 0
+
+
+def test_lists_waits_for_and_deletes_videos(cli, film, service):
+    """A person's table, and a program's document."""
+    number = cli("add", film, "--no-wait", "--json").json["added"][0]["video_no"]
+
+    assert cli("videos", "wait", number).out == f"{number}  PARSE\n"
+    waited = cli("videos", "wait", number, "--json").json["videos"]
+    table = cli("videos", "list", "--name", film.name, "--status", "PARSE").out.splitlines()
+    assert table[0].split() == ["video", "status", "seconds", "MB", "name"]
+    assert table[1].split() == [number, "PARSE", "60", "0.0", film.name]
+    assert waited[0]["video_no"] == number
+    assert cli("videos", "delete", number, "--yes").out == "1 video deleted\n"
+    assert service.uploads == ()
+    assert cli("videos", "delete", number, "--yes", "--json").json == {"deleted": [number]}
+    assert cli("videos", "list", "--name", "none").out == "No video.\n"
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("n\n", 130, 1), ("y\n", 0, 0)])
+def test_asks_before_it_deletes(video, cli, *, monkeypatch, answer, code, left):
+    """Where somebody can answer."""
+    monkeypatch.setattr("memories_async.cli.videos.somebody_answers", lambda: True)
+
+    ended = CliRunner().invoke(program, ["videos", "delete", video.video_no], input=answer)
+
+    assert ended.exit_code == code
+    assert "Delete 1 video for good?" in ended.stderr
+    assert len(cli("videos", "list", "--json").json["videos"]) == left
+
+
+def test_an_interrupt_while_waiting_names_what_was_paid(start, film, service, until_said):
+    """The number is not lost, and nobody fears that it may have been charged twice."""
+    service.faults.add(kind="null", route="videos.metadata", times=None)
+    process = start("add", film)
+    until_said(lambda: any(seen.route == "videos.metadata" for seen in service.journal))
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert f"interrupted; {service.uploads[0].id} was uploaded and charged" in said
+
+
+@pytest.fixture
+def until_said():
+    """Wait until something holds."""
+
+    def until(holds):
+        end = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+    return until
+
+
+def test_a_bar_tells_how_far_it_is():
+    """On a terminal; a name is shown, never obeyed."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    screen, seen = Screen(), StringIO()
+    screen.err = Console(file=seen, force_terminal=True, width=100)
+    with uploading(screen, "[red]a\x1b[2J.mp4") as told:
+        told(500_000, 1_000_000)
+    assert "[red]a" in seen.getvalue()
+    assert "\x1b[2J" not in seen.getvalue()
+    assert "0.5/1.0 MB" in seen.getvalue()
+
+    screen.json = True
+    with uploading(screen, "a.mp4") as told:
+        assert told is None
+
+
+def test_the_document_of_a_video_is_plain(cli, video):
+    """Every field that the library names."""
+    (shown,) = cli("videos", "list", "--json").json["videos"]
+
+    assert set(shown) == {
+        "video_no",
+        "video_name",
+        "status",
+        "cause",
+        "duration",
+        "size",
+        "create_time",
+    }
+    assert json.dumps(shown)
