@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, Mapping
 from http import HTTPStatus
 
 from attrs import define, field, frozen
@@ -118,19 +117,17 @@ class Room:
     size: int = 64 * 1024 * 1024
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
-    @asynccontextmanager
-    async def place(self, size: int | None) -> AsyncGenerator[bool]:
-        """Hold a place for a body while it is received; False if there is none."""
-        size = MAX_BODY if size is None else size
+    def take(self, size: int) -> bool:
+        """Take a place for a body; False if there is none."""
         with self._lock:
             fits = self.requests > 0 and self.size >= size
             if fits:
                 self.requests -= 1
                 self.size -= size
-        try:
-            yield fits
-        finally:
-            if fits:
-                with self._lock:
-                    self.requests += 1
-                    self.size += size
+            return fits
+
+    def give_back(self, size: int) -> None:
+        """Give a place back."""
+        with self._lock:
+            self.requests += 1
+            self.size += size

@@ -49,13 +49,16 @@ class Desk:
         admitted = await self.admit(head)
         if isinstance(admitted, core.Answer):
             return admitted
-        async with self.room.place(head.length) as fits:
-            if not fits:
-                return core.LATER
+        size = core.MAX_BODY if head.length is None else head.length
+        if not self.room.take(size):
+            return core.LATER
+        try:
             body = await core.gathered(chunks)
             if isinstance(body, core.Answer):
                 return body
             return await self.keep(admitted, head, body)
+        finally:
+            self.room.give_back(size)
 
     async def admit(self, head: core.Head) -> bytes | core.Answer:
         """Return the id of the submission, or an answer if the body need not be read."""

@@ -11,8 +11,6 @@ import hashlib
 import json
 from typing import Any, NoReturn
 
-from attrs import frozen
-
 from memories_async import _json
 from memories_async._decode import converter, whole
 from memories_async.captions import Caption, Tokens
@@ -23,25 +21,17 @@ MAX_TASK_ID = 1_000
 _KNOWN = frozenset({"status", "task_id", "data"})
 
 
-@frozen(kw_only=True)
-class _Said:
-    """A delivery taken apart; neither caption nor failure: it is not what the page promises."""
-
-    task_id: str | None
-    caption: Caption | None = None
-    failure: str | None = None
-
-
 def arrival(body: bytes, *, at: float) -> Arrival:
     """Read a delivery, raising `NotJson` or `ValueError` where there is nothing to keep."""
-    document = _document(body)
-    said = _said(document)
-    if said.task_id is None and said.caption is None and said.failure is None:
+    document, canonical = _document(body)
+    task_id = _task_id(document.get("task_id"))
+    final = _is_failure(document) or _text_field(document) is not None
+    if task_id is None and not final:
         raise ValueError("neither a task nor a result can be read")
     return Arrival(
-        task_id=said.task_id,
-        final=said.caption is not None or said.failure is not None,
-        digest=hashlib.sha256(_json.canonical(document)).digest(),
+        task_id=task_id,
+        final=final,
+        digest=hashlib.blake2b(canonical, digest_size=20).digest(),
         body=body,
         at=at,
     )
@@ -49,11 +39,12 @@ def arrival(body: bytes, *, at: float) -> Arrival:
 
 def caption_in(delivery: Arrival, *, call: str) -> Caption:
     """Return the caption, or raise what the delivery says instead."""
-    said = _said(_document(delivery.body))
-    if said.caption is not None:
-        return said.caption
-    if said.failure is not None:
-        raise CaptionFailed(said.failure, call=call, code="-1", body=delivery.body)
+    document, _ = _document(delivery.body)
+    name = _text_field(document)
+    if name is not None:
+        return _caption(document, name)
+    if _is_failure(document):
+        raise CaptionFailed(_reason(document), call=call, code="-1", body=delivery.body)
     raise BadReply(
         "the callback is not what its page promises; should a readable one follow, "
         "waiting again returns it",
@@ -62,26 +53,16 @@ def caption_in(delivery: Arrival, *, call: str) -> Caption:
     )
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(body: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         # Not orjson: it refuses half a character, which a cut-off caption may well end in.
         document = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
-        _json.canonical(document)
+        canonical = _json.canonical(document)
     except (ValueError, RecursionError) as error:
         raise _json.NotJson(f"not JSON: {error}") from None
     if not _json.is_object(document):
         raise _json.NotJson("not a JSON object")
-    return document
-
-
-def _said(document: dict[str, Any]) -> _Said:
-    task_id = _task_id(document.get("task_id"))
-    status = _status(document.get("status"))
-    if status == 0:
-        return _Said(task_id=task_id, caption=_caption(document))
-    if status is not None and status < 0:
-        return _Said(task_id=task_id, failure=_reason(document))
-    return _Said(task_id=task_id)
+    return document, canonical
 
 
 def _task_id(value: object) -> str | None:
@@ -97,13 +78,21 @@ def _status(value: object) -> int | None:
         return None
 
 
-def _caption(document: dict[str, Any]) -> Caption | None:
+def _is_failure(document: dict[str, Any]) -> bool:
+    status = _status(document.get("status"))
+    return status is not None and status < 0
+
+
+def _text_field(document: dict[str, Any]) -> str | None:
+    """Name the field that holds the caption of a success."""
     data = document.get("data")
-    if not _json.is_object(data):
+    if not _json.is_object(data) or _status(document.get("status")) != 0:
         return None
-    name = next((one for one in ("text", "response") if isinstance(data.get(one), str)), None)
-    if name is None:
-        return None
+    return next((one for one in ("text", "response") if isinstance(data.get(one), str)), None)
+
+
+def _caption(document: dict[str, Any], name: str) -> Caption:
+    data = document["data"]
     tokens = _tokens(data.get("token"))
     used = {name} if tokens is None and data.get("token") is not None else {name, "token"}
     extra = {key: value for key, value in document.items() if key not in _KNOWN}

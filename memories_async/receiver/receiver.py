@@ -144,8 +144,10 @@ class Receiver:
         """
         # Imported only by who needs a server, and beside the loop: it takes a tenth of a second.
         serving = await asyncio.to_thread(import_module, "memories_async.receiver.serving")
+        from memories_async.receiver.web import handler  # noqa: PLC0415  # now it is there
+
         await self._open().secret()  # a store that cannot be used is better known now
-        async with serving.serve(self.aiohttp_app(), host, port) as address:
+        async with serving.serve(handler(self._open), host, port) as address:
             self._port = address.port
             yield address
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from attrs import define, field
 
 from memories_async._address import Address
+from memories_async.receiver.web import Handler
 
 HEAD_SECONDS = 5.0
 """How long a connection may be open, at first or between requests, without a complete head."""
@@ -26,7 +27,6 @@ _LINGER = 1.0
 
 log = logging.getLogger(__name__)
 _http_log = logging.getLogger("memories_async.receiver.http")
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @define(eq=False)
@@ -79,23 +79,33 @@ class _Guarded(asyncio.Protocol):
 
 @define(eq=False)
 class _Guards:
-    """The connections of one server."""
+    """The connections of one server, and the handler inside their clocks."""
 
-    server: web.Server | None = None
+    handle: Handler
+    server: web.Server = field(init=False)
     open: dict[asyncio.Protocol, _Guarded] = field(
         factory=dict[asyncio.Protocol, _Guarded], init=False
     )
 
+    def __attrs_post_init__(self) -> None:
+        # No application: one route needs no router.
+        self.server = web.Server(
+            self.watch,
+            access_log=None,
+            keepalive_timeout=HEAD_SECONDS,
+            lingering_time=_LINGER,
+            read_bufsize=_BUFFER,
+            logger=_http_log,
+        )
+
     def accept(self) -> asyncio.Protocol:
-        assert self.server is not None
         return _Guarded(self.server(), self.open)
 
-    @web.middleware
-    async def watch(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def watch(self, request: web.BaseRequest) -> web.StreamResponse:
         guarded = self.open[request.protocol]
         guarded.stop_clock()
         try:
-            response = await handler(request)
+            response = await self.handle(request)
             response.headers["Server"] = "memories_async"  # no version for strangers to look up
             return response
         finally:
@@ -103,34 +113,18 @@ class _Guards:
 
 
 @asynccontextmanager
-async def serve(app: web.Application, host: str, port: int) -> AsyncGenerator[Address]:
-    """Answer requests to *app* on a port (0: a free one) while the context is open."""
+async def serve(handle: Handler, host: str, port: int) -> AsyncGenerator[Address]:
+    """Answer requests by *handle* on a port (0: a free one) while the context is open."""
     if not _is_loopback(host):
         log.warning("the callback receiver listens on %s, beyond this machine", host)
-    guards = _Guards()
-    app.middlewares.append(guards.watch)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        keepalive_timeout=HEAD_SECONDS,
-        lingering_time=_LINGER,
-        read_bufsize=_BUFFER,
-        shutdown_timeout=_LINGER,
-        logger=_http_log,
-    )
-    await runner.setup()
+    guards = _Guards(handle)
+    listening = await asyncio.get_running_loop().create_server(guards.accept, host, port)
     try:
-        guards.server = runner.server
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(guards.accept, host, port)
-        try:
-            bound: tuple[str, int] = server.sockets[0].getsockname()[:2]
-            yield Address(*bound)
-        finally:
-            server.close()
+        bound: tuple[str, int] = listening.sockets[0].getsockname()[:2]
+        yield Address(*bound)
     finally:
-        await runner.cleanup()
+        listening.close()
+        await guards.server.shutdown(_LINGER)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -172,25 +172,24 @@ def _find(db: sqlite3.Connection, wanted: Wanted) -> Record | None:
 
 
 def _load(db: sqlite3.Connection, id_: bytes) -> Record | None:
-    row = db.execute(
-        "SELECT call, key, issued_at, task_id, told FROM callbacks WHERE id = ?", (id_,)
-    ).fetchone()
-    if row is None:
+    rows = db.execute(
+        "SELECT c.call, c.key, c.issued_at, c.task_id, c.told,"
+        " d.task_id, d.final, d.digest, d.body, d.at"
+        " FROM callbacks c LEFT JOIN deliveries d ON d.id = c.id WHERE c.id = ? ORDER BY d.seq",
+        (id_,),
+    ).fetchall()
+    if not rows:
         return None
-    call, key, issued_at, task_id, told = row
-    arrivals = db.execute(
-        "SELECT task_id, final, digest, body, at FROM deliveries WHERE id = ? ORDER BY seq", (id_,)
-    )
+    call, key, issued_at, task_id, told = rows[0][:5]
     return Record(
         ticket=Ticket(id=id_, call=call, key=key, issued_at=issued_at),
         task_id=task_id,
-        arrivals=tuple(map(_arrival, arrivals)),
+        arrivals=tuple(_arrival(*row[5:]) for row in rows if row[7] is not None),
         told=bool(told),
     )
 
 
-def _arrival(row: tuple[Any, ...]) -> Arrival:
-    task_id, final, digest, body, at = row
+def _arrival(task_id: str | None, final: int, digest: bytes, body: bytes, at: float) -> Arrival:
     return Arrival(task_id=task_id, final=bool(final), digest=digest, body=body, at=at)
 
 

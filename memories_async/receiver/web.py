@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeAlias
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -11,11 +12,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from memories_async.receiver.core import Head
 from memories_async.receiver.desk import Desk
 
+Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-def aiohttp_app(desk: Callable[[], Desk]) -> web.Application:
-    """Build the application: `app.add_subapp("/memories", receiver.aiohttp_app())`."""
 
-    async def handle(request: web.Request) -> web.Response:
+def handler(desk: Callable[[], Desk]) -> Handler:
+    """Make what aiohttp calls for each request."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
         head = Head(method=request.method, path=request.path, headers=request.headers)
         try:
             answer = await desk().receive(head, _chunks(request))
@@ -23,11 +26,16 @@ def aiohttp_app(desk: Callable[[], Desk]) -> web.Application:
             return web.Response(status=HTTPStatus.BAD_REQUEST)
         return web.Response(status=answer.status, headers=answer.headers)
 
+    return handle
+
+
+def aiohttp_app(desk: Callable[[], Desk]) -> web.Application:
+    """Build the application: `app.add_subapp("/memories", receiver.aiohttp_app())`."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
+    app.router.add_route("*", "/{path:.*}", handler(desk))
     return app
 
 
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+async def _chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
     async for chunk in request.content.iter_any():
         yield chunk

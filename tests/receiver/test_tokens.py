@@ -47,5 +47,6 @@ def test_the_token_of_another_secret_is_refused() -> None:
 def test_a_short_secret_is_refused() -> None:
     """A secret that can be tried out is none."""
     assert tokens.checked_secret("sixteen letters!") == b"sixteen letters!"
+    assert tokens.token(b"i" * 16, tokens.checked_secret("long" * 100))
     with pytest.raises(ValueError, match="at least 16 bytes"):
         tokens.checked_secret(b"too short")
