@@ -85,7 +85,7 @@ def log(event: Event) -> None:
             logger.info("%s", event.error)
         case Degraded():
             logger.debug("%s: at a slow rate, since %s", event.call, event.reason)
-        case Waiting():
+        case _:
             logger.info("%s: next attempt in %.1f s", event.call, event.seconds)
 
 

@@ -30,12 +30,13 @@ class _Running:
     thread: threading.Thread
     process: int = field(factory=os.getpid)
     calls: set[Future[Any]] = field(factory=set[Future[Any]])
+    ended: asyncio.Event = field(factory=asyncio.Event)
 
     def end(self) -> None:
         """End the thread, if it is this process's, and wait for it."""
         if self.process != os.getpid() or not self.thread.is_alive():
             return
-        self.portal.start_task_soon(self.portal.stop)
+        self.loop.call_soon_threadsafe(self.ended.set)
         # The collector may find an abandoned client on any thread, the loop's own among them.
         if self.thread is not threading.current_thread():
             self.thread.join()
@@ -54,8 +55,9 @@ def _run(ready: Future[_Running]) -> None:
 async def _live(ready: Future[_Running]) -> None:
     async with BlockingPortal() as portal:
         loop, thread = asyncio.get_running_loop(), threading.current_thread()
-        ready.set_result(_Running(portal, loop, thread))
-        await portal.sleep_until_stopped()
+        running = _Running(portal, loop, thread)
+        ready.set_result(running)
+        await running.ended.wait()
 
 
 @define(eq=False)

@@ -10,7 +10,7 @@ from callers import Scripted, Unpaced, over
 from samples import FOUND, LIMITED, reply, search_call
 
 from memories_async import _events
-from memories_async._events import Answered, Failed, Sending, Waiting
+from memories_async._events import Answered, Degraded, Failed, Sending, Waiting
 from memories_async.errors import InvalidRequest, NotSent
 
 DOWN = NotSent("down", transient=True)
@@ -71,6 +71,26 @@ async def test_failures_and_waits_are_logged_at_info(caplog):
     assert "clips.search: down (billed: no)" in caplog.messages
     assert "clips.search: sending, attempt 2" in caplog.messages
     assert "next attempt in 0.0 s" in caplog.text
+
+
+class Failing(Unpaced):
+    """A pace whose store cannot be reached."""
+
+    def turn(self, lane):
+        turn = super().turn(lane)
+        turn.fault = "the file cannot be locked"
+        return turn
+
+
+async def test_a_rate_that_is_not_shared_is_told(caplog):
+    """Each call says why it goes at a slow rate of this process's own."""
+    caplog.set_level(logging.DEBUG, "memories_async")
+    events = []
+    one = over(Scripted([reply(FOUND)]), observers=[events.append], pace=Failing())
+    await one.send(search_call())
+
+    assert [type(event) for event in events] == [Sending, Degraded, Answered]
+    assert "clips.search: at a slow rate, since the file cannot be locked" in caplog.messages
 
 
 @pytest.mark.parametrize("kind", [Sending, Answered, Failed, Waiting])

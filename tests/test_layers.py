@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import memories_async
-from memories_async import _views, blocking, client
+from memories_async import _methods, _views, blocking, client
 
 PACKAGE = Path(memories_async.__file__).parent
 CORE = sorted(path.stem for path in PACKAGE.glob("*.py"))
@@ -152,4 +152,6 @@ def test_both_views_offer_the_same_methods(awaited, waited):
 
 def test_views_know_their_descriptors():
     """On the class, the method is the description itself."""
-    assert isinstance(_views.Clips.search, _views.Sent)
+    assert isinstance(_views.Clips.search, _methods.Sent)
+    assert isinstance(_views.Clips.search_file, _methods.Ran)
+    assert isinstance(_views.BlockingVideos.list, _methods.Paged)

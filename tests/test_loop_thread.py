@@ -126,3 +126,18 @@ def test_it_starts_again_after_it_was_stopped():
     assert thread.wait(ident)
     assert thread.is_running()
     thread.stop()
+
+
+def test_ending_a_thread_twice_or_from_within_is_harmless(thread):
+    """The collector may find an abandoned client anywhere, also on the loop's own thread."""
+    thread.wait(ident)
+    running = thread._running
+
+    async def end():
+        running.end()
+
+    thread.wait(end)
+    running.thread.join(10)
+    running.end()
+
+    assert not running.thread.is_alive()

@@ -21,10 +21,12 @@ from samples import (
     embed_call,
     search_call,
 )
-from servers import answer, serving
+from servers import answer, http, serving
 
 import memories_async
 from memories_async import Person, captions, clips
+from memories_async._keys import Key
+from memories_async._transport import AiohttpTransport, Request
 
 ASKED = {"user_prompt": "u", "system_prompt": "s", "callback": "https://me/cb"}
 BOUNDARY = '--deadbeef\r\nContent-Disposition: form-data; name="video_no"\r\n\r\nVI666\r\n--'
@@ -183,3 +185,24 @@ async def test_neither_proxies_nor_keys_come_from_the_environment(monkeypatch, t
     exchange = await sent(search_call(), FOUND)
 
     assert exchange.headers["authorization"] == KEY
+
+
+async def test_a_transport_can_be_used_by_itself():
+    """A request needs neither a pace nor anybody who watches; a GET has no body."""
+    transport = AiohttpTransport(user_agent="mine")
+    key = Key(KEY, variable="MEMORIES_API_KEY")
+    limits = {"connect_timeout": 5.0, "timeout": 5.0, "deadline": None}
+
+    async def respond(exchange):
+        await exchange.write(http(b"{}"))
+
+    async with serving(respond) as server:
+        request = Request(method="GET", url=f"{server.url}/x", body=None, key=key, **limits)
+        carried = await transport.carry(request)
+        await transport.aclose()
+
+        (exchange,) = server.exchanges
+    assert (carried.status, carried.body) == (200, b"{}")
+    assert exchange.head.startswith(b"GET /x HTTP/1.1\r\n")
+    assert exchange.headers["user-agent"] == "mine"
+    assert "content-length" not in exchange.headers
