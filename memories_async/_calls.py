@@ -103,6 +103,9 @@ class Call(Generic[T]):
     needs_callback: bool = False
     """Whether a callback URL must still be filled in, by the client's receiver."""
     progress: Progress | None = field(default=None, repr=False, eq=False)
+    allowance: float = 0.0
+    """Seconds by which the client's deadline is later: a long transfer takes its time, and one that
+    stands still is ended by the policy's `timeout`."""
     save_to: Path | None = None
     """Where a binary answer is written; None where the answer is JSON."""
     # It follows from the name and the arguments, and partial functions do not compare.
@@ -148,6 +151,11 @@ def _part_with_callback(part: Part, url: str) -> Part:
 
 def _json_with_callback(content: Json, url: str) -> Json:
     return Json({**content.plain, "callback": url})
+
+
+def transfer_time(size: int) -> float:
+    """Seconds that *size* bytes take on a line of one megabit a second."""
+    return size * 8 / 1e6
 
 
 def fingerprint(call: Call[Any], account: str) -> str:
@@ -222,5 +230,6 @@ __all__ = [
     "fingerprint",
     "identity",
     "text",
+    "transfer_time",
     "web_url",
 ]

@@ -15,11 +15,11 @@ from typing import Any
 from attrs import field, fields, frozen
 
 from memories_async import _json, media
-from memories_async._calls import Call, Form, Part, Progress, text
+from memories_async._calls import Call, Form, Part, Progress, text, transfer_time
 from memories_async._decode import converter, nothing
 from memories_async._fields import FAILED, READY, named
 from memories_async._replies import Host
-from memories_async.videos import nothing_more
+from memories_async.videos import MAX_VIDEO_SIZE, nothing_more
 
 _PATH = "/serve/api/v2"
 
@@ -77,6 +77,7 @@ def upload(
         unit="asset",
         repeatable=False,
         progress=progress,
+        allowance=transfer_time(video.size),
         decode=_asset,
     )
 
@@ -126,6 +127,7 @@ def download(asset_id: str, *, to: str | os.PathLike[str]) -> Call[int]:
         unit="download",
         repeatable=True,
         save_to=target,
+        allowance=transfer_time(MAX_VIDEO_SIZE),
         decode=_size,
     )
 

@@ -82,7 +82,9 @@ class Client(Configured):
             self._settings,
             self._transport,
             self._settings.lane(call.host, call.family),
-            None if seconds is None else asyncio.get_running_loop().time() + seconds,
+            None
+            if seconds is None
+            else asyncio.get_running_loop().time() + seconds + call.allowance,
             witness,
         )
         return await delivery.run()

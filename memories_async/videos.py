@@ -14,7 +14,17 @@ from typing import Any
 from attrs import evolve, field, fields, frozen
 
 from memories_async import _json, media
-from memories_async._calls import Call, Fields, Form, Json, Part, Progress, text, web_url
+from memories_async._calls import (
+    Call,
+    Fields,
+    Form,
+    Json,
+    Part,
+    Progress,
+    text,
+    transfer_time,
+    web_url,
+)
 from memories_async._decode import converter, nothing, whole
 from memories_async._fields import FAILED, READY, named
 from memories_async._replies import Host
@@ -113,6 +123,7 @@ def upload(
         unit="video",
         repeatable=False,
         progress=progress,
+        allowance=transfer_time(video.size),
         decode=video_of,
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from memories_async import InvalidRequest, OutcomeUnknown, assets, videos
+from memories_async import InvalidRequest, OutcomeUnknown, Policy, assets, videos
 from memories_async.local import Era
 
 
@@ -243,3 +243,13 @@ def test_three_gigabytes_need_a_hundred_megabytes(tmp_path):
     assert told.split()[0] == "0"
     assert int(told.split()[1]) > 3 * 1024**3
     assert int(peak) / 1024 < 120
+
+
+async def test_a_long_upload_may_take_longer_than_the_deadline(service, connect):
+    """A megabit a second is allowed for; what stands still is ended by the policy's timeout."""
+    library = connect(policy=Policy(timeout=0.5, deadline=0.1, attempts=1))
+    service.faults.add(kind="delay", seconds=0.2, times=2)
+
+    assert (await library("videos.upload", bytes(100_000))).video_no
+    with pytest.raises(OutcomeUnknown, match="in time"):
+        await library("videos.upload", b"short")
