@@ -16,6 +16,7 @@ from paces import busiest, lane
 from memories_async import FilePace, _pace_clerk
 from memories_async._limits import Priority
 from memories_async._pace_clerk import Clerk, clerk_of
+from memories_async._pace_desk import Desk, Grant
 from memories_async._pace_line import Waiter
 from memories_async._pace_rules import LaneState, hear
 from memories_async._pace_shared import SharedPace
@@ -156,11 +157,13 @@ async def test_a_call_that_leaves_late_holds_the_next_one_back(pace, store):
     """Everywhere: the store hears of it."""
     where = lane(1)
     async with pace.turn(where) as turn:
+        begun = time.monotonic()
         await asyncio.sleep(0.1)
+        turn.left()
         turn.left()
     await asyncio.sleep(0.02)
 
-    assert store.states[where.name].spacing.wait(time.monotonic()) > 0.95
+    assert 0.05 < store.states[where.name].spacing.next_at - begun - where.limit.gap < 0.15
 
 
 async def test_a_pause_reaches_the_store(pace, store):
@@ -347,3 +350,11 @@ async def test_every_clerk_is_told_of_a_fork_and_of_the_end(pace, store, monkeyp
 
     _pace_clerk._forget_all()
     assert pace._clerk._member != name
+
+
+def test_a_desk_with_a_grant_asks_for_no_other():
+    """A second one would take the place of the first."""
+    desk = Desk(lane())
+    desk.grant = Grant(number=1, start=0.0, fault=None)
+
+    assert desk.word("a", 0.0, 0.05).early < 0

@@ -172,3 +172,15 @@ def test_the_pace_pickles_as_configuration():
     assert pickle.loads(pickle.dumps(in_process)) is in_process
     assert isinstance(pickle.loads(pickle.dumps(own)), InProcessPace)
     assert own.describe().store == "process"
+
+
+async def test_calls_that_take_long_are_at_work_together():
+    """Whoever has a turn wakes the next in line at once, not when the call has ended."""
+    pace, all_begun = InProcessPace(), asyncio.Barrier(4)
+
+    async def long_call():
+        async with pace.turn(lane(200)):
+            await all_begun.wait()
+
+    async with asyncio.timeout(2):
+        await asyncio.gather(*(long_call() for _ in range(4)))
