@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from glob import glob
+from pathlib import Path
 from shutil import which
 
 import nox
@@ -63,7 +63,7 @@ def lowest(session: nox.Session) -> None:
     """Run the core's tests with the oldest dependencies that the project allows."""
     oldest = [d.split(",")[0].replace(">=", "==") for d in PROJECT["project"]["dependencies"]]
     session.install(".[all]", *oldest, *group("test"))
-    core = [*sorted(glob("tests/test_*.py")), "tests/wire", "tests/faults"]
+    core = [*map(str, sorted(Path("tests").glob("test_*.py"))), "tests/wire", "tests/faults"]
     session.run("pytest", "-q", "-m", "not slow", *(session.posargs or core))
 
 
