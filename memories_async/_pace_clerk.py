@@ -22,7 +22,8 @@ from memories_async._events import logger
 from memories_async._limits import Lane, Limit
 from memories_async._pace_desk import Desk, Grant
 from memories_async._pace_line import Waiter
-from memories_async._pace_rules import SLOWEST, Answer, LaneState, Spacing, Word, hear
+from memories_async._pace_rules import Answer, LaneState, Word, hear
+from memories_async._pace_spacing import SLOWEST, Spacing
 from memories_async._pace_store import Store, StoreDown
 
 RETRY = 2.0

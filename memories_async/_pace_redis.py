@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 from attrs import asdict, field, frozen
 
 from memories_async import _pace_rules as rules
+from memories_async import _pace_spacing as spacing
 from memories_async._limits import Lane, Limit, Priority
 from memories_async._pace import PaceInForce
 from memories_async._pace_clerk import clerk_of
-from memories_async._pace_rules import Answer, LaneState, Member, Spacing, Word
+from memories_async._pace_rules import Answer, LaneState, Member, Word
 from memories_async._pace_shared import SharedPace, in_force
 from memories_async._pace_store import StoreDown
 
@@ -35,10 +36,10 @@ if not stored then return '' end
 return cjson.encode({now = time[1] + time[2] / 1e6, lane = cmsgpack.unpack(stored)})
 """
 _RULES = {
-    "slowest": rules.SLOWEST,
-    "recovery": rules.RECOVERY,
-    "idle": rules.IDLE,
-    "batch_share": rules.BATCH_SHARE,
+    "slowest": spacing.SLOWEST,
+    "recovery": spacing.RECOVERY,
+    "idle": spacing.IDLE,
+    "batch_share": spacing.BATCH_SHARE,
     "lease": rules.LEASE,
     "overdue": rules.OVERDUE,
     "slot_poll": rules.SLOT_POLL,
@@ -75,9 +76,9 @@ def seen(reply: bytes | str) -> tuple[float, LaneState]:
     said = json.loads(reply)
     lane: dict[str, Any] = said["lane"]
     members: dict[str, dict[str, Any]] = lane["members"] or {}
-    spacing = Spacing(lane["next_at"], lane["slowness"], lane["paused_until"])
+    rate = spacing.Spacing(lane["next_at"], lane["slowness"], lane["paused_until"])
     state = LaneState(
-        spacing=spacing, members={name: _member(member) for name, member in members.items()}
+        spacing=rate, members={name: _member(member) for name, member in members.items()}
     )
     return said["now"], state
 

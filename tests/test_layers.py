@@ -19,7 +19,7 @@ CORE = sorted(path.stem for path in PACKAGE.glob("*.py"))
 PURE = [
     *("errors", "media", "_json", "_replies", "_retry_after", "_calls", "_decode", "_fields"),
     *("clips", "captions", "embeddings", "videos", "assets", "_policy", "_hosts", "_keys"),
-    *("_limits", "_pace_rules", "_events", "_ports"),
+    *("_limits", "_pace_spacing", "_pace_rules", "_events", "_ports"),
 ]
 SPEAKS_AIOHTTP = {"_transport", "_sessions", "_failures"}
 

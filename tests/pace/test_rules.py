@@ -11,7 +11,8 @@ from paces import Crowd, Process, busiest
 
 from memories_async import Limit
 from memories_async._limits import Priority
-from memories_async._pace_rules import BATCH_SHARE, LEASE, NEVER, LaneState, Word, hear
+from memories_async._pace_rules import LEASE, NEVER, LaneState, Word, hear
+from memories_async._pace_spacing import BATCH_SHARE
 
 CROWDS = st.lists(
     st.tuples(st.integers(0, 12), st.integers(0, 12), st.floats(0, 2), st.floats(0.5, 30)),

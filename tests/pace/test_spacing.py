@@ -9,7 +9,7 @@ from paces import busiest
 
 from memories_async import Limit, Limits
 from memories_async._limits import MARGIN
-from memories_async._pace_rules import SLOWEST, Spacing, choose, streak_after
+from memories_async._pace_spacing import SLOWEST, Spacing, choose, streak_after
 
 LIMITS = st.builds(Limit, st.integers(1, 500).map(float), per=st.sampled_from([0.5, 1.0, 60.0]))
 
