@@ -75,7 +75,7 @@ class _Progress:
     """What aiohttp's signals told of one attempt; moves the clock while bytes move."""
 
     request: Request
-    clock: Until | None = None
+    clock: Until = field(init=False)
     sent: bool = False
     size: int = 0
     """Bytes of the body, known before it leaves."""
@@ -110,8 +110,7 @@ class _Progress:
 
     def moved(self) -> None:
         """Start the seconds of silence anew."""
-        if self.clock is not None:
-            self.clock.move(_time_in(self.request, self.request.timeout))
+        self.clock.move(_time_in(self.request, self.request.timeout))
 
 
 def _time_in(request: Request, seconds: float) -> float:

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from samples import CLIP, FOUND, PNG, caption_call, embed_call, reply, search_call
 
-from memories_async import captions, clips, embeddings
+from memories_async import captions, clips, embeddings, videos
 from memories_async._calls import Form, Json, Part, fingerprint, text
 from memories_async.errors import BadReply
 
@@ -54,6 +54,7 @@ def test_a_fingerprint_tells_every_argument_apart():
         *(caption_call(), caption_call(thinking=True), caption_call(callback="https://x/y")),
         *(caption_call(user_prompt="x"), upload_file(), upload_file(callback="https://x/y")),
         caption_call(persons=[captions.Person("Ann", url="https://x/a.png")]),
+        *(videos.upload_url("https://x/a.mp4"), videos.upload_url("https://x/b.mp4")),
     ]
 
     assert len({fingerprint(call, "me") for call in calls}) == len(calls)

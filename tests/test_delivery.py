@@ -10,6 +10,7 @@ from callers import HASTY, Scripted, Unpaced, over
 from samples import FOUND, LIMITED, caption_call, reply, search_call
 
 from memories_async import Client, Policy
+from memories_async._limits import Priority
 from memories_async.errors import (
     BadReply,
     InvalidRequest,
@@ -199,9 +200,12 @@ async def test_cancelled_between_two_attempts_it_ends_at_once():
     assert len(transport.requests) == 1
 
 
-async def test_a_call_without_a_deadline_is_sent():
-    """None is no limit, not a limit of none."""
+@pytest.mark.parametrize("priority", Priority)
+async def test_a_call_without_a_deadline_is_sent(priority):
+    """None is no limit, not a limit of none; in a batch as by itself."""
     transport = Scripted([DOWN, reply(FOUND)])
+    settings = over(transport, policy=evolve(HASTY, deadline=None))._settings
+    one = Client.over(evolve(settings, priority=priority), transport)
 
-    assert await over(transport, policy=evolve(HASTY, deadline=None)).send(search_call())
+    assert await one.send(search_call())
     assert transport.requests[0].deadline is None
