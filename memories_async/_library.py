@@ -132,14 +132,21 @@ async def find_upload(
     was taken (and billed), and None means that it is not in the library (yet).
     """
     sent = videos.upload(file, video_name=video_name, unique_id=unique_id).media[0]
-    following: Call[Page] | None = videos.list(video_name=sent.name, unique_id=unique_id)
-    while following is not None:
-        page = await client.send(following)
-        for video in page.videos:
-            if video.video_name == sent.name and video.size in {None, sent.size}:
-                return video
-        following = page.after(following)
+    # No page says whether a name is kept, and filtered by, with its extension: so look at all, too.
+    for name in (sent.name, None):
+        following: Call[Page] | None = videos.list(video_name=name, unique_id=unique_id)
+        while following is not None:
+            page = await client.send(following)
+            for video in page.videos:
+                if _is_of(sent, video):
+                    return video
+            following = page.after(following)
     return None
+
+
+def _is_of(sent: media.Media, video: Video) -> bool:
+    names = {sent.name, sent.name.rpartition(".")[0]}
+    return video.video_name in names and video.size in {None, sent.size}
 
 
 async def reconcile(

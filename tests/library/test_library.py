@@ -213,6 +213,14 @@ async def test_a_lost_upload_is_found_if_it_arrived(service, library, film, when
     assert found is None or found.video_no == service.uploads[0].id
 
 
+async def test_an_upload_is_found_though_its_name_lost_the_extension(service, library, film):
+    """Then the filter by name finds nothing, and the whole library is gone through."""
+    await library("videos.upload", film)
+    service.uploads[0].name = "holiday"
+
+    assert (await library("videos.find_upload", film)).video_name == "holiday"
+
+
 async def test_another_film_of_the_same_name_is_not_taken_for_it(library, film, tmp_path):
     """Its size differs; it is looked for on every page."""
     for size in (5, film.stat().st_size, 7):
