@@ -26,7 +26,7 @@ COPY_BELOW = 64 * 1024
 T = TypeVar("T")
 
 PIECE = MB
-"""Bytes read from a file at a time; measured against smaller pieces in benchmarks/uploads.py."""
+"""Bytes read from a file at a time; what they cost is measured in benchmarks/uploads.py."""
 
 
 @frozen(kw_only=True)

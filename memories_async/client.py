@@ -108,7 +108,7 @@ class Client(Configured):
         first. *budget* holds in addition to the client's. *drain* is for how many seconds requests
         that are out are waited for when the batch is left early.
         """
-        # With SQLite it is a third of the import, and most programs never come here.
+        # Imported here: with the ledger and SQLite it is much of what this package adds to an import.
         from memories_async.batch import Batch, for_batch  # noqa: PLC0415
 
         settings = for_batch(self._settings, ledger=ledger, budget=budget, on_unknown=on_unknown)
