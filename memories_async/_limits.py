@@ -18,8 +18,8 @@ MARGIN = 0.02
 A service counts arrivals, we count departures. In a window of one second the margin forgives 20 ms
 between the delays of the window's first and last request. Half of it is spent here, on timers and
 loops that wake late (`Limit.slack`); what leaves later than that moves the turns behind it. The
-other half is for the way. Measured (`benchmarks/pace.py`): eleven arrivals in a row from four busy
-processes lie up to 9 ms closer together than planned, from one process 4 to 5 ms.
+other half is for the way. Measured (`benchmarks/pace.py`, two cores, load 4 to 6): eleven
+arrivals in a row lie 4 to 9 ms closer together than planned, 17 ms at worst.
 """
 _LATE = 0.01
 
