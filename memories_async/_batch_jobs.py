@@ -59,7 +59,7 @@ class Job(Generic[K, T]):
             call=self.call,
             error=error,
             billed=error.billed if isinstance(error, MemoriesError) else "no",
-            replayed=isinstance(self.claim, Doubt),
+            replayed=isinstance(self.claim, Paid | Doubt),
         )
 
 

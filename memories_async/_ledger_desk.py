@@ -118,9 +118,7 @@ class Desk:
 
     def _put_back(self, connection: sqlite3.Connection, *, asks: Sequence[Ask]) -> None:
         for ask in asks:
-            found = tables.find(connection, ask.key)
-            if found is not None and found.owner == self.owner.name():
-                tables.leave(connection, self.owner.name(), entry=found.id)
+            tables.put_back(connection, ask.key, self.owner.name())
 
     def _claim_of(self, ask: Ask, found: Found, is_ours: bool) -> Claim:
         landed = partial(self.flights.land, ask.key)

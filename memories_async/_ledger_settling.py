@@ -21,14 +21,14 @@ def settle(
         return
     if state == "sending" and owner.is_alive(holder):
         raise ValueError(f"{key} is being sent right now; its outcome is about to be known")
-    connection.execute(
-        "UPDATE entries SET state = ?, owner = NULL, ended_at = ?, doubts = 0, message = ?"
-        " WHERE id = ?",
-        (
-            *(("done", time.time(), "settled as paid") if paid else ("planned", None, None)),
-            entry,
-        ),
-    )
+    if paid:
+        _change(connection, entry, "state = 'done', owner = NULL, message = 'settled as paid'")
+    elif state in {"unknown", "sending"}:
+        # Who claimed an unknown entry, to send it again, keeps it.
+        keep = "owner" if state == "unknown" else "NULL"
+        _change(connection, entry, f"state = 'planned', doubts = 0, message = NULL, owner = {keep}")
+    else:
+        _change(connection, entry, "doubts = 0")
 
 
 def retry(connection: sqlite3.Connection, key: str) -> None:
@@ -40,6 +40,13 @@ def retry(connection: sqlite3.Connection, key: str) -> None:
         "UPDATE entries SET state = 'planned', doubts = doubts + 1"
         " WHERE id = ? AND state = 'unknown'",
         (entry,),
+    )
+
+
+def _change(connection: sqlite3.Connection, entry: int, change: str) -> None:
+    connection.execute(
+        f"UPDATE entries SET {change}, ended_at = ? WHERE id = ?",  # noqa: S608  # constants
+        (time.time(), entry),
     )
 
 

@@ -137,6 +137,13 @@ def _insert(connection: sqlite3.Connection, ask: Ask, owner: Owner) -> int:
     return identity
 
 
+def put_back(connection: sqlite3.Connection, key: str, owner: str) -> None:
+    """Undo a claim under which nothing was begun."""
+    connection.execute(
+        "UPDATE entries SET owner = NULL WHERE key = ? AND owner = ?", (bytes.fromhex(key), owner)
+    )
+
+
 def begin(connection: sqlite3.Connection, entry: int, owner: str, price: float | None) -> bool:
     """Commit the intent to send; False where the entry was settled or taken meanwhile."""
     return _changed(

@@ -128,11 +128,6 @@ class Batch(Generic[K, T]):
         if not self._task.cancelled() and (broken := self._task.exception()) is not None:
             raise broken
 
-    def abandon(self) -> None:
-        """Wait for nothing any more: what is out becomes unknown."""
-        if self._task is not None:
-            self._task.cancel()
-
     def __aiter__(self) -> Self:
         """Iterate over the outcomes."""
         return self
@@ -173,6 +168,8 @@ def for_batch(
     if on_unknown not in {"park", "resend", "raise"}:
         raise ValueError(f"on_unknown must be park, resend or raise, not {on_unknown!r}")
     policy = settings.policy
+    if ledger is not None and settings.receiver is not None:
+        settings.receiver.beside(ledger)
     return evolve(
         settings,
         ledger=ledger or settings.ledger,

@@ -50,7 +50,7 @@ async def test_many_at_once_share_what_is_left():
 async def test_what_was_refused_is_given_back():
     """It was not billed."""
     budget = Budget(calls=1)
-    async with serving(answer(WRONG, 400), answer(EMBEDDED)) as server:
+    async with serving(answer(WRONG, 400), answer(EMBEDDED)) as server:  # noqa: SIM117  # reads better apart
         async with callers.client(server.url, budget=budget) as client:
             with pytest.raises(InvalidRequest):
                 await client.send(embed_call())
@@ -62,12 +62,11 @@ async def test_what_was_refused_is_given_back():
 async def test_what_is_unknown_stays_set_aside():
     """It may have been billed, so it counts."""
     budget = Budget(calls=1, prices={"embedding": 3})
-    async with serving(hang_up) as server:
-        async with callers.client(server.url, budget=budget) as client:
-            with pytest.raises(OutcomeUnknown):
-                await client.send(embed_call())
-            with pytest.raises(BudgetExceeded, match="1 calls"):
-                await client.send(embed_call("re_2"))
+    async with serving(hang_up) as server, callers.client(server.url, budget=budget) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.send(embed_call())
+        with pytest.raises(BudgetExceeded, match="1 calls"):
+            await client.send(embed_call("re_2"))
 
     assert budget.spending == Spending(calls_at_risk=1, points_at_risk=3)
 
@@ -75,13 +74,12 @@ async def test_what_is_unknown_stays_set_aside():
 async def test_a_cancelled_call_stays_set_aside():
     """It was sent."""
     budget = Budget(calls=1)
-    async with serving(silent) as server:
-        async with callers.client(server.url, budget=budget) as client:
-            task = asyncio.create_task(client.send(embed_call()))
-            while not server.requests:
-                await asyncio.sleep(0.001)
-            task.cancel()
-            await asyncio.wait([task])
+    async with serving(silent) as server, callers.client(server.url, budget=budget) as client:
+        task = asyncio.create_task(client.send(embed_call()))
+        while not server.requests:  # noqa: ASYNC110  # nothing announces it
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.wait([task])
 
     assert budget.spending.calls_at_risk == 1
 
@@ -90,7 +88,7 @@ async def test_free_calls_need_no_budget():
     """Nor a price."""
     listed = {"code": "0000", "msg": "success", "data": {"videos": []}}
     budget = Budget(points=0)
-    async with serving(answer(listed)) as server:
+    async with serving(answer(listed)) as server:  # noqa: SIM117  # reads better apart
         async with callers.client(server.url, budget=budget) as client:
             await client.send(videos.list())
 
@@ -114,7 +112,7 @@ async def test_two_budgets_both_hold(tmp_path):
     calls = {number: embed_call(f"re_{number}") for number in range(9)}
     with Ledger(tmp_path / "run.db") as ledger:
         async with serving(answer(EMBEDDED)) as server:
-            async with callers.client(server.url, budget=inner, ledger=ledger) as client:
+            async with callers.client(server.url, budget=inner, ledger=ledger) as client:  # noqa: SIM117  # reads better apart
                 async with client.batch(calls, budget=outer, concurrency=2) as batch:
                     assert [one async for one in batch]
 
@@ -134,7 +132,7 @@ async def test_what_the_ledger_cannot_record_is_given_back(tmp_path):
                     lambda c: c.execute("PRAGMA page_count").fetchone()[0]
                 )
                 ledger.journal.write_now(lambda c: c.execute(f"PRAGMA max_page_count={pages}"))
-                with pytest.raises(NotSent.__base__):
+                with pytest.raises(NotSent.__base__):  # noqa: PT012  # raised inside the loop
                     for number in range(200):
                         budget.calls = number + 1
                         await client.send(embed_call(f"re_{number}{'x' * 300}"))

@@ -42,7 +42,7 @@ def ledger(tmp_path):
     return tmp_path / "run.db"
 
 
-def test_a_batch_and_its_second_run(cli, service, video, queries, ledger, tmp_path):
+def test_a_batch_and_its_second_run(cli, service, video, queries, ledger, tmp_path):  # noqa: PLR0917  # fixtures
     """The first pays five times, the second not at all; the export has every answer."""
     words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
     first = cli(*words, "--json", "--out", tmp_path / "out.jsonl")
@@ -115,7 +115,7 @@ def test_a_budget_stops_it(cli, service, video, queries, ledger):
     assert "the rest is planned" in cli(*words, "--max-calls", 0).err
 
 
-def test_captions_by_url_and_by_file(cli, service, film, picture, tmp_path, ledger):
+def test_captions_by_url_and_by_file(cli, service, film, picture, tmp_path, ledger):  # noqa: PLR0917  # fixtures
     """Persons as text in CSV, as an object in JSON lines."""
     path = tmp_path / "videos.jsonl"
     rows = [
@@ -142,7 +142,7 @@ def test_captions_by_url_and_by_file(cli, service, film, picture, tmp_path, ledg
         (("--concurrency", "0"), "concurrency"),
     ],
 )
-def test_wrong_options_send_nothing(cli, service, queries, ledger, extra, said):
+def test_wrong_options_send_nothing(cli, service, queries, ledger, extra, said):  # noqa: PLR0917  # fixtures
     """Exit code 2, naming the option."""
     ended = cli("batch", "search", "--from", queries, "--ledger", ledger, *extra)
 
@@ -152,7 +152,7 @@ def test_wrong_options_send_nothing(cli, service, queries, ledger, extra, said):
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.txt", "x"), ("a.jsonl", "[1]\n"), ("b.jsonl", "{")])
-def test_files_that_are_no_list_of_items_are_refused(cli, service, tmp_path, ledger, name, text):
+def test_files_that_are_no_list_of_items_are_refused(cli, service, tmp_path, ledger, name, text):  # noqa: PLR0917  # fixtures
     """Exit code 2, naming the file."""
     (tmp_path / name).write_text(text)
     ended = cli("batch", "embed", "--from", tmp_path / name, "--ledger", ledger)

@@ -36,7 +36,7 @@ def rows(ledger) -> list[tuple]:
 
 async def until(condition) -> None:
     """Wait for *condition*."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110  # nothing announces it
         await asyncio.sleep(0.001)
 
 
@@ -60,7 +60,7 @@ async def test_cancelled_while_waiting_for_the_answer_is_unknown(ledger):
 async def test_cancelled_in_line_is_planned(ledger):
     """Nothing was begun, and nobody else has to wait for it."""
     limits = Limits(search=Limit(1, 60))
-    async with serving(answer(FOUND)) as server:
+    async with serving(answer(FOUND)) as server:  # noqa: SIM117  # reads better apart
         async with callers.client(server.url, ledger=ledger, limits=limits) as client:
             await client.send(search_call())
             task = asyncio.create_task(client.send(search_call(prompt="another")))
@@ -159,7 +159,7 @@ async def test_identical_calls_in_flight_share_one_refusal(ledger):
 
 async def test_who_stops_waiting_stops_nobody_else(ledger):
     """Neither the one who sends nor those who wait."""
-    async with serving(answer(FOUND, after=0.03)) as server:
+    async with serving(answer(FOUND, after=0.03)) as server:  # noqa: SIM117  # reads better apart
         async with callers.client(server.url, ledger=ledger) as client:
             tasks = [asyncio.create_task(client.send(search_call())) for _ in range(3)]
             await until(lambda: server.requests)
@@ -268,7 +268,7 @@ async def test_a_call_that_cannot_be_sent_at_all_holds_nothing(tmp_path):
     """A batch lets go of an item that its client has no receiver for."""
     one, other = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
     homeless = captions.upload("https://example.com/v", user_prompt="a", system_prompt="b")
-    async with callers.client("http://localhost:9") as client:
+    async with callers.client("http://localhost:9") as client:  # noqa: SIM117  # reads better apart
         async with client.batch({1: homeless}, ledger=one) as batch:
             assert isinstance((await anext(batch)).error, ValueError)
 
