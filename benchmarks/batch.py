@@ -192,7 +192,7 @@ async def journal(*, quick: bool) -> None:
 
 
 def peak(count: int) -> float:
-    """Tell the extra memory (MB) of a batch with a ledger, in a process of its own."""
+    """Tell the extra memory (MB) of sending with a ledger, in a process of its own."""
 
     async def run() -> float:
         with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "run.db") as ledger:
@@ -204,17 +204,36 @@ def peak(count: int) -> float:
     return asyncio.run(run())
 
 
+def peak_of_resuming(count: int) -> float:
+    """Tell the extra memory (MB) of a batch in which everything is paid already."""
+    sender, one = nowhere(), call(0)
+    account = sender._settings.lane(one.host, one.family).account
+
+    async def run() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "run.db"
+            fill(path, count, account)
+            with Ledger(path) as ledger:
+                await drained(sender, 1_000, ledger)
+                with harness.Peak() as found:
+                    await drained(sender, count, ledger)
+                return found.extra
+
+    return asyncio.run(run())
+
+
 def memory(*, quick: bool) -> None:
-    """Compare few items with many."""
-    few, many = (2_000, 20_000) if quick else (10_000, 1_000_000)
-    small, large = harness.apart(peak, few), harness.apart(peak, many)
-    harness.report(
-        f"batch_memory_{many}",
-        [large - small],
-        yardstick=f"{few:,} items: {small:.1f} MB extra; {many:,}: {large:.1f} MB",
-        unit="mb",
-        at_most=8.0,
-    )
+    """Compare few items with many, sent and resumed."""
+    few, sent, resumed = (2_000, 10_000, 50_000) if quick else (10_000, 100_000, 1_000_000)
+    for name, work, many in (("sent", peak, sent), ("resumed", peak_of_resuming, resumed)):
+        small, large = harness.apart(work, few), harness.apart(work, many)
+        harness.report(
+            f"batch_memory_{name}_{many}",
+            [large - small],
+            yardstick=f"{few:,} items: {small:.1f} MB extra; {many:,}: {large:.1f} MB",
+            unit="mb",
+            at_most=8.0,
+        )
 
 
 def fill(path: Path, count: int, account: str) -> None:

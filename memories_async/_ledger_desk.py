@@ -91,13 +91,11 @@ class Desk:
         send: Callable[[Call[T], Witness | None], Awaitable[T]],
     ) -> T:
         """Answer *call* as its claim allows."""
-        match claim:
-            case Line():
-                return await self._carry_out(claim, call, send)
-            case Paid():
-                return call.read(claim.reply)
-            case Doubt():
-                return await self._read_again(claim, call)
+        if isinstance(claim, Line):
+            return await self._carry_out(claim, call, send)
+        if isinstance(claim, Paid):
+            return call.read(claim.reply)
+        return await self._read_again(claim, call)
 
     async def _claim(self, asks: Sequence[Ask], *, fresh: bool, resend: bool) -> list[Claim]:
         try:

@@ -13,6 +13,7 @@ from samples import EMBEDDED, FOUND, caption_call, embed_call, search_call
 from servers import answer, hang_up, serving, silent
 
 from memories_async import Budget, videos
+from memories_async._ledger_desk import ask_for
 from memories_async.budget import Spending
 from memories_async.errors import BudgetExceeded, InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.ledger import Ledger
@@ -140,13 +141,42 @@ async def test_what_the_ledger_cannot_record_is_given_back(tmp_path):
             assert server.requests == budget.spending.calls + budget.spending.calls_at_risk
 
 
-async def test_a_caption_through_a_receiver_keeps_its_key():
-    """A budget on top does not hide the ledger's entry."""
+async def test_a_caption_through_a_receiver_keeps_its_key(tmp_path):
+    """A budget on top does not hide the ledger's entry, nor what leaves."""
+    with Ledger(tmp_path / "run.db") as ledger:
+        ask = ask_for(caption_call(), "account")
+        (line,) = await ledger.desk.claim([ask])
+        budget = Budget(calls=1, prices={"caption": 2.0})
+        watched = Budget(calls=1).over(caption_call(), budget.over(caption_call(), line))
+        watched.priced(2.0)
+        await watched.sending()
+        watched.left()
+        assert (watched.key, line.price) == (ask.key, 2.0)
+        await line.close()
+        ledger.settle(ask.key, paid=True)
+
+        with pytest.raises(NotSent):
+            await Budget(calls=1).over(caption_call(), line).sending()
+
+
+def test_a_budget_may_have_nobody_behind_it():
+    """A client without a ledger."""
     watched = Budget(calls=1).over(caption_call(), None)
-    assert watched is not None
-    assert watched.key is None
     watched.priced(1.0)
     watched.left()
+
+    assert watched.key is None
+
+
+async def test_a_reservation_is_given_back_once():
+    """Also where a call failed before it was sent."""
+    budget = Budget(calls=1)
+    watched = budget.over(caption_call(), None)
+    await watched.failed(NotSent("no"), final=False)
+    await watched.sending()
+    await watched.failed(NotSent("no"), final=True)
+
+    assert budget.spending == Spending()
 
 
 def test_a_budget_says_what_it_is_and_stays_where_it_is():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samples import EMBEDDED, caption_call, embed_call
 from servers import answer, serving
 
-from memories_async import Ledger, Limits, captions
+from memories_async import Ledger, Limits, captions, videos
 from memories_async import _batch_jobs as jobs
 from memories_async._batch_pipe import Pipe
 from memories_async._batch_source import source_of
@@ -20,6 +20,7 @@ from memories_async._batch_tally import WINDOW, Tally
 from memories_async._batch_values import Outcome
 from memories_async._batch_watch import Watch
 from memories_async._ledger_replies import data_of
+from memories_async.errors import NotSent
 
 
 async def test_a_pipe_hands_out_in_order_and_ends():
@@ -131,13 +132,24 @@ async def test_a_watch_passes_everything_on(tmp_path):
         assert (entry.price, entry.billed) == (3.0, "maybe")
 
 
-def test_a_watch_may_have_nobody_behind_it():
-    """A batch without a ledger."""
-    watch = Watch(None, lambda _: None)
+async def test_a_watch_may_have_nobody_behind_it():
+    """A batch without a ledger; and a call may fail before it ever went out."""
+    told = []
+    watch = Watch(None, told.append)
     watch.priced(1.0)
     watch.left()
+    await watch.failed(NotSent("in line"), final=False)
 
-    assert watch.key is None
+    assert (watch.key, told) == (None, [])
+
+
+async def test_a_plan_counts_free_calls_as_calls(tmp_path):
+    """They are sent each time, and cost nothing."""
+    async with callers.client("http://localhost:9") as client:
+        batch = client.batch({1: videos.list()}, ledger=Ledger(tmp_path / "run.db"))
+        plan = await batch.plan()
+
+    assert (plan.calls, plan.paid, plan.by_unit) == (1, 0, {})
 
 
 def test_a_slow_medium_does_not_hold_up_the_ready(tmp_path, monkeypatch):

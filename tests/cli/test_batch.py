@@ -183,6 +183,25 @@ def test_ctrl_c_drains_and_says_how_to_go_on(start, service, video, tmp_path, le
     assert summary.done + summary.refused >= 5
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
+def test_an_interrupt_is_told_in_this_process_too(  # noqa: PLR0917  # fixtures
+    cli, service, video, queries, ledger, monkeypatch, error
+):
+    """However Python brings it: exit code 130."""
+
+    def interrupt(*_):
+        raise error
+
+    monkeypatch.setattr("memories_async.batch.Batch.__anext__", interrupt)
+    words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
+    if error is KeyboardInterrupt:
+        ended = cli(*words)
+        assert (ended.code, "the same command goes on" in ended.err) == (130, True)
+    else:
+        with pytest.raises(asyncio.CancelledError):
+            cli(*words)
+
+
 async def test_a_terminal_sees_one_live_line():
     """It is renewed in place, and taken away in the end."""
     screen = Screen(err=Console(file=io.StringIO(), force_terminal=True, width=60))

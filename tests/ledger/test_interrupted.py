@@ -290,6 +290,20 @@ def test_a_forked_child_has_an_owner_and_flights_of_its_own(ledger):
     assert Owner(ledger.path).is_alive(mine)
 
 
+def test_what_a_fork_leaves_to_the_child_is_let_go(ledger):
+    """The same, looked at in this process."""
+    from memories_async import _ledger_owner
+
+    owner = ledger.desk.owner
+    mine = owner.name()
+    assert ledger.desk.flights.join("key") is None
+    _ledger_owner._let_all_go()
+    ledger.desk.flights._forget()
+
+    assert not Owner(ledger.path).is_alive(mine)
+    assert ledger.desk.flights.join("key") is None
+
+
 def test_an_owner_that_left_is_not_alive(tmp_path):
     """Its mark is removed, and a new one is taken at the next use."""
     owner, other = Owner(tmp_path / "run.db"), Owner(tmp_path / "run.db")

@@ -11,7 +11,7 @@ from contextlib import closing
 
 import callers
 import pytest
-from samples import EMBEDDED, FOUND, KEY, LIMITED, caption_call, embed_call, search_call
+from samples import ACCEPTED, EMBEDDED, FOUND, KEY, LIMITED, caption_call, embed_call, search_call
 from servers import answer, hang_up, raw, serving, silent
 
 from memories_async import clips, videos
@@ -291,6 +291,24 @@ async def test_a_callback_before_a_lost_reply_answers_the_caller(ledger):
     async with serving(lose) as server, callers.client(server.url, ledger=ledger) as client:
         assert await client.send(caption_call()) == CaptionTask("early")
         assert states(ledger) == ["done"]
+
+
+async def test_a_callback_before_the_reply_stays_the_answer(ledger):
+    """What was settled first is kept; the reply, which says the same, changes nothing."""
+
+    async def settle_first(exchange):
+        (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])
+        await ledger.settled(entry.key, answer=CaptionTask("early"))
+        await answer(ACCEPTED)(exchange)
+
+    async with (
+        serving(settle_first) as server,
+        callers.client(server.url, ledger=ledger) as client,
+    ):
+        await client.send(caption_call())
+
+        assert await client.send(caption_call()) == CaptionTask("early")
+        assert server.requests == 1
 
 
 async def test_an_unreadable_success_keeps_its_body(ledger):
