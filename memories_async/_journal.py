@@ -13,6 +13,7 @@ import atexit
 import concurrent.futures
 import os
 import sqlite3
+import sys
 import threading
 from pathlib import Path
 from queue import SimpleQueue
@@ -243,5 +244,8 @@ def _close_all() -> None:
         journal.close()
 
 
-os.register_at_fork(before=_hold_all, after_in_parent=_let_all_go_on, after_in_child=_start_afresh)
+if sys.platform != "win32":  # there is no fork to prepare for
+    os.register_at_fork(
+        before=_hold_all, after_in_parent=_let_all_go_on, after_in_child=_start_afresh
+    )
 atexit.register(_close_all)

@@ -56,7 +56,7 @@ def opened(path: Path, schemas: tuple[Schema, ...]) -> sqlite3.Connection:
     """Open *path* for writing, created with mode 0600, its schemas brought up to date."""
     _refuse_remote(path)
     # SQLite gives its two side files the mode of the file itself.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = _connected(path)
     try:
         _patiently(connection, "PRAGMA journal_mode=WAL")
@@ -135,7 +135,7 @@ def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> Non
 
 def _back_up(path: Path, version: str) -> None:
     copy = path.with_name(f"{path.name}.{version}.bak")
-    os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(os.open(copy, os.O_RDWR | os.O_CREAT, 0o600))
     with closing(_connected(path)) as source, closing(_connected(copy)) as target:
         source.backup(target)
 

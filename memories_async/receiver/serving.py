@@ -10,6 +10,7 @@ import ipaddress
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -102,7 +103,9 @@ class _Guards:
         return _Guarded(self.server(), self.open)
 
     async def watch(self, request: web.BaseRequest) -> web.StreamResponse:
-        guarded = self.open[request.protocol]
+        guarded = self.open.get(request.protocol)
+        if guarded is None:  # it was lost before its request had its turn
+            return web.Response(status=HTTPStatus.REQUEST_TIMEOUT)
         guarded.stop_clock()
         try:
             response = await self.handle(request)

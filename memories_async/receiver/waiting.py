@@ -46,7 +46,7 @@ class Waiting:
     )
 
     def tell(self, record: Record) -> None:
-        """Wake whoever waits for *record*, if it has an outcome. Any thread may call."""
+        """Wake whoever waits for *record*, if it has an outcome; on whichever loops they wait."""
         if record.outcome is None:
             return
         with self._lock:
@@ -129,11 +129,7 @@ def _resolve(loop: Any, future: asyncio.Future[Record], record: Record) -> None:
         if not future.done():
             future.set_result(record)
 
-    try:
-        here = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        here = False
-    if here:
+    if loop is asyncio.get_running_loop():
         resolve()
         return
     try:

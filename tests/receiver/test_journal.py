@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memories_async import _group_commit, _journal_file
+from memories_async import _group_commit, _journal, _journal_file
 from memories_async._journal import Journal
 from memories_async._journal_file import JournalFailed, Schema
 
@@ -325,6 +325,37 @@ def test_a_neighbour_that_never_ends_is_an_error(journal, path, monkeypatch) -> 
     neighbour.close()
 
     assert journal.write_now(insert("b")) == 1
+
+
+def test_a_read_that_fails_is_told_and_gets_over(journal) -> None:
+    """The next read opens the file again."""
+    journal.write_now(insert("a"))
+
+    with pytest.raises(JournalFailed, match="no such table"):
+        journal.read_now(lambda db: db.execute("SELECT * FROM missing"))
+    assert journal.read_now(count) == 1
+
+
+def test_around_a_fork_the_file_is_closed(journal, path) -> None:
+    """SQLite's locks do not survive a fork, so both sides open anew."""
+    for go_on in (_journal._let_all_go_on, _journal._start_afresh):
+        journal.write_now(lambda db: None)
+        journal.close()
+        _journal._hold_all()
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+        go_on()
+
+        assert journal.write_now(count) == 0
+        assert not _journal._held
+
+
+def test_what_is_open_at_exit_is_closed(journal, path) -> None:
+    """All journals of the process let go of their files."""
+    journal.write_now(insert("a"))
+
+    _journal._close_all()
+
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 async def test_a_group_has_an_end(journal, monkeypatch) -> None:

@@ -250,6 +250,23 @@ async def test_a_store_that_fails_while_waiting_wakes_the_waiter(receiver, monke
     assert (await receiver.wait(task, timeout=5)).text == "A man enters."
 
 
+async def test_a_waiter_is_woken_once(receiver) -> None:
+    """By the first that knows: the delivery, the look-out, or the end of both."""
+    send = Submitted()
+    await receiver.submit(SUBMISSION, send)
+    await hand_in(receiver, send.url, success())
+    desk = receiver._open()
+    record = await desk.store.find(TASK.task_id)
+
+    async with desk.waiting.expecting(TASK.task_id) as coming:
+        desk.waiting.tell(record)
+        desk.waiting.tell(record)
+        loop = asyncio.get_running_loop()
+        desk.waiting._fail(loop, desk.waiting._watches[loop], JournalFailed("the disk is gone"))
+
+        assert coming.result() is record
+
+
 async def test_a_store_that_fails_at_once_fails_the_wait(receiver, monkeypatch) -> None:
     """A file that cannot be read is an error at the first look."""
     desk = receiver._open()
@@ -326,6 +343,19 @@ async def test_a_secret_of_ones_own_keeps_others_out(path) -> None:
     assert await hand_in(twin, send.url, success()) == 200
     for one in (mine, twin, stranger):
         one.close()
+
+
+async def test_a_token_that_this_store_never_issued_is_refused(path, tmp_path) -> None:
+    """Signed with the right secret, and still unknown: the file was another one."""
+    one, other = (
+        Receiver(URL, store=file, secret="my own secret!!!") for file in (path, tmp_path / "b.db")
+    )
+    send = Submitted()
+    await one.submit(SUBMISSION, send)
+
+    assert await hand_in(other, send.url, success()) == 404
+    one.close()
+    other.close()
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,27 @@ async def test_a_lost_reply_without_a_callback_stays_unknown(
     assert caught.value.callback
 
 
+async def test_in_one_step_a_timeout_names_the_task(service, client, receiver, film) -> None:
+    """So that the waiting can go on later."""
+    service.faults.add(callback="missing")
+
+    async with client(receiver=receiver) as one:
+        with pytest.raises(CallbackTimeout, match=r"receiver\.wait\('"):
+            await one.captions.caption_file(film, **ASKED, timeout=0.05)
+
+
+async def test_in_one_step_a_loss_without_a_callback_is_raised(service, film) -> None:
+    """A receiver that issues no callbacks of its own has nothing to wait for."""
+
+    class Silent:
+        async def submit(self, call, send, *, key):
+            raise OutcomeUnknown("lost")
+
+    async with service.client(receiver=Silent()) as one:
+        with pytest.raises(OutcomeUnknown, match="lost"):
+            await one.captions.caption_file(film, **ASKED)
+
+
 async def test_the_callback_turns_unknown_into_done(service, client, film, ledger) -> None:
     """The ledger learns from the callback that the lost submission was accepted, and of its task."""
     receiver = Receiver("http://127.0.0.1:0/cb")
