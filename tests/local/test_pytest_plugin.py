@@ -1,0 +1,138 @@
+"""The pytest plugin: a service for any test, asked for by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PLUGIN = "memories_async.local.pytest_plugin"
+FIXED = """
+import pytest
+from memories_async.local.engine.fixed import FixedEngine
+
+@pytest.fixture(scope="session")
+def memories_engine():
+    return FixedEngine()
+
+@pytest.fixture(scope="session")
+def memories_videos(tmp_path_factory):
+    film = tmp_path_factory.mktemp("films") / "mine.mp4"
+    film.write_bytes(b"a film")
+    return (film,)
+"""
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Run tests with the plugin, whether or not this installation registers it already."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini(
+        "[pytest]\nfilterwarnings = error\nasyncio_mode = auto\n"
+        "asyncio_default_fixture_loop_scope = function\n"
+    )
+
+    def run(**sources):
+        pytester.makepyfile(**sources)
+        return pytester.runpytest_inprocess("-p", "pytest_asyncio.plugin", "-p", PLUGIN)
+
+    return run
+
+
+def test_serves_a_blocking_test(run):
+    """New for each test, from the videos that the project names."""
+    done = run(
+        conftest=FIXED,
+        test_blocking="""
+def test_one(memories_service):
+    with memories_service.blocking_client() as client:
+        client.embeddings.video(memories_service.library[0].asset_id)
+    assert memories_service.account.calls == 1
+    assert memories_service.library[0].path.name == "mine.mp4"
+
+def test_two(memories_service):
+    assert memories_service.account.calls == 0
+    assert not memories_service.limits
+""",
+    )
+
+    done.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("scope", ["function", "module", "session"])
+def test_serves_an_async_test_on_any_loop(run, scope):
+    """The service runs on a thread of its own."""
+    done = run(
+        conftest=FIXED,
+        test_async=f"""
+import pytest
+
+@pytest.mark.asyncio(loop_scope="{scope}")
+async def test_one(memories_service):
+    async with memories_service.client() as client:
+        await client.embeddings.video(memories_service.library[0].asset_id)
+    assert memories_service.account.calls == 1
+""",
+    )
+
+    done.assert_outcomes(passed=1)
+
+
+@pytest.fixture
+def indexed(monkeypatch):
+    """The videos that were decoded; OpenCV stays loaded when the run within ends."""
+    pixels = pytest.importorskip("memories_async.local.engine._pixels")
+    pytest.importorskip("memories_async.local.engine.render")
+    index_apart, seen = pixels.index_apart, []
+
+    def counted(path, *words, **settings):
+        seen.append(path)
+        return index_apart(path, *words, **settings)
+
+    monkeypatch.setattr(pixels, "index_apart", counted)
+    return seen
+
+
+def test_brings_a_film_that_is_indexed_once_a_session(run, indexed):
+    """Four scenes, long enough to be captioned; the second test finds its index."""
+    done = run(
+        test_film="""
+import pytest
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_film(memories_service, memories_engine, time):
+    film = memories_service.library[0]
+    with memories_service.blocking_client() as client:
+        assert len(client.embeddings.video(film.asset_id)) == 1024
+    facts = memories_engine.index(film.path).facts
+    assert facts.duration >= 20
+    assert len(facts.shots) == 4
+""",
+    )
+
+    done.assert_outcomes(passed=2)
+    assert len(indexed) == 1
+
+
+def test_is_registered():
+    """Under its own name, so that `-p no:memories_async` switches it off."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+
+    assert project["project"]["entry-points"]["pytest11"] == {"memories_async": PLUGIN}
+
+
+def test_importing_it_imports_no_opencv():
+    """It is loaded in every run of pytest."""
+    probe = (
+        f"import sys, {PLUGIN}; print([n for n in ('cv2', 'numpy', 'rich') if n in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, check=True, text=True
+    )
+
+    assert found.stdout.strip() == "[]"
