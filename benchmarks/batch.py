@@ -125,7 +125,9 @@ async def throughput(url: str, *, quick: bool) -> None:
             # Calls a second of ours, divided by theirs.
             against = harness.ratios(found[other], found["ledger"])
             yardstick = f"{what} ({rates})"
-            harness.report(f"{name}_against_{other}", against, yardstick=yardstick, at_least=0.85)
+            # The target is for 500 calls a second; flat out, two commits a call must show.
+            target = 0.85 if rate == RATE else 0.3
+            harness.report(f"{name}_against_{other}", against, yardstick=yardstick, at_least=target)
 
 
 async def entries(count: int) -> float:
