@@ -25,6 +25,7 @@ COMMANDS = (
     "videos",
     "batch",
     "ledger",
+    "exec",
     "doctor",
 )
 """The commands, in the order in which help lists them."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,8 @@ from memories_async.cli._settings import CACHE
 
 if TYPE_CHECKING:
     from memories_async.local.engine.protocol import Engine
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def cache_folder() -> Path:
@@ -30,6 +32,30 @@ def pixel_engine() -> Engine:
     from memories_async.local.engine.pixels import PixelEngine
 
     return PixelEngine(cache_folder())
+
+
+def rate_option(default: str) -> Callable[[F], F]:
+    """Add `--rate` to a command, as *default* where it is not given."""
+    return click.option(
+        "--rate",
+        callback=_rate,
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="Requests a second for each kind of call, or none for no limit.",
+    )
+
+
+def _rate(_: click.Context, parameter: click.Parameter, value: str) -> float | None:
+    if value == "none":
+        return None
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise click.BadParameter("must be a number above 0, or none", param=parameter)
+    return rate
 
 
 @contextmanager

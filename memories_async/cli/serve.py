@@ -13,7 +13,7 @@ import click
 from attrs import frozen
 
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
-from memories_async.cli._local import pixel_engine, starting
+from memories_async.cli._local import pixel_engine, rate_option, starting
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, pass_run
 from memories_async.cli._settings import HOSTS
@@ -47,18 +47,6 @@ class _Wish:
     quiet: bool
 
 
-def _rate(_: click.Context, parameter: click.Parameter, value: str) -> float | None:
-    if value == "none":
-        return None
-    try:
-        rate = float(value)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise click.BadParameter("must be a number above 0, or none", param=parameter)
-    return rate
-
-
 @click.command(epilog=_EXAMPLES)
 @click.option(
     "--videos",
@@ -76,14 +64,7 @@ def _rate(_: click.Context, parameter: click.Parameter, value: str) -> float | N
     help="0 takes a free one.",
 )
 @click.option("--host", type=click.Choice(["127.0.0.1", "localhost"]), help="Loopback only.")
-@click.option(
-    "--rate",
-    callback=_rate,
-    default="1",
-    show_default=True,
-    metavar="N",
-    help="Requests a second for each kind of call, or none for no limit.",
-)
+@rate_option("1")
 @click.option(
     "--points",
     type=click.IntRange(0),

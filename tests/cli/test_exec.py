@@ -1,0 +1,126 @@
+"""exec: a command that meets the embedded service where it expects memories.ai."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+
+from memories_async.local.engine.fixed import FixedEngine
+
+EMBED = """
+import os, sys
+from memories_async import blocking
+with blocking.Client() as client:
+    print(len(client.embeddings.video(sys.argv[1])), "MEMORIES_PROXY" in os.environ)
+"""
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def fixed(monkeypatch) -> None:
+    """Answer without looking into pixels."""
+    monkeypatch.setattr("memories_async.cli.exec.pixel_engine", FixedEngine)
+
+
+@pytest.fixture
+def asset(film, fixed):
+    """The id of the film, which is made from its content."""
+    from memories_async.local import LocalService
+
+    return LocalService([film], engine=FixedEngine()).library[0].asset_id
+
+
+def test_a_client_needs_no_settings(cli, film, asset, capfd, monkeypatch):
+    """Key, hosts and library are there; what would stand between is not."""
+    monkeypatch.setenv("MEMORIES_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("MEMORIES_API_KEY", "sk-looks-real")
+
+    ended = cli("exec", "--videos", film, "--", sys.executable, "-c", EMBED, asset)
+
+    assert ended.code == 0
+    assert capfd.readouterr().out.strip() == "1024 False"
+    assert ended.err.strip() == "1 requests, 1 points spent"
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("raise SystemExit(5)", 5),
+        ("", 0),
+        (f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})", 128 + signal.SIGKILL),
+    ],
+)
+def test_the_exit_code_is_the_commands(cli, fixed, program, code):
+    """As a shell gives it."""
+    assert cli("exec", "--", sys.executable, "-c", program).code == code
+
+
+def test_options_behind_the_command_are_the_commands(cli, fixed, capfd):
+    """Even those that are called like ours."""
+    program = "import sys; print(sys.argv[1:])"
+
+    cli("exec", "--", sys.executable, "-c", program, "--json", "--rate", "x")
+
+    assert capfd.readouterr().out.strip() == "['--json', '--rate', 'x']"
+
+
+def test_what_cannot_be_run_is_told(cli, fixed):
+    """In a line, and with the code of a wrong argument."""
+    ended = cli("exec", "--", "/nowhere/to/be/found")
+
+    assert ended.code == 2
+    assert "/nowhere/to/be/found cannot be run: No such file or directory" in ended.err
+
+
+def test_needs_a_command(cli):
+    """And says how one is given."""
+    assert "COMMAND" in cli("exec").err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_for_the_command_to_judge(start, number):
+    """The service stays up until the command has ended, and its code is passed on."""
+    program = STUBBORN.replace("SIGTERM", number.name)
+    process = start("exec", "--", sys.executable, "-c", program)
+    assert process.stdout.readline() == "ready\n"
+
+    process.send_signal(number)
+    _, told = process.communicate(timeout=20)
+
+    assert process.returncode == 7
+    assert told.strip() == "0 requests, 0 points spent"
+
+
+def test_at_a_terminal_ctrl_c_is_not_passed_on_twice(monkeypatch):
+    """The terminal sends it to the command already."""
+    from memories_async.cli.exec import _passing_on
+
+    sent = []
+    monkeypatch.setattr(os, "isatty", lambda _: True)
+    with _passing_on(sent.append):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert sent == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_service_is_gone_afterwards(cli, fixed, capfd):
+    """Its address was the command's alone."""
+    program = "import json, os; print(json.dumps(dict(os.environ)))"
+    cli("exec", "--", sys.executable, "-c", program)
+    url = json.loads(capfd.readouterr().out)["MEMORIES_V1_BASE_URL"]
+
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{url}/_local/state", timeout=5)
