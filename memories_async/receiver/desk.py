@@ -44,7 +44,7 @@ class Desk:
                 await self.settle(record)
         return self._secret
 
-    async def receive(self, head: core.Head, chunks: AsyncIterable[bytes]) -> core.Answer:
+    async def receive(self, head: core.Head, body: bytes | AsyncIterable[bytes]) -> core.Answer:
         """Take one request from its head to its answer."""
         admitted = await self.admit(head)
         if isinstance(admitted, core.Answer):
@@ -53,10 +53,10 @@ class Desk:
         if not self.room.take(size):
             return core.LATER
         try:
-            body = await core.gathered(chunks)
-            if isinstance(body, core.Answer):
-                return body
-            return await self.keep(admitted, head, body)
+            whole = body if isinstance(body, bytes) else await core.gathered(body)
+            if isinstance(whole, core.Answer):
+                return whole
+            return await self.keep(admitted, head, whole)
         finally:
             self.room.give_back(size)
 

@@ -7,7 +7,6 @@ and `response` are both read, `token` may be missing, fields that the page does 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any, NoReturn
 
@@ -23,7 +22,7 @@ _KNOWN = frozenset({"status", "task_id", "data"})
 
 def arrival(body: bytes, *, at: float) -> Arrival:
     """Read a delivery, raising `NotJson` or `ValueError` where there is nothing to keep."""
-    document, canonical = _document(body)
+    document = _document(body)
     task_id = _task_id(document.get("task_id"))
     final = _is_failure(document) or _text_field(document) is not None
     if task_id is None and not final:
@@ -31,7 +30,6 @@ def arrival(body: bytes, *, at: float) -> Arrival:
     return Arrival(
         task_id=task_id,
         final=final,
-        digest=hashlib.blake2b(canonical, digest_size=20).digest(),
         body=body,
         at=at,
     )
@@ -39,7 +37,7 @@ def arrival(body: bytes, *, at: float) -> Arrival:
 
 def caption_in(delivery: Arrival, *, call: str) -> Caption:
     """Return the caption, or raise what the delivery says instead."""
-    document, _ = _document(delivery.body)
+    document = _document(delivery.body)
     name = _text_field(document)
     if name is not None:
         return _caption(document, name)
@@ -53,16 +51,15 @@ def caption_in(delivery: Arrival, *, call: str) -> Caption:
     )
 
 
-def _document(body: bytes) -> tuple[dict[str, Any], bytes]:
+def _document(body: bytes) -> dict[str, Any]:
     try:
         # Not orjson: it refuses half a character, which a cut-off caption may well end in.
         document = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
-        canonical = _json.canonical(document)
     except (ValueError, RecursionError) as error:
         raise _json.NotJson(f"not JSON: {error}") from None
     if not _json.is_object(document):
         raise _json.NotJson("not a JSON object")
-    return document, canonical
+    return document
 
 
 def _task_id(value: object) -> str | None:

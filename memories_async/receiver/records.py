@@ -6,10 +6,13 @@ makes every order of submit reply, callback, repetition and restart come to the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from enum import Enum
 
 from attrs import evolve, field, frozen
+
+from memories_async import _json
 
 MOST = 8
 """Different deliveries that are kept for one submission, so that none can fill the disk."""
@@ -50,11 +53,22 @@ class Arrival:
     """None where the body names none; the token alone then says whose it is."""
     final: bool
     """Whether it says clearly how the task ended."""
-    digest: bytes
-    """Equal for bodies of equal meaning."""
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
     at: float
     """Unix time."""
+
+    def repeats(self, other: Arrival) -> bool:
+        """Tell whether both say the same, however it is written."""
+        if self.body == other.body:
+            return True
+        try:
+            return _meaning(self.body) == _meaning(other.body)
+        except (ValueError, RecursionError):  # too deep to be written in another way
+            return False
+
+
+def _meaning(body: bytes) -> bytes:
+    return _json.canonical(json.loads(body))
 
 
 @frozen(kw_only=True)
@@ -90,7 +104,7 @@ class Record:
         """Say what *arrival* is to this submission, and so whether it is to be kept."""
         if arrival.at - self.ticket.issued_at > accept_for or not self._is_ours(arrival.task_id):
             return Verdict.STRANGE
-        if any(known.digest == arrival.digest for known in self.arrivals):
+        if any(arrival.repeats(known) for known in self.arrivals):
             return Verdict.REPEATED
         outcome = self.outcome
         decided = outcome is not None and outcome.final

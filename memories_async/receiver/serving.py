@@ -37,6 +37,8 @@ class _Guarded(asyncio.Protocol):
     inner: asyncio.Protocol
     open: dict[asyncio.Protocol, _Guarded]
     transport: asyncio.Transport | None = field(default=None, init=False)
+    idle_since: float | None = field(default=None, init=False)
+    """The loop's time when the last request ended; None while one is being answered."""
     clock: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,7 +49,21 @@ class _Guarded(asyncio.Protocol):
             return
         self.open[self.inner] = self
         self.inner.connection_made(transport)
-        self.start_clock()
+        self.rest()
+        self.look(transport)
+
+    def rest(self) -> None:
+        self.idle_since = asyncio.get_running_loop().time()
+
+    def look(self, transport: asyncio.Transport) -> None:
+        """Look whether the time is over: once in a while, since a timer for each request costs."""
+        loop = asyncio.get_running_loop()
+        since = loop.time() if self.idle_since is None else self.idle_since
+        left = since + HEAD_SECONDS - loop.time()
+        if left > 0:
+            self.clock = loop.call_later(left, self.look, transport)
+        else:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.inner in self.open:
@@ -57,7 +73,8 @@ class _Guarded(asyncio.Protocol):
         return self.inner.eof_received() if self.inner in self.open else None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.stop_clock()
+        if self.clock is not None:
+            self.clock.cancel()
         if self.inner in self.open:
             del self.open[self.inner]
             self.inner.connection_lost(exc)
@@ -67,15 +84,6 @@ class _Guarded(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.inner.resume_writing()
-
-    def start_clock(self) -> None:
-        if self.transport is not None and self.inner in self.open:
-            loop = asyncio.get_running_loop()
-            self.clock = loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-    def stop_clock(self) -> None:
-        if self.clock is not None:
-            self.clock.cancel()
 
 
 @define(eq=False)
@@ -106,13 +114,13 @@ class _Guards:
         guarded = self.open.get(request.protocol)
         if guarded is None:  # it was lost before its request had its turn
             return web.Response(status=HTTPStatus.REQUEST_TIMEOUT)
-        guarded.stop_clock()
+        guarded.idle_since = None
         try:
             response = await self.handle(request)
             response.headers["Server"] = "memories_async"  # no version for strangers to look up
             return response
         finally:
-            guarded.start_clock()
+            guarded.rest()
 
 
 @asynccontextmanager

@@ -33,7 +33,7 @@ SCHEMA = Schema(
             """
             CREATE TABLE deliveries (
                 seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, task_id TEXT,
-                final INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, at REAL NOT NULL
+                final INTEGER NOT NULL, body BLOB NOT NULL, at REAL NOT NULL
             )
             """,
             "CREATE INDEX deliveries_id ON deliveries (id)",
@@ -150,9 +150,8 @@ def _deliver(
     verdict = record.judge(arrival, accept_for=accept_for)
     if record.keeps(verdict):
         db.execute(
-            "INSERT INTO deliveries (id, task_id, final, digest, body, at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (id_, arrival.task_id, arrival.final, arrival.digest, arrival.body, arrival.at),
+            "INSERT INTO deliveries (id, task_id, final, body, at) VALUES (?, ?, ?, ?, ?)",
+            (id_, arrival.task_id, arrival.final, arrival.body, arrival.at),
         )
         record = record.with_arrival(arrival)
     return verdict, record
@@ -174,7 +173,7 @@ def _find(db: sqlite3.Connection, wanted: Wanted) -> Record | None:
 def _load(db: sqlite3.Connection, id_: bytes) -> Record | None:
     rows = db.execute(
         "SELECT c.call, c.key, c.issued_at, c.task_id, c.told,"
-        " d.task_id, d.final, d.digest, d.body, d.at"
+        " d.task_id, d.final, d.body, d.at"
         " FROM callbacks c LEFT JOIN deliveries d ON d.id = c.id WHERE c.id = ? ORDER BY d.seq",
         (id_,),
     ).fetchall()
@@ -189,8 +188,8 @@ def _load(db: sqlite3.Connection, id_: bytes) -> Record | None:
     )
 
 
-def _arrival(task_id: str | None, final: int, digest: bytes, body: bytes, at: float) -> Arrival:
-    return Arrival(task_id=task_id, final=bool(final), digest=digest, body=body, at=at)
+def _arrival(task_id: str | None, final: int, body: bytes, at: float) -> Arrival:
+    return Arrival(task_id=task_id, final=bool(final), body=body, at=at)
 
 
 def _untold(db: sqlite3.Connection) -> tuple[Record, ...]:

@@ -13,7 +13,7 @@ FRESH = Record(ticket=TICKET)
 
 
 def arrival(what: str, task_id="t1", *, final=True, at=101.0) -> Arrival:
-    return Arrival(task_id=task_id, final=final, digest=what.encode(), body=b"{}", at=at)
+    return Arrival(task_id=task_id, final=final, body=f'{{"what": "{what}"}}'.encode(), at=at)
 
 
 def after(record: Record, *arrivals: Arrival) -> Record:
@@ -43,6 +43,19 @@ def test_a_clear_delivery_replaces_an_unclear_one() -> None:
 
     assert verdict(record, arrival("clear")) is Verdict.STORED
     assert after(record, arrival("clear")).outcome == arrival("clear")
+
+
+def test_equal_meaning_is_equal_however_it_is_written() -> None:
+    """Order and spaces make no conflict; what is too deep to compare does."""
+    one, other = arrival("x"), arrival("x")
+    texts = [b'{"a": 1, "b": "\\u00fc"}', '{"b":"ü",\n"a":1}'.encode(), b'{"a": 1, "b": "u"}']
+    first, second, third = (evolve(one, body=text) for text in texts)
+    deep = b"[" * 100_000 + b"]" * 100_000
+
+    assert one.repeats(other)
+    assert first.repeats(second)
+    assert not first.repeats(third)
+    assert not first.repeats(evolve(one, body=deep))
 
 
 def test_another_tasks_delivery_is_refused_once_the_task_is_known() -> None:

@@ -31,7 +31,7 @@ def ticket(letter: bytes, key=None) -> Ticket:
 
 
 def arrival(what="one", task_id="t1", *, final=True) -> Arrival:
-    return Arrival(task_id=task_id, final=final, digest=what.encode(), body=b"{}", at=101.0)
+    return Arrival(task_id=task_id, final=final, body=f'"{what}"'.encode(), at=101.0)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -106,7 +106,7 @@ async def test_news_tells_what_another_process_stored(path) -> None:
     assert await here.news(mark) == (mark, ())
     await deliver(there, b"a", arrival("later"))
     mark, records = await here.news(mark)
-    assert [one.arrivals[-1].digest for one in records] == [b"later"]
+    assert [one.arrivals[-1].body for one in records] == [b'"later"']
     assert (await here.news(mark))[1] == ()
     here.close()
     there.close()
