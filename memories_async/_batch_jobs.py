@@ -30,6 +30,9 @@ SLICE = 0.05
 """Seconds of hashing after which the items so far go on their way."""
 
 
+_KEPT = (Paid, Doubt)
+
+
 @define(eq=False)
 class Job(Generic[K, T]):
     """One item: its *ask* where the ledger keeps it, its *claim* once it was made."""
@@ -43,7 +46,7 @@ class Job(Generic[K, T]):
 
     def answered(self, answer: T) -> Outcome[K, T]:
         """The outcome of an item that has its answer."""
-        replayed = isinstance(self.claim, Paid | Doubt)
+        replayed = isinstance(self.claim, _KEPT)
         return Outcome(
             key=self.key,
             call=self.call,
@@ -59,7 +62,7 @@ class Job(Generic[K, T]):
             call=self.call,
             error=error,
             billed=error.billed if isinstance(error, MemoriesError) else "no",
-            replayed=isinstance(self.claim, Paid | Doubt),
+            replayed=isinstance(self.claim, _KEPT),
         )
 
 
@@ -90,17 +93,18 @@ def _job(
 
 
 def _answer_paid(connection: sqlite3.Connection, *, jobs: Sequence[Job[Any, Any]]) -> None:
-    asked = [(job, job.ask.key) for job in jobs if job.ask is not None]
+    asked = [(job, bytes.fromhex(job.ask.key)) for job in jobs if job.ask is not None]
     paid = tables.paid(connection, [key for _, key in asked])
     for job, key in asked:
-        row = paid.get(bytes.fromhex(key))
+        row = paid.get(key)
         if row is not None:
             job.outcome = _replayed(job, Reply(status=row[0] or 200, body=row[1]))
 
 
 def _replayed(job: Job[K, T], reply: Reply) -> Outcome[K, T]:
-    job.claim = Paid(reply)
     try:
-        return job.answered(job.call.read(reply))
+        answer = job.call.read(reply)
     except MemoriesError as error:
+        job.claim = Paid(reply)
         return job.failed(error)
+    return Outcome(key=job.key, call=job.call, answer=answer, replayed=True)

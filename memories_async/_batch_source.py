@@ -18,7 +18,7 @@ T = TypeVar("T")
 Item: TypeAlias = tuple[K, Call[T]]
 Calls: TypeAlias = Mapping[K, Call[T]] | Iterable[Item[K, T]] | AsyncIterable[Item[K, T]]
 
-CHUNK = 256
+CHUNK = 512
 """Items read at once at most."""
 SLICE = 0.01
 """Seconds of reading after which the items so far go on their way."""

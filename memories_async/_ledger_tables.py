@@ -75,14 +75,14 @@ def find(connection: sqlite3.Connection, key: str, *, fresh: bool = False) -> Fo
 
 
 def paid(
-    connection: sqlite3.Connection, keys: Sequence[str]
+    connection: sqlite3.Connection, keys: Sequence[bytes]
 ) -> dict[bytes, tuple[int | None, bytes]]:
     """Look up status and body of the newest paid reply to each of many *keys*, at once."""
     marks = ", ".join("?" * len(keys))
     rows = connection.execute(
         "SELECT key, status, body FROM entries JOIN replies USING (id)"  # noqa: S608  # marks
         f" WHERE key IN ({marks}) AND state = 'done' ORDER BY id",
-        [bytes.fromhex(key) for key in keys],
+        keys,
     )
     return {key: (status, body) for key, status, body in rows}
 
