@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from attrs import asdict
 
 from memories_async import clips
 from memories_async.cli._described import show_dry_run
+from memories_async.cli._drawing import Drawing, local_file
+from memories_async.cli._exits import Exit
 from memories_async.cli._options import common, dry_run
 from memories_async.cli._run import Run, arguments, pass_run
 from memories_async.cli._screen import Screen
@@ -18,6 +22,8 @@ Examples:
   memories-async search shirt.png --video-no VI62 --prompt "focus on the red shirt"
   memories-async search shirt.png --video-no VI62 --prompt "red shirt" --dry-run
   memories-async search shirt.png --video-no VI62 --prompt "red shirt" --json | jq .clips
+  memories-async search shirt.png --video-no VI62 --prompt "red shirt" \\
+      --picture found.png --video holiday.mp4
 """
 
 
@@ -28,12 +34,32 @@ Examples:
 @click.option(
     "--unique-id", default="default", show_default=True, metavar="ID", help="The video's scope."
 )
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="OUT",
+    help="Draw the answer into a .png or .jpg file; needs the video's file.",
+)
+@click.option(
+    "--video",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The video's file, for --picture; the embedded service knows it.",
+)
 @dry_run
 @common
 @pass_run
-def command(
-    run: Run, image: str, video_no: str, prompt: str, unique_id: str, *, dry_run: bool
-) -> None:
+def command(  # noqa: PLR0917  # click gives them by name
+    run: Run,
+    image: str,
+    video_no: str,
+    prompt: str,
+    unique_id: str,
+    picture: Path | None,
+    video: Path | None,
+    *,
+    dry_run: bool,
+) -> int:
     """Find the clips of a video that match IMAGE and a prompt.
 
     IMAGE is a .jpg, .png, .gif, .bmp or .webp file of at most 20 MB. A search is charged when it
@@ -44,11 +70,18 @@ def command(
     configuration = Configuration.read()
     if dry_run:
         show_dry_run(run.screen, call, configuration)
-        return
+        return Exit.DONE
+    # What a picture lacks is said before anything is paid.
+    drawing = None
+    if picture is not None:
+        video = video or local_file(configuration.hosts.search, video_no)
+        drawing = Drawing.prepared(image=Path(image), prompt=prompt, video=video, out=picture)
     found = run.send(call, configuration)
     run.screen.document({"video_no": video_no, "clips": [asdict(clip) for clip in found]})
     _show(run.screen, found)
     run.charged("search")
+    drawn = drawing is None or drawing.draw(run.screen, found)
+    return Exit.DONE if drawn else Exit.NO_RESULT
 
 
 def _show(screen: Screen, found: tuple[clips.Clip, ...]) -> None:

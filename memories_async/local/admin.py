@@ -91,7 +91,12 @@ class Desk:
         videos = await self._machine.workshop.in_thread(self._machine.workshop.library.videos)
         return _show(
             [
-                {"file": one.path.name, "video_no": one.video_no, "asset_id": one.asset_id}
+                {
+                    "file": one.path.name,
+                    "path": str(one.path.resolve()),
+                    "video_no": one.video_no,
+                    "asset_id": one.asset_id,
+                }
                 for one in videos
             ]
         )
