@@ -10,6 +10,7 @@ from memories_async.errors import OutcomeUnknown
 from memories_async.receiver.core import Head
 
 SUBMISSION = captions.upload("https://v.example/v.mp4", user_prompt="look", system_prompt="see")
+ASKED = {"user_prompt": "What happens?", "system_prompt": "You describe videos."}
 TASK = CaptionTask("8e03075a-2230-4e67-98d4-ba53f37c807a")
 
 

@@ -1,10 +1,13 @@
-"""A receiver on a file of its own, and its twin in what could be another process."""
+"""A receiver on a file of its own, its twin in what could be another process, and a service."""
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
 
-from memories_async import Receiver
+import pytest
+import pytest_asyncio
+
+from memories_async import InProcessPace, Limit, Limits, Receiver
 
 URL = "https://public.example/memories"
 
@@ -33,3 +36,30 @@ def other(path):
     second = Receiver(URL, store=path)
     yield second
     second.close()
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory):
+    """A short film, which every caption here is of."""
+    from memories_async.local.engine.render import render
+
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    render(path, seconds=21, scenes=2, size=(160, 90))
+    return path
+
+
+@pytest_asyncio.fixture
+async def service(tmp_path):
+    """A running service without rate limits."""
+    from memories_async.local import Callbacks, LocalService
+
+    callbacks = Callbacks(pause=0.01)
+    async with LocalService(limits=None, callbacks=callbacks, cache=tmp_path / "cache") as service:
+        yield service
+
+
+@pytest.fixture
+def client(service):
+    """Make a client of the service at a pace of its own."""
+    limits = Limits(captions=Limit(10_000))
+    return partial(service.client, limits=limits, pace=InProcessPace())

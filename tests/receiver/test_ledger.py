@@ -1,0 +1,102 @@
+"""The receiver beside a ledger: a callback proves to it that a lost submission was accepted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from callbacks import ASKED
+
+from memories_async import (
+    OutcomeUnknown,
+    Receiver,
+    captions,
+)
+from memories_async.ledger import Ledger
+
+pytest.importorskip("cv2", reason="the embedded service computes captions from pictures")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as made:
+        yield made
+
+
+async def test_the_callback_turns_unknown_into_done(service, client, film, ledger) -> None:
+    """The ledger learns from the callback that the lost submission was accepted, and of its task."""
+    receiver = Receiver("http://127.0.0.1:0/cb")
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="delay", seconds=0.2)
+    call = captions.upload_file(film, **ASKED)
+
+    async with receiver.serve(), client(receiver=receiver, ledger=ledger) as one:
+        with pytest.raises(OutcomeUnknown):
+            await one.send(call)
+        assert len(await asyncio.to_thread(ledger.unknown)) == 1
+        await service.settle()
+
+        assert await asyncio.to_thread(ledger.unknown) == ()
+        assert str(receiver._open().store) == str(ledger.path), "one file for both"
+        task = await one.send(call)
+        assert (await one.receiver.wait(task, timeout=0)).text
+    assert service.account.calls == 1
+    summary = await asyncio.to_thread(ledger.summary)
+    assert (summary.done, summary.unknown) == (1, 0)
+
+
+async def test_a_batch_settles_what_a_web_worker_received(service, client, film, ledger) -> None:
+    """The worker knows the file only; who waits beside the ledger tells it."""
+    worker = Receiver("http://127.0.0.1:0/cb", store=ledger.path)
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="delay", seconds=0.1)
+
+    async with worker.serve() as address:
+        receiver = Receiver(f"{address.url}/cb")
+        async with client(receiver=receiver, ledger=ledger) as one:
+            with pytest.raises(OutcomeUnknown) as caught:
+                await one.captions.upload_file(film, **ASKED)
+            assert (await receiver.wait(caught.value, timeout=60)).text
+
+    assert await asyncio.to_thread(ledger.unknown) == ()
+    worker.close()
+
+
+async def test_an_early_callback_of_a_lost_reply_answers_the_call_itself(
+    service, client, film, ledger
+) -> None:
+    """Proved before the loss was noticed: the caller gets the task, not an error."""
+    receiver = Receiver("http://127.0.0.1:0/cb")
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="early")
+
+    async with receiver.serve(), client(receiver=receiver, ledger=ledger) as one:
+        task = await one.captions.upload_file(film, **ASKED)
+
+        assert (await one.receiver.wait(task, timeout=0)).text
+    assert service.account.calls == 1
+
+
+async def test_a_ledger_that_was_not_told_is_told_at_the_next_start(  # noqa: PLR0917
+    service, client, film, ledger, monkeypatch, caplog
+) -> None:
+    """A crash between storing the callback and telling the ledger loses nothing."""
+    receiver = Receiver("http://127.0.0.1:0/cb")
+    service.faults.add(kind="drop", when="after", route="captions")
+    service.faults.add(callback="delay", seconds=0.1)
+
+    async def fail(*_, **__):
+        raise LookupError("not now")
+
+    async with receiver.serve(), client(receiver=receiver, ledger=ledger) as one:
+        with monkeypatch.context() as broken:
+            broken.setattr(Ledger, "settled", fail)
+            with pytest.raises(OutcomeUnknown) as caught:
+                await one.captions.upload_file(film, **ASKED)
+            await service.settle()
+            assert (await receiver.wait(caught.value)).text
+        assert "could not be told" in caplog.text
+        assert len(await asyncio.to_thread(ledger.unknown)) == 1
+
+    async with Receiver("http://127.0.0.1:0/cb", store=ledger).serve():
+        assert await asyncio.to_thread(ledger.unknown) == ()
