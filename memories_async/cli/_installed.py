@@ -17,6 +17,7 @@ _EXTRAS: dict[str, tuple[tuple[str, ...], ...]] = {
     "fast": (("orjson",),),
     "redis": (("redis",),),
     "arrow": (("pyarrow",),),
+    "onnx": (("onnxruntime",),),
 }
 """For each extra what it needs; of several names in one place any will do."""
 

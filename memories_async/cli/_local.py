@@ -73,4 +73,5 @@ def starting(port: int = 0) -> Generator[None]:
 
 
 def _missing(error: ModuleNotFoundError) -> str:
-    return f"this command needs {error.name}: pip install 'memories_async[local]'"
+    extra = "onnx" if error.name == "onnxruntime" else "local"
+    return f"this command needs {error.name}: pip install 'memories_async[{extra}]'"

@@ -34,9 +34,11 @@ POLICY = {
 }
 RATES = {family.name: f"MEMORIES_{family.name.upper()}_RATE" for family in attrs.fields(Limits)}
 PROXY, CA, CACHE = "MEMORIES_PROXY", "MEMORIES_CA_FILE", "MEMORIES_CACHE"
+ENGINE_KEY = "MEMORIES_ENGINE_API_KEY"
+"""For the vision model that `serve --engine openai` asks; no key of memories.ai."""
 KNOWN = frozenset(
     {
-        *(KEY_VARIABLE, CAPTION_KEY_VARIABLE, PACE_VARIABLE, PROXY, CA, CACHE),
+        *(KEY_VARIABLE, CAPTION_KEY_VARIABLE, PACE_VARIABLE, PROXY, CA, CACHE, ENGINE_KEY),
         *(*HOSTS.values(), *POLICY.values(), *RATES.values()),
         # Where the tests find their clips.
         "MEMORIES_TEST_VIDEOS",

@@ -9,14 +9,15 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from memories_async.cli._local import pixel_engine, rate_option, starting
+from memories_async.cli._engines import EngineWish, engine_options
+from memories_async.cli._local import rate_option, starting
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, pass_run
-from memories_async.cli._settings import CA, PROXY
+from memories_async.cli._settings import CA, ENGINE_KEY, PROXY
 from memories_async.cli.serve import exports
 
 if TYPE_CHECKING:
@@ -39,19 +40,31 @@ Examples:
     help="A folder of videos, or one video; several times if need be.",
 )
 @rate_option("none")
+@engine_options
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @common
 @pass_run
-def command(run: Run, videos: tuple[Path, ...], rate: float | None, words: tuple[str, ...]) -> int:
+def command(
+    run: Run,
+    /,
+    *,
+    videos: tuple[Path, ...],
+    rate: float | None,
+    engine: Any,
+    engine_url: str | None,
+    engine_model: str | None,
+    words: tuple[str, ...],
+) -> int:
     """Run COMMAND with the embedded service in place of memories.ai.
 
     The MEMORIES_... variables of COMMAND name a service that starts before it and stops after it,
     with a key and an account of its own. The exit code is COMMAND's; 128 and the signal's number
     where a signal ended it. What COMMAND says is its own: --json adds nothing.
     """
+    wish = EngineWish(kind=engine, url=engine_url, model=engine_model)
     with ExitStack() as stack:
         with starting():
-            service = stack.enter_context(_service(videos, rate))
+            service = stack.enter_context(_service(videos, rate, wish))
             environment = _environment(service)
         code = _ended(words, environment)
         account = service.account
@@ -59,15 +72,16 @@ def command(run: Run, videos: tuple[Path, ...], rate: float | None, words: tuple
     return code
 
 
-def _service(videos: tuple[Path, ...], rate: float | None) -> LocalService:
+def _service(videos: tuple[Path, ...], rate: float | None, wish: EngineWish) -> LocalService:
     from memories_async.local import LocalService
 
-    return LocalService(videos, engine=pixel_engine(), limits=rate)
+    return LocalService(videos, engine=wish.engine(), limits=rate)
 
 
 def _environment(service: LocalService) -> dict[str, str]:
     """Give this process's environment, with nothing between the command and *service*."""
-    kept = {name: value for name, value in os.environ.items() if name not in {PROXY, CA}}
+    ours = {PROXY, CA, ENGINE_KEY}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
     return kept | exports(service)
 
 

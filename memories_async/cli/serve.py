@@ -13,7 +13,8 @@ import click
 from attrs import frozen
 
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
-from memories_async.cli._local import pixel_engine, rate_option, starting
+from memories_async.cli._engines import EngineWish, engine_options
+from memories_async.cli._local import rate_option, starting
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, pass_run
 from memories_async.cli._settings import HOSTS
@@ -27,6 +28,8 @@ _EXAMPLES = """\
 Examples:
   memories-async serve --videos holiday/
   memories-async serve --videos a.mp4 --videos b.mp4 --port 0 --rate none
+  memories-async serve --videos holiday/ --engine openai \\
+      --engine-url http://127.0.0.1:11434/v1 --engine-model llava
 
 Its key is made up at each start; MEMORIES_API_KEY is taken instead where it begins with "local-".
 """
@@ -45,6 +48,7 @@ class _Wish:
     callbacks: Literal["off", "loopback", "anywhere"]
     warm: bool
     quiet: bool
+    engine: EngineWish
 
 
 @click.command(epilog=_EXAMPLES)
@@ -80,17 +84,28 @@ class _Wish:
     show_default=True,
     help="Where captions may be delivered to.",
 )
+@engine_options
 @click.option("--warm", is_flag=True, help="Index every video at once, not at its first use.")
 @click.option("--quiet", is_flag=True, help="Do not list the requests.")
 @common
 @pass_run
-def command(run: Run, /, *, host: str | None, **wish: Any) -> None:  # noqa: ARG001  # one place only
+def command(
+    run: Run,
+    /,
+    *,
+    host: str | None,  # noqa: ARG001  # one place only
+    engine: Any,
+    engine_url: str | None,
+    engine_model: str | None,
+    **wish: Any,
+) -> None:
     """Answer like memories.ai on this machine, from the pixels of your own videos.
 
     One port speaks the three APIs, keeps an account with points, and calls back. It runs until
     Ctrl-C and listens on loopback only: nobody else can reach it.
     """
-    asyncio.run(_serve(run, _Wish(**wish)))
+    made = EngineWish(kind=engine, url=engine_url, model=engine_model)
+    asyncio.run(_serve(run, _Wish(engine=made, **wish)))
 
 
 async def _serve(run: Run, wish: _Wish) -> None:
@@ -118,7 +133,7 @@ def _service(wish: _Wish) -> LocalService:
         wish.videos,
         api_key=key if key.startswith("local-") else None,
         port=wish.port,
-        engine=pixel_engine(),
+        engine=wish.engine.engine(),
         limits=wish.rate,
         points=wish.points,
         callbacks=wish.callbacks,

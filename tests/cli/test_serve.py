@@ -20,7 +20,7 @@ from memories_async.local.engine.fixed import FixedEngine
 @pytest.fixture
 def fixed(monkeypatch):
     """Serve without looking into pixels."""
-    monkeypatch.setattr("memories_async.cli.serve.pixel_engine", FixedEngine)
+    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", FixedEngine)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_without_the_extra_it_says_what_to_install(cli, film, monkeypatch):
     def missing():
         raise ModuleNotFoundError("no cv2", name="cv2")
 
-    monkeypatch.setattr("memories_async.cli.serve.pixel_engine", missing)
+    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", missing)
 
     ended = cli("serve", "--videos", film, "--port", 0)
 

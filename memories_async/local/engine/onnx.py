@@ -46,7 +46,8 @@ def _session(path: Path) -> _Session:
         runtime = importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "an ONNX model needs onnxruntime: pip install onnxruntime", name="onnxruntime"
+            "an ONNX model needs onnxruntime: pip install 'memories_async[onnx]'",
+            name="onnxruntime",
         ) from error
     session: _Session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session

@@ -190,5 +190,5 @@ def test_says_what_to_install_where_the_runtime_is_missing(image_file, monkeypat
     """One sentence."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
 
-    with pytest.raises(ModuleNotFoundError, match="pip install onnxruntime"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .memories_async\[onnx\]"):
         ImageTower(path=image_file)
