@@ -5,6 +5,7 @@ from __future__ import annotations
 from memories_async.local.accounts import Account, Entry
 from memories_async.local.callbacks import Callbacks, Delivery
 from memories_async.local.faults import Fault
+from memories_async.local.inbox import Inbox
 from memories_async.local.journal import Seen
 from memories_async.local.library import LocalVideo
 from memories_async.local.limits import Rate
@@ -19,6 +20,7 @@ __all__ = [
     "Entry",
     "Era",
     "Fault",
+    "Inbox",
     "LocalService",
     "LocalVideo",
     "Rate",

@@ -17,6 +17,7 @@ from memories_async.local.door import Door
 from memories_async.local.embeddings import Embed
 from memories_async.local.errands import Errands
 from memories_async.local.faults import Faults
+from memories_async.local.inbox import Inbox
 from memories_async.local.journal import Journal
 from memories_async.local.limits import Windows
 from memories_async.local.listener import Listener
@@ -50,10 +51,12 @@ class Machine:
     fetching: Outgoing
     errands: Errands
     listener: Listener
+    inbox: Inbox
 
     async def start(self, port: int, own_routes: Callable[[], Iterable[web.RouteDef]]) -> None:
         """Listen, and let nothing that goes out come back in."""
         await self.listener.start(port, own_routes())
+        await self.inbox.start()
         self.workshop.open()
         for outgoing in (self.fetching, self.outbox.outgoing):
             outgoing.guard.own_port = self.listener.port
@@ -63,6 +66,7 @@ class Machine:
         await self.listener.stop()
         self.errands.cancel()
         await self.errands.settle()
+        await self.inbox.stop()
         for outgoing in (self.fetching, self.outbox.outgoing):
             await outgoing.close()
         self.shelf.clear()
@@ -77,6 +81,7 @@ class Machine:
         self.door.windows.reset()
         self.door.journal.reset()
         self.outbox.reset()
+        self.inbox.reset()
 
 
 def build(
@@ -132,4 +137,5 @@ def build(
         fetching=fetching,
         errands=errands,
         listener=Listener(door, routes, workshop.engine.name),
+        inbox=Inbox(),
     )

@@ -15,6 +15,7 @@ from memories_async.local.accounts import Account, Accounts
 from memories_async.local.admin import Desk
 from memories_async.local.callbacks import Callbacks, Delivery
 from memories_async.local.engine.protocol import Engine
+from memories_async.local.inbox import Inbox
 from memories_async.local.journal import Seen
 from memories_async.local.library import Library, LocalVideo, as_sources
 from memories_async.local.limits import DOCUMENTED, Rate, Windows, as_rates
@@ -217,6 +218,11 @@ class LocalService:
     def callbacks(self) -> tuple[Delivery, ...]:
         """Every attempt to deliver a result, oldest first."""
         return self._machine.outbox.log
+
+    @property
+    def inbox(self) -> Inbox:
+        """Where the service takes callbacks itself: give `inbox.url`, then `inbox.wait(task_id)`."""
+        return self._machine.inbox
 
     @property
     def era(self) -> Era:
