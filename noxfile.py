@@ -15,7 +15,10 @@ nox.options.sessions = ["lint", "types", "tests", "lowest", "bench", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
-BENCHMARKS = ("overhead", "blocking", "search", "uploads", "fanout", "imports")
+BENCHMARKS = (
+    *("overhead", "blocking", "search", "uploads", "fanout", "imports"),
+    *("batch", "receiver", "pace", "engine"),
+)
 
 
 def group(name: str) -> list[str]:

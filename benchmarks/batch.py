@@ -16,8 +16,8 @@ import _harness as harness
 import aiohttp
 
 from memories_async import Call, Client, Hosts, Ledger, Limit, Limits, captions
-from memories_async._ledger_claims import Line
-from memories_async._ledger_desk import ask_for
+from memories_async._ledger.claims import Line
+from memories_async._ledger.desk import ask_for
 from memories_async._replies import Reply
 from memories_async._transport import Request
 

@@ -13,7 +13,7 @@ import aiohttp
 import httpx
 
 from memories_async import Client, Hosts, InProcessPace, Limit, Limits, Pace, _json
-from memories_async._pace import Lane
+from memories_async._pace.in_process import Lane
 
 WIDTH = 16
 PATH = "/serve/api/v2/embeddings/video"

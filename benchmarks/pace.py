@@ -20,8 +20,8 @@ from aiolimiter import AsyncLimiter
 from pyrate_limiter import Limiter, Rate
 
 from memories_async import Client, FilePace, Hosts, InProcessPace, Limit, Limits, Policy
-from memories_async._limits import MARGIN
-from memories_async._pace import Lane
+from memories_async._pace.in_process import Lane
+from memories_async._pace.limits import MARGIN
 
 FAR = 1e9
 SPAWN = multiprocessing.get_context("spawn")

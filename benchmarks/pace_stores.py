@@ -18,9 +18,9 @@ from typing import Any
 import _harness as harness
 
 from memories_async import Limit
-from memories_async._pace import Lane
-from memories_async._pace_file import FileStore, _converter, since_boot
-from memories_async._pace_rules import LaneState, Word, hear
+from memories_async._pace.file import FileStore, _converter, since_boot
+from memories_async._pace.in_process import Lane
+from memories_async._pace.rules import LaneState, Word, hear
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, PAUSE = 4, 0.004

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from memories_async import assets, captions, clips, embeddings, errors, videos
 from memories_async._calls import Call
 from memories_async._hosts import Hosts
-from memories_async._pace import InProcessPace, Limit, Limits, Pace
+from memories_async._pace.in_process import InProcessPace, Limit, Limits, Pace
 from memories_async._policy import Policy
 from memories_async._version import __version__
 from memories_async.assets import Asset
@@ -37,19 +37,19 @@ from memories_async.videos import Video
 
 if TYPE_CHECKING:
     from memories_async import blocking
-    from memories_async._pace_file import FilePace
-    from memories_async._pace_redis import RedisPace
+    from memories_async._pace.file import FilePace
+    from memories_async._pace.redis import RedisPace
     from memories_async.batch import Outcome
     from memories_async.ledger import Ledger
     from memories_async.receiver import Receiver
 
 # What not every program uses is imported when it is first named.
 _LATER = {
-    "FilePace": "memories_async._pace_file",
+    "FilePace": "memories_async._pace.file",
     "Ledger": "memories_async.ledger",
     "Outcome": "memories_async.batch",
     "Receiver": "memories_async.receiver",
-    "RedisPace": "memories_async._pace_redis",
+    "RedisPace": "memories_async._pace.redis",
     "blocking": "memories_async.blocking",
 }
 

@@ -12,8 +12,8 @@ from attrs import evolve
 from memories_async._events import Observer, log
 from memories_async._hosts import Hosts
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, find_key
-from memories_async._pace import Limits, Pace
-from memories_async._pace_choice import pace_from_environment
+from memories_async._pace.choice import pace_from_environment
+from memories_async._pace.in_process import Limits, Pace
 from memories_async._policy import Policy, PolicyChanges
 from memories_async._ports import CallbackIssuer, Record
 from memories_async._settings import CA, Settings

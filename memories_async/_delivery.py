@@ -20,8 +20,8 @@ from memories_async._events import (
     is_followed,
     tell,
 )
-from memories_async._limits import Priority
-from memories_async._pace import Lane, Turn
+from memories_async._pace.in_process import Lane, Turn
+from memories_async._pace.limits import Priority
 from memories_async._ports import Witness
 from memories_async._replies import Reply
 from memories_async._settings import Settings

@@ -12,7 +12,7 @@ from memories_async._calls import Call
 from memories_async._events import Observer
 from memories_async._hosts import Hosts
 from memories_async._keys import KEY_VARIABLE, Key
-from memories_async._pace import Lane, Limits, Pace, Priority, in_process
+from memories_async._pace.in_process import Lane, Limits, Pace, Priority, in_process
 from memories_async._policy import Policy
 from memories_async._ports import CallbackIssuer, Record
 from memories_async._replies import Host

@@ -16,14 +16,14 @@ from typing import Generic, Self, TypeVar
 
 from attrs import evolve
 
-from memories_async._batch_plan import plan_of
-from memories_async._batch_run import OnUnknown, Run
-from memories_async._batch_source import Calls, source_of
-from memories_async._batch_tally import Tally
-from memories_async._batch_values import Outcome, Plan, Progress
+from memories_async._batch.plan import plan_of
+from memories_async._batch.run import OnUnknown, Run
+from memories_async._batch.source import Calls, source_of
+from memories_async._batch.tally import Tally
+from memories_async._batch.values import Outcome, Plan, Progress
 from memories_async._calls import Call
-from memories_async._ledger_desk import Desk
-from memories_async._limits import Priority
+from memories_async._ledger.desk import Desk
+from memories_async._pace.limits import Priority
 from memories_async._ports import Record, Witness
 from memories_async._settings import Settings
 from memories_async.budget import Budget

@@ -15,18 +15,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from memories_async import _ledger_reading as reading
-from memories_async import _ledger_settling as settling
-from memories_async import _ledger_tables as tables
 from memories_async._calls import Call
-from memories_async._journal import Journal
-from memories_async._journal_file import JournalFailed
-from memories_async._ledger_desk import Desk, is_recorded
-from memories_async._ledger_export import export
-from memories_async._ledger_owner import Owner
-from memories_async._ledger_parquet import vector_of
-from memories_async._ledger_replies import data_of, reply_for
-from memories_async._ledger_values import Entry, State, Summary
+from memories_async._journal.file import JournalFailed
+from memories_async._journal.journal import Journal
+from memories_async._ledger import reading, settling, tables
+from memories_async._ledger.desk import Desk, is_recorded
+from memories_async._ledger.export import export
+from memories_async._ledger.owner import Owner
+from memories_async._ledger.parquet import vector_of
+from memories_async._ledger.replies import data_of, reply_for
+from memories_async._ledger.values import Entry, State, Summary
 from memories_async._ports import Witness
 
 T = TypeVar("T")

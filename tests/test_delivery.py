@@ -10,7 +10,7 @@ from callers import HASTY, Scripted, Unpaced, over
 from samples import FOUND, LIMITED, caption_call, reply, search_call
 
 from memories_async import Client, Policy
-from memories_async._limits import Priority
+from memories_async._pace.limits import Priority
 from memories_async.errors import (
     BadReply,
     InvalidRequest,

@@ -15,18 +15,26 @@ import memories_async
 from memories_async import _methods, _views, blocking, client
 
 PACKAGE = Path(memories_async.__file__).parent
-CORE = sorted(path.stem for path in PACKAGE.glob("*.py"))
+PARTS = ("_pace", "_journal", "_ledger", "_batch")
+CORE = sorted(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in [
+        *PACKAGE.glob("*.py"),
+        *(one for part in PARTS for one in PACKAGE.glob(f"{part}/*.py")),
+    ]
+    if path.name != "__init__.py" or path.parent == PACKAGE
+)
 PURE = [
     *("errors", "media", "_json", "_replies", "_retry_after", "_calls", "_decode", "_fields"),
     *("clips", "captions", "embeddings", "videos", "assets", "_policy", "_hosts", "_keys"),
-    *("_limits", "_pace_spacing", "_pace_rules", "_events", "_ports"),
+    *("_pace.limits", "_pace.spacing", "_pace.rules", "_events", "_ports"),
 ]
 SPEAKS_AIOHTTP = {"_transport", "_sessions", "_failures"}
 
 
 def imported(name: str) -> set[str]:
     """The modules that a module of the core imports, by their full names."""
-    tree = ast.parse((PACKAGE / f"{name}.py").read_text())
+    tree = ast.parse((PACKAGE / f"{name.replace('.', '/')}.py").read_text())
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

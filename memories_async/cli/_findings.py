@@ -13,8 +13,8 @@ from attrs import frozen
 
 from memories_async import Policy
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
-from memories_async._pace import PaceInForce
-from memories_async._pace_choice import PACE_VARIABLE
+from memories_async._pace.choice import PACE_VARIABLE
+from memories_async._pace.in_process import PaceInForce
 from memories_async._replies import Host
 from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
 

@@ -15,8 +15,8 @@ from attrs import field, frozen
 
 from memories_async import Client, Hosts, Limit, Limits, Policy
 from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, Key
-from memories_async._pace import Pace
-from memories_async._pace_choice import PACE_VARIABLE, pace_from_environment
+from memories_async._pace.choice import PACE_VARIABLE, pace_from_environment
+from memories_async._pace.in_process import Pace
 from memories_async._replies import Host
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from memories_async._journal import Journal
+from memories_async._journal.journal import Journal
 from memories_async.receiver.sqlite import SqliteStore
 from memories_async.receiver.store import Settler, Store
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from attrs import define, field
 
-from memories_async._journal import Journal
-from memories_async._journal_file import Schema
+from memories_async._journal.file import Schema
+from memories_async._journal.journal import Journal
 from memories_async.receiver.records import Arrival, Record, Ticket, Verdict, Wanted
 from memories_async.receiver.tokens import new_secret
 

@@ -401,7 +401,7 @@ async def test_a_ledger_that_cannot_be_written_stops_the_batch(tmp_path):
 
 async def test_a_network_that_goes_away_is_waited_for(ledger, monkeypatch):
     """Items are not failed one after the other while nothing can be reached."""
-    monkeypatch.setattr("memories_async._batch_outage.LONGEST", 0.01)
+    monkeypatch.setattr("memories_async._batch.outage.LONGEST", 0.01)
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:  # noqa: SIM117  # reads better apart
         async with client.batch(items(20), ledger=ledger, concurrency=1) as batch:
             await anext(batch)

@@ -13,7 +13,7 @@ from samples import EMBEDDED, FOUND, caption_call, embed_call, search_call
 from servers import answer, hang_up, serving, silent
 
 from memories_async import Budget, videos
-from memories_async._ledger_desk import ask_for
+from memories_async._ledger.desk import ask_for
 from memories_async.budget import Spending
 from memories_async.errors import BudgetExceeded, InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.ledger import Ledger

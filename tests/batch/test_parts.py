@@ -13,13 +13,13 @@ from samples import EMBEDDED, caption_call, embed_call
 from servers import answer, serving
 
 from memories_async import Ledger, Limits, captions, videos
-from memories_async import _batch_jobs as jobs
-from memories_async._batch_pipe import Pipe
-from memories_async._batch_source import source_of
-from memories_async._batch_tally import WINDOW, Tally
-from memories_async._batch_values import Outcome
-from memories_async._batch_watch import Watch
-from memories_async._ledger_replies import data_of
+from memories_async._batch import jobs
+from memories_async._batch.pipe import Pipe
+from memories_async._batch.source import source_of
+from memories_async._batch.tally import WINDOW, Tally
+from memories_async._batch.values import Outcome
+from memories_async._batch.watch import Watch
+from memories_async._ledger.replies import data_of
 from memories_async.errors import NotSent
 
 
@@ -225,7 +225,7 @@ async def test_a_bug_in_a_batch_is_not_swallowed(monkeypatch):
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("memories_async._batch_run.Run._heed", fail)
+    monkeypatch.setattr("memories_async._batch.run.Run._heed", fail)
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
         with pytest.raises(ExceptionGroup):
             async with client.batch({1: embed_call()}) as batch:

@@ -14,7 +14,7 @@ from samples import EMBEDDED, FOUND, embed_call, search_call
 from servers import answer, hang_up, serving
 
 from memories_async import Budget
-from memories_async._ledger_tables import SCHEMA
+from memories_async._ledger.tables import SCHEMA
 from memories_async.errors import OutcomeUnknown
 from memories_async.ledger import Ledger
 
@@ -113,7 +113,7 @@ async def test_an_export_is_private_and_complete_or_not_there(filled, tmp_path, 
     def fail(_):
         raise OSError("no space")
 
-    monkeypatch.setattr("memories_async._ledger_export._json.dumps", fail)
+    monkeypatch.setattr("memories_async._ledger.export._json.dumps", fail)
     with pytest.raises(OSError, match="no space"):
         filled.export(path)
 

@@ -13,7 +13,7 @@ from samples import FOUND, search_call
 from servers import answer, hang_up, serving, silent
 
 from memories_async import Limit, Limits, captions
-from memories_async._ledger_owner import Owner
+from memories_async._ledger.owner import Owner
 from memories_async.errors import InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.ledger import JournalFailed, Ledger
 
@@ -226,7 +226,7 @@ async def test_an_entry_settled_behind_the_senders_back_is_not_sent(ledger):
 
 
 def _ask(entry):
-    from memories_async._ledger_tables import Ask
+    from memories_async._ledger.tables import Ask
 
     return Ask(
         key=entry.key,
@@ -292,12 +292,12 @@ def test_a_forked_child_has_an_owner_and_flights_of_its_own(ledger):
 
 def test_what_a_fork_leaves_to_the_child_is_let_go(ledger):
     """The same, looked at in this process."""
-    from memories_async import _ledger_owner
+    from memories_async._ledger import owner as owners
 
     owner = ledger.desk.owner
     mine = owner.name()
     assert ledger.desk.flights.join("key") is None
-    _ledger_owner._let_all_go()
+    owners._let_all_go()
     ledger.desk.flights._forget()
 
     assert not Owner(ledger.path).is_alive(mine)
@@ -320,11 +320,11 @@ def test_an_owner_that_left_is_not_alive(tmp_path):
 
 def test_marks_do_not_outlive_a_process(tmp_path):
     """What is left beside the ledger at exit is removed."""
-    from memories_async import _ledger_owner
+    from memories_async._ledger import owner as owners
 
     owner = Owner(tmp_path / "run.db")
     owner.name()
-    _ledger_owner._bury_all()
+    owners._bury_all()
 
     assert [*tmp_path.iterdir()] == []
 

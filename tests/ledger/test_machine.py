@@ -12,9 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from memories_async import _ledger_settling as settling
-from memories_async import _ledger_tables as tables
-from memories_async._ledger_tables import Ask, End
+from memories_async._ledger import settling, tables
+from memories_async._ledger.tables import Ask, End
 from memories_async.ledger import Ledger
 
 KEYS = st.sampled_from([f"{number:040x}" for number in range(3)])

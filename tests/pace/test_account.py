@@ -15,7 +15,7 @@ from attrs import define, field
 from paces import busiest, lane
 
 from memories_async import Client, FilePace, Hosts, InProcessPace, Limit, Limits, Pace, RedisPace
-from memories_async._pace import Turn
+from memories_async._pace.in_process import Turn
 from memories_async.local import LocalService
 
 SPAWN = multiprocessing.get_context("spawn")

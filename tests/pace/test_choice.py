@@ -8,8 +8,8 @@ import pytest
 from samples import KEY
 
 from memories_async import Client, FilePace, InProcessPace, RedisPace, blocking
-from memories_async._pace import in_process
-from memories_async._pace_choice import pace_from_environment
+from memories_async._pace.choice import pace_from_environment
+from memories_async._pace.in_process import in_process
 
 
 @pytest.mark.parametrize("value", ["", "process"])

@@ -13,14 +13,15 @@ import pytest
 from attrs import define, field
 from paces import busiest, lane
 
-from memories_async import FilePace, _pace_clerk
-from memories_async._limits import Priority
-from memories_async._pace_clerk import Clerk, clerk_of
-from memories_async._pace_desk import Desk, Grant
-from memories_async._pace_line import Waiter
-from memories_async._pace_rules import LaneState, hear
-from memories_async._pace_shared import SharedPace
-from memories_async._pace_store import StoreDown
+from memories_async import FilePace
+from memories_async._pace import clerk
+from memories_async._pace.clerk import Clerk, clerk_of
+from memories_async._pace.desk import Desk, Grant
+from memories_async._pace.limits import Priority
+from memories_async._pace.line import Waiter
+from memories_async._pace.rules import LaneState, hear
+from memories_async._pace.shared import SharedPace
+from memories_async._pace.store import StoreDown
 
 
 @define(eq=False)
@@ -261,7 +262,7 @@ def test_loops_that_end_leave_the_clerk_in_order(pace):
 
 async def test_the_idle_clerk_goes_home(pace, monkeypatch):
     """No thread is left when there is nothing to say; the next call starts another."""
-    monkeypatch.setattr(_pace_clerk, "LINGER", 0.01)
+    monkeypatch.setattr(clerk, "LINGER", 0.01)
     pace._clerk._desks.clear()
     await take(pace, lane(500))
     thread = pace._clerk._thread
@@ -277,7 +278,7 @@ def test_the_end_of_the_process_gives_slots_back(tmp_path):
     child = os.fork()
     if child == 0:
         asyncio.run(pace.turn(where).__aenter__())
-        _pace_clerk._farewell_all()
+        clerk._farewell_all()
         os._exit(0)
     os.waitpid(child, 0)
     begun = time.monotonic()
@@ -342,13 +343,13 @@ async def test_waking_a_waiter_of_a_closed_loop_does_no_harm():
 
 async def test_every_clerk_is_told_of_a_fork_and_of_the_end(pace, store, monkeypatch):
     """What the interpreter calls, called by hand."""
-    monkeypatch.setattr(_pace_clerk, "_clerks", [pace._clerk])
+    monkeypatch.setattr(clerk, "_clerks", [pace._clerk])
     name = pace._clerk._member
     await take(pace, lane(500))
-    _pace_clerk._farewell_all()
+    clerk._farewell_all()
     assert store.states[lane().name].members == {}
 
-    _pace_clerk._forget_all()
+    clerk._forget_all()
     assert pace._clerk._member != name
 
 

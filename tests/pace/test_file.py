@@ -13,10 +13,10 @@ import pytest
 from paces import lane
 
 from memories_async import FilePace
-from memories_async import _pace_file as module
-from memories_async._pace_file import FileStore, clock_name, since_boot
-from memories_async._pace_rules import Word
-from memories_async._pace_store import StoreDown
+from memories_async._pace import file as module
+from memories_async._pace.file import FileStore, clock_name, since_boot
+from memories_async._pace.rules import Word
+from memories_async._pace.store import StoreDown
 
 ASK = Word(member="a", wants=(1, 0))
 

@@ -12,8 +12,8 @@ import pytest
 from paces import busiest, lane
 
 from memories_async import InProcessPace
-from memories_async._limits import Priority
-from memories_async._pace import in_process
+from memories_async._pace.in_process import in_process
+from memories_async._pace.limits import Priority
 
 
 async def take(pace, where, log=None, name=None):

@@ -12,9 +12,9 @@ import pytest
 from paces import lane
 
 from memories_async import RedisPace
-from memories_async._pace_redis import RedisStore
-from memories_async._pace_rules import Word
-from memories_async._pace_store import StoreDown
+from memories_async._pace.redis import RedisStore
+from memories_async._pace.rules import Word
+from memories_async._pace.store import StoreDown
 
 ASK = Word(member="a", wants=(1, 0))
 

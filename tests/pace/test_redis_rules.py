@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memories_async import Limit
-from memories_async._pace_redis import _LOOK as LOOK
-from memories_async._pace_redis import PREFIX, heard, script, seen, spoken
-from memories_async._pace_rules import LaneState, Word, hear
+from memories_async._pace.redis import _LOOK as LOOK
+from memories_async._pace.redis import PREFIX, heard, script, seen, spoken
+from memories_async._pace.rules import LaneState, Word, hear
 
 WORDS = st.builds(
     Word,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from paces import Crowd, Process, busiest
 
 from memories_async import Limit
-from memories_async._limits import Priority
-from memories_async._pace_rules import LEASE, NEVER, LaneState, Word, hear
-from memories_async._pace_spacing import BATCH_SHARE
+from memories_async._pace.limits import Priority
+from memories_async._pace.rules import LEASE, NEVER, LaneState, Word, hear
+from memories_async._pace.spacing import BATCH_SHARE
 
 CROWDS = st.lists(
     st.tuples(st.integers(0, 12), st.integers(0, 12), st.floats(0, 2), st.floats(0.5, 30)),

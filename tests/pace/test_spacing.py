@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from paces import busiest
 
 from memories_async import Limit, Limits
-from memories_async._limits import MARGIN
-from memories_async._pace_spacing import SLOWEST, Spacing, choose, streak_after
+from memories_async._pace.limits import MARGIN
+from memories_async._pace.spacing import SLOWEST, Spacing, choose, streak_after
 
 LIMITS = st.builds(Limit, st.integers(1, 500).map(float), per=st.sampled_from([0.5, 1.0, 60.0]))
 

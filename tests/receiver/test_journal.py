@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memories_async import _group_commit, _journal
-from memories_async._journal import Journal
-from memories_async._journal_file import JournalFailed, Schema
+from memories_async._journal import group_commit
+from memories_async._journal import journal as journals
+from memories_async._journal.file import JournalFailed, Schema
+from memories_async._journal.journal import Journal
 
 NAMES = Schema("names", (("CREATE TABLE names (name TEXT PRIMARY KEY)",),))
 
@@ -141,7 +142,7 @@ def test_every_commit_is_noticed(journal, path) -> None:
 def test_processes_take_turns(journal, path) -> None:
     """Two processes that write as fast as they can both come to their end."""
     script = (
-        "import sys; from memories_async._journal import Journal\n"
+        "import sys; from memories_async._journal.journal import Journal\n"
         "journal = Journal(sys.argv[1])\n"
         "for n in range(300): journal.write_now("
         "lambda db: db.execute('INSERT INTO names VALUES (?)', (f'{sys.argv[2]} {n}',)))\n"
@@ -195,20 +196,20 @@ def test_a_read_that_fails_is_told_and_gets_over(journal) -> None:
 
 def test_around_a_fork_the_file_is_closed(journal, path) -> None:
     """SQLite's locks do not survive a fork, so both sides open anew."""
-    for go_on in (_journal._let_all_go_on, _journal._start_afresh):
+    for go_on in (journals._let_all_go_on, journals._start_afresh):
         journal.write_now(lambda db: None)
         journal.close()
-        _journal._hold_all()
+        journals._hold_all()
         assert [file.name for file in path.parent.iterdir()] == [path.name]
         go_on()
 
         assert journal.write_now(count) == 0
-        assert not _journal._held
+        assert not journals._held
 
 
 async def test_a_group_has_an_end(journal, monkeypatch) -> None:
     """However many wait, a commit is not put off for ever."""
-    monkeypatch.setattr(_group_commit, "GROUP", 3)
+    monkeypatch.setattr(group_commit, "GROUP", 3)
 
     await asyncio.gather(*(journal.write(insert(f"{n}")) for n in range(20)))
 

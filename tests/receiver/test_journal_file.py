@@ -10,9 +10,10 @@ import sys
 
 import pytest
 
-from memories_async import _journal, _journal_file
-from memories_async._journal import Journal
-from memories_async._journal_file import JournalFailed, Schema
+from memories_async._journal import file as journal_file
+from memories_async._journal import journal as journals
+from memories_async._journal.file import JournalFailed, Schema
+from memories_async._journal.journal import Journal
 
 NAMES = Schema("names", (("CREATE TABLE names (name TEXT PRIMARY KEY)",),))
 
@@ -157,12 +158,12 @@ def test_network_file_systems_are_refused(path, tmp_path, monkeypatch) -> None:
         "22 1 8:1 / / rw - ext4 /dev/sda rw\n"
         f"40 22 0:50 / {tmp_path} rw shared:1 - nfs4 server:/x rw\n"
     )
-    mounts = _journal_file._mounts
-    monkeypatch.setattr(_journal_file, "_mounts", lambda: mounts(table))
+    mounts = journal_file._mounts
+    monkeypatch.setattr(journal_file, "_mounts", lambda: mounts(table))
     with pytest.raises(JournalFailed, match="nfs4 is a network file system"):
         Journal(path).write_now(count)
 
-    monkeypatch.setattr(_journal_file, "_mounts", lambda: mounts(tmp_path / "nothing"))
+    monkeypatch.setattr(journal_file, "_mounts", lambda: mounts(tmp_path / "nothing"))
     journal = Journal(path, (NAMES,))
     assert journal.write_now(count) == 0
     journal.close()
@@ -170,7 +171,7 @@ def test_network_file_systems_are_refused(path, tmp_path, monkeypatch) -> None:
 
 def test_a_neighbour_that_never_ends_is_an_error(journal, path, monkeypatch) -> None:
     """After the patience is over the caller learns that the file is locked."""
-    monkeypatch.setattr(_journal_file, "PATIENCE", 0.01)
+    monkeypatch.setattr(journal_file, "PATIENCE", 0.01)
     journal.write_now(insert("a"))
     with sqlite3.connect(path, isolation_level=None) as neighbour:
         neighbour.execute("BEGIN IMMEDIATE")
@@ -186,7 +187,7 @@ def test_what_is_open_at_exit_is_closed(journal, path) -> None:
     """All journals of the process let go of their files."""
     journal.write_now(insert("a"))
 
-    _journal._close_all()
+    journals._close_all()
 
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -203,7 +204,7 @@ def test_it_pickles_as_its_path(journal) -> None:
 def test_the_file_is_closed_cleanly_at_exit(path) -> None:
     """A program that forgets to close leaves no side files."""
     script = (
-        "import sys; from memories_async._journal import Journal\n"
+        "import sys; from memories_async._journal.journal import Journal\n"
         "Journal(sys.argv[1]).write_now(lambda db: None)"
     )
 

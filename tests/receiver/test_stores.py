@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from memories_async import Receiver
-from memories_async._journal import Journal
-from memories_async._journal_file import JournalFailed
+from memories_async._journal.file import JournalFailed
+from memories_async._journal.journal import Journal
 from memories_async.receiver import (
     Arrival,
     MemoryStore,

@@ -10,7 +10,7 @@ import pytest
 from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, success
 
 from memories_async import CallbackTimeout, CaptionFailed, OutcomeUnknown
-from memories_async._journal_file import JournalFailed
+from memories_async._journal.file import JournalFailed
 from memories_async.receiver import waiting
 
 URL = "https://public.example/memories"

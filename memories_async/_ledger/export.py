@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from memories_async import _json
-from memories_async._ledger_parquet import COLUMNS, Row, write_parquet
-from memories_async._ledger_replies import data_of
-from memories_async._ledger_values import Entry
+from memories_async._ledger.parquet import COLUMNS, Row, write_parquet
+from memories_async._ledger.replies import data_of
+from memories_async._ledger.values import Entry
 
 _TIMES = ("planned_at", "sent_at", "ended_at")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from memories_async import _ledger_tables as tables
-from memories_async._ledger_owner import Owner
+from memories_async._ledger import tables
+from memories_async._ledger.owner import Owner
 
 
 def settle(

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from memories_async._journal_file import Schema
-from memories_async._ledger_owner import Owner
+from memories_async._journal.file import Schema
+from memories_async._ledger.owner import Owner
 
 SCHEMA = Schema(
     "ledger",

@@ -13,18 +13,18 @@ from typing import Any, Generic, Literal, TypeVar
 
 from attrs import define, field
 
-from memories_async._batch_jobs import Job, prepared
-from memories_async._batch_outage import Outage
-from memories_async._batch_pipe import Pipe
-from memories_async._batch_source import Source
-from memories_async._batch_tally import Tally
-from memories_async._batch_values import Outcome
-from memories_async._batch_watch import Watch
+from memories_async._batch.jobs import Job, prepared
+from memories_async._batch.outage import Outage
+from memories_async._batch.pipe import Pipe
+from memories_async._batch.source import Source
+from memories_async._batch.tally import Tally
+from memories_async._batch.values import Outcome
+from memories_async._batch.watch import Watch
 from memories_async._calls import Call
-from memories_async._journal_file import JournalFailed
-from memories_async._ledger_claims import POLL, Elsewhere
-from memories_async._ledger_desk import Desk
-from memories_async._ledger_line import Line
+from memories_async._journal.file import JournalFailed
+from memories_async._ledger.claims import POLL, Elsewhere
+from memories_async._ledger.desk import Desk
+from memories_async._ledger.line import Line
 from memories_async._ports import Witness
 from memories_async._replies import Host
 from memories_async._settings import Settings

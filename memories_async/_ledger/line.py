@@ -9,11 +9,11 @@ from typing import Any
 
 from attrs import define, field
 
-from memories_async import _ledger_tables as tables
 from memories_async._events import logger
-from memories_async._journal import Journal
-from memories_async._journal_file import JournalFailed
-from memories_async._ledger_tables import Ask, End
+from memories_async._journal.file import JournalFailed
+from memories_async._journal.journal import Journal
+from memories_async._ledger import tables
+from memories_async._ledger.tables import Ask, End
 from memories_async._replies import Reply
 from memories_async.errors import (
     MemoriesError,

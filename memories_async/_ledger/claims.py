@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from memories_async._ledger_flights import Flight, landing
-from memories_async._ledger_line import Line
-from memories_async._ledger_tables import Ask, Found
+from memories_async._ledger.flights import Flight, landing
+from memories_async._ledger.line import Line
+from memories_async._ledger.tables import Ask, Found
 from memories_async._replies import Reply
 from memories_async.errors import OutcomeUnknown
 

@@ -1,7 +1,7 @@
 """The pace of many machines: a lane is one key in Redis or Valkey, a word one script call.
 
 The server's clock is everybody's, and one round trip is a turn: a slot's return rides with the
-next word, unless slots are scarce. The rules are `_pace_rules.hear`, once more in Lua.
+next word, unless slots are scarce. The rules are `rules.hear`, once more in Lua.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from urllib.parse import urlsplit
 
 from attrs import asdict, field, frozen
 
-from memories_async import _pace_rules as rules
-from memories_async import _pace_spacing as spacing
-from memories_async._limits import Lane, Limit, Priority
-from memories_async._pace import PaceInForce
-from memories_async._pace_clerk import clerk_of
-from memories_async._pace_rules import Answer, LaneState, Member, Word
-from memories_async._pace_shared import SharedPace, in_force
-from memories_async._pace_store import StoreDown
+from memories_async._pace import rules, spacing
+from memories_async._pace.clerk import clerk_of
+from memories_async._pace.in_process import PaceInForce
+from memories_async._pace.limits import Lane, Limit, Priority
+from memories_async._pace.rules import Answer, LaneState, Member, Word
+from memories_async._pace.shared import SharedPace, in_force
+from memories_async._pace.store import StoreDown
 
 PREFIX = "memories_async:pace:"
 TIMEOUT = 1.0
@@ -52,7 +51,7 @@ def script() -> str:
     """Read the rules as the server runs them."""
     from importlib.resources import files  # noqa: PLC0415  # slow to import, seldom needed
 
-    return files("memories_async").joinpath("_pace_redis.lua").read_text("utf-8")
+    return files("memories_async._pace").joinpath("redis.lua").read_text("utf-8")
 
 
 def spoken(word: Word, limit: Limit) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
-from memories_async._ledger_values import Entry, State, Summary
+from memories_async._ledger.values import Entry, State, Summary
 from memories_async.errors import Billed
 
 PAGE = 200

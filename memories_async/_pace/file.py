@@ -20,12 +20,12 @@ from typing import Any
 from attrs import field, frozen
 from cattrs import Converter
 
-from memories_async._limits import Lane
-from memories_async._pace import PaceInForce
-from memories_async._pace_clerk import clerk_of
-from memories_async._pace_rules import Answer, LaneState, Word, hear
-from memories_async._pace_shared import SharedPace, in_force
-from memories_async._pace_store import StoreDown
+from memories_async._pace.clerk import clerk_of
+from memories_async._pace.in_process import PaceInForce
+from memories_async._pace.limits import Lane
+from memories_async._pace.rules import Answer, LaneState, Word, hear
+from memories_async._pace.shared import SharedPace, in_force
+from memories_async._pace.store import StoreDown
 
 if sys.platform != "win32":
     import fcntl

@@ -19,12 +19,12 @@ from math import inf
 from attrs import evolve
 
 from memories_async._events import logger
-from memories_async._limits import Lane, Limit
-from memories_async._pace_desk import Desk, Grant
-from memories_async._pace_line import Waiter
-from memories_async._pace_rules import Answer, LaneState, Word, hear
-from memories_async._pace_spacing import SLOWEST, Spacing
-from memories_async._pace_store import Store, StoreDown
+from memories_async._pace.desk import Desk, Grant
+from memories_async._pace.limits import Lane, Limit
+from memories_async._pace.line import Waiter
+from memories_async._pace.rules import Answer, LaneState, Word, hear
+from memories_async._pace.spacing import SLOWEST, Spacing
+from memories_async._pace.store import Store, StoreDown
 
 RETRY = 2.0
 """Seconds between two attempts to use a store that is down."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 
-from memories_async._pace import Pace, in_process
+from memories_async._pace.in_process import Pace, in_process
 
 PACE_VARIABLE = "MEMORIES_PACE"
 
@@ -26,11 +26,11 @@ def _named(name: str) -> Pace:
         return in_process
     # The shared paces are imported by whoever shares one.
     if scheme == "file" and rest:
-        from memories_async._pace_file import FilePace  # noqa: PLC0415
+        from memories_async._pace.file import FilePace  # noqa: PLC0415
 
         return FilePace(rest.removeprefix("//"))
     if scheme in {"redis", "rediss", "unix"}:
-        from memories_async._pace_redis import RedisPace  # noqa: PLC0415
+        from memories_async._pace.redis import RedisPace  # noqa: PLC0415
 
         return RedisPace(name)
     raise ValueError(

@@ -11,11 +11,11 @@ from typing import Any
 
 from attrs import define, field
 
-from memories_async import _ledger_tables as tables
-from memories_async._batch_source import CHUNK, Item, pairs
-from memories_async._batch_values import Plan
+from memories_async._batch.source import CHUNK, Item, pairs
+from memories_async._batch.values import Plan
 from memories_async._calls import Call
-from memories_async._ledger_desk import Desk, ask_for, is_recorded
+from memories_async._ledger import tables
+from memories_async._ledger.desk import Desk, ask_for, is_recorded
 from memories_async._settings import Settings
 from memories_async.errors import MemoriesError
 

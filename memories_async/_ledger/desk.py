@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from memories_async import _ledger_tables as tables
 from memories_async._calls import Call, Form, identity
-from memories_async._journal import Journal
-from memories_async._ledger_claims import Claim, Doubt, Elsewhere, Paid, verdict
-from memories_async._ledger_flights import Flights
-from memories_async._ledger_line import Line, finished
-from memories_async._ledger_owner import Owner
-from memories_async._ledger_tables import Ask, Found
+from memories_async._journal.journal import Journal
+from memories_async._ledger import tables
+from memories_async._ledger.claims import Claim, Doubt, Elsewhere, Paid, verdict
+from memories_async._ledger.flights import Flights
+from memories_async._ledger.line import Line, finished
+from memories_async._ledger.owner import Owner
+from memories_async._ledger.tables import Ask, Found
 from memories_async._ports import Witness
 from memories_async.errors import MemoriesError, OutcomeUnknown
 

@@ -13,13 +13,13 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define
 
-from memories_async import _ledger_tables as tables
-from memories_async._batch_source import Item
-from memories_async._batch_values import Outcome
+from memories_async._batch.source import Item
+from memories_async._batch.values import Outcome
 from memories_async._calls import Call
-from memories_async._ledger_claims import Claim, Doubt, Paid
-from memories_async._ledger_desk import Desk, ask_for, is_recorded
-from memories_async._ledger_tables import Ask
+from memories_async._ledger import tables
+from memories_async._ledger.claims import Claim, Doubt, Paid
+from memories_async._ledger.desk import Desk, ask_for, is_recorded
+from memories_async._ledger.tables import Ask
 from memories_async._replies import Reply
 from memories_async.errors import MemoriesError
 

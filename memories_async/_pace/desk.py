@@ -6,9 +6,9 @@ from math import inf
 
 from attrs import define, evolve, field
 
-from memories_async._limits import Lane, Priority
-from memories_async._pace_line import STALLED, Line, Waiter
-from memories_async._pace_rules import LEASE, Answer, Word
+from memories_async._pace.limits import Lane, Priority
+from memories_async._pace.line import STALLED, Line, Waiter
+from memories_async._pace.rules import LEASE, Answer, Word
 
 HEARTBEAT = LEASE / 4
 """Seconds between two words of a member that holds or waits."""

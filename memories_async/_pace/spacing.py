@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from memories_async._limits import Limit, Priority
+from memories_async._pace.limits import Limit, Priority
 
 SLOWEST = 16.0
 """How many times slower than its limit a lane gets at most, however often it is refused."""

@@ -6,11 +6,11 @@ from typing import Self
 
 from attrs import define, evolve
 
-from memories_async._limits import Lane
-from memories_async._pace import LaneInForce, Turn
-from memories_async._pace_clerk import Clerk
-from memories_async._pace_desk import Grant
-from memories_async._pace_rules import LaneState
+from memories_async._pace.clerk import Clerk
+from memories_async._pace.desk import Grant
+from memories_async._pace.in_process import LaneInForce, Turn
+from memories_async._pace.limits import Lane
+from memories_async._pace.rules import LaneState
 
 
 @define(eq=False)

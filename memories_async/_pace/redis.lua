@@ -1,4 +1,4 @@
--- One word to a lane of the shared pace: the rules of `_pace_rules.hear`, alone and whole.
+-- One word to a lane of the shared pace: the rules of `rules.hear`, alone and whole.
 -- KEYS[1] is the lane. ARGV[1] is the word as JSON; ARGV[2] the time in seconds, or "" for the
 -- server's clock, which is everybody's. Replies with the answer as JSON.
 local word = cjson.decode(ARGV[1])

@@ -22,8 +22,7 @@ from weakref import WeakSet
 
 from attrs import define, field
 
-from memories_async._group_commit import Job, Result, Work, attempt, next_group, tell
-from memories_async._journal_file import (
+from memories_async._journal.file import (
     JournalFailed,
     Schema,
     begin,
@@ -31,6 +30,7 @@ from memories_async._journal_file import (
     opened,
     opened_to_read,
 )
+from memories_async._journal.group_commit import Job, Result, Work, attempt, next_group, tell
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from memories_async._limits import Lane
-from memories_async._pace_rules import Answer, LaneState, Word
+from memories_async._pace.limits import Lane
+from memories_async._pace.rules import Answer, LaneState, Word
 
 
 class StoreDown(Exception):

@@ -11,8 +11,8 @@ from collections import OrderedDict
 
 from attrs import define, field
 
-from memories_async._limits import Priority
-from memories_async._pace_spacing import choose, streak_after
+from memories_async._pace.limits import Priority
+from memories_async._pace.spacing import choose, streak_after
 
 STALLED = 0.25
 """Seconds after being woken in which a waiter that does not react is passed over."""

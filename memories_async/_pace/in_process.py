@@ -2,7 +2,7 @@
 
 A turn is a place in an evenly spaced rate and a slot among those at work at once. Both belong to a
 lane (account and endpoint family), not to a client, a thread or an event loop. How the turns are
-counted out is in `_pace_spacing`; `FilePace` and `RedisPace` share lanes between processes.
+counted out is in `spacing`; `FilePace` and `RedisPace` share lanes between processes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from weakref import WeakSet
 
 from attrs import define, field, frozen
 
-from memories_async._limits import Lane, Limit, Limits, Priority
-from memories_async._pace_line import Line, Waiter
-from memories_async._pace_spacing import Spacing
+from memories_async._pace.limits import Lane, Limit, Limits, Priority
+from memories_async._pace.line import Line, Waiter
+from memories_async._pace.spacing import Spacing
 
 
 class Turn(Protocol):

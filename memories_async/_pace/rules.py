@@ -3,7 +3,7 @@
 Beside its `Spacing` such a lane knows its *members*, one for each process: how many slots a member
 holds, whether it waits, and until when it counts as alive. A member sends its whole situation with
 every `Word`, never a change of it: a word that is lost or repeated does no harm, and one that
-comes no more gives everything back. `_pace_redis.lua` says the same in Lua; a test compares them.
+comes no more gives everything back. `redis.lua` says the same in Lua; a test compares them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-from memories_async._limits import Limit, Priority
-from memories_async._pace_spacing import Spacing, choose, streak_after
+from memories_async._pace.limits import Limit, Priority
+from memories_async._pace.spacing import Spacing, choose, streak_after
 
 LEASE = 5.0
 """Seconds after its last word that a member, and the slots it holds, are given up."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import define, field
 
-from memories_async._batch_values import Outcome, Progress
-from memories_async._limits import Limits
+from memories_async._batch.values import Outcome, Progress
+from memories_async._pace.limits import Limits
 from memories_async.errors import OutcomeUnknown, Refused
 
 WINDOW = 60.0

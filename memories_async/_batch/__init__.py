@@ -1,0 +1,1 @@
+"""How a batch runs: source, jobs, tally. `memories_async.batch` is its face."""

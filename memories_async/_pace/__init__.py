@@ -1,0 +1,1 @@
+"""How fast an account may ask: rules (pure), and the stores that keep them."""
