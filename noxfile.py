@@ -57,7 +57,6 @@ def tests(session: nox.Session) -> None:
     session.install(".[all]", *group("test"))
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     if not session.posargs:
-        session.run("coverage", "combine")
         session.run("coverage", "report", "--skip-covered", "--show-missing")
 
 

@@ -102,6 +102,8 @@ class Call(Generic[T]):
     """Whether a repeat changes nothing but the bill."""
     needs_callback: bool = False
     """Whether a callback URL must still be filled in, by the client's receiver."""
+    welcomes_callback: bool = False
+    """Whether the client's receiver, if there is one, may fill in a callback URL."""
     progress: Progress | None = field(default=None, repr=False, eq=False)
     allowance: float = 0.0
     """Seconds by which the client's deadline is later: a long transfer takes its time, and one that
@@ -134,13 +136,23 @@ class Call(Generic[T]):
 
     def with_callback(self, url: str) -> Call[T]:
         """Fill in where the result shall be delivered."""
-        return evolve(self, body=_with_callback(self.body, url), needs_callback=False)
+        body = _with_callback(self.body, url)
+        return evolve(self, body=body, needs_callback=False, welcomes_callback=False)
 
 
 def _with_callback(body: Body, url: str) -> Body:
+    if isinstance(body, Fields):
+        return Fields((*body.fields, ("callback", url)))
     if isinstance(body, Form):
-        return Form(tuple(_part_with_callback(part, url) for part in body.parts))
+        return _form_with_callback(body, url)
     return _json_with_callback(body, url) if isinstance(body, Json) else body
+
+
+def _form_with_callback(form: Form, url: str) -> Form:
+    """Fill the callback into the form's JSON part; a form without one takes it as a field."""
+    if not any(isinstance(part.content, Json) for part in form.parts):
+        return Form((*form.parts, Part("callback", url)))
+    return Form(tuple(_part_with_callback(part, url) for part in form.parts))
 
 
 def _part_with_callback(part: Part, url: str) -> Part:

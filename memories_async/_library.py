@@ -32,12 +32,13 @@ async def wait_for_video(
     """Wait until *video_no* can be searched; free.
 
     Looks every *interval* seconds, growing to half a minute, and goes on through replies that do
-    not know the video yet and through failures that pass. Raises `ProcessingFailed` as soon as the
-    service says so, `WaitTimeout` after *timeout* seconds at the latest, and what asking raises,
-    such as `AuthenticationFailed`.
+    not know the video yet and through failures that pass; with a receiver, the upload's callback
+    ends the wait. Raises `ProcessingFailed` as soon as the service says so, `WaitTimeout` after
+    *timeout* seconds at the latest, and what asking raises, such as `AuthenticationFailed`.
     """
     question = videos.metadata(video_no, unique_id=unique_id)
-    return await settled(client, question, video_no, Patience(timeout, interval))
+    patience = Patience(timeout, interval)
+    return await settled(client, question, video_no, patience, bell=client.receiver)
 
 
 async def wait_for_asset(
@@ -74,7 +75,8 @@ async def add_video(
     call = videos.upload(file, video_name=video_name, unique_id=unique_id, progress=meter)
     video = await client.send(call, fresh=fresh)
     question = videos.metadata(video.video_no, unique_id=unique_id)
-    return await settled(client, question, video.video_no, meter.patience(patience))
+    patience = meter.patience(patience)
+    return await settled(client, question, video.video_no, patience, bell=client.receiver)
 
 
 async def add_asset(

@@ -36,6 +36,10 @@ class CallbackIssuer(Protocol):
         """Return what the callback of *task* brings, or raise `CallbackTimeout`."""
         ...
 
+    async def heard(self, name: str, *, within: float) -> bool:
+        """Wait at most *within* seconds for a callback that says how *name* ended."""
+        ...
+
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> AbstractAsyncContextManager[Address]:
         """Receive callbacks on a port while the context is open."""
         ...

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from attrs import Attribute, field, frozen
 
 from memories_async._calls import Call
-from memories_async._ports import AsyncSender
+from memories_async._ports import AsyncSender, CallbackIssuer
 from memories_async.errors import (
     BadReply,
     MemoriesError,
@@ -64,9 +64,17 @@ class Patience:
 
 
 async def settled(
-    client: AsyncSender, question: Call[S | None], name: str, patience: Patience
+    client: AsyncSender,
+    question: Call[S | None],
+    name: str,
+    patience: Patience,
+    *,
+    bell: CallbackIssuer | None = None,
 ) -> S:
-    """Ask *question*, about what is called *name*, until the answer is ready or hopeless."""
+    """Ask *question*, about what is called *name*, until the answer is ready or hopeless.
+
+    A callback to the receiver *bell* only cuts a pause short: what counts is the answer.
+    """
     clock = asyncio.get_running_loop().time
     begun, interval, is_last = clock(), patience.interval, False
     while True:
@@ -84,7 +92,11 @@ async def settled(
         if is_last or left <= 0:
             raise _in_vain(name, question, patience) from trouble
         is_last = interval >= left
-        await asyncio.sleep(left * LAST_LOOK if is_last else interval)
+        pause = left * LAST_LOOK if is_last else interval
+        if bell is None:
+            await asyncio.sleep(pause)
+        elif await bell.heard(name, within=pause):
+            bell, is_last = None, False
         interval = min(interval * GROWTH, LONGEST_INTERVAL)
 
 

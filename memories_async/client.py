@@ -68,7 +68,7 @@ class Client(Configured):
 
     async def _submit(self, call: Call[T], witness: Witness | None = None) -> T:
         receiver = self._settings.receiver
-        if receiver is None or not call.needs_callback:
+        if receiver is None or not (call.needs_callback or call.welcomes_callback):
             return await self._deliver(call, witness)
         key = None if witness is None else witness.key
         return await receiver.submit(call, partial(self._deliver, witness=witness), key=key)

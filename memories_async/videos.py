@@ -104,7 +104,8 @@ def upload(
 
     Billed by the length that is indexed. Every repeat makes another video with another bill. The
     file streams at constant memory; *progress* is told the bytes sent and in all. *video_name*
-    defaults to the file's own name, by which `list` finds it again. *callback* is told the status.
+    defaults to the file's own name, by which `list` finds it again. *callback* is told the status; a client
+    with a receiver fills one in, so that waiting ends with it.
     Raises `ValueError` for another extension than .mp4, .avi, .mkv and .mov, an empty file, or one
     above *max_video_size* bytes.
     """
@@ -122,6 +123,7 @@ def upload(
         family="video_upload",
         unit="video",
         repeatable=False,
+        welcomes_callback=callback is None,
         progress=progress,
         allowance=transfer_time(video.size),
         decode=video_of,
@@ -147,6 +149,7 @@ def upload_url(
         family="video_upload",
         unit="video",
         repeatable=False,
+        welcomes_callback=callback is None,
         decode=video_of,
     )
 

@@ -14,8 +14,14 @@ from memories_async.receiver import core
 from memories_async.receiver.records import Arrival, Record, Verdict
 from memories_async.receiver.store import Settler, Store
 from memories_async.receiver.waiting import Waiting
+from memories_async.videos import Video
 
 log = logging.getLogger(__name__)
+
+
+def _accepted(call: str, name: str) -> CaptionTask | Video:
+    """The answer that the lost reply of a submission would have been."""
+    return Video(video_no=name) if call.startswith("videos.") else CaptionTask(name)
 
 
 @define(eq=False)
@@ -97,7 +103,7 @@ class Desk:
         if self.settler is None or not record.is_owed or key is None or task_id is None:
             return
         try:
-            await self.settler.settled(key, answer=CaptionTask(task_id))
+            await self.settler.settled(key, answer=_accepted(record.ticket.call, task_id))
             await self.store.told(record.ticket.id)
         except (MemoriesError, LookupError) as error:
             # The delivery itself is safe; the next start of a receiver tries this again.

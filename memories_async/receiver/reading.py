@@ -12,19 +12,27 @@ from typing import Any, NoReturn
 
 from memories_async import _json
 from memories_async._decode import converter, whole
+from memories_async._fields import FAILED, READY
 from memories_async.captions import Caption, Tokens
 from memories_async.errors import BadReply, CaptionFailed
 from memories_async.receiver.records import Arrival
 
 MAX_TASK_ID = 1_000
+_IDS = ("task_id", "videoNo", "video_no")
+"""A caption's callback names its task, an upload's its video, in either spelling."""
+_LAST_WORDS = tuple(READY | FAILED)
 _KNOWN = frozenset({"status", "task_id", "data"})
 
 
 def arrival(body: bytes, *, at: float) -> Arrival:
     """Read a delivery, raising `NotJson` or `ValueError` where there is nothing to keep."""
     document = _document(body)
-    task_id = _task_id(document.get("task_id"))
-    final = _is_failure(document) or _text_field(document) is not None
+    task_id = _task_id(next((document[name] for name in _IDS if name in document), None))
+    final = (
+        _is_failure(document)
+        or _text_field(document) is not None
+        or document.get("status") in _LAST_WORDS
+    )
     if task_id is None and not final:
         raise ValueError("neither a task nor a result can be read")
     return Arrival(

@@ -22,6 +22,7 @@ from memories_async.receiver.desk import Desk
 from memories_async.receiver.places import Journaled, Place, settler_in, store_at
 from memories_async.receiver.records import Arrival, Record, Ticket, Wanted
 from memories_async.receiver.wsgi import WsgiApp
+from memories_async.videos import Video
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -95,8 +96,9 @@ class Receiver:
         except OutcomeUnknown as error:
             error.callback = ticket.id.hex()
             raise
-        if isinstance(answer, CaptionTask):
-            await _bind(desk, ticket, answer)
+        name = _name(answer)
+        if name is not None:
+            await _bind(desk, ticket, name)
         return answer
 
     async def wait(
@@ -124,6 +126,26 @@ class Receiver:
         await desk.settle(record)
         assert record.outcome is not None
         return reading.caption_in(record.outcome, call=record.ticket.call)
+
+    async def heard(self, name: str, *, within: float) -> bool:
+        """Wait at most *within* seconds for a callback that says how *name* ended.
+
+        *name* is the id that the service gave: a `task_id` or a `video_no`.
+        """
+        desk, clock = self._open(), asyncio.get_running_loop().time
+        until = clock() + within
+        async with desk.waiting.expecting(name) as coming:
+            record = await desk.store.find(name)
+            if record is None or not record.is_decided:
+                try:
+                    async with asyncio.timeout_at(until):
+                        record = await coming
+                except TimeoutError:
+                    return False
+        if not record.is_decided:
+            # One that only says "uploaded": the next one is for the next wait.
+            await asyncio.sleep(until - clock())
+        return record.is_decided
 
     async def deliveries(self, task: CaptionTask | OutcomeUnknown | str) -> tuple[Arrival, ...]:
         """List the different callbacks that came for *task*, in order; usually there is one."""
@@ -186,12 +208,19 @@ class Receiver:
         return parts._replace(netloc=f"{_host(parts)}:{self._port}").geturl()
 
 
-async def _bind(desk: Desk, ticket: Ticket, task: CaptionTask) -> None:
+def _name(answer: object) -> str | None:
+    """The id by which callbacks will speak of what was submitted."""
+    if isinstance(answer, CaptionTask):
+        return answer.task_id
+    return answer.video_no if isinstance(answer, Video) else None
+
+
+async def _bind(desk: Desk, ticket: Ticket, name: str) -> None:
     try:
-        desk.waiting.tell(await desk.store.bind(ticket.id, task.task_id))
+        desk.waiting.tell(await desk.store.bind(ticket.id, name))
     except MemoriesError as error:
         # The task is accepted and paid: the callback will name it, or the caller still can.
-        log.warning("task %r could not be noted beside its callback: %s", task.task_id, error)
+        log.warning("task %r could not be noted beside its callback: %s", name, error)
 
 
 def _wanted(task: CaptionTask | OutcomeUnknown | str) -> Wanted:

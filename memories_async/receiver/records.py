@@ -90,6 +90,11 @@ class Record:
         return next((one for one in ours if one.final), ours[0] if ours else None)
 
     @property
+    def is_decided(self) -> bool:
+        """Whether a delivery said clearly how it ended."""
+        return self.outcome is not None and self.outcome.final
+
+    @property
     def known_task(self) -> str | None:
         """The task, from the submit reply or, where that was lost, from the callback."""
         outcome = self.outcome
@@ -106,11 +111,9 @@ class Record:
             return Verdict.STRANGE
         if any(arrival.repeats(known) for known in self.arrivals):
             return Verdict.REPEATED
-        outcome = self.outcome
-        decided = outcome is not None and outcome.final
         if len(self.arrivals) >= MOST:
-            return Verdict.CONFLICTING if decided else Verdict.TOO_MANY
-        return Verdict.CONFLICTING if decided else Verdict.STORED
+            return Verdict.CONFLICTING if self.is_decided else Verdict.TOO_MANY
+        return Verdict.CONFLICTING if self.is_decided else Verdict.STORED
 
     def with_arrival(self, arrival: Arrival) -> Record:
         """Add a delivery."""

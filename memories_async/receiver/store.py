@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from memories_async.captions import CaptionTask
 from memories_async.receiver.records import Arrival, Record, Ticket, Verdict, Wanted
+from memories_async.videos import Video
 
 
 @runtime_checkable
@@ -66,6 +67,6 @@ class Store(Protocol):
 class Settler(Protocol):
     """A ledger: a callback proves to it that a submission was accepted."""
 
-    async def settled(self, key: str, *, answer: CaptionTask) -> None:
+    async def settled(self, key: str, *, answer: CaptionTask | Video) -> None:
         """Turn the entry *key* into done, answered with *answer*; harmless if it is already."""
         ...
