@@ -27,9 +27,9 @@ class Key:
                 "an API key must be printable ASCII without spaces; pass it bare, without 'Bearer'"
             )
         self._secret = secret
-        self.variable = variable
+        self.variable: str = variable
         digest = hashlib.blake2b(secret.encode(), digest_size=12, person=b"memories-account")
-        self.fingerprint = digest.hexdigest()
+        self.fingerprint: str = digest.hexdigest()
         """A hash that tells keys apart and gives none away."""
         self._known[self.fingerprint] = secret
 

@@ -46,9 +46,9 @@ class Budget:
     ) -> None:
         if points is None and calls is None and not prices:
             raise ValueError("a Budget needs points=, calls= or prices=")
-        self.points = points
-        self.calls = calls
-        self.prices = dict(prices or {})
+        self.points: float | None = points
+        self.calls: int | None = calls
+        self.prices: dict[str, float] = dict(prices or {})
         self._spending = Spending()
         self._lock = threading.Lock()
 

@@ -118,7 +118,7 @@ class OutcomeUnknown(MemoriesError):
     twice. Nothing in this library does that unless told to (`Policy(resend_unknown=True)`).
     """
 
-    default_billed = "maybe"
+    default_billed: ClassVar[Billed] = "maybe"
     callback: str | None = None
     """Which of a receiver's callbacks may still prove that the call was accepted, and bring its
     result: `receiver.wait(error)`."""
@@ -131,19 +131,19 @@ class BadReply(OutcomeUnknown):
 class CaptionFailed(MemoriesError):
     """The service called back to say that captioning failed (`status` -1)."""
 
-    default_billed = "maybe"
+    default_billed: ClassVar[Billed] = "maybe"
 
 
 class CallbackTimeout(MemoriesError):
     """No callback came in time; the task may still be running and its callback still arrive."""
 
-    default_billed = "maybe"
+    default_billed: ClassVar[Billed] = "maybe"
 
 
 class ProcessingFailed(MemoriesError):
     """The service could not process an upload; the message has its reason."""
 
-    default_billed = "maybe"
+    default_billed: ClassVar[Billed] = "maybe"
 
 
 class WaitTimeout(MemoriesError):

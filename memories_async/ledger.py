@@ -40,10 +40,10 @@ class Ledger:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()
-        self.journal = Journal(self.path, (tables.SCHEMA,))
+        self.path: Path = Path(path).absolute()
+        self.journal: Journal = Journal(self.path, (tables.SCHEMA,))
         """The file itself, in which a receiver may keep its tables, too."""
-        self.desk = Desk(self.journal, Owner(self.path))
+        self.desk: Desk = Desk(self.journal, Owner(self.path))
         """What a client and a batch use."""
 
     async def once(

@@ -173,7 +173,7 @@ class FilePace(SharedPace):
     def __init__(self, path: str | os.PathLike[str], *, account: str | None = None) -> None:
         if sys.platform == "win32":
             raise NotImplementedError("FilePace needs flock, which Windows lacks: use RedisPace")
-        self.path = os.path.realpath(path)
+        self.path: str = os.path.realpath(path)
         self._account = account
         self._clerk = clerk_of(FileStore(self.path))
 

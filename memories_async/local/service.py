@@ -15,6 +15,7 @@ from memories_async.local.accounts import Account, Accounts
 from memories_async.local.admin import Desk
 from memories_async.local.callbacks import Callbacks, Delivery
 from memories_async.local.engine.protocol import Engine
+from memories_async.local.faults import Faults
 from memories_async.local.inbox import Inbox
 from memories_async.local.journal import Seen
 from memories_async.local.library import Library, LocalVideo, as_sources
@@ -88,8 +89,8 @@ class LocalService:
             parsing_seconds=parsing_seconds,
             seed=seed,
         )
-        self.account = self.open_account(api_key=api_key, caption_api_key=caption_api_key)
-        self.faults = self._machine.door.faults
+        self.account: Account = self.open_account(api_key=api_key, caption_api_key=caption_api_key)
+        self.faults: Faults = self._machine.door.faults
         self._opened = ExitStack()
         self._portal: BlockingPortal | None = None
 

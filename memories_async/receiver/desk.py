@@ -16,7 +16,7 @@ from memories_async.receiver.store import Settler, Store
 from memories_async.receiver.waiting import Waiting
 from memories_async.videos import Video
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def _accepted(call: str, name: str) -> CaptionTask | Video:

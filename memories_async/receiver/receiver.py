@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 ACCEPT_FOR = 30 * 24 * 3600.0
 """Seconds after its submission for which a callback is taken."""
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class Receiver:
@@ -61,9 +61,9 @@ class Receiver:
         self._desk: Desk | None = None
         self._opening = threading.Lock()
         self._port = 0
-        self.asgi = AsgiApp(self._open)
+        self.asgi: AsgiApp = AsgiApp(self._open)
         """The receiver as an ASGI application, for FastAPI, Starlette or an ASGI server."""
-        self.wsgi = WsgiApp(self._open)
+        self.wsgi: WsgiApp = WsgiApp(self._open)
         """The receiver as a WSGI application, for Flask, Django or a WSGI server."""
 
     def beside(self, ledger: object) -> None:

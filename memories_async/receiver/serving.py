@@ -26,7 +26,7 @@ CONNECTIONS = 512
 _BUFFER = 16 * 1024
 _LINGER = 1.0
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _http_log = logging.getLogger("memories_async.receiver.http")
 
 
