@@ -118,4 +118,4 @@ def _persons(request: CaptionRequest) -> list[str]:
     if not request.persons:
         return ["Persons were not searched for."]
     names = ", ".join(person.name for person in request.persons)
-    return [f"Persons were given ({names}); nobody can be recognised here: none was searched for."]
+    return [f"Persons were given ({names}), but nobody is recognised here: none was searched for."]
