@@ -113,21 +113,7 @@ def build(
     )
     faults = Faults(seed or 0)
     door = Door(accounts=accounts, windows=windows, faults=faults, journal=Journal(), era=era)
-    routes: tuple[Route[Any], ...] = (
-        Search(workshop=workshop, shelf=shelf, rules=rules),
-        CaptionUrl(studio=studio, rules=rules),
-        CaptionFile(studio=studio, rules=rules),
-        Embed(workshop=workshop, shelf=shelf),
-        UploadFile(parsing=parsing, rules=rules),
-        UploadUrl(parsing=parsing, fetching=fetching, rules=rules),
-        VideoMetadata(shelf=shelf),
-        ListVideos(shelf=shelf),
-        DeleteVideos(shelf=shelf),
-        UploadAsset(parsing=parsing, rules=rules),
-        AssetMetadata(shelf=shelf),
-        DeleteAsset(shelf=shelf),
-        DownloadAsset(shelf=shelf),
-    )
+    routes = _routes(studio, parsing, fetching, shelf, rules)
     return Machine(
         accounts=accounts,
         workshop=workshop,
@@ -138,4 +124,25 @@ def build(
         errands=errands,
         listener=Listener(door, routes, workshop.engine.name),
         inbox=Inbox(),
+    )
+
+
+def _routes(
+    studio: Studio, parsing: Parsing, fetching: Outgoing, shelf: Shelf, rules: Rules
+) -> tuple[Route[Any], ...]:
+    """List what the service answers: the three pages, and the libraries behind them."""
+    return (
+        Search(workshop=studio.workshop, shelf=shelf, rules=rules),
+        CaptionUrl(studio=studio, rules=rules),
+        CaptionFile(studio=studio, rules=rules),
+        Embed(workshop=studio.workshop, shelf=shelf),
+        UploadFile(parsing=parsing, rules=rules),
+        UploadUrl(parsing=parsing, fetching=fetching, rules=rules),
+        VideoMetadata(shelf=shelf),
+        ListVideos(shelf=shelf),
+        DeleteVideos(shelf=shelf),
+        UploadAsset(parsing=parsing, rules=rules),
+        AssetMetadata(shelf=shelf),
+        DeleteAsset(shelf=shelf),
+        DownloadAsset(shelf=shelf),
     )
