@@ -22,8 +22,6 @@ class Grant:
     start: float
     """When it begins."""
     fault: str | None
-    offered: float | None = None
-    """When somebody was woken for it."""
 
 
 @define(eq=False)

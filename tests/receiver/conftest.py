@@ -6,8 +6,10 @@ from functools import partial
 
 import pytest
 import pytest_asyncio
+from names import NAMES
 
 from memories_async import InProcessPace, Limit, Limits, Receiver
+from memories_async._journal.journal import Journal
 
 URL = "https://public.example/memories"
 
@@ -21,6 +23,14 @@ def _no_file_of_the_users_own(tmp_path, monkeypatch) -> None:
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "callbacks.db"
+
+
+@pytest.fixture
+def journal(path):
+    """A journal with the table of names."""
+    made = Journal(path, (NAMES,))
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -11,36 +11,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from names import NAMES, count, insert, written
 
 from memories_async._journal import group_commit
 from memories_async._journal import journal as journals
-from memories_async._journal.file import JournalFailed, Schema
+from memories_async._journal.file import JournalFailed
 from memories_async._journal.journal import Journal
-
-NAMES = Schema("names", (("CREATE TABLE names (name TEXT PRIMARY KEY)",),))
-
-
-def insert(name):
-    return lambda db: db.execute("INSERT INTO names VALUES (?)", (name,)).rowcount
-
-
-def count(db) -> int:
-    return db.execute("SELECT count(*) FROM names").fetchone()[0]
-
-
-@pytest.fixture
-def journal(path):
-    made = Journal(path, (NAMES,))
-    yield made
-    made.close()
-
-
-def written(path) -> int:
-    """Count with a connection of one's own, as another program would."""
-    with sqlite3.connect(path) as file:
-        found = count(file)
-    file.close()
-    return found
 
 
 async def test_writes_share_commits_and_each_gets_its_answer(journal, path) -> None:

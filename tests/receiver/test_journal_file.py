@@ -9,36 +9,12 @@ import subprocess
 import sys
 
 import pytest
+from names import NAMES, count, insert, written
 
 from memories_async._journal import file as journal_file
 from memories_async._journal import journal as journals
 from memories_async._journal.file import JournalFailed, Schema
 from memories_async._journal.journal import Journal
-
-NAMES = Schema("names", (("CREATE TABLE names (name TEXT PRIMARY KEY)",),))
-
-
-def insert(name):
-    return lambda db: db.execute("INSERT INTO names VALUES (?)", (name,)).rowcount
-
-
-def count(db) -> int:
-    return db.execute("SELECT count(*) FROM names").fetchone()[0]
-
-
-@pytest.fixture
-def journal(path):
-    made = Journal(path, (NAMES,))
-    yield made
-    made.close()
-
-
-def written(path) -> int:
-    """Count with a connection of one's own, as another program would."""
-    with sqlite3.connect(path) as file:
-        found = count(file)
-    file.close()
-    return found
 
 
 def test_a_full_disk_is_told_to_everybody_and_gets_over(journal, path) -> None:
