@@ -88,13 +88,13 @@ def indexed(monkeypatch):
     """The videos that were decoded; OpenCV stays loaded when the run within ends."""
     pixels = pytest.importorskip("memories_async.local.engine._pixels")
     pytest.importorskip("memories_async.local.engine.render")
-    index_apart, seen = pixels.index_apart, []
+    run_apart, seen = pixels.run_apart, []
 
-    def counted(path, *words, **settings):
+    def counted(task, path, *words, **settings):
         seen.append(path)
-        return index_apart(path, *words, **settings)
+        return run_apart(task, path, *words, **settings)
 
-    monkeypatch.setattr(pixels, "index_apart", counted)
+    monkeypatch.setattr(pixels, "run_apart", counted)
     return seen
 
 

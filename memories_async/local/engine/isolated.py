@@ -1,4 +1,4 @@
-"""Index a video in a process of its own, with a time limit: a hostile file takes nothing down.
+"""Decode a video in a process of its own, with a time limit: a hostile file takes nothing down.
 
 A program of its own rather than a forked or spawned worker: forking under threads is unsafe, and
 spawning would run a user's script again where it lacks the `__main__` guard. At most as many run
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
 
-__all__ = ["index_apart"]
+__all__ = ["run_apart"]
 
 _REFUSED = 3
 # The packages above the engine import the whole client; bare ones save half a second a video.
@@ -32,13 +32,16 @@ _LOCAL = Path(__file__).parents[1]
 _TURNS = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 
 
-def index_apart(video: Path, result: Path, *, seconds: float) -> None:
-    """Index *video* into the file *result*, in at most *seconds*. Raises `UnreadableVideo`."""
+def run_apart(task: str, video: Path, result: Path, settings: str = "", *, seconds: float) -> None:
+    """Do a *task* of `worker` on *video* into the file *result*, in at most *seconds*.
+
+    Raises `UnreadableVideo`.
+    """
     command = [sys.executable, "-c", _START, str(_LOCAL.parent), str(_LOCAL)]
     with _TURNS, tempfile.TemporaryFile() as said:
         try:
             done = subprocess.run(  # noqa: S603 # our own program, no shell
-                [*command, str(video.resolve()), str(result)],
+                [*command, task, str(video.resolve()), str(result), settings],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,

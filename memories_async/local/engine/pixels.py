@@ -6,7 +6,6 @@ OpenCV and numpy are imported when an engine is made, not with this module.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,10 +37,7 @@ class PixelEngine:
 
         Raises `UnreadableVideo`.
         """
-        if self._cache is not None:
-            return self._work.index(path, self._cache, engine=self.name, seconds=self._time_limit)
-        with tempfile.TemporaryDirectory() as folder:
-            return self._work.index(path, Path(folder), engine=self.name, seconds=self._time_limit)
+        return self._work.index(path, self._cache, engine=self.name, seconds=self._time_limit)
 
     def search(self, index: Index, image: bytes, prompt: str) -> Found:
         """Find the stretches that look like *image*; 50-150 ms. Raises `UnreadableImage`."""

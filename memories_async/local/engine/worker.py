@@ -1,4 +1,4 @@
-"""Index one video and write the result, as the whole work of a process that may be killed.
+"""Decode one video and write what was wanted of it, as the whole work of a process that may be killed.
 
 Started by `isolated`; the reason of a refusal goes to standard output, with exit code 3.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from memories_async.local.engine import cache
@@ -20,15 +21,22 @@ _MEMORY = 6 * 2**30
 """Bytes of address space; an hour of video needs about two thousand million."""
 
 
-def main(video: str, result: str) -> int:
-    """Index *video* into *result*; give the exit code."""
+def main(task: str, video: str, result: str, settings: str) -> int:
+    """Do *task* on *video* into the file *result*; give the exit code."""
     _bound_memory()
     try:
-        cache.save(index_video(Path(video)), Path(result))
+        _TASKS[task](Path(video), Path(result), settings)
     except UnreadableVideo as error:
         sys.stdout.write(error.reason)
         return REFUSED
     return 0
+
+
+def _index(video: Path, result: Path, _: str) -> None:
+    cache.save(index_video(video), result)
+
+
+_TASKS: Mapping[str, Callable[[Path, Path, str], None]] = {"index": _index}
 
 
 def _bound_memory() -> None:

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 import pytest
 
-from memories_async.local.engine import cache
+from memories_async.local.engine import archive, cache
 
 
 def same(left, right):
@@ -84,12 +84,12 @@ def test_a_failed_write_leaves_nothing_behind(index, tmp_path, monkeypatch):
 
 def test_the_place_depends_on_content_and_engine(tmp_path, film):
     """Another version of the engine does not read the old one's work."""
-    content = cache.content_hash(film)
+    content = archive.content_hash(film)
 
     places = {
-        cache.place(tmp_path, content=content, engine="pixels/1"),
-        cache.place(tmp_path, content=content, engine="pixels/2"),
-        cache.place(tmp_path, content="0" * 64, engine="pixels/1"),
+        archive.place(tmp_path, content=content, engine="pixels/1"),
+        archive.place(tmp_path, content=content, engine="pixels/2"),
+        archive.place(tmp_path, content="0" * 64, engine="pixels/1"),
     }
 
     assert len(places) == 3

@@ -36,7 +36,7 @@ def test_indexes_a_content_once(engine, film, tmp_path, monkeypatch):
     first = engine.index(film)
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(film.read_bytes())
-    monkeypatch.setattr(_pixels, "index_apart", lambda *_, **__: pytest.fail("indexed again"))
+    monkeypatch.setattr(_pixels, "run_apart", lambda *_, **__: pytest.fail("indexed again"))
 
     assert engine.index(copy).facts == first.facts
 
@@ -117,9 +117,9 @@ def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monk
     monkeypatch.setattr(worker, "_bound_memory", lambda: None)
     (tmp_path / "empty.mp4").touch()
 
-    assert worker.main(str(film), str(tmp_path / "index.npz")) == 0
+    assert worker.main("index", str(film), str(tmp_path / "index.npz"), "") == 0
     assert cache.load(tmp_path / "index.npz").facts.frames == 216
-    assert worker.main(str(tmp_path / "empty.mp4"), "unused") == worker.REFUSED
+    assert worker.main("index", str(tmp_path / "empty.mp4"), "unused", "") == worker.REFUSED
     assert capsys.readouterr().out == "the file is empty"
 
 
