@@ -7,7 +7,6 @@ place, so that a reader never sees half of one.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import tempfile
 import zipfile
@@ -16,50 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from memories_async.local.engine._cv import np
-from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
+from memories_async.local.engine.kept import content_hash, kept, place
 
 __all__ = ["content_hash", "kept", "place", "read", "write"]
 
 T = TypeVar("T")
-
-
-def content_hash(path: Path) -> str:
-    """Hash the file at *path*."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def place(folder: Path, *, content: str, engine: str) -> Path:
-    """Say where what *engine* made of *content* lies in *folder*."""
-    return folder / f"{content[:40]}-{engine.replace('/', '-')}.npz"
-
-
-def kept(
-    video: Path,
-    folder: Path | None,
-    *,
-    engine: str,
-    load: Callable[[Path], T | None],
-    build: Callable[[Path], None],
-) -> T:
-    """Give what *engine* made of *video*: *load* it from *folder*, or *build* it there first.
-
-    Without a folder it is built for this once. Raises `UnreadableVideo`.
-    """
-    with contextlib.ExitStack() as stack:
-        if folder is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        try:
-            path = place(folder, content=content_hash(video), engine=engine)
-        except OSError as error:
-            raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
-        found = load(path)
-        if found is None:
-            build(path)
-            found = load(path)
-    if found is None:
-        raise EngineFailed("the index that was just written cannot be read")
-    return found
 
 
 def write(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -1,0 +1,55 @@
+"""Where an engine keeps what it made of a video: a file named by the video's content and the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
+
+__all__ = ["content_hash", "kept", "place"]
+
+T = TypeVar("T")
+
+
+def content_hash(path: Path) -> str:
+    """Hash the file at *path*."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def place(folder: Path, *, content: str, engine: str) -> Path:
+    """Say where what *engine* made of *content* lies in *folder*."""
+    return folder / f"{content[:40]}-{engine.replace('/', '-')}.npz"
+
+
+def kept(
+    video: Path,
+    folder: Path | None,
+    *,
+    engine: str,
+    load: Callable[[Path], T | None],
+    build: Callable[[Path], None],
+) -> T:
+    """Give what *engine* made of *video*: *load* it from *folder*, or *build* it there first.
+
+    Without a folder it is built for this once. Raises `UnreadableVideo`.
+    """
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        try:
+            path = place(folder, content=content_hash(video), engine=engine)
+        except OSError as error:
+            raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
+        found = load(path)
+        if found is None:
+            build(path)
+            found = load(path)
+    if found is None:
+        raise EngineFailed("the index that was just written cannot be read")
+    return found
