@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import attrs
 import click
 from attrs import frozen
 
-from memories_async.cli._local import pixel_engine
+from memories_async.cli._local import cache_folder, pixel_engine
 from memories_async.cli._settings import ENGINE_KEY
 
 if TYPE_CHECKING:
@@ -67,11 +66,7 @@ class EngineWish:
             raise
         except Exception as error:  # the runtime's own kinds have nothing else in common
             raise ValueError(f"--engine-model: {path.name} is no ONNX model: {error}") from error
-        shape = tower.session.get_inputs()[0].shape
-        # A model that takes pictures of any size gives a name, or nothing, in place of a number.
-        if shape and isinstance(shape[-1], int):
-            tower = attrs.evolve(tower, size=shape[-1])
-        return OnnxEngine(beneath=pixel_engine(), image=tower)
+        return OnnxEngine(beneath=pixel_engine(), image=tower, cache=cache_folder())
 
 
 def engine_options(function: F) -> F:

@@ -83,7 +83,7 @@ def test_an_onnx_model_says_how_large_its_pictures_are(beneath, tmp_path, model,
     engine = EngineWish(kind="onnx", model=str(path)).engine()
 
     assert engine.name == "fixed/1+colours"
-    assert engine.image.size == side
+    assert engine.image.side == side
 
 
 def test_what_is_no_model_is_told(cli, beneath, tmp_path, film):

@@ -7,16 +7,13 @@ a plain curve over the cosine, not a fitted one: set `Likeness` for the model at
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from memories_async.local.engine._cv import Floats, Picture, cv2, np, unit
+from memories_async.local.engine._cv import Floats, np, unit
 from memories_async.local.engine.embedding import project
-from memories_async.local.engine.frames import Film
 from memories_async.local.engine.picture import decode
 from memories_async.local.engine.protocol import (
     CaptionRequest,
@@ -27,80 +24,14 @@ from memories_async.local.engine.protocol import (
     Index,
     Match,
 )
+from memories_async.local.engine.sight import Sight, sight
+from memories_async.local.engine.towers import ImageTower, TextTower
 
 __all__ = ["ImageTower", "Likeness", "OnnxEngine", "OnnxIndex", "TextTower"]
 
 _RATE = 1.0
 _MOST = 3600
 """Frames put through the model: an hour at one a second."""
-
-
-class _Session(Protocol):
-    def get_inputs(self) -> Sequence[Any]: ...
-
-    def run(self, names: None, feed: dict[str, Any]) -> Sequence[Any]: ...
-
-
-def _session(path: Path) -> _Session:
-    try:
-        runtime = importlib.import_module("onnxruntime")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "an ONNX model needs onnxruntime: pip install 'memories_async[onnx]'",
-            name="onnxruntime",
-        ) from error
-    session: _Session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session
-
-
-@frozen(kw_only=True)
-class ImageTower:
-    """The image half of a model, and how it wants pictures; CLIP's ways by default."""
-
-    path: Path
-    size: int = 224
-    """Pixels a side."""
-    mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
-    """Red, green, blue, of 1; SigLIP wants 0.5 here and in *spread*."""
-    spread: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
-    squash: bool = False
-    """Press the picture into the square, as SigLIP does, instead of cutting its sides off."""
-    session: _Session = field(init=False, repr=False, eq=False)
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "session", _session(self.path))
-
-    def vector(self, picture: Picture) -> Floats:
-        """Put *picture* through the model; a vector of length 1."""
-        name = self.session.get_inputs()[0].name
-        found = self.session.run(None, {name: self._prepared(picture)[None]})[0]
-        return unit(np.asarray(found, np.float32).reshape(-1))
-
-    def _prepared(self, picture: Picture) -> Floats:
-        square = picture if self.squash else _square(picture)
-        small = cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        red_first = np.asarray(small, np.float32)[..., ::-1] / 255
-        even = (red_first - np.array(self.mean)) / np.array(self.spread)
-        return np.ascontiguousarray(even.transpose(2, 0, 1), np.float32)
-
-
-@frozen(kw_only=True)
-class TextTower:
-    """The text half of a model, and the words' numbers that its tokenizer gives."""
-
-    path: Path
-    tokenize: Callable[[str], Sequence[int]]
-    """Give as many numbers as the model wants, filled up and cut as it was trained."""
-    session: _Session = field(init=False, repr=False, eq=False)
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "session", _session(self.path))
-
-    def vector(self, text: str) -> Floats:
-        """Put *text* through the model; a vector of length 1."""
-        name = self.session.get_inputs()[0].name
-        numbers = np.array([self.tokenize(text)], np.int64)
-        return unit(np.asarray(self.session.run(None, {name: numbers})[0], np.float32).reshape(-1))
 
 
 @frozen(kw_only=True)
@@ -117,11 +48,10 @@ class Likeness:
 
 @frozen(kw_only=True)
 class OnnxIndex:
-    """The index beneath, and a vector for each second of the video."""
+    """The index beneath, and what the model saw of the video."""
 
     beneath: Index = field(repr=False)
-    times: Floats = field(repr=False)
-    vectors: Floats = field(repr=False)
+    seen: Sight
 
     @property
     def facts(self) -> Facts:
@@ -136,35 +66,44 @@ class OnnxEngine:
     image: ImageTower
     text: TextTower | None = None
     likeness: Likeness = Likeness()
+    cache: Path | None = None
+    """Folder for the vectors of frames, by content, model and ways; that of *beneath* will do."""
+    time_limit: float = 1800.0
+    """Seconds for decoding one video and putting its frames through the model."""
 
     @property
     def name(self) -> str:
         return f"{self.beneath.name}+{self.image.path.stem}"
 
     def index(self, path: Path) -> OnnxIndex:
-        """Index the video at *path* beneath, then put a frame a second through the model."""
+        """Index the video at *path* beneath, then put a frame a second through the model.
+
+        That is done apart, as the default engine does. Raises `UnreadableVideo`.
+        """
         beneath = self.beneath.index(path)
-        rate = min(_RATE, _MOST / beneath.facts.duration)
-        with Film.open(path) as film:
-            seen = [(frame.time, self.image.vector(frame.picture)) for frame in film.frames(rate)]
-        times, vectors = zip(*seen, strict=True)
-        return OnnxIndex(
-            beneath=beneath, times=np.array(times, np.float32), vectors=np.stack(vectors)
+        seen = sight(
+            path,
+            self.cache,
+            tower=self.image,
+            rate=min(_RATE, _MOST / beneath.facts.duration),
+            seconds=self.time_limit,
         )
+        return OnnxIndex(beneath=beneath, seen=seen)
 
     def search(self, index: Index, image: bytes, prompt: str) -> Found:
         """Find what *beneath* finds, and what the model holds alike; the text tower weighs."""
         own = _own(index)
         found = self.beneath.search(own.beneath, image, prompt)
-        scores = self.likeness.score(own.vectors @ self.image.vector(decode(image)))
+        vectors = own.seen.vectors
+        scores = self.likeness.score(vectors @ self.image.vector(decode(image)))
         if self.text is not None:
-            scores = scores * _weights(own.vectors @ self.text.vector(prompt))
+            scores = scores * _weights(vectors @ self.text.vector(prompt))
         clips = _apart([*found.clips, *_runs(scores, own, keep=self.likeness.keep)])
         return Found(clips=clips, ignored=found.ignored if self.text is None else ())
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
         """Average the model's vectors; projected where it has another number of them."""
-        mean = unit(_own(index).vectors.mean(axis=0))
+        mean = unit(_own(index).seen.vectors.mean(axis=0))
         if len(mean) == dimensions:
             return tuple(float(value) for value in mean)
         return project(mean.astype(np.float64), dimensions)
@@ -180,13 +119,6 @@ def _own(index: Index) -> OnnxIndex:
     return index
 
 
-def _square(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return picture[top : top + side, left : left + side]
-
-
 def _weights(cosines: Floats) -> Floats:
     """Weigh frames by how well a text fits them, against the best and worst of the video."""
     low, high = float(cosines.min()), float(cosines.max())
@@ -195,15 +127,16 @@ def _weights(cosines: Floats) -> Floats:
 
 def _runs(scores: Floats, index: OnnxIndex, *, keep: float) -> Iterable[Match]:
     """Give each run of frames within a shot that score at least *keep*."""
+    times = index.seen.times
     for shot in index.facts.shots:
-        inside = (index.times >= shot.start_time) & (index.times < shot.end_time)
+        inside = (times >= shot.start_time) & (times < shot.end_time)
         good = np.flatnonzero(inside & (scores >= keep))
         for run in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1):
             if len(run):
                 half = 0.5 / _RATE
                 yield Match(
-                    start_time=round(max(shot.start_time, float(index.times[run[0]]) - half), 3),
-                    end_time=round(min(shot.end_time, float(index.times[run[-1]]) + half), 3),
+                    start_time=round(max(shot.start_time, float(times[run[0]]) - half), 3),
+                    end_time=round(min(shot.end_time, float(times[run[-1]]) + half), 3),
                     score=round(float(scores[run].max()), 4),
                 )
 

@@ -36,7 +36,13 @@ def _index(video: Path, result: Path, _: str) -> None:
     cache.save(index_video(video), result)
 
 
-_TASKS: Mapping[str, Callable[[Path, Path, str], None]] = {"index": _index}
+def _watch(video: Path, result: Path, settings: str) -> None:
+    from memories_async.local.engine.sight import watch  # noqa: PLC0415 # few bring a model
+
+    watch(video, result, settings)
+
+
+_TASKS: Mapping[str, Callable[[Path, Path, str], None]] = {"index": _index, "watch": _watch}
 
 
 def _bound_memory() -> None:

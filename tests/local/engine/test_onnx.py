@@ -7,12 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 pytest.importorskip("onnxruntime")
 
+from memories_async.local.engine import isolated, sight
 from memories_async.local.engine.onnx import ImageTower, Likeness, OnnxEngine, TextTower
 from memories_async.local.engine.picture import encode
-from memories_async.local.engine.protocol import CaptionRequest, Engine
+from memories_async.local.engine.protocol import CaptionRequest, UnreadableVideo
 
 FLOAT, INT64 = 1, 7
 
@@ -55,10 +57,10 @@ def whole(name, at):
     return block(1, name) + number(3, at) + number(20, 2)
 
 
-def write(path, nodes, constants, given, made):
+def write(path, nodes, constants, given, *made):
     graph = b"".join(block(1, one) for one in nodes) + block(2, "g")
     graph += b"".join(block(5, tensor(name, array)) for name, array in constants.items())
-    graph += block(11, given) + block(12, made)
+    graph += block(11, given) + b"".join(block(12, one) for one in made)
     opset = block(8, block(1, "") + number(2, 13))
     path.write_bytes(number(1, 8) + block(7, graph) + opset)
     return path
@@ -90,8 +92,8 @@ def tower(image_file):
 
 
 @pytest.fixture(scope="module")
-def seeing(engine, tower) -> Engine:
-    return OnnxEngine(beneath=engine, image=tower)
+def seeing(engine, tower, tmp_path_factory) -> OnnxEngine:
+    return OnnxEngine(beneath=engine, image=tower, cache=tmp_path_factory.mktemp("seen"))
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +116,95 @@ def test_prepares_pictures_as_the_model_was_trained(tower, image_file):
     assert pressed._prepared(picture)[0].mean() == pytest.approx(0.5, abs=0.02)
 
 
+def test_of_several_outputs_the_vector_is_taken(tmp_path):
+    """SigLIP's exports give every patch first, and the pooled vector after."""
+    pooled = node("GlobalAveragePool", ["x"], "g"), node("Flatten", ["g"], "y", whole("axis", 1))
+    nodes = [node("Identity", ["x"], "patches"), *pooled]
+    made = value("patches", FLOAT, (1, 3, 32, 32)), value("y", FLOAT, (1, 3))
+    path = write(tmp_path / "two.onnx", nodes, {}, value("x", FLOAT, (1, 3, 32, 32)), *made)
+
+    assert ImageTower(path=path).vector(np.full((40, 40, 3), 200, np.uint8)).shape == (3,)
+
+
 def test_indexes_a_vector_a_second(own):
     """Of length one, as the model gave them."""
-    assert own.vectors.shape == (9, 16)
-    assert np.linalg.norm(own.vectors, axis=1) == pytest.approx(np.ones(9))
+    assert own.seen.vectors.shape == (9, 16)
+    assert np.linalg.norm(own.seen.vectors, axis=1) == pytest.approx(np.ones(9))
     assert own.facts.frames == 216
+
+
+class Known:
+    """An engine that has looked already."""
+
+    name = "known/1"
+
+    def __init__(self, index):
+        self.index = lambda _: index
+
+
+def kept(engine):
+    return sorted(engine.cache.iterdir())
+
+
+def test_what_was_seen_is_kept_on_disk(seeing, own, film, monkeypatch):
+    """Another process with the same model looks at no frame again."""
+    monkeypatch.setattr(sight, "run_apart", lambda *_, **__: pytest.fail("looked again"))
+    again = evolve(seeing, image=ImageTower(path=seeing.image.path, size=32))
+
+    assert np.array_equal(again.index(film).seen.vectors, own.seen.vectors)
+    assert np.array_equal(again.index(film).seen.times, own.seen.times)
+    assert len(kept(seeing)) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", {"times": [1.0]}, {"times": []}])
+def test_what_cannot_be_read_is_seen_anew(seeing, own, film, damage):
+    """A disk may have been full, a folder may be shared."""
+    (path,) = kept(seeing)
+    if isinstance(damage, bytes):
+        path.write_bytes(damage)
+    else:
+        np.savez(path, vectors=np.zeros((2, 16)), **damage)
+
+    assert np.array_equal(seeing.index(film).seen.vectors, own.seen.vectors)
+
+
+@pytest.mark.parametrize(
+    "ways", [{"squash": True}, {"mean": (0.5, 0.5, 0.5)}, {"spread": (0.5, 0.5, 0.5)}]
+)
+def test_other_ways_make_other_vectors(tower, ways):
+    """So they are kept apart."""
+    assert evolve(tower, **ways).fingerprint != tower.fingerprint
+
+
+def test_a_model_is_known_by_its_content(tower, tmp_path):
+    """Wherever it lies; weights in a file beside it count."""
+    path = tmp_path / "same.onnx"
+    path.write_bytes(tower.path.read_bytes())
+    (tmp_path / "notes.txt").touch()
+    alone = ImageTower(path=path, size=32).fingerprint
+    (tmp_path / "same.onnx_data").write_bytes(b"weights")
+
+    assert alone == tower.fingerprint != ImageTower(path=path, size=32).fingerprint
+
+
+def test_frames_are_decoded_apart(engine, tower, film, monkeypatch):
+    """A decoder that dies on a file takes nothing down; one that hangs is given up."""
+    beneath = Known(engine.index(film))
+
+    with pytest.raises(UnreadableVideo, match=r"longer than 0\.01 s"):
+        OnnxEngine(beneath=beneath, image=tower, time_limit=0.01).index(film)
+    monkeypatch.setattr(isolated, "_START", "import os, signal; os.kill(os.getpid(), 11)")
+    with pytest.raises(UnreadableVideo, match="signal 11"):
+        OnnxEngine(beneath=beneath, image=tower).index(film)
+
+
+def test_a_file_without_pictures_is_refused(engine, tower, film, tmp_path):
+    """In the words of whoever decoded it."""
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(b"no video" * 500)
+
+    with pytest.raises(UnreadableVideo, match="no video that can be read"):
+        OnnxEngine(beneath=Known(engine.index(film)), image=tower).index(path)
 
 
 def test_adds_what_the_model_holds_alike(engine, film, tower, jpeg, own):
