@@ -6,17 +6,17 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from attrs import field, frozen
 
 from memories_async._replies import Host
 
 
-def _base_url(url: str) -> str:
-    """Check a base URL and leave off the API path that older settings carry."""
+def parsed_url(url: str, *, what: str) -> SplitResult:
+    """Read a base URL; raise `ValueError` where it would lead elsewhere than it seems to."""
     if "@" in url:
-        raise ValueError("a host must not carry a user name or password")
+        raise ValueError(f"{what} must not carry a user name or password")
     try:
         parts = urlsplit(url)
         name = parts.hostname if parts.port != 0 else None
@@ -24,8 +24,18 @@ def _base_url(url: str) -> str:
         parts, name = urlsplit(""), None
     # A URL with blanks, a query or a fragment would lead somewhere else than it seems to.
     if parts.scheme not in {"http", "https"} or not name or re.search(r"[\s?#]", url):
-        raise ValueError(f"a host must be a full http or https URL without a query, not {url!r}")
-    if parts.scheme == "http" and not _is_loopback(name):
+        raise ValueError(f"{what} must be a full http or https URL without a query, not {url!r}")
+    return parts
+
+
+def in_the_clear(parts: SplitResult) -> bool:
+    """Whether others could read on the way what is sent there."""
+    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+def _base_url(url: str) -> str:
+    """Check a base URL and leave off the API path that older settings carry."""
+    if in_the_clear(parsed_url(url, what="a host")):
         raise ValueError(f"{url!r} would send your API key in the clear: use https")
     return re.sub(r"/serve/api/v[12]$", "", url.rstrip("/"))
 

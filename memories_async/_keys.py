@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 KEY_VARIABLE = "MEMORIES_API_KEY"
 CAPTION_KEY_VARIABLE = "MEMORIES_CAPTION_API_KEY"
+ENGINE_KEY_VARIABLE = "MEMORIES_ENGINE_API_KEY"
+"""For the vision model behind the embedded service; no key of memories.ai."""
 
 
 class Key:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 from attrs import frozen
 
+from memories_async._keys import ENGINE_KEY_VARIABLE
 from memories_async.cli._local import cache_folder, pixel_engine
-from memories_async.cli._settings import ENGINE_KEY
 
 if TYPE_CHECKING:
     from memories_async.local.engine.protocol import Engine
@@ -51,7 +51,8 @@ class EngineWish:
             beneath=pixel_engine(),
             base_url=self.url or "",
             model=self.model or "",
-            api_key=os.environ.get(ENGINE_KEY) or None,
+            api_key=os.environ.get(ENGINE_KEY_VARIABLE) or None,
+            cache=cache_folder(),
         )
 
     def _onnx(self) -> Engine:
@@ -81,7 +82,7 @@ def engine_options(function: F) -> F:
     url = click.option(
         "--engine-url",
         metavar="URL",
-        help=f"For openai: the endpoint, such as http://host/v1. Its key: {ENGINE_KEY}.",
+        help=f"For openai: the endpoint, such as http://host/v1. Its key: {ENGINE_KEY_VARIABLE}.",
     )
     model = click.option(
         "--engine-model",

@@ -14,7 +14,7 @@ import click
 from attrs import field, frozen
 
 from memories_async import Client, Hosts, Limit, Limits, Policy
-from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, Key
+from memories_async._keys import CAPTION_KEY_VARIABLE, ENGINE_KEY_VARIABLE, KEY_VARIABLE, Key
 from memories_async._pace.choice import PACE_VARIABLE, pace_from_environment
 from memories_async._pace.in_process import Pace
 from memories_async._replies import Host
@@ -34,11 +34,9 @@ POLICY = {
 }
 RATES = {family.name: f"MEMORIES_{family.name.upper()}_RATE" for family in attrs.fields(Limits)}
 PROXY, CA, CACHE = "MEMORIES_PROXY", "MEMORIES_CA_FILE", "MEMORIES_CACHE"
-ENGINE_KEY = "MEMORIES_ENGINE_API_KEY"
-"""For the vision model that `serve --engine openai` asks; no key of memories.ai."""
 KNOWN = frozenset(
     {
-        *(KEY_VARIABLE, CAPTION_KEY_VARIABLE, PACE_VARIABLE, PROXY, CA, CACHE, ENGINE_KEY),
+        *(KEY_VARIABLE, CAPTION_KEY_VARIABLE, PACE_VARIABLE, PROXY, CA, CACHE, ENGINE_KEY_VARIABLE),
         *(*HOSTS.values(), *POLICY.values(), *RATES.values()),
         # Where the tests find their clips.
         "MEMORIES_TEST_VIDEOS",

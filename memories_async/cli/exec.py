@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from memories_async._keys import ENGINE_KEY_VARIABLE
 from memories_async.cli._engines import EngineWish, engine_options
 from memories_async.cli._local import rate_option, starting
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, pass_run
-from memories_async.cli._settings import CA, ENGINE_KEY, PROXY
+from memories_async.cli._settings import CA, PROXY
 from memories_async.cli.serve import exports
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _service(videos: tuple[Path, ...], rate: float | None, wish: EngineWish) -> 
 
 def _environment(service: LocalService) -> dict[str, str]:
     """Give this process's environment, with nothing between the command and *service*."""
-    ours = {PROXY, CA, ENGINE_KEY}
+    ours = {PROXY, CA, ENGINE_KEY_VARIABLE}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return kept | exports(service)
 

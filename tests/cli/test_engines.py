@@ -49,8 +49,8 @@ def test_a_vision_models_key_comes_from_the_environment(beneath, monkeypatch):
     engine = wish.engine()
 
     assert engine.name == "fixed/1+llava"
-    assert engine.base_url == "http://127.0.0.1:1/v1"
-    assert engine.api_key == "local-secret"
+    assert engine.base_url == "http://127.0.0.1:1/v1/"
+    assert engine.key.reveal() == "local-secret"
     assert "local-secret" not in repr((wish, engine))
 
 
@@ -70,7 +70,7 @@ def test_a_vision_model_without_a_key_is_asked_without_one(beneath):
     """As on one's own machine."""
     wish = EngineWish(kind="openai", url="http://127.0.0.1:1", model="llava")
 
-    assert wish.engine().api_key is None
+    assert wish.engine().key is None
 
 
 @pytest.mark.parametrize(("model", "side"), [(MODEL, 32), (ANY_SIZE, 224)])
@@ -122,6 +122,18 @@ def test_a_setting_is_needed_or_refused(settings, told):
         EngineWish(**settings)
 
 
+def test_a_key_in_the_clear_is_refused(cli, beneath, film, monkeypatch):
+    """It is not the command line that allows it."""
+    monkeypatch.setenv("MEMORIES_ENGINE_API_KEY", "local-secret")
+    words = ("--engine", "openai", "--engine-url", "http://models.example", "--engine-model", "m")
+
+    ended = cli("serve", "--videos", film, "--port", 0, *words)
+
+    assert ended.code == 2
+    assert "would send the API key in the clear: use https" in ended.err
+    assert "local-secret" not in ended.err
+
+
 def test_a_wrong_address_is_told(cli, beneath, film):
     """Before the service starts."""
     words = ("--engine", "openai", "--engine-url", "host/v1", "--engine-model", "llava")
@@ -129,4 +141,4 @@ def test_a_wrong_address_is_told(cli, beneath, film):
     ended = cli("serve", "--videos", film, "--port", 0, *words)
 
     assert ended.code == 2
-    assert "base_url must be an http or https address" in ended.err
+    assert "base_url must be a full http or https URL" in ended.err

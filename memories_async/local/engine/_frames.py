@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from memories_async.local.engine._cv import shrink
-from memories_async.local.engine.frames import Film
+from memories_async.local.engine.frames import Film, Frame
 from memories_async.local.engine.picture import encode
 
 __all__ = ["jpegs"]
@@ -15,14 +17,25 @@ _FINE = 25.0
 
 
 def jpegs(
-    path: Path, times: tuple[float, ...], *, longest: int, quality: int
+    path: Path, times: Sequence[float], *, longest: int, quality: int
 ) -> list[tuple[float, bytes]]:
-    """Give the first frame at or after each of *times* (rising), reduced to *longest* pixels."""
+    """Give the frames shown at *times* (rising), each once, reduced to *longest* pixels."""
     found: list[tuple[float, bytes]] = []
     with Film.open(path) as film:
-        for frame in film.frames(_FINE):
-            if len(found) == len(times):
-                break
-            if frame.time >= times[len(found)]:
+        for frame, until in _shown(film):
+            if any(frame.time <= time < until for time in times):
                 found.append((frame.time, encode(shrink(frame.picture, longest), quality=quality)))
+            if until > times[-1]:
+                break
     return found
+
+
+def _shown(film: Film) -> Iterator[tuple[Frame, float]]:
+    """Give each frame, and when the next one takes its place; the last one stays."""
+    before: Frame | None = None
+    for frame in film.frames(_FINE):
+        if before is not None:
+            yield before, frame.time
+        before = frame
+    if before is not None:
+        yield before, math.inf

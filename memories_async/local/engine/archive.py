@@ -7,15 +7,13 @@ place, so that a reader never sees half of one.
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from memories_async.local.engine._cv import np
-from memories_async.local.engine.kept import content_hash, kept, place
+from memories_async.local.engine.kept import content_hash, kept, place, put
 
 __all__ = ["content_hash", "kept", "place", "read", "write"]
 
@@ -24,15 +22,7 @@ T = TypeVar("T")
 
 def write(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write *arrays* to *path* at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(number, "wb") as file:
-            np.savez(file, **arrays)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    put(path, lambda file: np.savez(file, **arrays))
 
 
 def read(path: Path, made: Callable[[dict[str, Any]], T]) -> T | None:

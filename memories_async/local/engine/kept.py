@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
 
-__all__ = ["content_hash", "kept", "place"]
+__all__ = ["content_hash", "kept", "place", "put"]
 
 T = TypeVar("T")
 
@@ -22,9 +23,22 @@ def content_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def place(folder: Path, *, content: str, engine: str) -> Path:
+def place(folder: Path, *, content: str, engine: str, suffix: str = ".npz") -> Path:
     """Say where what *engine* made of *content* lies in *folder*."""
-    return folder / f"{content[:40]}-{engine.replace('/', '-')}.npz"
+    return folder / f"{content[:40]}-{engine.replace('/', '-')}{suffix}"
+
+
+def put(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let *write* fill a file beside *path* and move it there: no reader sees half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(number, "wb") as file:
+            write(file)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def kept(
@@ -32,6 +46,7 @@ def kept(
     folder: Path | None,
     *,
     engine: str,
+    suffix: str = ".npz",
     load: Callable[[Path], T | None],
     build: Callable[[Path], None],
 ) -> T:
@@ -43,9 +58,10 @@ def kept(
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
-            path = place(folder, content=content_hash(video), engine=engine)
+            content = content_hash(video)
         except OSError as error:
             raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
+        path = place(folder, content=content, engine=engine, suffix=suffix)
         found = load(path)
         if found is None:
             build(path)

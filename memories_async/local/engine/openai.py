@@ -2,22 +2,21 @@
 
 Eight to sixteen frames go out as JPEG, reference pictures labelled by name, and the measured facts
 as context. Works with whatever takes pictures in chat completions (vLLM, Ollama, hosted ones).
-Nothing goes anywhere but to the address that was configured; redirects are not followed.
 """
 
 from __future__ import annotations
 
 import base64
-import http.client
 import json
-import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
+from attrs.converters import optional
 
+from memories_async._keys import ENGINE_KEY_VARIABLE, Key
+from memories_async.local.engine.endpoint import Endpoint
 from memories_async.local.engine.moments import moments
 from memories_async.local.engine.protocol import (
     CaptionRequest,
@@ -28,33 +27,26 @@ from memories_async.local.engine.protocol import (
     Found,
     Index,
 )
+from memories_async.local.engine.stills import Still, stills
 from memories_async.local.engine.tokens import tokens
 
 __all__ = ["OpenAIEngine", "VisionIndex"]
 
-_LONGEST = 768
-_QUALITY = 80
-_MOST = 4 * 2**20
-"""Bytes of an answer that are read."""
-_OK = 200
-
 
 @frozen(kw_only=True)
 class VisionIndex:
-    """A video indexed by the engine beneath, and where its frames can be read again."""
+    """A video indexed by the engine beneath, and the frames that captions are made of."""
 
     beneath: Index = field(repr=False)
-    path: Path
+    stills: tuple[Still, ...]
 
     @property
     def facts(self) -> Facts:
         return self.beneath.facts
 
 
-def _plain(url: str) -> str:
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise ValueError("base_url must be an http or https address, such as http://host/v1")
-    return url.rstrip("/")
+def _key(secret: str | Key) -> Key:
+    return secret if isinstance(secret, Key) else Key(secret, variable=ENGINE_KEY_VARIABLE)
 
 
 @frozen(kw_only=True)
@@ -62,19 +54,42 @@ class OpenAIEngine:
     """Sends captions to *base_url*; indexes, searches and embeds with *beneath*."""
 
     beneath: Engine
-    base_url: str = field(converter=_plain)
+    base_url: str
+    """Such as `https://host/v1`; `ValueError` where the key would travel in the clear."""
     model: str
-    api_key: str | None = field(default=None, repr=False)
+    key: Key | None = field(default=None, alias="api_key", converter=optional(_key))
+    """Shown nowhere; pickled, it is looked up in `MEMORIES_ENGINE_API_KEY` by who unpickles."""
     timeout: float = 60.0
-    """Seconds for each step of the exchange."""
+    """Seconds to connect, for each silence, and for the answer as a whole."""
+    plain_http: bool = False
+    """Let the key go over plain http to another machine, where nobody else can listen."""
+    cache: Path | None = None
+    """Folder for the frames that were taken, by content; that of *beneath* will do."""
+    time_limit: float = 600.0
+    """Seconds for taking the frames of one video."""
+    endpoint: Endpoint = field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        endpoint = Endpoint(
+            base_url=self.base_url,
+            key=self.key,
+            timeout=self.timeout,
+            plain_http=self.plain_http,
+        )
+        object.__setattr__(self, "endpoint", endpoint)
 
     @property
     def name(self) -> str:
         return f"{self.beneath.name}+{self.model}"
 
     def index(self, path: Path) -> VisionIndex:
-        """Index the video at *path*, which must stay there: captions read its frames."""
-        return VisionIndex(beneath=self.beneath.index(path), path=path)
+        """Index the video at *path* beneath, and take its frames; it may go away afterwards.
+
+        Both are done apart, as the default engine does. Raises `UnreadableVideo`.
+        """
+        beneath = self.beneath.index(path)
+        taken = stills(path, self.cache, times=moments(beneath.facts), seconds=self.time_limit)
+        return VisionIndex(beneath=beneath, stills=taken)
 
     def search(self, index: Index, image: bytes, prompt: str) -> Found:
         """Search with the engine beneath."""
@@ -86,38 +101,9 @@ class OpenAIEngine:
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Ask the model. Raises `EngineFailed`, which never holds the key."""
-        facts = index.facts
-        frames = _frames(_own(index).path, moments(facts))
-        asked = {"model": self.model, "messages": _messages(facts, frames, request)}
-        return _read(self._post(json.dumps(asked).encode()), asked)
-
-    def _post(self, body: bytes) -> bytes:
-        address = urlsplit(self.base_url)
-        headers = {"Content-Type": "application/json"}
-        if self.api_key is not None:
-            headers["Authorization"] = f"Bearer {self.api_key}"
-        line = self._line()
-        try:
-            line.request("POST", f"{address.path}/chat/completions", body, headers)
-            answer = line.getresponse()
-            content = answer.read(_MOST)
-        except (OSError, http.client.HTTPException) as error:
-            kind = type(error).__name__
-            raise EngineFailed(f"the vision endpoint gave no answer ({kind})") from None
-        finally:
-            line.close()
-        if answer.status != _OK:
-            raise EngineFailed(f"the vision endpoint answered with status {answer.status}")
-        return content
-
-    def _line(self) -> http.client.HTTPConnection:
-        address = urlsplit(self.base_url)
-        host = address.hostname or ""
-        if address.scheme == "http":
-            return http.client.HTTPConnection(host, address.port, timeout=self.timeout)
-        return http.client.HTTPSConnection(
-            host, address.port, timeout=self.timeout, context=ssl.create_default_context()
-        )
+        messages = _messages(index.facts, _own(index).stills, request)
+        asked = {"model": self.model, "messages": messages}
+        return _read(self.endpoint.post(json.dumps(asked).encode()), asked)
 
 
 def _own(index: Index) -> VisionIndex:
@@ -126,14 +112,8 @@ def _own(index: Index) -> VisionIndex:
     return index
 
 
-def _frames(path: Path, times: tuple[float, ...]) -> list[tuple[float, bytes]]:
-    from memories_async.local.engine._frames import jpegs  # noqa: PLC0415 # needs OpenCV
-
-    return jpegs(path, times, longest=_LONGEST, quality=_QUALITY)
-
-
 def _messages(
-    facts: Facts, frames: Iterable[tuple[float, bytes]], request: CaptionRequest
+    facts: Facts, taken: Iterable[Still], request: CaptionRequest
 ) -> list[dict[str, Any]]:
     parts = [_text(f"{request.user_prompt}\n\n{_context(facts)}")]
     for person in request.persons:
@@ -141,8 +121,8 @@ def _messages(
             parts += [_text(f"Reference picture of {person.name}:"), _picture(person.image)]
         else:
             parts.append(_text(f"A person named {person.name} may appear; there is no picture."))
-    for time, jpeg in frames:
-        parts += [_text(f"Frame at {time:.1f} s:"), _picture(jpeg)]
+    for still in taken:
+        parts += [_text(f"Frame at {still.time:.1f} s:"), _picture(still.jpeg)]
     if request.thinking:
         parts.append(_text("Think step by step before you answer."))
     system = [{"role": "system", "content": request.system_prompt}] if request.system_prompt else []

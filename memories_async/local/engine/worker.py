@@ -13,6 +13,7 @@ from pathlib import Path
 from memories_async.local.engine import cache
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.protocol import UnreadableVideo
+from memories_async.local.engine.stills import take
 
 __all__ = ["REFUSED", "main"]
 
@@ -42,7 +43,11 @@ def _watch(video: Path, result: Path, settings: str) -> None:
     watch(video, result, settings)
 
 
-_TASKS: Mapping[str, Callable[[Path, Path, str], None]] = {"index": _index, "watch": _watch}
+_TASKS: Mapping[str, Callable[[Path, Path, str], None]] = {
+    "index": _index,
+    "watch": _watch,
+    "take": take,
+}
 
 
 def _bound_memory() -> None:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+import pickle
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import cv2
 import numpy as np
 import pytest
+from attrs import evolve
 
+from memories_async.local import LocalService, Rules
+from memories_async.local.engine import stills
+from memories_async.local.engine._frames import jpegs
+from memories_async.local.engine.fixed import FixedEngine
 from memories_async.local.engine.moments import moments
 from memories_async.local.engine.openai import OpenAIEngine
 from memories_async.local.engine.protocol import (
     CaptionRequest,
-    Engine,
     EngineFailed,
     Facts,
     ReferencePerson,
     Shot,
 )
+from memories_async.local.engine.render import render
 
 KEY = "local-secret-key"
 ANSWER = {
@@ -34,19 +40,33 @@ class Model:
 
     def __init__(self):
         self.status, self.body, self.asked, self.headers, self.path = 200, ANSWER, None, None, None
+        self.location, self.pieces, self.release = "", None, threading.Event()
+        self.requests = 0
         model = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 model.asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 model.headers, model.path = dict(self.headers), self.path
+                model.requests += 1
                 body = (
                     model.body if isinstance(model.body, bytes) else json.dumps(model.body).encode()
                 )
                 self.send_response(model.status)
                 self.send_header("Content-Length", str(len(body)))
+                self.send_header("Location", model.location)
                 self.end_headers()
-                self.wfile.write(body)
+                if model.pieces:
+                    self.trickle(body)
+                else:
+                    self.wfile.write(body)
+
+            def trickle(self, body):
+                """Send byte after byte, never for so long that a silence would be noticed."""
+                for at in range(len(body)):
+                    if model.release.wait(model.pieces):
+                        break
+                    self.wfile.write(body[at : at + 1])
 
             def log_message(self, *_):
                 """Keep quiet."""
@@ -59,18 +79,26 @@ class Model:
 def model():
     """A running endpoint."""
     served = Model()
+    served.location = f"{served.url}/elsewhere"
     thread = threading.Thread(target=served.server.serve_forever, args=(0.01,))
     thread.start()
     yield served
+    served.release.set()
     served.server.shutdown()
     thread.join()
     served.server.server_close()
 
 
+@pytest.fixture(scope="session")
+def taken(tmp_path_factory):
+    """The folder in which frames are kept."""
+    return tmp_path_factory.mktemp("taken")
+
+
 @pytest.fixture
-def seeing(engine, model) -> Engine:
+def seeing(engine, model, taken) -> OpenAIEngine:
     """The engine with the endpoint behind it."""
-    return OpenAIEngine(beneath=engine, base_url=model.url, model="tiny", api_key=KEY)
+    return OpenAIEngine(beneath=engine, base_url=model.url, model="tiny", api_key=KEY, cache=taken)
 
 
 def ask(**more):
@@ -154,7 +182,7 @@ def test_sends_no_empty_system_prompt_and_no_absent_key(engine, film, model):
     assert "Authorization" not in model.headers
 
 
-@pytest.mark.parametrize("status", [302, 400, 401, 429, 500])
+@pytest.mark.parametrize("status", [302, 307, 400, 401, 429, 500])
 def test_a_refusal_is_a_failure_that_names_its_status(seeing, film, model, status):
     """And holds neither the key nor the body."""
     model.status, model.body = status, f"wrong key {KEY}".encode()
@@ -162,6 +190,8 @@ def test_a_refusal_is_a_failure_that_names_its_status(seeing, film, model, statu
     with pytest.raises(EngineFailed, match=str(status)) as caught:
         seeing.caption(seeing.index(film), ask())
     assert KEY not in repr(caught.value)
+    assert model.requests == 1
+    assert model.path == "/v1/chat/completions"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +216,24 @@ def test_an_absent_endpoint_is_a_failure(engine, film, scheme):
         lost.caption(lost.index(film), ask())
 
 
+def test_an_answer_that_does_not_come_is_a_failure(seeing, film, model):
+    """After the time that was set."""
+    model.pieces = 60.0
+    hasty = evolve(seeing, timeout=0.05)
+
+    with pytest.raises(EngineFailed, match=r"no answer within 0\.05 s"):
+        hasty.caption(hasty.index(film), ask())
+
+
+def test_an_answer_that_trickles_is_a_failure(seeing, film, model):
+    """No silence is long; the whole is."""
+    model.pieces = 0.01
+    hasty = evolve(seeing, timeout=0.1)
+
+    with pytest.raises(EngineFailed, match=r"no answer within 0\.1 s"):
+        hasty.caption(hasty.index(film), ask())
+
+
 def test_searches_and_embeds_by_pixels(seeing, engine, film, jpeg):
     """Only captions go out."""
     index = seeing.index(film)
@@ -202,16 +250,101 @@ def test_refuses_the_index_of_another_engine(seeing, engine, film):
         seeing.embed(engine.index(film), 512)
 
 
-@pytest.mark.parametrize("url", ["ftp://host/v1", "localhost:8000", "http://", ""])
+@pytest.mark.parametrize(
+    "url", ["ftp://host/v1", "localhost:8000", "http://", "", "https://host/v1?version=1"]
+)
 def test_refuses_what_is_no_address(engine, url):
     """When it is made, not when it is asked."""
-    with pytest.raises(ValueError, match="base_url"):
+    with pytest.raises(ValueError, match="base_url must be a full"):
         OpenAIEngine(beneath=engine, base_url=url, model="tiny")
 
 
-def test_the_key_is_in_no_repr(seeing):
-    """Nor in the index."""
+def test_refuses_a_password_in_the_address(engine):
+    """It would stand in every repr."""
+    with pytest.raises(ValueError, match="user name or password") as caught:
+        OpenAIEngine(beneath=engine, base_url="https://me:secret@host/v1", model="tiny")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["models.example", "10.0.0.7", "localhost.example", "[fe80::1]"])
+def test_sends_no_key_in_the_clear(engine, host):
+    """Unless it is allowed on purpose; without a key there is nothing to lose."""
+    there = {"beneath": engine, "base_url": f"http://{host}/v1", "model": "tiny"}
+
+    with pytest.raises(ValueError, match="API key in the clear: use https") as caught:
+        OpenAIEngine(api_key=KEY, **there)
+    assert KEY not in str(caught.value)
+    assert OpenAIEngine(**there).key is None
+    assert OpenAIEngine(api_key=KEY, plain_http=True, **there).key is not None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1", "http://[::1]:1/v1", "https://models.example"]
+)
+def test_takes_a_key_where_nobody_can_listen(engine, url):
+    """Over https, and on this machine."""
+    assert OpenAIEngine(beneath=engine, base_url=url, model="tiny", api_key=KEY).key is not None
+
+
+def test_refuses_a_key_that_is_no_header(engine):
+    """And does not repeat it."""
+    with pytest.raises(ValueError, match="printable ASCII") as caught:
+        OpenAIEngine(beneath=engine, base_url="https://host", model="tiny", api_key="local\nsecret")
+    assert "secret" not in str(caught.value)
+
+
+def test_the_key_is_in_no_repr_and_no_pickle(seeing):
+    """Who unpickles looks it up for itself."""
+    pickled = pickle.dumps(evolve(seeing, beneath=FixedEngine()))
+
     assert KEY not in repr(seeing)
+    assert KEY.encode() not in pickled
+    assert pickle.loads(pickled).endpoint.key.reveal() == KEY
+
+
+@pytest.mark.parametrize(("status", "told"), [(200, "A garden, then the sea."), (401, "the key")])
+def test_captions_what_is_uploaded_to_the_service(seeing, film, model, status, told):
+    """The model's words come by callback, or why there are none; its usage is what was used."""
+    model.status = status
+    with LocalService(engine=seeing, rules=Rules(shortest=1), limits=None) as service:
+        with service.blocking_client() as client:
+            task = client.captions.upload_file(
+                film, user_prompt="what?", system_prompt="brief", callback=service.inbox.url
+            )
+        body = service.inbox.wait_blocking(task.task_id)
+
+    assert told in str(body)
+    assert KEY not in str(body)
+    if status == 200:
+        assert body["data"]["token"] == {"input": 1234, "output": 7, "total": 1241}
+
+
+def test_the_video_may_go_away(seeing, film, tmp_path, model):
+    """As an upload does, whose file is gone before it is captioned."""
+    copy = tmp_path / "upload.mp4"
+    copy.write_bytes(film.read_bytes())
+    index = evolve(seeing, cache=None).index(copy)
+    copy.unlink()
+
+    assert seeing.caption(index, ask()).text == "A garden, then the sea."
+
+
+def test_frames_are_taken_once(seeing, film, monkeypatch):
+    """Another process finds them on the disk."""
+    first = seeing.index(film)
+    monkeypatch.setattr(stills, "run_apart", lambda *_, **__: pytest.fail("taken again"))
+
+    assert seeing.index(film).stills == first.stills
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"7", b'[["x", "y"]]', b"\xff"])
+def test_frames_that_cannot_be_read_are_taken_anew(seeing, film, taken, damage):
+    """A disk may have been full."""
+    first = seeing.index(film)
+    (path,) = taken.iterdir()
+    path.write_bytes(damage)
+
+    assert seeing.index(film).stills == first.stills
 
 
 @pytest.mark.parametrize("count", [1, 3, 10, 40])
@@ -227,10 +360,25 @@ def test_looks_at_eight_to_sixteen_moments(count):
     assert 0 < times[0] < times[-1] < facts.duration
 
 
-def test_gives_no_frame_past_the_end(film):
-    """What is not there is left out."""
-    from memories_async.local.engine._frames import jpegs
+@pytest.mark.parametrize(
+    ("times", "shown"),
+    [
+        ((1.01, 2.0), [1.0, 2.0]),
+        ((1.01, 1.02, 1.03), [1.0]),
+        ((8.0, 99.0), [8.0, 8.96]),
+        ((0.001,), [0.0]),
+    ],
+)
+def test_gives_the_frames_shown_at_the_times(film, times, shown):
+    """Each once; the last one stays for ever."""
+    found = jpegs(film, times, longest=100, quality=50)
 
-    found = jpegs(film, (1.0, 99.0), longest=100, quality=50)
+    assert [time for time, _ in found] == pytest.approx(shown, abs=0.03)
 
-    assert [round(time, 1) for time, _ in found] == [1.0]
+
+def test_a_film_of_one_frame_gives_it(tmp_path):
+    """Whatever moments its facts lead to."""
+    path = tmp_path / "one.mp4"
+    render(path, seconds=0.04, scenes=1, size=(160, 90))
+
+    assert [time for time, _ in jpegs(path, (0.002, 0.02), longest=100, quality=50)] == [0.0]

@@ -1,0 +1,99 @@
+"""An OpenAI-compatible endpoint: one POST to the address that was configured, and nowhere else.
+
+The key goes out over https or to this machine only, unless plain http is allowed on purpose; no
+redirect is followed, no proxy asked, and no failure tells what was sent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from urllib.parse import SplitResult
+
+from attrs import field, frozen
+
+from memories_async._hosts import in_the_clear, parsed_url
+from memories_async._keys import Key
+from memories_async.local.engine.protocol import EngineFailed
+
+__all__ = ["Endpoint"]
+
+_MOST = 4 * 2**20
+"""Bytes of an answer that are read."""
+_CHUNK = 64 * 1024
+_OK = 200
+_MEANINGS = {
+    301: ": a redirect, which is not followed",
+    302: ": a redirect, which is not followed",
+    307: ": a redirect, which is not followed",
+    308: ": a redirect, which is not followed",
+    401: ": it does not take the key",
+    403: ": it does not take the key",
+    404: ": is the address, and the model's name, right?",
+    413: ": the pictures are too much for it",
+    429: ": it is asked too often",
+}
+
+
+@frozen(kw_only=True)
+class Endpoint:
+    """Where chat completions are asked for, and with which key."""
+
+    base_url: str
+    key: Key | None
+    timeout: float
+    plain_http: bool
+    parts: SplitResult = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an address that is none, and one to which the key would go in the clear."""
+        parts = parsed_url(self.base_url, what="base_url")
+        object.__setattr__(self, "parts", parts)
+        if self.key is not None and in_the_clear(parts) and not self.plain_http:
+            raise ValueError(
+                f"base_url {self.base_url!r} would send the API key in the clear: use https, "
+                "or say plain_http=True where nobody else is on that network"
+            )
+
+    def post(self, body: bytes) -> bytes:
+        """Send *body* as JSON; raises `EngineFailed`, which holds neither key nor body."""
+        headers = {"Content-Type": "application/json"}
+        if self.key is not None:
+            headers["Authorization"] = f"Bearer {self.key.reveal()}"
+        line = self._line()
+        try:
+            line.request("POST", f"{self.parts.path.rstrip('/')}/chat/completions", body, headers)
+            with line.getresponse() as answer:
+                content = _content(answer, until=time.monotonic() + self.timeout)
+        except TimeoutError:
+            raise EngineFailed(
+                f"the vision endpoint gave no answer within {self.timeout:g} s"
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            kind = type(error).__name__
+            raise EngineFailed(f"the vision endpoint gave no answer ({kind})") from None
+        finally:
+            line.close()
+        if answer.status != _OK:
+            meaning = _MEANINGS.get(answer.status, "")
+            raise EngineFailed(f"the vision endpoint answered with status {answer.status}{meaning}")
+        return content
+
+    def _line(self) -> http.client.HTTPConnection:
+        host, port = self.parts.hostname or "", self.parts.port
+        if self.parts.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=self.timeout)
+        return http.client.HTTPSConnection(
+            host, port, timeout=self.timeout, context=ssl.create_default_context()
+        )
+
+
+def _content(answer: http.client.HTTPResponse, *, until: float) -> bytes:
+    """Read what comes; a body that trickles must not hold a caption up for ever."""
+    content = bytearray()
+    while len(content) < _MOST and (part := answer.read1(_CHUNK)):
+        content += part
+        if time.monotonic() > until:
+            raise TimeoutError
+    return bytes(content)
