@@ -86,7 +86,7 @@ async def test_one(memories_service):
 @pytest.fixture
 def indexed(monkeypatch):
     """The videos that were decoded; OpenCV stays loaded when the run within ends."""
-    pixels = pytest.importorskip("memories_async.local.engine._pixels")
+    pixels = pytest.importorskip("memories_async.local.engine.pixels")
     pytest.importorskip("memories_async.local.engine.render")
     run_apart, seen = pixels.run_apart, []
 

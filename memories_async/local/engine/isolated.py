@@ -16,17 +16,17 @@ from pathlib import Path
 
 from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
 
-__all__ = ["run_apart"]
+__all__ = ["command", "environment", "last_line", "run_apart"]
 
 _REFUSED = 3
 # The packages above the engine import the whole client; bare ones save half a second a video.
 _START = """
-import sys, types
+import importlib, sys, types
 for name, folder in zip(("memories_async", "memories_async.local"), sys.argv[1:3]):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [folder]
-from memories_async.local.engine.worker import main
-sys.exit(main(*sys.argv[3:]))
+program = importlib.import_module("memories_async.local.engine." + sys.argv[3])
+sys.exit(program.main(*sys.argv[4:]))
 """
 _LOCAL = Path(__file__).parents[1]
 _TURNS = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
@@ -37,17 +37,16 @@ def run_apart(task: str, video: Path, result: Path, settings: str = "", *, secon
 
     Raises `UnreadableVideo`.
     """
-    command = [sys.executable, "-c", _START, str(_LOCAL.parent), str(_LOCAL)]
     with _TURNS, tempfile.TemporaryFile() as said:
         try:
             done = subprocess.run(  # noqa: S603 # our own program, no shell
-                [*command, task, str(video.resolve()), str(result), settings],
+                command("worker", task, str(video.resolve()), str(result), settings),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,
                 timeout=seconds,
                 check=False,
-                env=_environment(),
+                env=environment(),
             )
         except subprocess.TimeoutExpired as error:
             raise UnreadableVideo(f"decoding took longer than {seconds:g} s") from error
@@ -57,11 +56,16 @@ def run_apart(task: str, video: Path, result: Path, settings: str = "", *, secon
             raise UnreadableVideo(f"the decoder died on this file (signal {-done.returncode})")
         if done.returncode:
             said.seek(0)
-            raise EngineFailed(f"indexing failed: {_last_line(said.read())}")
+            raise EngineFailed(f"indexing failed: {last_line(said.read())}")
 
 
-def _environment() -> dict[str, str]:
-    """Give the worker our import path; and let FFmpeg follow no address inside a playlist."""
+def command(program: str, *given: str) -> list[str]:
+    """Say how to run the `main` of a module beside this one, in a process of its own."""
+    return [sys.executable, "-c", _START, str(_LOCAL.parent), str(_LOCAL), program, *given]
+
+
+def environment() -> dict[str, str]:
+    """Give such a process our import path; and let FFmpeg follow no address inside a playlist."""
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(part for part in sys.path if part),
@@ -70,6 +74,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _last_line(text: bytes) -> str:
+def last_line(text: bytes) -> str:
+    """Pick what a process that failed said last."""
     lines = text.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else "no message"

@@ -1,52 +1,114 @@
 """The default engine: search, embed and caption by classical computer vision, without weights.
 
 It finds the same footage, the same place, the same textured object; not the same kind of thing.
-OpenCV and numpy are imported when an engine is made, not with this module.
+All of it runs in processes of its own: this one imports neither OpenCV nor numpy, no file or
+picture can take it down, and its event loop goes on.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-from memories_async.local.engine.protocol import CaptionRequest, CaptionText, Found, Index
+from attrs import frozen
 
-if TYPE_CHECKING:
-    from memories_async.local.engine.index import PixelIndex
+from memories_async.local.engine.answering import ask
+from memories_async.local.engine.isolated import run_apart
+from memories_async.local.engine.kept import kept
+from memories_async.local.engine.protocol import (
+    CaptionRequest,
+    CaptionText,
+    EngineFailed,
+    Facts,
+    Found,
+    Index,
+)
 
-__all__ = ["PixelEngine"]
+__all__ = ["KeptIndex", "PixelEngine"]
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class KeptIndex:
+    """An indexed video: its facts, and the file that holds all the rest."""
+
+    facts: Facts
+    video: Path
+    place: Path
 
 
 class PixelEngine:
     """Computes answers from pixels; safe to use from several threads."""
 
     def __init__(self, cache: Path | None = None, *, time_limit: float = 600.0) -> None:
-        """Keep indexes in the folder *cache*, if given; give up a video after *time_limit* s.
+        """Keep indexes in the folder *cache*; give up a video after *time_limit* s.
 
-        Raises `ModuleNotFoundError`, naming what to install, where OpenCV or numpy is missing.
+        Without *cache* they are kept as long as the engine. Raises `ModuleNotFoundError`, naming
+        what to install, where OpenCV or numpy is missing.
         """
-        from memories_async.local.engine import _pixels  # noqa: PLC0415 # see above
-
+        for name in ("numpy", "cv2"):
+            if find_spec(name) is None:
+                raise ModuleNotFoundError(
+                    f"the embedded engine needs {name}: pip install 'memories_async[local]'",
+                    name=name,
+                )
         self.name = "pixels/1"
         self._cache = cache
         self._time_limit = time_limit
-        self._work = _pixels
+        self._lock = threading.Lock()
 
-    def index(self, path: Path) -> PixelIndex:
-        """Decode and describe the video at *path* in a process of its own, 10-25 x real time.
+    def index(self, path: Path) -> KeptIndex:
+        """Decode and describe the video at *path*, 10-25 x real time. Raises `UnreadableVideo`."""
 
-        Raises `UnreadableVideo`.
-        """
-        return self._work.index(path, self._cache, engine=self.name, seconds=self._time_limit)
+        def load(place: Path) -> KeptIndex | None:
+            facts = ask(Facts, "facts", place) if place.exists() else None
+            return None if facts is None else KeptIndex(facts=facts, video=path, place=place)
+
+        def build(place: Path) -> None:
+            run_apart("index", path, place, seconds=self._time_limit)
+
+        return kept(path, self._folder(), engine=self.name, load=load, build=build)
 
     def search(self, index: Index, image: bytes, prompt: str) -> Found:
         """Find the stretches that look like *image*; 50-150 ms. Raises `UnreadableImage`."""
-        return self._work.search(self._work.own(index), image, prompt)
+        return self._ask(Found, "search", index, image, prompt)
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
         """Describe the whole video by *dimensions* numbers of length 1."""
-        return self._work.embed(self._work.own(index).summary, dimensions)
+        return self._ask(tuple[float, ...], "embed", index, dimensions)
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Tell the measured facts that *request* asks for."""
-        return self._work.caption(self._work.own(index), request)
+        return self._ask(CaptionText, "caption", index, request)
+
+    def _ask(self, shape: type[T], question: str, index: Index, *given: object) -> T:
+        if not isinstance(index, KeptIndex):
+            raise TypeError("this index was made by another engine")
+        answer = ask(shape, question, index.place, *given)
+        if answer is None:
+            # Somebody has emptied the folder; the video may still be there.
+            self.index(index.video)
+            answer = ask(shape, question, index.place, *given)
+        if answer is None:
+            raise EngineFailed("the index is gone, and its video has changed")
+        return answer
+
+    def _folder(self) -> Path:
+        with self._lock:
+            if self._cache is None:
+                self._cache = Path(tempfile.mkdtemp(prefix="memories-index-"))
+                weakref.finalize(self, _remove, self._cache, os.getpid())
+            return self._cache
+
+
+def _remove(folder: Path, owner: int) -> None:
+    """Remove *folder*, unless this is a fork of the process that made it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import runpy
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from memories_async.local.engine import _pixels, cache, isolated, worker
+from memories_async.local.engine import cache, isolated, pixels, worker
 from memories_async.local.engine.pixels import PixelEngine
 from memories_async.local.engine.protocol import (
     CaptionRequest,
@@ -36,14 +37,21 @@ def test_indexes_a_content_once(engine, film, tmp_path, monkeypatch):
     first = engine.index(film)
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(film.read_bytes())
-    monkeypatch.setattr(_pixels, "run_apart", lambda *_, **__: pytest.fail("indexed again"))
+    monkeypatch.setattr(pixels, "run_apart", lambda *_, **__: pytest.fail("indexed again"))
 
     assert engine.index(copy).facts == first.facts
 
 
 def test_works_without_a_cache(foreign):
-    """Then every index is built anew."""
-    assert PixelEngine().index(foreign).facts.duration == pytest.approx(4, abs=0.1)
+    """Then its indexes last as long as the engine."""
+    engine = PixelEngine()
+    index = engine.index(foreign)
+
+    assert index.facts.duration == pytest.approx(4, abs=0.1)
+    assert len(engine.embed(index, 64)) == 64
+    del engine
+    gc.collect()
+    assert not index.place.parent.exists()
 
 
 def test_answers_the_same_from_several_threads(engine, film, jpeg):
@@ -147,12 +155,13 @@ def test_refuses_the_index_of_another_engine(engine, jpeg):
 
 @pytest.mark.parametrize("missing", ["cv2", "numpy"])
 def test_says_what_to_install_where_something_is_missing(missing, monkeypatch):
-    """One sentence, naming the extra."""
+    """One sentence, naming the extra, from the engine and from its parts."""
     monkeypatch.setitem(sys.modules, missing, None)
+    said = rf"needs {missing}: pip install 'memories_async\[local\]'"
 
-    with pytest.raises(
-        ModuleNotFoundError, match=rf"needs {missing}: pip install 'memories_async\[local\]'"
-    ):
+    with pytest.raises(ModuleNotFoundError, match=said):
+        PixelEngine()
+    with pytest.raises(ModuleNotFoundError, match=said):
         runpy.run_path(str(Path(isolated.__file__).with_name("_cv.py")))
 
 
