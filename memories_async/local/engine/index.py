@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from memories_async.local.engine._cv import Floats, Numbers
+from memories_async.local.engine._cv import Bytes, Floats, Numbers, np
 from memories_async.local.engine.features import Looks
 from memories_async.local.engine.local_features import LONGEST, Points
 from memories_async.local.engine.protocol import Facts
 
-__all__ = ["PixelIndex", "Samples", "Track", "points_of", "reduced_size"]
+__all__ = ["NO_FIGURES", "Figures", "PixelIndex", "Samples", "Track", "points_of", "reduced_size"]
 
 
 @frozen(kw_only=True)
@@ -41,12 +41,32 @@ class Track:
 
 
 @frozen(kw_only=True)
+class Figures:
+    """Figures the size of a person that stand out from a scene that keeps still; one row each."""
+
+    samples: Numbers
+    """In which sample, by its place; rising."""
+    boxes: Floats
+    """Left, top, width and height, as shares of the picture's."""
+    clothing: Bytes
+    """Rows of `stripes.stripes`, times 255."""
+
+
+NO_FIGURES = Figures(
+    samples=np.zeros(0, np.int64),
+    boxes=np.zeros((0, 4), np.float32),
+    clothing=np.zeros((0, 0), np.uint8),
+)
+
+
+@frozen(kw_only=True)
 class PixelIndex:
     """An indexed video; about 60 kB for each second of it."""
 
     facts: Facts
     samples: Samples = field(repr=False)
     track: Track = field(repr=False)
+    figures: Figures = field(repr=False)
     summary: Floats = field(repr=False)
     """The video's pooled looks, the raw material of its embedding."""
 

@@ -10,14 +10,15 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from memories_async.local.engine import colours, shots
 from memories_async.local.engine._cv import Floats, Picture, cv2, np, shrink
 from memories_async.local.engine.embedding import summarise
 from memories_async.local.engine.features import Looks, look, stack
+from memories_async.local.engine.figures import find_figures
 from memories_async.local.engine.frames import Film, Frame
-from memories_async.local.engine.index import PixelIndex, Samples, Track
+from memories_async.local.engine.index import NO_FIGURES, PixelIndex, Samples, Track
 from memories_async.local.engine.local_features import Points, points
 from memories_async.local.engine.protocol import Facts
 
@@ -124,12 +125,15 @@ def _describe(frame: Frame) -> _Described:
 def _index(film: Film, tracker: _Tracker, described: list[_Described]) -> PixelIndex:
     times = np.array(tracker.times, np.float32)
     rows = np.array(tracker.rows, np.float32)
-    return PixelIndex(
+    small = [one.small for one in described]
+    index = PixelIndex(
         facts=_facts(film, times, np.array(tracker.gaps.rows, np.float32)),
         samples=_samples(described),
         track=Track(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
-        summary=summarise([one.small for one in described]),
+        figures=NO_FIGURES,
+        summary=summarise(small),
     )
+    return evolve(index, figures=find_figures(index, small))
 
 
 def _facts(film: Film, times: Floats, gaps: Floats) -> Facts:

@@ -1,0 +1,57 @@
+"""Whose picture shows clothing like that of a figure before a fixed camera; never who that is.
+
+A figure is followed from sample to sample, and the whole of its way is compared at once: one bad
+moment decides nothing. A way goes to the likest picture, if it is like enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from memories_async.local.engine._cv import Floats, np, unit
+from memories_async.local.engine.index import PixelIndex
+from memories_async.local.engine.ways import ways
+
+__all__ = ["LIKE", "Worn", "who_wore"]
+
+LIKE = 0.85
+"""Likeness from which clothing is called similar; chosen by `benchmarks/clothing.py`."""
+_SHORTEST = 3
+"""Sights that a way must have: a shadow or a reflection seldom has."""
+
+
+@frozen(kw_only=True)
+class Worn:
+    """A stretch during which clothing like that in somebody's picture was seen; seconds."""
+
+    name: str
+    start_time: float
+    end_time: float
+    likeness: float
+    """0 to 1."""
+
+
+def who_wore(index: PixelIndex, pictures: Mapping[str, Floats]) -> tuple[Worn, ...]:
+    """Find clothing like that in each name's picture (see `worn_in`), in order of time."""
+    if not pictures:
+        return ()
+    names = list(pictures)
+    seen = unit(index.figures.clothing.astype(np.float32))
+    # Of the readings of one picture, the likelier one counts.
+    likeness = np.stack([(seen @ pictures[name].T).max(axis=1) for name in names], axis=1)
+    found: list[Worn] = []
+    for way in ways(index):
+        typical = np.median(likeness[list(way)], axis=0)
+        best = int(typical.argmax())
+        if len(way) >= _SHORTEST and typical[best] >= LIKE:
+            found.append(_worn(names[best], float(typical[best]), way, index))
+    return tuple(sorted(found, key=lambda one: one.start_time))
+
+
+def _worn(name: str, likeness: float, way: tuple[int, ...], index: PixelIndex) -> Worn:
+    times = index.samples.times
+    first, last = (int(index.figures.samples[way[at]]) for at in (0, -1))
+    end = float(times[last + 1]) if last + 1 < len(times) else index.facts.duration
+    return Worn(name=name, start_time=float(times[first]), end_time=end, likeness=likeness)

@@ -1,0 +1,96 @@
+"""Figures the size of a person that pass before a still scene, found and described at indexing.
+
+Whether the camera stood still is judged where it matters, by `camera`; here a glance must do, so
+that films without such shots are not held up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from attrs import frozen
+
+from memories_async.local.engine._cv import Flags, Floats, Picture, cv2, np
+from memories_async.local.engine.empty_scene import changed, empty_scene
+from memories_async.local.engine.facts import within
+from memories_async.local.engine.index import Figures, PixelIndex
+from memories_async.local.engine.stripes import LENGTH, stripes
+
+__all__ = ["SAMPLES", "find_figures"]
+
+SAMPLES = 10
+"""Samples in a shot from which the empty scene can be told."""
+_GLANCES = 16
+_CALM = 4.0
+"""Change of lightness (of 255) that half of a still picture stays below, from sample to sample."""
+_TALLEST = 0.25
+"""Height of the smallest figure, as a share of the picture's."""
+_SMALLEST = 0.01
+_SHAPES = (1.2, 6.0)
+"""Height over width of somebody upright."""
+_MOST = 6
+"""Figures kept of a sample, the largest ones."""
+
+
+@frozen(kw_only=True)
+class _Figure:
+    box: tuple[float, float, float, float]
+    described: Floats
+
+
+def find_figures(index: PixelIndex, pictures: list[Picture]) -> Figures:
+    """Find the figures in *pictures*, one small picture for each sample of *index*."""
+    rows: list[tuple[int, _Figure]] = []
+    for shot in index.facts.shots:
+        places = within(index.samples.times, shot)
+        if len(places) >= SAMPLES and _calm([pictures[place] for place in places]):
+            rows += _passing(index, pictures, places)
+    described = np.array([one.described for _, one in rows], np.float32).reshape(-1, LENGTH)
+    return Figures(
+        samples=np.array([place for place, _ in rows], np.int64),
+        boxes=np.array([one.box for _, one in rows], np.float32).reshape(-1, 4),
+        clothing=np.rint(described * 255).astype(np.uint8),
+    )
+
+
+def _calm(pictures: list[Picture]) -> bool:
+    """Say at a glance whether most of the picture stays as it is."""
+    couples = list(pairwise(pictures))
+    glances = couples[:: max(1, len(couples) // _GLANCES)]
+    gaps = [np.median(cv2.absdiff(left, right)) for left, right in glances]
+    return float(np.median(gaps)) < _CALM
+
+
+def _passing(
+    index: PixelIndex, pictures: list[Picture], places: list[int]
+) -> Iterator[tuple[int, _Figure]]:
+    """Give place and figure, for each figure that passes in one shot."""
+    labs = np.stack([cv2.cvtColor(pictures[place], cv2.COLOR_BGR2LAB) for place in places])
+    scene = empty_scene(np.asarray(labs, np.uint8))
+    height, width = scene.shape[:2]
+    # All small pictures have one shape, whatever the video's.
+    stretched = (index.facts.height / height) / (index.facts.width / width)
+    for place, lab in zip(places, labs, strict=True):
+        for figure in _figures(lab, changed(lab, scene), stretched):
+            yield place, figure
+
+
+def _figures(lab: Picture, mask: Flags, stretched: float) -> list[_Figure]:
+    height, width = mask.shape
+    _, names, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    kept: list[_Figure] = []
+    sizes = np.asarray(found, np.int64)
+    # The ground is number 0.
+    largest = 1 + np.argsort(-sizes[1:, cv2.CC_STAT_AREA], kind="stable")[:_MOST]
+    for number in largest:
+        x, y, wide, tall, area = (int(value) for value in sizes[number])
+        if tall < _TALLEST * height or area < _SMALLEST * height * width:
+            continue
+        if not _SHAPES[0] <= stretched * tall / wide <= _SHAPES[1]:
+            continue
+        part = np.s_[y : y + tall, x : x + wide]
+        described = stripes(lab[part], np.asarray(names)[part] == number, rows=(0, tall))
+        box = (x / width, y / height, wide / width, tall / height)
+        kept.append(_Figure(box=box, described=described))
+    return kept
