@@ -100,7 +100,7 @@ class Delivery(Generic[T]):
         if self.settings.priority is Priority.BATCH:
             return await self._after_all_others(turn)
         try:
-            async with Until(self.deadline):
+            with Until(self.deadline):
                 await turn.__aenter__()
         except TimeoutError:
             pass

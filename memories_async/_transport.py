@@ -169,9 +169,8 @@ class AiohttpTransport:
         headers: Mapping[str, str],
     ) -> Reply:
         request = progress.request
-        async with (
-            Until(_time_in(request, request.connect_timeout)) as progress.clock,
-            session.request(
+        with Until(_time_in(request, request.connect_timeout)) as progress.clock:
+            async with session.request(
                 request.method,
                 request.url,
                 data=body,
@@ -181,17 +180,16 @@ class AiohttpTransport:
                 trace_request_ctx=progress,
                 # A POST is never repeated, so it goes without.
                 middlewares=() if request.method == "POST" else (progress.once,),
-            ) as response,
-        ):
-            target = request.save_to
-            saved = None if target is None else await _saved(response, target, progress)
-            return Reply(
-                status=response.status,
-                body=b"" if saved else await _bounded(response),
-                headers={n: response.headers[n] for n in _KEPT_HEADERS if n in response.headers},
-                at=time.time(),
-                saved=saved,
-            )
+            ) as response:
+                target = request.save_to
+                saved = None if target is None else await _saved(response, target, progress)
+                return Reply(
+                    status=response.status,
+                    body=b"" if saved else await _bounded(response),
+                    headers={n: response.headers[n] for n in _KEPT_HEADERS if n in response.headers},
+                    at=time.time(),
+                    saved=saved,
+                )
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

@@ -18,13 +18,13 @@ def soon(seconds):
 async def test_ends_a_block_whose_time_has_come():
     """A block that waits longer than it may raises TimeoutError."""
     with pytest.raises(TimeoutError):
-        async with Until(soon(0.01)):
+        with Until(soon(0.01)):
             await asyncio.Event().wait()
 
 
 async def test_lets_a_block_that_is_quick_be():
     """Nothing happens to a block that ends in time, nor to what follows it."""
-    async with Until(soon(0.005)):
+    with Until(soon(0.005)):
         await asyncio.sleep(0)
 
     await asyncio.sleep(0.01)
@@ -32,7 +32,7 @@ async def test_lets_a_block_that_is_quick_be():
 
 async def test_no_limit_is_no_limit():
     """None waits for as long as it takes, and moves nowhere."""
-    async with Until(None) as until:
+    with Until(None) as until:
         until.move(soon(-1))
         await asyncio.sleep(0.005)
 
@@ -43,7 +43,7 @@ async def test_each_block_ends_at_its_own_time():
 
     async def wait(seconds):
         try:
-            async with Until(soon(seconds)):
+            with Until(soon(seconds)):
                 await asyncio.Event().wait()
         except TimeoutError:
             ended.append(seconds)
@@ -59,7 +59,7 @@ async def test_a_limit_can_be_moved_both_ways(first, second):
     begun = soon(0)
 
     async def wait():
-        async with Until(soon(first)) as until:
+        with Until(soon(first)) as until:
             until.move(soon(second))
             await asyncio.Event().wait()
 
@@ -73,7 +73,7 @@ async def test_a_limit_that_has_passed_cannot_be_moved():
     """Whoever is told that the time is over is not called back."""
 
     async def wait():
-        async with Until(soon(0.005)) as until:
+        with Until(soon(0.005)) as until:
             try:
                 await asyncio.Event().wait()
             finally:
@@ -87,7 +87,7 @@ async def test_a_cancellation_from_outside_stays_one():
     """Only the limit's own cancellation becomes TimeoutError."""
 
     async def wait():
-        async with Until(soon(10)):
+        with Until(soon(10)):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -105,7 +105,7 @@ async def test_many_limits_set_few_timers(monkeypatch):
     monkeypatch.setattr(loop, "call_at", lambda *given: timers.append(given) or real(*given))
 
     for _ in range(100):
-        async with Until(soon(10)) as until:
+        with Until(soon(10)) as until:
             until.move(soon(20))
 
     assert len(timers) == 1
@@ -115,7 +115,7 @@ def test_a_closed_loop_is_let_go():
     """Limits keep no loop alive after its end."""
 
     async def wait():
-        async with Until(soon(10)):
+        with Until(soon(10)):
             return weakref.ref(asyncio.get_running_loop())
 
     gone = asyncio.run(wait())
