@@ -1,11 +1,11 @@
 """The public names of memories_async."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from memories_async import assets, captions, clips, embeddings, errors, videos
 from memories_async._calls import Call
 from memories_async._hosts import Hosts
+from memories_async._later import later
 from memories_async._pace.in_process import InProcessPace, Limit, Limits, Pace
 from memories_async._policy import Policy
 from memories_async._version import __version__
@@ -42,25 +42,23 @@ if TYPE_CHECKING:
     from memories_async.batch import Outcome
     from memories_async.ledger import Ledger
     from memories_async.receiver import Receiver
+else:
+    # What not every program uses; type checkers are to know the names above, and no others.
+    __getattr__ = later(
+        __name__,
+        {
+            "FilePace": "._pace.file",
+            "Ledger": ".ledger",
+            "Outcome": ".batch",
+            "Receiver": ".receiver",
+            "RedisPace": "._pace.redis",
+            "blocking": ".blocking",
+        },
+    )
 
-# What not every program uses is imported when it is first named.
-_LATER = {
-    "FilePace": "memories_async._pace.file",
-    "Ledger": "memories_async.ledger",
-    "Outcome": "memories_async.batch",
-    "Receiver": "memories_async.receiver",
-    "RedisPace": "memories_async._pace.redis",
-    "blocking": "memories_async.blocking",
-}
 
-
-def __getattr__(name: str) -> object:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(_LATER[name])
-    value: object = getattr(module, name, module)
-    globals()[name] = value
-    return value
+def __dir__() -> list[str]:
+    return __all__
 
 
 __all__ = [

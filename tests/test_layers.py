@@ -100,12 +100,25 @@ def test_importing_the_package_imports_no_extra():
     assert found.stdout.strip() == "[]"
 
 
-def test_every_public_name_is_there():
-    """And listed once, in order."""
-    names = memories_async.__all__
+@pytest.mark.parametrize("package", ["memories_async", "memories_async.local"])
+def test_every_public_name_is_there(package):
+    """Listed once, in order, and seen by whoever looks around; no other is."""
+    there = importlib.import_module(package)
 
-    assert sorted(set(names)) == sorted(names)
-    assert all(hasattr(memories_async, name) for name in names)
+    assert sorted(set(there.__all__)) == sorted(there.__all__) == dir(there)
+    assert all(hasattr(there, name) for name in there.__all__)
+    assert not hasattr(there, "no_such_name")
+
+
+def test_an_engine_is_had_without_the_service():
+    """Its process needs no web server."""
+    probe = PROBE.replace("memories_async;", "memories_async.local.engine.fixed;")
+    names = ["aiohttp.web", "memories_async.local.service", "numpy"]
+    found = subprocess.run(
+        [sys.executable, "-c", probe, *names], capture_output=True, check=True, text=True
+    )
+
+    assert found.stdout.strip() == "[]"
 
 
 def spoken(owner, where):

@@ -11,7 +11,8 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = "memories_async.local.pytest_plugin"
+PLUGIN = "_memories_async_pytest"
+ROOT = Path(__file__).parents[2]
 FIXED = """
 import pytest
 from memories_async.local.engine.fixed import FixedEngine
@@ -121,18 +122,24 @@ def test_film(memories_service, memories_engine, time):
 
 def test_is_registered():
     """Under its own name, so that `-p no:memories_async` switches it off."""
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
     assert project["project"]["entry-points"]["pytest11"] == {"memories_async": PLUGIN}
 
 
-def test_importing_it_imports_no_opencv():
-    """It is loaded in every run of pytest."""
-    probe = (
-        f"import sys, {PLUGIN}; print([n for n in ('cv2', 'numpy', 'rich') if n in sys.modules])"
-    )
+PROBE = """
+import sys
+import pytest
+before = set(sys.modules)
+import _memories_async_pytest
+print(sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
+"""
+
+
+def test_importing_it_imports_nothing_else():
+    """It is loaded in every run of pytest, also where nobody asks for the service."""
     found = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, check=True, text=True
+        [sys.executable, "-c", PROBE], capture_output=True, check=True, text=True, cwd=ROOT
     )
 
-    assert found.stdout.strip() == "[]"
+    assert found.stdout.strip() == "['_memories_async_pytest']"

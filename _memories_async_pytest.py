@@ -1,8 +1,8 @@
 """A pytest plugin: the fixture `memories_service`, an embedded service for one test.
 
-pytest imports this module in every run of an environment that has it, so it imports no OpenCV;
-the fixtures do, when they are asked for. It runs on a thread of its own: tests may be blocking, or
-run on any event loop.
+pytest imports this module in every run of an environment that has it, so it stands outside the
+package, whose import brings aiohttp with it: nothing is imported before a fixture is asked for. The
+service runs on a thread of its own: tests may be blocking, or run on any event loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SIZE = (320, 180)
 @pytest.fixture(scope="session")
 def memories_videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     """Name the service's videos: a film of four scenes, unless you override this fixture."""
-    from memories_async.local.engine.render import render  # noqa: PLC0415  # needs OpenCV
+    from memories_async.local.engine.render import render  # noqa: PLC0415  # see above
 
     film = tmp_path_factory.mktemp("memories") / "film.mp4"
     render(film, seconds=_SECONDS, size=_SIZE)
@@ -47,7 +47,7 @@ def memories_service(
     memories_videos: tuple[Path, ...], memories_engine: Engine
 ) -> Generator[LocalService]:
     """Run an embedded service without rate limits, new for each test."""
-    from memories_async.local import LocalService  # noqa: PLC0415  # only who asks pays for it
+    from memories_async.local import LocalService  # noqa: PLC0415  # see above
 
     with LocalService(memories_videos, engine=memories_engine, limits=None) as service:
         yield service
