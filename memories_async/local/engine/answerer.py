@@ -22,6 +22,7 @@ import attrs
 from memories_async.local.engine import _pixels, cache
 from memories_async.local.engine.index import PixelIndex
 from memories_async.local.engine.protocol import EngineError, Facts, UnreadableImage
+from memories_async.local.engine.restraint import bound_memory
 
 __all__ = ["main", "reply"]
 
@@ -35,6 +36,7 @@ def main() -> int:
     """Answer until nobody asks any more."""
     # Ctrl-C is for the program that asks; its terminal sends it to us as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    bound_memory()
     questions, answers = sys.stdin.buffer, _own_output()
     while _asked(questions):
         try:

@@ -5,7 +5,6 @@ Started by `isolated`; the reason of a refusal goes to standard output, with exi
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,18 +12,18 @@ from pathlib import Path
 from memories_async.local.engine import cache
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.protocol import UnreadableVideo
+from memories_async.local.engine.restraint import bound_memory, step_back
 from memories_async.local.engine.stills import take
 
 __all__ = ["REFUSED", "main"]
 
 REFUSED = 3
-_MEMORY = 6 * 2**30
-"""Bytes of address space; an hour of video needs about two thousand million."""
 
 
 def main(task: str, video: str, result: str, settings: str) -> int:
     """Do *task* on *video* into the file *result*; give the exit code."""
-    _bound_memory()
+    bound_memory()
+    step_back()
     try:
         _TASKS[task](Path(video), Path(result), settings)
     except UnreadableVideo as error:
@@ -48,12 +47,3 @@ _TASKS: Mapping[str, Callable[[Path, Path, str], None]] = {
     "watch": _watch,
     "take": take,
 }
-
-
-def _bound_memory() -> None:
-    """Let a file that unfolds to something huge fail here, where the system can tell."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # noqa: PLC0415 # not on Windows
-
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, most))

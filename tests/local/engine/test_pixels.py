@@ -122,25 +122,14 @@ def test_a_worker_that_writes_nothing_is_a_fault(film, tmp_path, monkeypatch):
 
 def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monkeypatch):
     """Zero and a file, or three and a reason."""
-    monkeypatch.setattr(worker, "_bound_memory", lambda: None)
+    monkeypatch.setattr(worker, "bound_memory", lambda: None)
+    monkeypatch.setattr(worker, "step_back", lambda: None)
     (tmp_path / "empty.mp4").touch()
 
     assert worker.main("index", str(film), str(tmp_path / "index.npz"), "") == 0
     assert cache.load(tmp_path / "index.npz").facts.frames == 216
     assert worker.main("index", str(tmp_path / "empty.mp4"), "unused", "") == worker.REFUSED
     assert capsys.readouterr().out == "the file is empty"
-
-
-def test_the_worker_bounds_its_memory(monkeypatch):
-    """Six gigabytes, within what the system allows; where it cannot, it goes without."""
-    resource = pytest.importorskip("resource")
-    asked = []
-    monkeypatch.setattr(resource, "setrlimit", lambda *limits: asked.append(limits))
-    worker._bound_memory()
-    monkeypatch.setitem(sys.modules, "resource", None)
-    worker._bound_memory()
-
-    assert asked == [(resource.RLIMIT_AS, (6 * 2**30, resource.getrlimit(resource.RLIMIT_AS)[1]))]
 
 
 def test_refuses_the_index_of_another_engine(engine, jpeg):

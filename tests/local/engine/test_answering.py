@@ -1,0 +1,214 @@
+"""Answers come from processes beside this one: one at a time each, gone when idle, no loss when one dies."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from memories_async.local.engine import answerer, answering, cache, isolated
+from memories_async.local.engine.protocol import (
+    EngineFailed,
+    Facts,
+    Found,
+    UnreadableImage,
+)
+
+
+@pytest.fixture
+def crew(monkeypatch):
+    """A crew of its own, let go in the end."""
+    crew = answering._Crew()
+    monkeypatch.setattr(answering, "_CREW", crew)
+    yield crew
+    crew.close()
+
+
+@pytest.fixture(scope="module")
+def place(index, tmp_path_factory):
+    """Where the film's index is kept."""
+    path = tmp_path_factory.mktemp("kept") / "index.npz"
+    cache.save(index, path)
+    return path
+
+
+def pid(crew):
+    return crew._free[-1]._child.pid
+
+
+def test_answers_as_the_functions_do(crew, place, index, jpeg):
+    """The values are the same, to the last bit, on this side and on that."""
+    assert answering.ask(Facts, "facts", place) == index.facts
+    found = answering.ask(Found, "search", place, jpeg(1.3), "quick \ud800 xylophone")
+    assert found.clips[0].start_time == 0
+    assert found.ignored[-1] == "xylophone"
+    assert answering.ask(tuple[float, ...], "embed", place, 64) == answerer._embed(index, 64)
+
+
+def test_one_process_answers_one_after_another(crew, place):
+    """Its start is paid once, and it holds the index."""
+    answering.ask(Facts, "facts", place)
+    first = pid(crew)
+    answering.ask(Facts, "facts", place)
+
+    assert pid(crew) == first
+    assert len(crew._free) == 1
+
+
+def test_several_threads_share_few_processes(crew, place):
+    """No more than there are cores, however many ask."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: answering.ask(Facts, "facts", place), range(16)))
+
+    assert len(set(answers)) == 1
+    assert 1 <= len(crew._free) <= answering._MOST
+
+
+def test_says_that_there_is_no_such_index(crew, place, tmp_path):
+    """Neither a file that is missing nor one that is damaged."""
+    (tmp_path / "damaged.npz").write_bytes(place.read_bytes()[:-2000])
+
+    assert answering.ask(Facts, "facts", tmp_path / "none.npz") is None
+    assert answering.ask(Facts, "facts", tmp_path / "damaged.npz") is None
+
+
+def test_notices_an_index_that_was_taken_away_and_came_back(crew, place, tmp_path):
+    """What it holds in memory follows the disk."""
+    mine = tmp_path / "mine.npz"
+    told = []
+    for present in (True, False, True):
+        mine.write_bytes(place.read_bytes()) if present else mine.unlink()
+        told.append(answering.ask(Facts, "facts", mine) is not None)
+
+    assert told == [True, False, True]
+
+
+def test_a_bad_picture_is_refused_with_its_reason(crew, place):
+    """The process goes on."""
+    with pytest.raises(UnreadableImage, match="damaged or in a format"):
+        answering.ask(Found, "search", place, b"no picture", "x")
+    assert crew._free[-1].alive
+
+
+def test_a_fault_of_our_own_is_told_apart(crew, place):
+    """It says nothing about the picture."""
+    with pytest.raises(EngineFailed, match="KeyError: 'nonsense'"):
+        answering.ask(Facts, "nonsense", place)
+
+
+def test_a_process_that_dies_fails_one_question(crew, place):
+    """The next one is put to another."""
+    answering.ask(Facts, "facts", place)
+    victim = crew._free[-1]
+    killer = threading.Timer(0.05, os.kill, (victim._child.pid, signal.SIGKILL))
+    os.kill(victim._child.pid, signal.SIGSTOP)
+    killer.start()
+
+    with pytest.raises(EngineFailed, match="died"):
+        answering.ask(Facts, "facts", place)
+    assert answering.ask(Facts, "facts", place).frames == 216
+
+
+def test_a_process_that_hangs_is_ended(crew, place):
+    """Nobody waits for ever."""
+    answering.ask(Facts, "facts", place)
+    os.kill(pid(crew), signal.SIGSTOP)
+
+    with pytest.raises(EngineFailed, match="took too long"):
+        answering.ask(Facts, "facts", place, seconds=0.05)
+
+
+def test_a_process_that_left_is_replaced_in_silence(crew, place):
+    """Whether it was seen to be gone before the question, or went while it was put."""
+    answering.ask(Facts, "facts", place)
+    crew._free[-1]._child.stdin.close()
+    crew._free[-1]._child.wait(5)
+    assert answering.ask(Facts, "facts", place) is not None
+
+    leaving = crew._free.pop()
+    leaving._child.kill()
+    leaving._child.wait(5)
+    leaving._child.returncode = 0
+    assert crew._put(pickle.dumps(("facts", place)), leaving, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [("1/0", "ZeroDivisionError"), ("", "end at once"), ("raise SystemExit(1)", "no message")],
+)
+def test_a_process_that_cannot_begin_says_why(crew, place, monkeypatch, program, reason):
+    """A broken installation of OpenCV is told as such."""
+    monkeypatch.setattr(isolated, "_START", program)
+
+    with pytest.raises(EngineFailed, match=reason):
+        answering.ask(Facts, "facts", place)
+
+
+def test_one_who_is_interrupted_leaves_no_half_asked_process(crew, place, monkeypatch):
+    """Its answer would go to the next one who asks."""
+    answering.ask(Facts, "facts", place)
+    process = crew._free[-1]
+    monkeypatch.setattr(process, "ask", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+
+    with pytest.raises(KeyboardInterrupt):
+        answering.ask(Facts, "facts", place)
+    assert crew._free == []
+    assert not process.alive
+
+
+def test_a_fork_begins_anew(crew, place):
+    """The processes stay its parent's, which goes on using them."""
+    answering.ask(Facts, "facts", place)
+    kept = crew._free[-1]
+    alive = kept._child.pid
+
+    crew.forget()
+
+    assert crew._free == []
+    os.kill(alive, 0)
+    kept._child.returncode = None
+    crew._free.append(kept)
+
+
+def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
+    """Neither leaves anything behind."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from memories_async.local.engine import answering\n"
+        "from memories_async.local.engine.protocol import Facts\n"
+        "answering.ask(Facts, 'facts', Path(sys.argv[1]))\n"
+        "print(answering._CREW._free[0]._child.pid)"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, str(place)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    monkeypatch.setattr(answerer, "_PATIENCE", 0.01)
+    silent, voice = os.pipe()
+
+    assert said.stderr == ""
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said.stdout), 0)
+    with os.fdopen(silent, "rb") as questions:
+        began = time.monotonic()
+        assert not answerer._asked(questions)
+        assert time.monotonic() - began < 5
+    os.close(voice)
+
+
+def test_the_process_answers_line_by_line(place, index, monkeypatch):
+    """What a decoder prints goes to the errors, not among the answers."""
+    questions = pickle.dumps(("facts", place)) * 2
+    command = isolated.command("answerer")
+
+    done = subprocess.run(command, input=questions, capture_output=True, check=True)
+
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
+    assert str(index.facts.frames).encode() in lines[0]

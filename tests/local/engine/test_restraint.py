@@ -1,0 +1,38 @@
+"""What decodes hostile files keeps within bounds, and behind those who wait."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from memories_async.local.engine import restraint
+
+
+def test_bounds_memory_within_what_the_system_allows(monkeypatch):
+    """Six gigabytes; where there is no such limit, it goes without."""
+    resource = pytest.importorskip("resource")
+    asked = []
+    monkeypatch.setattr(resource, "setrlimit", lambda *limits: asked.append(limits))
+
+    restraint.bound_memory()
+    monkeypatch.setitem(sys.modules, "resource", None)
+    restraint.bound_memory()
+
+    assert asked == [(resource.RLIMIT_AS, (6 * 2**30, resource.getrlimit(resource.RLIMIT_AS)[1]))]
+
+
+def test_steps_back_behind_its_parent(monkeypatch):
+    """Where the system knows of priorities."""
+    code = (
+        "import os; from memories_async.local.engine.restraint import step_back\n"
+        "before = os.nice(0); step_back(); print(os.nice(0) - before)"
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    monkeypatch.delattr(os, "nice")
+    restraint.step_back()
+
+    assert int(said.stdout) == 5
