@@ -21,7 +21,13 @@ import attrs
 
 from memories_async.local.engine import _pixels, cache
 from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.protocol import EngineError, Facts, UnreadableImage
+from memories_async.local.engine.protocol import (
+    CaptionRequest,
+    CaptionText,
+    EngineError,
+    Facts,
+    UnreadableImage,
+)
 from memories_async.local.engine.restraint import bound_memory
 
 __all__ = ["main", "reply"]
@@ -81,6 +87,10 @@ def _embed(index: PixelIndex, dimensions: int) -> tuple[float, ...]:
     return _pixels.embed(index.summary, dimensions)
 
 
+def _caption(index: PixelIndex, request: CaptionRequest, clothing_match: bool) -> CaptionText:
+    return _pixels.caption(index, request, clothing_match=clothing_match)
+
+
 def _plain(answer: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     return lambda *given: attrs.asdict(answer(*given))
 
@@ -89,7 +99,7 @@ _ANSWERS: Mapping[str, Callable[..., Any]] = {
     "facts": _plain(_facts),
     "search": _plain(_pixels.search),
     "embed": _embed,
-    "caption": _plain(_pixels.caption),
+    "caption": _plain(_caption),
 }
 
 

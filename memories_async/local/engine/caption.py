@@ -2,7 +2,8 @@
 
 The prompt chooses what is told (duration, size, shots, colours, brightness, motion) and how much
 ("brief", "detailed"); with `thinking` the caption says how each figure was obtained. Persons are
-not searched for, and the caption says so: without weights nobody can be recognised.
+not searched for, and the caption says so: without weights nobody can be recognised. Who wishes it
+is told where similar clothing was seen.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from attrs import frozen
 
 from memories_async.local.engine.facts import ShotFacts, measure
 from memories_async.local.engine.index import PixelIndex
+from memories_async.local.engine.persons import HOW, clothing_told, unsearched
 from memories_async.local.engine.protocol import CaptionRequest, CaptionText
 from memories_async.local.engine.tokens import tokens
 
@@ -50,12 +52,15 @@ class _Plan:
         return topic in self.topics
 
 
-def caption(index: PixelIndex, request: CaptionRequest) -> CaptionText:
-    """Tell what was measured, as *request* asks."""
+def caption(
+    index: PixelIndex, request: CaptionRequest, *, clothing_match: bool = False
+) -> CaptionText:
+    """Tell what was measured, as *request* asks; with *clothing_match* of persons' clothing, too."""
     plan = _plan(request.user_prompt)
-    sentences = [MARK, *_whole(index, plan), *_each(index, plan), *_persons(request)]
+    persons = clothing_told(index, request) if clothing_match else unsearched(request)
+    sentences = [MARK, *_whole(index, plan), *_each(index, plan), *persons]
     if request.thinking:
-        sentences.append(_HOW)
+        sentences += [_HOW, HOW] if clothing_match and request.persons else [_HOW]
     text = " ".join(sentences)
     read = [request.system_prompt, request.user_prompt, *(one.name for one in request.persons)]
     return CaptionText(
@@ -112,10 +117,3 @@ def _shot(one: ShotFacts, plan: _Plan) -> str:
         told += [one.camera] if one.camera else []
     what = ", ".join(told) or f"{one.shot.end_time - one.shot.start_time:.1f} s long"
     return f"{one.shot.start_time:.1f}-{one.shot.end_time:.1f} s: {what}."
-
-
-def _persons(request: CaptionRequest) -> list[str]:
-    if not request.persons:
-        return ["Persons were not searched for."]
-    names = ", ".join(person.name for person in request.persons)
-    return [f"Persons were given ({names}), but nobody is recognised here: none was searched for."]

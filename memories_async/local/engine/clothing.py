@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, np, unit
+from memories_async.local.engine.camera import camera
+from memories_async.local.engine.facts import within
+from memories_async.local.engine.figures import SAMPLES
 from memories_async.local.engine.index import PixelIndex
+from memories_async.local.engine.protocol import Shot
 from memories_async.local.engine.ways import ways
 
-__all__ = ["LIKE", "Worn", "who_wore"]
+__all__ = ["LIKE", "Worn", "fixed_shots", "who_wore"]
 
 LIKE = 0.85
 """Likeness from which clothing is called similar; chosen by `benchmarks/clothing.py`."""
@@ -33,20 +37,35 @@ class Worn:
     """0 to 1."""
 
 
-def who_wore(index: PixelIndex, pictures: Mapping[str, Floats]) -> tuple[Worn, ...]:
-    """Find clothing like that in each name's picture (see `worn_in`), in order of time."""
+def fixed_shots(index: PixelIndex) -> tuple[Shot, ...]:
+    """Give the shots in which figures could be found: long ones, from a camera that stood still."""
+    inside = {shot: within(index.samples.times, shot) for shot in index.facts.shots}
+    return tuple(
+        shot
+        for shot, places in inside.items()
+        if len(places) >= SAMPLES and camera(places, index) == "still camera"
+    )
+
+
+def who_wore(
+    index: PixelIndex, pictures: Mapping[str, Floats], *, shots: tuple[Shot, ...]
+) -> tuple[Worn, ...]:
+    """Find clothing like that in each name's picture (see `worn_in`) in *shots*, as time goes."""
     if not pictures:
         return ()
     names = list(pictures)
     seen = unit(index.figures.clothing.astype(np.float32))
-    # Of the readings of one picture, the likelier one counts.
+    # Of the readings of one picture, the likeliest counts.
     likeness = np.stack([(seen @ pictures[name].T).max(axis=1) for name in names], axis=1)
     found: list[Worn] = []
     for way in ways(index):
         typical = np.median(likeness[list(way)], axis=0)
         best = int(typical.argmax())
-        if len(way) >= _SHORTEST and typical[best] >= LIKE:
-            found.append(_worn(names[best], float(typical[best]), way, index))
+        if len(way) < _SHORTEST or typical[best] < LIKE:
+            continue
+        worn = _worn(names[best], float(typical[best]), way, index)
+        if any(shot.start_time <= worn.start_time < shot.end_time for shot in shots):
+            found.append(worn)
     return tuple(sorted(found, key=lambda one: one.start_time))
 
 

@@ -47,10 +47,18 @@ class KeptIndex:
 class PixelEngine:
     """Computes answers from pixels; safe to use from several threads."""
 
-    def __init__(self, cache: Path | None = None, *, time_limit: float = 600.0) -> None:
+    def __init__(
+        self,
+        cache: Path | None = None,
+        *,
+        time_limit: float = 600.0,
+        clothing_match: bool = False,
+    ) -> None:
         """Keep indexes in the folder *cache*; give up a video after *time_limit* s.
 
-        Without *cache* they are kept as long as the engine. Raises `ModuleNotFoundError`, naming
+        Without *cache* they are kept as long as the engine. With *clothing_match* captions tell
+        where clothing like that in a person's picture was seen; see `persons.HOW` for how often
+        it is the right person. Raises `ModuleNotFoundError`, naming
         what to install, where OpenCV or numpy is missing.
         """
         for name in ("numpy", "cv2"):
@@ -59,9 +67,10 @@ class PixelEngine:
                     f"the embedded engine needs {name}: pip install 'memories_async[local]'",
                     name=name,
                 )
-        self.name = "pixels/1"
+        self.name = "pixels/2"
         self._cache = cache
         self._time_limit = time_limit
+        self._clothing_match = clothing_match
         self._lock = threading.Lock()
 
     def index(self, path: Path) -> KeptIndex:
@@ -86,7 +95,7 @@ class PixelEngine:
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Tell the measured facts that *request* asks for."""
-        return self._ask(CaptionText, "caption", index, request)
+        return self._ask(CaptionText, "caption", index, request, self._clothing_match)
 
     def _ask(self, shape: type[T], question: str, index: Index, *given: object) -> T:
         if not isinstance(index, KeptIndex):

@@ -6,13 +6,14 @@ The picture is taken at its word: somebody stands in the middle, and fills it fr
 from __future__ import annotations
 
 from memories_async.local.engine._cv import Flags, Floats, Picture, cv2, np, shrink
+from memories_async.local.engine.protocol import UnreadableImage
 from memories_async.local.engine.stripes import stripes
 
-__all__ = ["SLIM", "TALL", "worn_in"]
+__all__ = ["worn_in"]
 
-SLIM = 1.6
+_SLIM = 1.6
 """Height over width from which a picture can be that of somebody standing; portraits are wider."""
-TALL = 64
+_TALL = 64
 """Pixels of height under which clothes are not to be told apart."""
 _LONGEST = 128
 _TURNS = 4
@@ -28,7 +29,14 @@ def worn_in(picture: Picture) -> Floats:
     """Describe the clothing in *picture* (see `stripes`), in two readings of where it ends.
 
     One trusts the picture's own top and bottom, one those of the silhouette; 20-40 ms.
+    Raises `UnreadableImage` for a picture that cannot be that of somebody standing.
     """
+    height, width = picture.shape[:2]
+    if height < max(_TALL, _SLIM * width):
+        raise UnreadableImage(
+            f"a picture of {width}x{height} pixels is no crop of somebody standing "
+            f"(at least {_TALL} pixels high, and {_SLIM:g} times as high as wide)"
+        )
     lab = np.asarray(cv2.cvtColor(shrink(picture, _LONGEST), cv2.COLOR_BGR2LAB), np.uint8)
     mask = _silhouette(lab)
     held = np.flatnonzero(mask.any(axis=1))
