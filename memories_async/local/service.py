@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import attrs
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from memories_async.local.accounts import Account, Accounts
@@ -29,7 +30,7 @@ from memories_async.local.wire import Era
 from memories_async.local.workshop import Workshop
 
 if TYPE_CHECKING:
-    from memories_async import Client, Hosts, blocking
+    from memories_async import Client, Hosts, Limits, blocking
 
 __all__ = ["LocalService"]
 
@@ -152,7 +153,10 @@ class LocalService:
         return Hosts.at(self.url)
 
     def client(self, **settings: Any) -> Client:
-        """Make an asynchronous client of this service; *settings* are the client's own."""
+        """Make an asynchronous client of this service; *settings* are the client's own.
+
+        Where the service has no limits, the client keeps none either.
+        """
         from memories_async import Client  # noqa: PLC0415  # see hosts
 
         return Client(**(self._connection() | settings))
@@ -164,11 +168,12 @@ class LocalService:
         return blocking.Client(**(self._connection() | settings))
 
     def _connection(self) -> dict[str, Any]:
-        return {
+        connection: dict[str, Any] = {
             "api_key": self.api_key,
             "caption_api_key": self.caption_api_key,
             "hosts": self.hosts,
         }
+        return connection if self.limits else connection | {"limits": _no_limits()}
 
     @property
     def api_key(self) -> str:
@@ -271,6 +276,14 @@ class LocalService:
 
 def _settings(callbacks: Reach | Callbacks) -> Callbacks:
     return callbacks if isinstance(callbacks, Callbacks) else Callbacks(reach=callbacks)
+
+
+def _no_limits() -> Limits:
+    """Let a client of a service without limits wait for no turn that anybody would notice."""
+    from memories_async import Limit, Limits  # noqa: PLC0415  # see hosts
+
+    names = [family.name for family in attrs.fields(Limits)]
+    return Limits(**dict.fromkeys(names, Limit(1_000_000)))
 
 
 def _pixels(cache: str | os.PathLike[str] | None) -> Engine:

@@ -290,3 +290,15 @@ def test_says_what_to_install():
     )
 
     assert "memories_async[local]" in said.stdout
+
+
+def test_a_client_of_a_service_without_limits_has_none(films, engine):
+    """A test that searches ten times is not to last ten seconds."""
+    with (
+        LocalService([films], engine=engine, limits=None) as free,
+        LocalService([films], engine=engine) as documented,
+    ):
+        given = free._connection()["limits"].describe()
+
+        assert all(one.limit.interval < 0.001 for one in given)
+        assert "limits" not in documented._connection()
