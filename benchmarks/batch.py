@@ -16,10 +16,10 @@ import _harness as harness
 import aiohttp
 
 from memories_async import Call, Client, Hosts, Ledger, Limit, Limits, captions
+from memories_async._attempt import Request
 from memories_async._ledger.claims import Line
 from memories_async._ledger.desk import ask_for
 from memories_async._replies import Reply
-from memories_async._transport import Request
 
 RATE = 500.0
 WIDTH = 64

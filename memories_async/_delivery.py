@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
+from memories_async._attempt import Request
 from memories_async._calls import Call
 from memories_async._events import (
     Answered,
@@ -25,7 +26,7 @@ from memories_async._pace.limits import Priority
 from memories_async._ports import Witness
 from memories_async._replies import Reply
 from memories_async._settings import Settings
-from memories_async._transport import Request, Transport
+from memories_async._transport import Transport
 from memories_async._until import Until
 from memories_async.errors import MemoriesError, NotSent, RateLimited, with_facts
 

@@ -29,7 +29,7 @@ PURE = [
     *("clips", "captions", "embeddings", "videos", "assets", "_policy", "_hosts", "_keys"),
     *("_pace.limits", "_pace.spacing", "_pace.rules", "_events", "_ports"),
 ]
-SPEAKS_AIOHTTP = {"_transport", "_sessions", "_failures"}
+SPEAKS_AIOHTTP = {"_attempt", "_transport", "_sessions", "_failures"}
 
 
 def imported(name: str) -> set[str]:
