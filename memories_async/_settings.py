@@ -6,7 +6,7 @@ import os
 import ssl as tls
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from memories_async._calls import Call
 from memories_async._events import Observer
@@ -40,6 +40,10 @@ class Settings:
     budgets: tuple[Budget, ...] = ()
     priority: Priority = Priority.INTERACTIVE
     """How its calls stand in line; a batch's wait behind those that somebody waits for."""
+    _lanes: dict[tuple[Host, str], Lane] = field(
+        factory=dict[tuple[Host, str], Lane], init=False, repr=False, eq=False
+    )
+    """Made once, since each call looks up its own."""
 
     def key_of(self, host: Host) -> Key:
         """Look up the key of a host, or raise `ValueError` naming the variable that is missing."""
@@ -55,6 +59,12 @@ class Settings:
 
     def lane(self, host: Host, family: str) -> Lane:
         """Name the queue in which calls of this account and *family* wait."""
+        lane = self._lanes.get((host, family))
+        if lane is None:
+            lane = self._lanes[host, family] = self._lane(host, family)
+        return lane
+
+    def _lane(self, host: Host, family: str) -> Lane:
         # The same key on another server is another account: the embedded service is not the real one.
         account = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
         limit = self.limits.of(family)
@@ -70,6 +80,7 @@ class Settings:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in (state | {"pace": state["pace"] or in_process}).items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "_lanes", {})
 
 
-_FIELDS = tuple(Settings.__annotations__)
+_FIELDS = tuple(one.name for one in fields(Settings) if one.init)

@@ -110,7 +110,7 @@ class Priority(IntEnum):
     BATCH = 1
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class Lane:
     """Where a call queues: whose account (a hash, never the key), and which family."""
 
