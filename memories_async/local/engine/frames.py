@@ -7,7 +7,6 @@ those drift by many seconds. One frame is held at a time, so memory does not gro
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Self
 from attrs import define, field, frozen
 
 from memories_async.local.engine._cv import Picture, cv2, np
+from memories_async.local.engine.opening import counts_frames, opened
 from memories_async.local.engine.protocol import UnreadableVideo
 
 __all__ = ["Film", "Frame"]
@@ -26,6 +26,8 @@ _EARLY = 0.001
 _ODD_RATE = 1000.0
 _ODD_COUNT = 1e9
 _USUAL_RATE = 25.0
+_ROUNDED = 0.002
+"""Seconds by which steps between frames differ where a file rounds its times."""
 
 
 @frozen(kw_only=True)
@@ -44,6 +46,8 @@ class Film:
     source: cv2.VideoCapture = field(repr=False)
     promised: int
     """Frames that the container claims to hold; 0 when it does not say."""
+    reckoned: bool
+    """Whether that is only the claimed rate times the claimed duration, as for Matroska."""
     claimed_rate: float
     """Frames a second that the container claims; 0 when absurd."""
     width: int = 0
@@ -51,18 +55,18 @@ class Film:
     decoded: int = 0
     _first: float = 0.0
     _last: float = -1.0
+    _gap: float = 0.0
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open the video at *path*. Raises `UnreadableVideo`."""
-        source = _opened(path)
-        # The default of this switch has flipped between OpenCV releases.
-        source.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        source = opened(path)
         rate = float(source.get(cv2.CAP_PROP_FPS))
         promised = float(source.get(cv2.CAP_PROP_FRAME_COUNT))
         return cls(
             path=path,
             source=source,
+            reckoned=not counts_frames(path),
             promised=int(promised) if math.isfinite(promised) and 0 < promised < _ODD_COUNT else 0,
             claimed_rate=rate if math.isfinite(rate) and 0 < rate < _ODD_RATE else 0.0,
         )
@@ -84,6 +88,14 @@ class Film:
             raise UnreadableVideo("the file holds no picture that can be decoded")
 
     @property
+    def complete(self) -> bool:
+        """Whether nothing is missing; containers often promise one or two frames too many."""
+        least = 0.98 * self.promised - 2
+        if self.reckoned and self.claimed_rate:
+            return self.duration >= least / self.claimed_rate
+        return self.decoded >= least
+
+    @property
     def duration(self) -> float:
         """Seconds from the first frame to the end of the last one."""
         return self._last - self._first + self._step
@@ -99,10 +111,11 @@ class Film:
 
     @property
     def _step(self) -> float:
-        """Seconds that the last frame is taken to be shown."""
-        if self.decoded > 1:
-            return (self._last - self._first) / (self.decoded - 1)
-        return 1 / (self.claimed_rate or _USUAL_RATE)
+        """Seconds that the last frame is taken to be shown: as long as the one before, if likely."""
+        if self.decoded < 2:  # noqa: PLR2004 # a step needs two
+            return 1 / (self.claimed_rate or _USUAL_RATE)
+        mean = (self._last - self._first) / (self.decoded - 1)
+        return self._gap if _ROUNDED < abs(self._gap - mean) < mean else mean
 
     def _grab(self) -> bool:
         try:
@@ -118,7 +131,8 @@ class Film:
         else:
             # Files without times, or with times that run backwards, count by their rate.
             forward = self._last + 1 / (self.claimed_rate or _USUAL_RATE)
-            self._last = time if time > self._last else forward
+            before, self._last = self._last, time if time > self._last else forward
+            self._gap = self._last - before
         self.decoded += 1
         return True
 
@@ -136,21 +150,3 @@ class Film:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _opened(path: Path) -> cv2.VideoCapture:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
-    if size == 0:
-        raise UnreadableVideo("the file is empty")
-    source = None
-    with contextlib.suppress(cv2.error):
-        source = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
-    if source is None or not source.isOpened():
-        raise UnreadableVideo(
-            "the file is no video that can be read: damaged, cut short, without pictures, "
-            "or in a format unknown here"
-        )
-    return source

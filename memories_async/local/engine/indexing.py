@@ -144,8 +144,7 @@ def _facts(film: Film, times: Floats, gaps: Floats) -> Facts:
         fps=round(film.rate, 3),
         frames=film.decoded,
         shots=shots.shots(times, gaps, duration=round(film.duration, 3)),
-        # Containers often promise one or two frames too many.
-        complete=film.decoded >= 0.98 * film.promised - 2,
+        complete=film.complete,
     )
 
 

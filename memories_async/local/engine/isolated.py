@@ -8,6 +8,7 @@ at once as there are cores.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ for name, folder in zip(("memories_async", "memories_async.local"), sys.argv[1:3
 program = importlib.import_module("memories_async.local.engine." + sys.argv[3])
 sys.exit(program.main(*sys.argv[4:]))
 """
+# Ctrl-C and a shutdown reach the process as well, and say nothing about the video.
+_ASKED_TO_END = (signal.SIGINT, signal.SIGTERM)
 _LOCAL = Path(__file__).parents[1]
 _TURNS = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 
@@ -52,6 +55,8 @@ def run_apart(task: str, video: Path, result: Path, settings: str = "", *, secon
             raise UnreadableVideo(f"decoding took longer than {seconds:g} s") from error
         if done.returncode == _REFUSED:
             raise UnreadableVideo(done.stdout.decode())
+        if -done.returncode in _ASKED_TO_END:
+            raise EngineFailed(f"indexing was interrupted (signal {-done.returncode})")
         if done.returncode < 0:
             raise UnreadableVideo(f"the decoder died on this file (signal {-done.returncode})")
         if done.returncode:

@@ -134,7 +134,7 @@ class Source:
 
 
 def odd(tmp_path, source, *, rate=10.0):
-    return Film(path=tmp_path, source=source, promised=0, claimed_rate=rate)
+    return Film(path=tmp_path, source=source, promised=0, reckoned=False, claimed_rate=rate)
 
 
 def test_times_that_run_backwards_count_by_the_rate(tmp_path):
