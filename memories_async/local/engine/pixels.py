@@ -68,7 +68,8 @@ class PixelEngine:
                     name=name,
                 )
         self.name = "pixels/2"
-        self._cache = cache
+        # Those who answer may have been started in another folder.
+        self._cache = None if cache is None else cache.absolute()
         self._time_limit = time_limit
         self._clothing_match = clothing_match
         self._lock = threading.Lock()
@@ -78,7 +79,11 @@ class PixelEngine:
 
         def load(place: Path) -> KeptIndex | None:
             facts = ask(Facts, "facts", place) if place.exists() else None
-            return None if facts is None else KeptIndex(facts=facts, video=path, place=place)
+            return (
+                None
+                if facts is None
+                else KeptIndex(facts=facts, video=path.absolute(), place=place)
+            )
 
         def build(place: Path) -> None:
             run_apart("index", path, place, seconds=self._time_limit)

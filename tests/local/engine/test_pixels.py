@@ -54,6 +54,18 @@ def test_works_without_a_cache(foreign):
     assert not index.place.parent.exists()
 
 
+def test_a_folder_is_meant_from_where_the_engine_was_made(foreign, tmp_path, monkeypatch):
+    """Not from where those who answer were started, at any time before."""
+    PixelEngine(tmp_path / "here").index(foreign)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    index = PixelEngine(Path("index")).index(foreign)
+
+    assert index.facts.duration == pytest.approx(4, abs=0.1)
+    assert (tmp_path / "elsewhere" / "index").is_dir()
+
+
 def test_answers_the_same_from_several_threads(engine, film, jpeg):
     """The engine keeps no state between calls."""
     index = engine.index(film)
