@@ -76,19 +76,16 @@ class PixelEngine:
 
     def index(self, path: Path) -> KeptIndex:
         """Decode and describe the video at *path*, 10-25 x real time. Raises `UnreadableVideo`."""
+        video = path.absolute()
 
         def load(place: Path) -> KeptIndex | None:
             facts = ask(Facts, "facts", place) if place.exists() else None
-            return (
-                None
-                if facts is None
-                else KeptIndex(facts=facts, video=path.absolute(), place=place)
-            )
+            return None if facts is None else KeptIndex(facts=facts, video=video, place=place)
 
         def build(place: Path) -> None:
-            run_apart("index", path, place, seconds=self._time_limit)
+            run_apart("index", video, place, seconds=self._time_limit)
 
-        return kept(path, self._folder(), engine=self.name, load=load, build=build)
+        return kept(video, self._folder(), engine=self.name, load=load, build=build)
 
     def search(self, index: Index, image: bytes, prompt: str) -> Found:
         """Find the stretches that look like *image*; 50-150 ms. Raises `UnreadableImage`."""
