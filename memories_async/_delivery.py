@@ -70,13 +70,13 @@ class Delivery(Generic[T]):
                 await asyncio.sleep(wait)
 
     async def _attempt(self) -> T:
-        clock = asyncio.get_running_loop().time
+        clock, followed = asyncio.get_running_loop().time, is_followed(self.settings.observers)
         came = clock()
         turn = await self._turn()
         try:
             self.begun += 1
             went = clock()
-            if is_followed(self.settings.observers):
+            if followed:
                 self._tell(Sending(call=self.call.name, attempt=self.begun, waited=went - came))
             if turn.fault is not None:
                 self._tell(Degraded(call=self.call.name, attempt=self.begun, reason=turn.fault))
@@ -88,7 +88,7 @@ class Delivery(Generic[T]):
                 await self.witness.answered(reply)
         finally:
             await turn.__aexit__(None, None, None)
-        if is_followed(self.settings.observers):
+        if followed:
             self._tell(self._answered(reply, seconds=clock() - went))
         return answer
 

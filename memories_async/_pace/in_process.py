@@ -118,10 +118,9 @@ class _Queue:
 
     async def take(self, lane: Lane) -> float | None:
         """Wait in line; returns when the turn began. A cancelled waiter leaves no trace."""
-        if not self.line:
-            taken, begun = self.try_take(lane.limit, None)
-            if taken:
-                return begun
+        taken, begun = self.try_take(lane.limit, None)
+        if taken:
+            return begun
         waiter = Waiter(get_running_loop(), lane.priority)
         with self.lock:
             self.line.join(waiter)
