@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from memories_async.local.engine._cv import shrink
@@ -20,22 +21,20 @@ def jpegs(
     path: Path, times: Sequence[float], *, longest: int, quality: int
 ) -> list[tuple[float, bytes]]:
     """Give the frames shown at *times* (rising), each once, reduced to *longest* pixels."""
-    found: list[tuple[float, bytes]] = []
     with Film.open(path) as film:
-        for frame, until in _shown(film):
-            if any(frame.time <= time < until for time in times):
-                found.append((frame.time, encode(shrink(frame.picture, longest), quality=quality)))
-            if until > times[-1]:
-                break
-    return found
+        early = takewhile(lambda one: one[0].time <= times[-1], _shown(film))
+        return [
+            (frame.time, encode(shrink(frame.picture, longest), quality=quality))
+            for frame, until in early
+            if any(frame.time <= time < until for time in times)
+        ]
 
 
 def _shown(film: Film) -> Iterator[tuple[Frame, float]]:
     """Give each frame, and when the next one takes its place; the last one stays."""
-    before: Frame | None = None
-    for frame in film.frames(_FINE):
-        if before is not None:
-            yield before, frame.time
-        before = frame
-    if before is not None:
-        yield before, math.inf
+    frames = film.frames(_FINE)
+    shown = next(frames)
+    for after in frames:
+        yield shown, after.time
+        shown = after
+    yield shown, math.inf

@@ -187,6 +187,13 @@ def test_a_model_is_known_by_its_content(tower, tmp_path):
     assert alone == tower.fingerprint != ImageTower(path=path, size=32).fingerprint
 
 
+def test_the_workers_task_is_to_look(film, tower, own, tmp_path):
+    """In the process that was started for it; here in this one."""
+    sight.watch(film, tmp_path / "seen.npz", f"1.0 {tower.as_json()}")
+
+    assert np.array_equal(np.load(tmp_path / "seen.npz")["vectors"], own.seen.vectors)
+
+
 def test_frames_are_decoded_apart(engine, tower, film, monkeypatch):
     """A decoder that dies on a file takes nothing down; one that hangs is given up."""
     beneath = Known(engine.index(film))

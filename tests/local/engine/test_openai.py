@@ -360,6 +360,15 @@ def test_looks_at_eight_to_sixteen_moments(count):
     assert 0 < times[0] < times[-1] < facts.duration
 
 
+def test_the_workers_task_takes_stills(film, tmp_path):
+    """In the process that was started for it; here in this one."""
+    settings = json.dumps({"times": [1.0, 2.0], "longest": 100, "quality": 50})
+
+    stills.take(film, tmp_path / "stills.json", settings)
+
+    assert [one.time for one in stills._load(tmp_path / "stills.json")] == [1.0, 2.0]
+
+
 @pytest.mark.parametrize(
     ("times", "shown"),
     [
