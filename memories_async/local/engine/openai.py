@@ -152,7 +152,7 @@ def _read(content: bytes, asked: dict[str, Any]) -> CaptionText:
     try:
         answer = json.loads(content)
         text = answer["choices"][0]["message"]["content"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise EngineFailed("the vision endpoint's answer cannot be read") from None
     if not isinstance(text, str) or not text.strip():
         raise EngineFailed("the vision endpoint's answer holds no text")

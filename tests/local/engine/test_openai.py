@@ -195,7 +195,16 @@ def test_a_refusal_is_a_failure_that_names_its_status(seeing, film, model, statu
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"{}", {"choices": []}, {"choices": [{"message": {"content": " "}}]}]
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        pytest.param(b"[" * 100_000, id="deep"),
+        {"choices": []},
+        {"choices": [{"message": {"content": " "}}]},
+    ],
 )
 def test_an_unreadable_answer_is_a_failure(seeing, film, model, body):
     """Never an empty caption."""
