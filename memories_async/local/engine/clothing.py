@@ -1,7 +1,8 @@
 """Whose picture shows clothing like that of a figure before a fixed camera; never who that is.
 
 A figure is followed from sample to sample, and the whole of its way is compared at once: one bad
-moment decides nothing. A way goes to the likest picture, if it is like enough.
+moment decides nothing. The same clothes look the same all through a film, so that of the ways like
+a picture only those count that are hardly less so than the best; and each goes to one picture.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from memories_async.local.engine.ways import ways
 
 __all__ = ["LIKE", "Worn", "fixed_shots", "who_wore"]
 
-LIKE = 0.85
+LIKE = 0.8
 """Likeness from which clothing is called similar; chosen by `benchmarks/clothing.py`."""
+_BESIDE = 0.02
+"""How much less like a picture than the best way another may be."""
 _SHORTEST = 3
 """Sights that a way must have: a shadow or a reflection seldom has."""
 
@@ -51,22 +54,24 @@ def who_wore(
     index: PixelIndex, pictures: Mapping[str, Floats], *, shots: tuple[Shot, ...]
 ) -> tuple[Worn, ...]:
     """Find clothing like that in each name's picture (see `worn_in`) in *shots*, as time goes."""
-    if not pictures:
-        return ()
-    names = list(pictures)
+    passers = [way for way in ways(index) if len(way) >= _SHORTEST and _in(shots, way, index)]
     seen = unit(index.figures.clothing.astype(np.float32))
-    # Of the readings of one picture, the likeliest counts.
-    likeness = np.stack([(seen @ pictures[name].T).max(axis=1) for name in names], axis=1)
-    found: list[Worn] = []
-    for way in ways(index):
-        typical = np.median(likeness[list(way)], axis=0)
-        best = int(typical.argmax())
-        if len(way) < _SHORTEST or typical[best] < LIKE:
-            continue
-        worn = _worn(names[best], float(typical[best]), way, index)
-        if any(shot.start_time <= worn.start_time < shot.end_time for shot in shots):
-            found.append(worn)
-    return tuple(sorted(found, key=lambda one: one.start_time))
+    likest: dict[tuple[int, ...], tuple[float, str]] = {}
+    for name, readings in pictures.items():
+        # Of the readings of a picture, the likeliest counts; of the moments of a way, the middle one.
+        likeness = (seen @ readings.T).max(axis=1)
+        typical = {way: float(np.median(likeness[list(way)])) for way in passers}
+        least = max(LIKE, max(typical.values(), default=0.0) - _BESIDE)
+        for way in passers:
+            if typical[way] >= least:
+                likest[way] = max(likest.get(way, (0.0, "")), (typical[way], name))
+    worn = (_worn(name, value, way, index) for way, (value, name) in likest.items())
+    return tuple(sorted(worn, key=lambda one: one.start_time))
+
+
+def _in(shots: tuple[Shot, ...], way: tuple[int, ...], index: PixelIndex) -> bool:
+    time = float(index.samples.times[index.figures.samples[way[0]]])
+    return any(shot.start_time <= time < shot.end_time for shot in shots)
 
 
 def _worn(name: str, likeness: float, way: tuple[int, ...], index: PixelIndex) -> Worn:

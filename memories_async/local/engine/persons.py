@@ -18,9 +18,13 @@ __all__ = ["HOW", "clothing_told", "unsearched"]
 HOW = (
     "Clothing: a figure is what differs from the emptiest view of a still camera; its colours in six "
     "stripes, over its whole way through the picture, were compared with those of the person cut out "
-    f"of the middle of the given picture, and called similar from {LIKE:g}."
+    f"of the middle of the given picture, and called similar from {LIKE:g}. "
+    "On one film of six persons, one at a time, the right one was named with precision 0.99 and "
+    "recall 0.94 when all six were given, each moment counted; with pictures of three, and the "
+    "other three strangers, with precision 0.92 (0.50 for the worst choice). For a person who was "
+    "not there, a stranger in the same colours was named in 10 of 30 trials."
 )
-"""How clothing was compared."""
+"""How clothing was compared, and how often it was the right person: `benchmarks/clothing.py`."""
 
 
 def unsearched(request: CaptionRequest) -> list[str]:

@@ -11,16 +11,16 @@ from memories_async.local.engine.stripes import stripes
 
 __all__ = ["worn_in"]
 
-_SLIM = 1.6
+_SLIM = 1.55
 """Height over width from which a picture can be that of somebody standing; portraits are wider."""
 _TALL = 64
 """Pixels of height under which clothes are not to be told apart."""
-_LONGEST = 128
+_LONGEST = 160
 _TURNS = 4
 _BODY = ((0.5, 0.5), (0.36, 0.5))
 """Middle and half axes (shares of the picture) of the ellipse that probably holds the person."""
-_CORE = ((0.5, 0.42), (0.14, 0.28))
-"""The same of the one that surely shows nothing else."""
+_CORE = ((0.5, 0.45), (0.1, 0.36))
+"""The same of the one, from neck to knee, that surely shows nothing else."""
 _EDGE = 0.04
 """Share of the width, on each side, that shows the ground."""
 
