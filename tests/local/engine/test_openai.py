@@ -14,19 +14,13 @@ import pytest
 from attrs import evolve
 
 from memories_async.local import LocalService, Rules
-from memories_async.local.engine import stills
-from memories_async.local.engine._frames import jpegs
 from memories_async.local.engine.fixed import FixedEngine
-from memories_async.local.engine.moments import moments
 from memories_async.local.engine.openai import OpenAIEngine
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     EngineFailed,
-    Facts,
     ReferencePerson,
-    Shot,
 )
-from memories_async.local.engine.render import render
 
 KEY = "local-secret-key"
 ANSWER = {
@@ -259,49 +253,6 @@ def test_refuses_the_index_of_another_engine(seeing, engine, film):
         seeing.embed(engine.index(film), 512)
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://host/v1", "localhost:8000", "http://", "", "https://host/v1?version=1"]
-)
-def test_refuses_what_is_no_address(engine, url):
-    """When it is made, not when it is asked."""
-    with pytest.raises(ValueError, match="base_url must be a full"):
-        OpenAIEngine(beneath=engine, base_url=url, model="tiny")
-
-
-def test_refuses_a_password_in_the_address(engine):
-    """It would stand in every repr."""
-    with pytest.raises(ValueError, match="user name or password") as caught:
-        OpenAIEngine(beneath=engine, base_url="https://me:secret@host/v1", model="tiny")
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("host", ["models.example", "10.0.0.7", "localhost.example", "[fe80::1]"])
-def test_sends_no_key_in_the_clear(engine, host):
-    """Unless it is allowed on purpose; without a key there is nothing to lose."""
-    there = {"beneath": engine, "base_url": f"http://{host}/v1", "model": "tiny"}
-
-    with pytest.raises(ValueError, match="API key in the clear: use https") as caught:
-        OpenAIEngine(api_key=KEY, **there)
-    assert KEY not in str(caught.value)
-    assert OpenAIEngine(**there).key is None
-    assert OpenAIEngine(api_key=KEY, plain_http=True, **there).key is not None
-
-
-@pytest.mark.parametrize(
-    "url", ["http://localhost:1", "http://[::1]:1/v1", "https://models.example"]
-)
-def test_takes_a_key_where_nobody_can_listen(engine, url):
-    """Over https, and on this machine."""
-    assert OpenAIEngine(beneath=engine, base_url=url, model="tiny", api_key=KEY).key is not None
-
-
-def test_refuses_a_key_that_is_no_header(engine):
-    """And does not repeat it."""
-    with pytest.raises(ValueError, match="printable ASCII") as caught:
-        OpenAIEngine(beneath=engine, base_url="https://host", model="tiny", api_key="local\nsecret")
-    assert "secret" not in str(caught.value)
-
-
 def test_the_key_is_in_no_repr_and_no_pickle(seeing):
     """Who unpickles looks it up for itself."""
     pickled = pickle.dumps(evolve(seeing, beneath=FixedEngine()))
@@ -336,67 +287,3 @@ def test_the_video_may_go_away(seeing, film, tmp_path, model):
     copy.unlink()
 
     assert seeing.caption(index, ask()).text == "A garden, then the sea."
-
-
-def test_frames_are_taken_once(seeing, film, monkeypatch):
-    """Another process finds them on the disk."""
-    first = seeing.index(film)
-    monkeypatch.setattr(stills, "run_apart", lambda *_, **__: pytest.fail("taken again"))
-
-    assert seeing.index(film).stills == first.stills
-
-
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"7", b'[["x", "y"]]', b"\xff"])
-def test_frames_that_cannot_be_read_are_taken_anew(seeing, film, taken, damage):
-    """A disk may have been full."""
-    first = seeing.index(film)
-    (path,) = taken.iterdir()
-    path.write_bytes(damage)
-
-    assert seeing.index(film).stills == first.stills
-
-
-@pytest.mark.parametrize("count", [1, 3, 10, 40])
-def test_looks_at_eight_to_sixteen_moments(count):
-    """Rising, within the film, in the longest shots."""
-    shots = tuple(Shot(start_time=2.0 * at, end_time=2.0 * at + 2) for at in range(count))
-    facts = Facts(duration=2.0 * count, width=8, height=8, fps=8, frames=16 * count, shots=shots)
-
-    times = moments(facts)
-
-    assert 8 <= len(times) <= 16
-    assert list(times) == sorted(set(times))
-    assert 0 < times[0] < times[-1] < facts.duration
-
-
-def test_the_workers_task_takes_stills(film, tmp_path):
-    """In the process that was started for it; here in this one."""
-    settings = json.dumps({"times": [1.0, 2.0], "longest": 100, "quality": 50})
-
-    stills.take(film, tmp_path / "stills.json", settings)
-
-    assert [one.time for one in stills._load(tmp_path / "stills.json")] == [1.0, 2.0]
-
-
-@pytest.mark.parametrize(
-    ("times", "shown"),
-    [
-        ((1.01, 2.0), [1.0, 2.0]),
-        ((1.01, 1.02, 1.03), [1.0]),
-        ((8.0, 99.0), [8.0, 8.96]),
-        ((0.001,), [0.0]),
-    ],
-)
-def test_gives_the_frames_shown_at_the_times(film, times, shown):
-    """Each once; the last one stays for ever."""
-    found = jpegs(film, times, longest=100, quality=50)
-
-    assert [time for time, _ in found] == pytest.approx(shown, abs=0.03)
-
-
-def test_a_film_of_one_frame_gives_it(tmp_path):
-    """Whatever moments its facts lead to."""
-    path = tmp_path / "one.mp4"
-    render(path, seconds=0.04, scenes=1, size=(160, 90))
-
-    assert [time for time, _ in jpegs(path, (0.002, 0.02), longest=100, quality=50)] == [0.0]

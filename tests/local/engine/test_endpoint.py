@@ -1,0 +1,57 @@
+"""Where a vision model's key may go, decided when the engine is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from memories_async.local.engine.fixed import FixedEngine
+from memories_async.local.engine.openai import OpenAIEngine
+
+KEY = "local-secret-key"
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/v1", "localhost:8000", "http://", "", "https://host/v1?version=1"]
+)
+def test_refuses_what_is_no_address(url):
+    """When it is made, not when it is asked."""
+    with pytest.raises(ValueError, match="base_url must be a full"):
+        OpenAIEngine(beneath=FixedEngine(), base_url=url, model="tiny")
+
+
+def test_refuses_a_password_in_the_address():
+    """It would stand in every repr."""
+    with pytest.raises(ValueError, match="user name or password") as caught:
+        OpenAIEngine(beneath=FixedEngine(), base_url="https://me:secret@host/v1", model="tiny")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["models.example", "10.0.0.7", "localhost.example", "[fe80::1]"])
+def test_sends_no_key_in_the_clear(host):
+    """Unless it is allowed on purpose; without a key there is nothing to lose."""
+    there = {"beneath": FixedEngine(), "base_url": f"http://{host}/v1", "model": "tiny"}
+
+    with pytest.raises(ValueError, match="API key in the clear: use https") as caught:
+        OpenAIEngine(api_key=KEY, **there)
+    assert KEY not in str(caught.value)
+    assert OpenAIEngine(**there).key is None
+    assert OpenAIEngine(api_key=KEY, plain_http=True, **there).key is not None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1", "http://[::1]:1/v1", "https://models.example"]
+)
+def test_takes_a_key_where_nobody_can_listen(url):
+    """Over https, and on this machine."""
+    assert (
+        OpenAIEngine(beneath=FixedEngine(), base_url=url, model="tiny", api_key=KEY).key is not None
+    )
+
+
+def test_refuses_a_key_that_is_no_header():
+    """And does not repeat it."""
+    with pytest.raises(ValueError, match="printable ASCII") as caught:
+        OpenAIEngine(
+            beneath=FixedEngine(), base_url="https://host", model="tiny", api_key="local\nsecret"
+        )
+    assert "secret" not in str(caught.value)

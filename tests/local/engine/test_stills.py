@@ -1,0 +1,89 @@
+"""The frames that a model is shown: the right ones, taken apart, and kept on disk."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from memories_async.local.engine import stills
+from memories_async.local.engine._frames import jpegs
+from memories_async.local.engine.moments import moments
+from memories_async.local.engine.protocol import Facts, Shot
+from memories_async.local.engine.render import render
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory):
+    """The folder in which frames are kept."""
+    return tmp_path_factory.mktemp("taken")
+
+
+@pytest.fixture
+def take(film, taken):
+    """Take two frames of the film, or find them."""
+    return lambda: stills.stills(film, taken, times=(1.0, 2.0), seconds=60)
+
+
+def test_frames_are_taken_once(take, monkeypatch):
+    """Another process finds them on the disk."""
+    first = take()
+    monkeypatch.setattr(stills, "run_apart", lambda *_, **__: pytest.fail("taken again"))
+
+    assert take() == first
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"7", b'[["x", "y"]]', b"\xff"])
+def test_frames_that_cannot_be_read_are_taken_anew(take, taken, damage):
+    """A disk may have been full."""
+    first = take()
+    (path,) = taken.iterdir()
+    path.write_bytes(damage)
+
+    assert take() == first
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 40])
+def test_looks_at_eight_to_sixteen_moments(count):
+    """Rising, within the film, in the longest shots."""
+    shots = tuple(Shot(start_time=2.0 * at, end_time=2.0 * at + 2) for at in range(count))
+    facts = Facts(duration=2.0 * count, width=8, height=8, fps=8, frames=16 * count, shots=shots)
+
+    times = moments(facts)
+
+    assert 8 <= len(times) <= 16
+    assert list(times) == sorted(set(times))
+    assert 0 < times[0] < times[-1] < facts.duration
+
+
+def test_the_workers_task_takes_stills(film, tmp_path):
+    """In the process that was started for it; here in this one."""
+    settings = json.dumps({"times": [1.0, 2.0], "longest": 100, "quality": 50})
+
+    stills.take(film, tmp_path / "stills.json", settings)
+
+    assert [one.time for one in stills._load(tmp_path / "stills.json")] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("times", "shown"),
+    [
+        ((1.01, 2.0), [1.0, 2.0]),
+        ((1.01, 1.02, 1.03), [1.0]),
+        ((8.0, 99.0), [8.0, 8.96]),
+        ((0.001,), [0.0]),
+    ],
+)
+def test_gives_the_frames_shown_at_the_times(film, times, shown):
+    """Each once; the last one stays for ever."""
+    found = jpegs(film, times, longest=100, quality=50)
+
+    assert [time for time, _ in found] == pytest.approx(shown, abs=0.03)
+
+
+def test_a_film_of_one_frame_gives_it(tmp_path):
+    """Whatever moments its facts lead to."""
+    path = tmp_path / "one.mp4"
+    render(path, seconds=0.04, scenes=1, size=(160, 90))
+
+    assert [time for time, _ in jpegs(path, (0.002, 0.02), longest=100, quality=50)] == [0.0]
