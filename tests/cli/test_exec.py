@@ -30,7 +30,7 @@ time.sleep(60)
 @pytest.fixture
 def fixed(monkeypatch) -> None:
     """Answer without looking into pixels."""
-    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", FixedEngine)
+    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", lambda **_: FixedEngine())
 
 
 @pytest.fixture

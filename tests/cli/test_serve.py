@@ -20,7 +20,7 @@ from memories_async.local.engine.fixed import FixedEngine
 @pytest.fixture
 def fixed(monkeypatch):
     """Serve without looking into pixels."""
-    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", FixedEngine)
+    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", lambda **_: FixedEngine())
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_port_in_use_is_named(cli, film, fixed, service):
 def test_without_the_extra_it_says_what_to_install(cli, film, monkeypatch):
     """The service needs OpenCV; the client does not."""
 
-    def missing():
+    def missing(**_):
         raise ModuleNotFoundError("no cv2", name="cv2")
 
     monkeypatch.setattr("memories_async.cli._engines.pixel_engine", missing)
