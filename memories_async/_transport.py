@@ -101,7 +101,7 @@ class AiohttpTransport:
         token = under_way.set(departure)
         try:
             with departure.begun():
-                async with session.request(
+                async with await session.request(
                     request.method,
                     request.url,
                     data=body,

@@ -26,16 +26,17 @@ class Until:
     """
 
     when: float | None
-    _task: asyncio.Task[Any] | None = field(default=None, init=False)
+    task: asyncio.Task[Any] = field(init=False)
     _bell: _Bell | None = field(default=None, init=False)
     _cancelling: int = field(default=0, init=False)
     """Cancellations of the task that were under way before."""
 
     def __enter__(self) -> Self:
         if self.when is not None:
-            self._bell, self._task = _bell(), asyncio.current_task()
-            assert self._task is not None
-            self._cancelling = self._task.cancelling()
+            task = asyncio.current_task()
+            assert task is not None
+            self.task, self._cancelling = task, task.cancelling()
+            self._bell = _bell()
             self._bell.expect(self, self.when)
         return self
 
@@ -45,21 +46,15 @@ class Until:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._bell is None or self._task is None or self._bell.waiting.pop(self, None) is not None:
-            return
-        # It rang. The protocol is asyncio's: whoever cancels a task takes that back in the end.
-        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        rang = self._bell is not None and self._bell.waiting.pop(self, None) is None
+        # The protocol is asyncio's: whoever cancels a task takes that back in the end.
+        if rang and self.task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def move(self, when: float) -> None:
         """Let the block run until *when* instead, unless its time has come already."""
         if self._bell is not None and self in self._bell.waiting:
             self._bell.expect(self, when)
-
-    def end(self) -> None:
-        """Time out."""
-        assert self._task is not None
-        self._task.cancel()
 
 
 @define(eq=False)
@@ -86,7 +81,7 @@ class _Bell:
         now = asyncio.get_running_loop().time()
         for until in [until for until, at in self.waiting.items() if at <= now]:
             del self.waiting[until]
-            until.end()
+            until.task.cancel()
         self._set(min(self.waiting.values(), default=inf))
 
 

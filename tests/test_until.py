@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import weakref
 
@@ -17,9 +18,8 @@ def soon(seconds):
 
 async def test_ends_a_block_whose_time_has_come():
     """A block that waits longer than it may raises TimeoutError."""
-    with pytest.raises(TimeoutError):
-        with Until(soon(0.01)):
-            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError), Until(soon(0.01)):
+        await asyncio.Event().wait()
 
 
 async def test_lets_a_block_that_is_quick_be():
@@ -96,6 +96,45 @@ async def test_a_cancellation_from_outside_stays_one():
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_cancellation_from_outside_outweighs_the_limit():
+    """Who was told to stop, and ran out of time on the way, was told to stop."""
+
+    async def wait():
+        with Until(soon(0.005)):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                task.cancel()
+                raise
+
+    task = asyncio.create_task(wait())
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_limit_within_a_cancelled_block_still_ends():
+    """A cancellation that was dealt with before does not hide the limit's own."""
+    task = asyncio.current_task()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+
+    with pytest.raises(TimeoutError), Until(soon(0.005)):
+        await asyncio.Event().wait()
+
+    assert task.uncancel() == 0
+
+
+async def test_a_block_that_ends_well_though_late_is_let_be():
+    """Whoever catches the cancellation and returns has its way, and can be cancelled again."""
+    with Until(soon(0.005)):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    assert asyncio.current_task().cancelling() == 0
 
 
 async def test_many_limits_set_few_timers(monkeypatch):
