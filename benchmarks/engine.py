@@ -56,10 +56,10 @@ class Asked:
 def search(picture: np.ndarray, index: PixelIndex):
     """Give the best score, the best five clips whatever their scores, and the clips kept."""
     one = np.ones(len(index.samples.times), np.float32)
-    scores, strict = ranking(matching.query(picture), index, one)
-    best = clips.grow(scores, index, keep=0.0, factor=one, strict=strict)[:5]
-    found = clips.grow(scores, index, keep=KEEP, factor=one, strict=strict)
-    return float(scores.max()), best, found
+    ranked = ranking(matching.query(picture), index, one)
+    best = clips.grow(ranked, index, keep=0.0, factor=one)[:5]
+    found = clips.grow(ranked, index, keep=KEEP, factor=one)
+    return float(ranked.scores.max()), best, found
 
 
 def ask(film: Reel, index: PixelIndex, foreign: PixelIndex, *, parts: tuple[float, ...]):

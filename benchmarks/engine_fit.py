@@ -15,6 +15,7 @@ from engine_films import DISTORTIONS, VIDEOS, picture_at, reel
 
 from memories_async.local.engine import matching
 from memories_async.local.engine.frames import Film
+from memories_async.local.engine.index import shot_of
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.render import render
 from memories_async.local.engine.score import score
@@ -59,7 +60,7 @@ def answers(at, one, moment, picture, index, *, own: bool):
     for number, (name, distort) in enumerate({**DISTORTIONS, **WORTHLESS}.items()):
         query = distort(picture, np.random.default_rng(7_000 + at * 100 + number))
         evidence = matching.compare(matching.query(query), index).evidence()
-        scores, shots = score(evidence), matching.shot_of(index)
+        scores, shots = score(evidence), shot_of(index)
         for shot in np.unique(shots):
             inside = np.flatnonzero(shots == shot)
             best = inside[scores[inside].argmax()]

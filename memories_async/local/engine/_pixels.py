@@ -21,8 +21,8 @@ def search(known: PixelIndex, image: bytes, prompt: str) -> Found:
     wish = understand(prompt)
     asked = matching.query(decode(image), centre=wish.centre, colourless=wish.colourless)
     factor = weights(wish, known)
-    scores, strict = ranking(asked, known, factor)
+    ranked = ranking(asked, known, factor)
     return Found(
-        clips=clips.grow(scores, known, keep=KEEP, factor=factor, strict=strict),
+        clips=clips.grow(ranked, known, keep=KEEP, factor=factor),
         ignored=wish.ignored,
     )

@@ -11,7 +11,7 @@ import attrs
 from memories_async.local.engine import archive
 from memories_async.local.engine._cv import np
 from memories_async.local.engine.features import Looks
-from memories_async.local.engine.index import Figures, PixelIndex, Samples, Track
+from memories_async.local.engine.index import Figures, PixelIndex, Samples, Staging, Track
 from memories_async.local.engine.local_features import Points
 from memories_async.local.engine.protocol import Facts, Shot
 
@@ -41,6 +41,7 @@ def _arrays(index: PixelIndex) -> dict[str, Any]:
         "sharpness": samples.sharpness,
         **{f"looks_{name}": rows for name, rows in attrs.asdict(samples.looks).items()},
         **{f"track_{name}": rows for name, rows in attrs.asdict(track).items()},
+        **{f"staging_{name}": rows for name, rows in attrs.asdict(index.staging).items()},
         **{f"figures_{name}": rows for name, rows in attrs.asdict(index.figures).items()},
     }
 
@@ -59,6 +60,7 @@ def _index(found: dict[str, Any]) -> PixelIndex:
             sharpness=found["sharpness"],
         ),
         track=Track(**_part("track_", found)),
+        staging=Staging(**_part("staging_", found)),
         figures=Figures(**_part("figures_", found)),
         summary=found["summary"],
     )

@@ -10,7 +10,7 @@ from memories_async.local.engine._cv import Floats, np
 from memories_async.local.engine.index import PixelIndex, Samples, points_of, reduced_size
 from memories_async.local.engine.local_features import agreement, pairs
 
-__all__ = ["camera"]
+__all__ = ["camera", "travel"]
 
 _PAIRS = 8
 """Pairs of neighbouring samples looked at in a shot."""
@@ -44,6 +44,11 @@ def _way(first: int, second: int, samples: Samples, size: Floats) -> float | Non
         return None
     if (np.ptp(left[kept], axis=0) < _SPREAD * size).any():
         return None
+    return travel(transform, size)
+
+
+def travel(transform: Floats, size: Floats) -> float:
+    """Mean distance, in pixels, that *transform* moves the corners of a picture of *size*."""
     corners = np.array([(0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)], np.float32)
     corners[:, :2] *= size
     return float(np.linalg.norm(corners @ transform.T - corners[:, :2], axis=1).mean())

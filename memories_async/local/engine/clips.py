@@ -1,53 +1,70 @@
-"""Grow clips around the best frames: as far as frames look alike, never past a cut."""
+"""Grow clips around the best frames: as far as frames look alike, past no cut to another place."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 from memories_async.local.engine._cv import Flags, Floats, np
-from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.matching import shot_of
+from memories_async.local.engine.index import PixelIndex, shot_of
 from memories_async.local.engine.protocol import Match
+from memories_async.local.engine.ranking import Ranked
 
 __all__ = ["grow"]
 
 _ALIKE = 0.7
+_WHOLE = 8.0
+"""Seconds; a shot up to this long is one moment, however much changes in it."""
 _MOST = 20
 _FULFILS = 0.6
 _GAP = 3
 
 
-def grow(
-    scores: Floats, index: PixelIndex, *, keep: float, factor: Floats, strict: int = -1
-) -> tuple[Match, ...]:
+def grow(ranked: Ranked, index: PixelIndex, *, keep: float, factor: Floats) -> tuple[Match, ...]:
     """Give the clips around frames that score at least *keep*, best first.
 
     *factor* says how far each frame fulfils the prompt: a frame that fulfils it much less than the
-    best one does not join, however alike. In the shot *strict* only frames that score at least
-    *keep* join, short gaps apart.
+    best one does not join, however alike. Where frames join by their scores alone, short gaps are
+    filled.
     """
-    left = scores.copy()
+    left = ranked.scores.copy()
     shot = shot_of(index)
     clips: list[Match] = []
     while len(clips) < _MOST and float(left.max()) >= keep:
         best = int(left.argmax())
-        if shot[best] == strict:
-            joins = _bridged(left >= keep)
+        if shot[best] == ranked.strict:
+            well = left >= max(keep, ranked.level * float(left[best]))
+            joins = _bridged(well) & (shot == shot[best])
         else:
-            joins = (left >= left[best] / 2) | (_alike(best, index) >= _ALIKE)
-        joins &= (shot == shot[best]) & (factor >= _FULFILS * factor[best])
+            well = left >= left[best] / 2
+            joins = (well | _belongs(best, index)) & _one_place(best, index)
         # A frame below zero belongs to a better clip already.
-        first, last = _extent(best, joins & (left >= 0))
+        joins &= (factor >= _FULFILS * factor[best]) & (left >= 0)
+        first, last = _extent(best, joins)
         left[first : last + 1] = -1
         start, end = _seconds(first, last, index)
         clips.append(
             Match(
                 start_time=round(start, 3),
                 end_time=round(end, 3),
-                score=round(float(scores[best]), 4),
+                score=round(float(ranked.scores[best]), 4),
             )
         )
     return tuple(clips)
+
+
+def _one_place(best: int, index: PixelIndex) -> Flags:
+    """Say of all samples whether their shot shows the place of the one at *best*."""
+    place = np.cumsum(~index.staging.stays)[shot_of(index)]
+    return np.asarray(place == place[best], np.bool_)
+
+
+def _belongs(best: int, index: PixelIndex) -> Flags:
+    """Say which samples go with the one at *best*: alike, of its short shot, or across a cut."""
+    shot = shot_of(index)
+    bounds = index.facts.shots[int(shot[best])]
+    if bounds.end_time - bounds.start_time <= _WHOLE:
+        return np.ones(len(shot), np.bool_)
+    return np.asarray((_alike(best, index) >= _ALIKE) | (shot != shot[best]), np.bool_)
 
 
 def _alike(best: int, index: PixelIndex) -> Floats:
@@ -85,8 +102,8 @@ def _seconds(first: int, last: int, index: PixelIndex) -> tuple[float, float]:
     """Set borders half way to the next sample, or at the cut where there is one."""
     times = index.samples.times
     shot = shot_of(index)
-    cut = index.facts.shots[int(shot[first])]
-    start, end = cut.start_time, cut.end_time
+    start = index.facts.shots[int(shot[first])].start_time
+    end = index.facts.shots[int(shot[last])].end_time
     if first > 0 and shot[first - 1] == shot[first]:
         start = float(times[first - 1] + times[first]) / 2
     if last + 1 < len(times) and shot[last + 1] == shot[last]:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from memories_async.local.engine._cv import Bytes, Floats, Numbers, np
+from memories_async.local.engine._cv import Bytes, Flags, Floats, Numbers, np
 from memories_async.local.engine.features import Looks
 from memories_async.local.engine.local_features import LONGEST, Points
 from memories_async.local.engine.protocol import Facts
 
-__all__ = ["NO_FIGURES", "Figures", "PixelIndex", "Samples", "Track", "points_of", "reduced_size"]
+__all__ = [
+    "NO_FIGURES",
+    "NO_STAGING",
+    "Figures",
+    "PixelIndex",
+    "Samples",
+    "Staging",
+    "Track",
+    "points_of",
+    "reduced_size",
+    "shot_of",
+]
 
 
 @frozen(kw_only=True)
@@ -41,6 +52,16 @@ class Track:
 
 
 @frozen(kw_only=True)
+class Staging:
+    """How the shots were filmed; one row for each."""
+
+    still: Flags
+    """Whether the camera stood still."""
+    stays: Flags
+    """Whether the shot shows the place of the one before; the first does not."""
+
+
+@frozen(kw_only=True)
 class Figures:
     """Figures the size of a person that stand out from a scene that keeps still; one row each."""
 
@@ -52,6 +73,7 @@ class Figures:
     """Rows of `stripes.stripes`, times 255."""
 
 
+NO_STAGING = Staging(still=np.zeros(0, np.bool_), stays=np.zeros(0, np.bool_))
 NO_FIGURES = Figures(
     samples=np.zeros(0, np.int64),
     boxes=np.zeros((0, 4), np.float32),
@@ -66,6 +88,7 @@ class PixelIndex:
     facts: Facts
     samples: Samples = field(repr=False)
     track: Track = field(repr=False)
+    staging: Staging = field(repr=False)
     figures: Figures = field(repr=False)
     summary: Floats = field(repr=False)
     """The video's pooled looks, the raw material of its embedding."""
@@ -82,3 +105,9 @@ def reduced_size(index: PixelIndex) -> tuple[float, float]:
     width, height = index.facts.width, index.facts.height
     scale = min(1.0, LONGEST / max(width, height))
     return width * scale, height * scale
+
+
+def shot_of(index: PixelIndex) -> Numbers:
+    """Give the number of the shot in which each sample lies."""
+    starts = np.array([shot.start_time for shot in index.facts.shots])
+    return np.searchsorted(starts, index.samples.times, side="right").astype(np.int64) - 1

@@ -18,9 +18,10 @@ from memories_async.local.engine.embedding import summarise
 from memories_async.local.engine.features import Looks, look, stack
 from memories_async.local.engine.figures import find_figures
 from memories_async.local.engine.frames import Film, Frame
-from memories_async.local.engine.index import NO_FIGURES, PixelIndex, Samples, Track
+from memories_async.local.engine.index import NO_FIGURES, NO_STAGING, PixelIndex, Samples, Track
 from memories_async.local.engine.local_features import Points, points
 from memories_async.local.engine.protocol import Facts
+from memories_async.local.engine.staging import staged
 
 __all__ = ["index_video"]
 
@@ -130,9 +131,11 @@ def _index(film: Film, tracker: _Tracker, described: list[_Described]) -> PixelI
         facts=_facts(film, times, np.array(tracker.gaps.rows, np.float32)),
         samples=_samples(described),
         track=Track(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
+        staging=NO_STAGING,
         figures=NO_FIGURES,
         summary=summarise(small),
     )
+    index = staged(index)
     return evolve(index, figures=find_figures(index, small))
 
 

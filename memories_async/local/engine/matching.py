@@ -9,12 +9,12 @@ from attrs import evolve, field, frozen
 
 from memories_async.local.engine._cv import Floats, Numbers, Picture, cv2, np, shrink
 from memories_async.local.engine.features import Looks, look
-from memories_async.local.engine.index import PixelIndex, Samples, points_of
+from memories_async.local.engine.index import PixelIndex, Samples, points_of, shot_of
 from memories_async.local.engine.local_features import LONGEST, Points, agreement, pairs, points
 from memories_async.local.engine.neighbours import Held
 from memories_async.local.engine.score import evidence
 
-__all__ = ["Query", "Seen", "compare", "query", "shot_of"]
+__all__ = ["Query", "Seen", "compare", "query"]
 
 _BEST = 40
 """Samples whose points are compared; and the best one of each shot on top."""
@@ -119,12 +119,6 @@ def _shortlist(likeness: Floats, index: PixelIndex) -> Numbers:
     _, firsts = np.unique(shot[order], return_index=True)
     heads = order[np.sort(firsts)][:_MOST_SHOTS]
     return np.unique(np.concatenate((order[:_BEST], heads))).astype(np.int64)
-
-
-def shot_of(index: PixelIndex) -> Numbers:
-    """Give the number of the shot in which each sample lies."""
-    starts = np.array([shot.start_time for shot in index.facts.shots])
-    return np.searchsorted(starts, index.samples.times, side="right").astype(np.int64) - 1
 
 
 def _middle(picture: Picture) -> Picture:

@@ -1,47 +1,69 @@
-"""Score every sample of a video for a query; look closer where the query is a thing, not a view.
+"""Score every sample of a video for a query; look closer where a camera stood still for long.
 
-Under a camera that stands still all frames look alike. Where the query covers a small part of such
-a shot, it is a thing that comes and goes: then every frame's points are compared, and likeness of
-whole frames does not join them.
+Under such a camera all frames look alike: its place is found at once, the moment is not. A query
+that covers a small part of the picture is a thing that comes and goes; then every frame's points
+are compared. A query that covers most of it is a state of the place; then frames that differ from
+the best one, as frames of one state do not, count less.
 """
 
 from __future__ import annotations
 
+from attrs import frozen
+
 from memories_async.local.engine._cv import Floats, Numbers, np
-from memories_async.local.engine.camera import camera
-from memories_async.local.engine.index import PixelIndex, reduced_size
-from memories_async.local.engine.matching import Query, compare, shot_of
+from memories_async.local.engine.index import PixelIndex, reduced_size, shot_of
+from memories_async.local.engine.matching import Query, compare
 from memories_async.local.engine.score import KEEP, score
 
-__all__ = ["ranking"]
+__all__ = ["Ranked", "ranking"]
 
 _PART = 0.4
 """Share of the picture up to which a query is a thing."""
 _ENOUGH = 0.6
 """Share of the best sample's agreeing points that counts as all of them."""
-_LONG = 6.0
+_LONG = 8.0
 """Seconds; shorter shots are answered whole."""
 _NEAR = 300
 """Samples around the best one that are looked at closer."""
+_OTHERWISE = 0.45
+"""What the score of another state of the place is worth."""
+_AROUND = 2.0
+"""Seconds on each side of a sample that show how much its state moves by itself."""
+_LEAST, _TIMES = 0.012, 2.0
+"""Another state differs by more than this, and by so many times that movement."""
 
 
-def ranking(asked: Query, index: PixelIndex, factor: Floats) -> tuple[Floats, int]:
-    """Give the score of each sample, times *factor*; and the shot to be cut strictly, or -1."""
+@frozen(kw_only=True)
+class Ranked:
+    """The score of each sample, and how clips are to be cut in one shot."""
+
+    scores: Floats
+    strict: int = -1
+    """A shot in which frames join by their scores alone, however alike; -1 is none."""
+    level: float = 0.0
+    """Share of the best frame's score that they need there."""
+
+
+def ranking(asked: Query, index: PixelIndex, factor: Floats) -> Ranked:
+    """Score each sample, times *factor*."""
     seen = compare(asked, index)
     scores = score(seen.evidence()) * factor
     best = int(scores.argmax())
     shot = int(shot_of(index)[best])
     bounds = index.facts.shots[shot]
     if float(scores[best]) < KEEP or bounds.end_time - bounds.start_time < _LONG:
-        return scores, -1
-    if seen.share(index.samples, best, reduced_size(index)) > _PART:
-        return scores, -1
+        return Ranked(scores=scores)
+    if not index.staging.still[shot]:
+        return Ranked(scores=scores)
     inside = np.flatnonzero(shot_of(index) == shot)
-    if camera(inside.tolist(), index) != "still camera":
-        return scores, -1
+    if seen.share(index.samples, best, reduced_size(index)) > _PART:
+        scores[_another_state(best, inside, index)] *= _OTHERWISE
+        return Ranked(scores=scores, strict=shot, level=0.5)
     near = inside[np.argsort(np.abs(inside - best), kind="stable")[:_NEAR]]
     seen = seen.closer(index.samples, near)
-    return score(seen.evidence()) * factor * _as_well(seen.counts, inside), shot
+    return Ranked(
+        scores=score(seen.evidence()) * factor * _as_well(seen.counts, inside), strict=shot
+    )
 
 
 def _as_well(counts: Floats, inside: Numbers) -> Floats:
@@ -50,3 +72,12 @@ def _as_well(counts: Floats, inside: Numbers) -> Floats:
     most = float(counts[inside].max())
     share[inside] = np.minimum(counts[inside] / (_ENOUGH * most), 1) ** 2
     return share
+
+
+def _another_state(best: int, inside: Numbers, index: PixelIndex) -> Numbers:
+    """Give the samples of a shot that differ from *best* more than those around it in time do."""
+    thumb, times = index.samples.looks.thumb, index.samples.times
+    apart = 1 - thumb[inside] @ thumb[best]
+    around = np.abs(times[inside] - times[best]) <= _AROUND
+    other = apart > _LEAST + _TIMES * float(np.median(apart[around]))
+    return np.asarray(inside[other], np.int64)

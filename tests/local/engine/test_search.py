@@ -7,11 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from memories_async.local.engine import clips, matching
+from memories_async.local.engine import clips
 from memories_async.local.engine._pixels import search
+from memories_async.local.engine.index import shot_of
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.picture import encode
 from memories_async.local.engine.protocol import Shot, UnreadableImage
+from memories_async.local.engine.ranking import Ranked
 from memories_async.local.engine.scenery import paint
 
 DISTORT = {
@@ -126,18 +128,18 @@ def test_gives_at_most_twenty_clips(index):
     scores = np.full(len(index.samples.times), 0.9, np.float32)
     factor = np.where(np.arange(len(scores)) % 2, 1.0, 0.4).astype(np.float32)
 
-    assert len(clips.grow(scores, index, keep=0.3, factor=factor)) <= 20
+    assert len(clips.grow(Ranked(scores=scores), index, keep=0.3, factor=factor)) <= 20
 
 
 def test_finds_two_stretches_of_one_shot_apart(index):
     """A shot that matches at both ends, with a strange middle, gives two clips."""
-    shot = matching.shot_of(index)
+    shot = shot_of(index)
     first = np.flatnonzero(shot == 0)
     factor = np.ones(len(shot), np.float32)
     factor[first[2:-2]] = 0.1
     scores = np.where(shot == 0, 0.9, 0.0).astype(np.float32) * factor
 
-    found = clips.grow(scores, index, keep=0.3, factor=factor)
+    found = clips.grow(Ranked(scores=scores), index, keep=0.3, factor=factor)
 
     assert len(found) == 2
     assert found[0].end_time <= found[1].start_time
@@ -177,14 +179,16 @@ def test_a_thing_before_a_still_camera_is_found_while_it_is_there(visited):
     assert found.end_time == pytest.approx(6, abs=0.51)
 
 
-def test_a_view_of_a_still_camera_is_found_whole(visited):
-    """The place is there all the time."""
+def test_a_view_of_a_still_camera_is_found_best_while_it_looked_so(visited):
+    """Before the poster came and after it went; with it, the place is there but counts less."""
     index, _ = visited
     place = paint("hills", np.random.default_rng(8), (480, 270))
 
-    (found,) = search(index, encode(place), "x").clips
+    *bare, covered = sorted(search(index, encode(place), "x").clips, key=lambda one: -one.score)
 
-    assert (found.start_time, found.end_time) == (0, index.facts.duration)
+    assert sorted(round(one.start_time) for one in bare) == [0, 6]
+    assert (covered.start_time, covered.end_time) == pytest.approx((3, 6), abs=0.51)
+    assert covered.score < 0.5 * min(one.score for one in bare)
 
 
 def test_a_part_of_a_moving_view_is_found_with_its_shot(tmp_path):
@@ -210,7 +214,8 @@ def test_short_gaps_of_a_thing_are_bridged(index):
     scores = np.zeros(count, np.float32)
     scores[[2, 3, 6, 7, 13, 14]] = 0.9
 
-    found = clips.grow(scores, whole, keep=0.3, factor=np.ones(count, np.float32), strict=0)
+    ranked = Ranked(scores=scores, strict=0)
+    found = clips.grow(ranked, whole, keep=0.3, factor=np.ones(count, np.float32))
 
     times = [time for one in found for time in (one.start_time, one.end_time)]
     assert times == pytest.approx([0.75, 3.75, 6.25, 7.25], abs=0.05)
