@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from memories_async._loop_thread import LoopThread
+from memories_async._loop_thread import LoopThread, _Errand
 
 
 @pytest.fixture
@@ -72,6 +72,15 @@ def test_an_interrupted_wait_cancels_the_call(thread):
         thread.wait(call)
 
     assert cancelled.wait(5)
+
+
+def test_a_wait_that_is_interrupted_at_once_has_nothing_to_cancel():
+    """Ctrl-C may come before the loop heard of the call."""
+    errand = _Errand(ident, None)
+
+    errand._cancel()
+
+    assert errand.task is None
 
 
 def test_a_call_from_its_own_loop_is_refused(thread):

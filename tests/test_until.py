@@ -130,9 +130,8 @@ async def test_a_limit_within_a_cancelled_block_still_ends():
 
 async def test_a_block_that_ends_well_though_late_is_let_be():
     """Whoever catches the cancellation and returns has its way, and can be cancelled again."""
-    with Until(soon(0.005)):
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
+    with Until(soon(0.005)), contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
 
     assert asyncio.current_task().cancelling() == 0
 
