@@ -21,8 +21,8 @@ _TOGETHER = (7, 7)
 """Pixels whose votes are counted together."""
 _MOST = 30.0
 """Visits counted; what flickers would win otherwise."""
-_STAYS = 2.0
-"""Visits that being there all the time is worth, where the visits do not decide."""
+_STAYS = 0.9
+"""Visits that being there all the time is worth: less than one, it decides between equals."""
 _LIGHTER, _COLOURED = 0.6, 1.5
 _OTHER = 24.0
 """Distance in Lab, lightness and colours weighted, from which a place is taken up by something."""

@@ -1,0 +1,76 @@
+"""Passers-by before a fixed camera are found when they are there, and nothing else is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from people import RED, SIZE, dressed, film, scene
+
+from memories_async.local.engine.indexing import index_video
+
+
+@pytest.fixture
+def found(tmp_path):
+    """Film what a function of the second gives; give the figures' times and boxes."""
+
+    def find(picture, **more):
+        index = index_video(film(tmp_path / "film.mp4", picture, **more))
+        return index.samples.times[index.figures.samples].tolist(), index.figures.boxes
+
+    return find
+
+
+def test_somebody_is_found_while_there(found):
+    """With head and feet where they are."""
+    place = scene()
+
+    def passing(second):
+        here = place.copy()
+        return dressed(here, RED, left=int(second * 20) - 40) if 3 <= second < 13 else here
+
+    times, boxes = found(passing)
+
+    assert min(times) == pytest.approx(3, abs=0.5)
+    assert max(times) == pytest.approx(12.5, abs=0.5)
+    assert len(times) == len(set(times)) >= 18
+    assert np.median(boxes[:, 3]) == pytest.approx(130 / SIZE[1], abs=0.08)
+
+
+@pytest.mark.parametrize(
+    "shape", [(30, 90, 290, 130), (150, 90, 160, 120)], ids=["lying", "far away"]
+)
+def test_what_is_no_upright_person_is_left_out(found, shape):
+    """Too wide, or too small to tell clothes."""
+    place = scene()
+    left, top, right, bottom = shape
+
+    def passing(second):
+        here = place.copy()
+        if 4 <= second < 12:
+            cv2.rectangle(here, (left, top), (right, bottom), (30, 30, 200), -1)
+        return here
+
+    assert found(passing)[0] == []
+
+
+def test_a_camera_that_pans_shows_no_figures(found):
+    """Everything changes all the time."""
+    wide = scene("city", 900)
+
+    def panning(second):
+        left = int(second * 35)
+        seen = np.ascontiguousarray(wide[:, left : left + SIZE[0]])
+        return dressed(seen, RED, left=120) if 3 <= second < 13 else seen
+
+    assert found(panning)[0] == []
+
+
+def test_a_short_shot_tells_of_nobody(found):
+    """Its empty scene is not known."""
+    place = scene()
+
+    def passing(second):
+        return dressed(place.copy(), RED, left=120) if second > 2 else place
+
+    assert found(passing, seconds=4)[0] == []
