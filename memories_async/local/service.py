@@ -31,6 +31,7 @@ from memories_async.local.workshop import Workshop
 
 if TYPE_CHECKING:
     from memories_async import Client, Hosts, Limits, blocking
+    from memories_async.local.engine.pixels import PixelEngine
 
 __all__ = ["LocalService"]
 
@@ -74,13 +75,18 @@ class LocalService:
         task ids repeat from run to run.
         """
         accounts = Accounts()
+        ending = None
+        if engine is None:
+            own = _pixels(cache)
+            engine, ending = own, own.close
         self._port, self._points, self._prices = port, points, dict(prices or {})
         self._machine = build(
             accounts=accounts,
             workshop=Workshop(
-                engine=engine if engine is not None else _pixels(cache),
+                engine=engine,
                 library=Library(as_sources(videos)),
                 dimensions=dimensions,
+                ending=ending,
             ),
             windows=Windows(as_rates(limits)),
             rules=rules or Rules(),
@@ -286,7 +292,9 @@ def _no_limits() -> Limits:
     return Limits(**dict.fromkeys(names, Limit(1_000_000)))
 
 
-def _pixels(cache: str | os.PathLike[str] | None) -> Engine:
-    from memories_async.local.engine.pixels import PixelEngine  # noqa: PLC0415  # says what to install
+def _pixels(cache: str | os.PathLike[str] | None) -> PixelEngine:
+    from memories_async.local.engine.pixels import (  # noqa: PLC0415  # says what to install
+        PixelEngine,
+    )
 
     return PixelEngine(cache=None if cache is None else Path(cache))

@@ -35,6 +35,8 @@ class Workshop:
     engine: Engine
     library: Library
     dimensions: int
+    ending: Callable[[], None] | None = None
+    """Ends what the engine has under way; given where nobody else uses the engine."""
     _indexing: ThreadPoolExecutor = field(init=False)
     _answering: ThreadPoolExecutor = field(init=False)
     _indexes: dict[Path, asyncio.Future[Index]] = field(
@@ -51,9 +53,11 @@ class Workshop:
         self._answering = ThreadPoolExecutor(4, "memories-answer")
 
     def close(self) -> None:
-        """Take no more work; what a thread has begun, it ends on its own."""
+        """Take no more work; what an engine of others has begun, it ends on its own."""
         for pool in (self._indexing, self._answering):
             pool.shutdown(wait=False, cancel_futures=True)
+        if self.ending is not None:
+            self.ending()
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run *work* beside the event loop."""

@@ -27,7 +27,7 @@ from memories_async.local.engine import isolated
 from memories_async.local.engine.answering import ask
 from memories_async.local.engine.picture import encode
 from memories_async.local.engine.pixels import PixelEngine
-from memories_async.local.engine.protocol import Facts
+from memories_async.local.engine.protocol import EngineFailed, Facts
 
 MILLI, CENTI = Fraction(1, 1000), Fraction(1, 100)
 HALF = Fraction(1, 2)
@@ -246,6 +246,36 @@ async def test_a_decoder_that_is_killed_fails_its_video_alone(kill, good, engine
         with pytest.raises(InvalidRequest, match=f"decoder died on this file .signal {kill.value}"):
             await asked
         assert await second_place(client, start_of(service, good))
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+@pytest.mark.skipif(os.cpu_count() == 1, reason="needs two cores")
+async def test_two_videos_are_indexed_side_by_side(good, tmp_path):
+    """The second one begins while the first one is not done."""
+    other = write(tmp_path / "other.mp4", even(25, 2), cut=1, rate=25)
+    async with LocalService([good, other], limits=None) as service:
+        warming = asyncio.ensure_future(service.warm())
+        first = await asyncio.to_thread(worker_of, good)
+        os.kill(first, signal.SIGSTOP)
+        assert await asyncio.to_thread(worker_of, other) != first
+        os.kill(first, signal.SIGCONT)
+        await warming
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+async def test_a_service_that_stops_ends_what_its_engine_began(good):
+    """Nobody waits for it any more; whoever still does is told."""
+    async with LocalService([good], limits=None) as service:
+        video = service.library[0]
+        indexing = asyncio.ensure_future(service._machine.workshop.index_of(video))
+        worker = await asyncio.to_thread(worker_of, good)
+        os.kill(worker, signal.SIGSTOP)
+    os.kill(worker, signal.SIGCONT)
+
+    with pytest.raises(EngineFailed, match="interrupted"):
+        await indexing
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
 
 
 @pytest.mark.slow

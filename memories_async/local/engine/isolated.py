@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import IO
 
 from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
 
@@ -35,33 +36,55 @@ _LOCAL = Path(__file__).parents[1]
 _TURNS = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 
 
-def run_apart(task: str, video: Path, result: Path, settings: str = "", *, seconds: float) -> None:
+def run_apart(
+    task: str,
+    video: Path,
+    result: Path,
+    settings: str = "",
+    *,
+    seconds: float,
+    under_way: set[subprocess.Popen[bytes]] | None = None,
+) -> None:
     """Do a *task* of `worker` on *video* into the file *result*, in at most *seconds*.
 
-    Raises `UnreadableVideo`.
+    The process is in *under_way* meanwhile, for who wants to end it. Raises `UnreadableVideo`.
     """
+    group = set[subprocess.Popen[bytes]]() if under_way is None else under_way
     with _TURNS, tempfile.TemporaryFile() as said:
-        try:
-            done = subprocess.run(  # noqa: S603 # our own program, no shell
-                command("worker", task, str(video.resolve()), str(result), settings),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                timeout=seconds,
-                check=False,
-                env=environment(),
-            )
-        except subprocess.TimeoutExpired as error:
-            raise UnreadableVideo(f"decoding took longer than {seconds:g} s") from error
-        if done.returncode == _REFUSED:
-            raise UnreadableVideo(done.stdout.decode())
-        if -done.returncode in _ASKED_TO_END:
-            raise EngineFailed(f"indexing was interrupted (signal {-done.returncode})")
-        if done.returncode < 0:
-            raise UnreadableVideo(f"the decoder died on this file (signal {-done.returncode})")
-        if done.returncode:
-            said.seek(0)
-            raise EngineFailed(f"indexing failed: {last_line(said.read())}")
+        given = command("worker", task, str(video.resolve()), str(result), settings)
+        with _started(given, said) as child:
+            group.add(child)
+            try:
+                told, _ = child.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                raise UnreadableVideo(f"decoding took longer than {seconds:g} s") from error
+            finally:
+                group.discard(child)
+                child.kill()
+        said.seek(0)
+        _check(child.returncode, told, said.read())
+
+
+def _started(given: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 # our own program, no shell
+        given,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        env=environment(),
+    )
+
+
+def _check(code: int, told: bytes, said: bytes) -> None:
+    """Say in an exception what became of a process that ended with *code*."""
+    if code == _REFUSED:
+        raise UnreadableVideo(told.decode())
+    if -code in _ASKED_TO_END:
+        raise EngineFailed(f"indexing was interrupted (signal {-code})")
+    if code < 0:
+        raise UnreadableVideo(f"the decoder died on this file (signal {-code})")
+    if code:
+        raise EngineFailed(f"indexing failed: {last_line(said)}")
 
 
 def command(program: str, *given: str) -> list[str]:

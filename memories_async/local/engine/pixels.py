@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import weakref
@@ -73,6 +74,7 @@ class PixelEngine:
         self._time_limit = time_limit
         self._clothing_match = clothing_match
         self._lock = threading.Lock()
+        self._under_way: set[subprocess.Popen[bytes]] = set()
 
     def index(self, path: Path) -> KeptIndex:
         """Decode and describe the video at *path*, 10-25 x real time. Raises `UnreadableVideo`."""
@@ -83,7 +85,8 @@ class PixelEngine:
             return None if facts is None else KeptIndex(facts=facts, video=video, place=place)
 
         def build(place: Path) -> None:
-            run_apart("index", video, place, seconds=self._time_limit)
+            limit, group = self._time_limit, self._under_way
+            run_apart("index", video, place, seconds=limit, under_way=group)
 
         return kept(video, self._folder(), engine=self.name, load=load, build=build)
 
@@ -98,6 +101,11 @@ class PixelEngine:
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Tell the measured facts that *request* asks for."""
         return self._ask(CaptionText, "caption", index, request, self._clothing_match)
+
+    def close(self) -> None:
+        """End the indexing that is under way, which fails then; the engine can be used again."""
+        for child in tuple(self._under_way):
+            child.terminate()
 
     def _ask(self, shape: type[T], question: str, index: Index, *given: object) -> T:
         if not isinstance(index, KeptIndex):
