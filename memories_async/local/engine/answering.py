@@ -28,6 +28,7 @@ from memories_async.local.engine.protocol import EngineFailed, UnreadableImage
 __all__ = ["ask"]
 
 T = TypeVar("T")
+Question = tuple[object, ...]
 
 _MOST = min(4, os.cpu_count() or 1)
 """Processes at once."""
@@ -42,7 +43,7 @@ def ask(
 
     Raises `UnreadableImage`, `EngineFailed`.
     """
-    told = json.loads(_CREW.ask(pickle.dumps((question, place, *given)), seconds))
+    told = json.loads(_CREW.ask((question, place, *given), seconds))
     if "unreadable" in told:
         raise UnreadableImage(told["unreadable"])
     if "failed" in told:
@@ -67,21 +68,25 @@ class _Process:
     def alive(self) -> bool:
         return self._child.poll() is None
 
-    def ask(self, question: bytes, seconds: float) -> bytes:
+    def ask(self, question: Question, seconds: float) -> bytes:
         """Give the line that comes back; an empty one where the process ended instead."""
-        assert self._child.stdin is not None
         assert self._child.stdout is not None
         timer = threading.Timer(seconds, self._child.kill)
         timer.start()
         try:
-            left = memoryview(question)
             with suppress(BrokenPipeError):
-                while left:
-                    # Past the buffer, which a fork at the wrong moment would double.
-                    left = left[os.write(self._child.stdin.fileno(), left) :]
+                # Picture by picture, without a copy, which would hold the interpreter.
+                pickle.dump(question, self)
             return self._child.stdout.readline()
         finally:
             timer.cancel()
+
+    def write(self, piece: bytes) -> None:
+        """Send a *piece* past the pipe's buffer, which a fork at the wrong moment would double."""
+        assert self._child.stdin is not None
+        left = memoryview(piece)
+        while left:
+            left = left[os.write(self._child.stdin.fileno(), left) :]
 
     def end(self, *, patience: float = 1.0) -> str | None:
         """See it off; say what it died of, or None where it left by itself for want of work."""
@@ -106,7 +111,7 @@ class _Crew:
     _free: list[_Process] = field(factory=list[_Process])
     _turns: threading.BoundedSemaphore = field(factory=lambda: threading.BoundedSemaphore(_MOST))
 
-    def ask(self, question: bytes, seconds: float) -> bytes:
+    def ask(self, question: Question, seconds: float) -> bytes:
         """Put *question* to a process that is free."""
         with self._turns:
             taken = self._take()
@@ -115,7 +120,7 @@ class _Crew:
             raise EngineFailed("the processes that answer end at once")
         return answer
 
-    def _put(self, question: bytes, taken: _Process | None, seconds: float) -> bytes | None:
+    def _put(self, question: Question, taken: _Process | None, seconds: float) -> bytes | None:
         """Ask; None where the process left just then, for want of work."""
         process = taken or _Process()
         try:

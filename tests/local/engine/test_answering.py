@@ -136,7 +136,7 @@ def test_a_process_that_left_is_replaced_in_silence(crew, place):
     leaving._child.kill()
     leaving._child.wait(5)
     leaving._child.returncode = 0
-    assert crew._put(pickle.dumps(("facts", place)), leaving, 5) is None
+    assert crew._put(("facts", place), leaving, 5) is None
 
 
 @pytest.mark.parametrize(
