@@ -64,6 +64,6 @@ def test_a_figure_is_what_differs():
 
 def test_light_that_changes_everywhere_is_no_figure():
     """A camera adapts, a cloud passes."""
-    brighter = np.clip(PLACE.astype(int) + (40, 0, 0), 0, 255).astype(np.uint8)
+    brighter = np.clip(PLACE + np.array((40, 0, 0)), 0, 255).astype(np.uint8)
 
     assert changed(brighter, PLACE).mean() < 0.02
