@@ -33,10 +33,11 @@ class Until:
 
     def __enter__(self) -> Self:
         if self.when is not None:
-            task = asyncio.current_task()
+            loop = asyncio.get_running_loop()
+            task = asyncio.current_task(loop)
             assert task is not None
             self.task, self._cancelling = task, task.cancelling()
-            self._bell = _bell()
+            self._bell = _bell(loop)
             self._bell.expect(self, self.when)
         return self
 
@@ -88,8 +89,7 @@ class _Bell:
 _bells: WeakKeyDictionary[AbstractEventLoop, _Bell] = WeakKeyDictionary()
 
 
-def _bell() -> _Bell:
-    loop = asyncio.get_running_loop()
+def _bell(loop: AbstractEventLoop) -> _Bell:
     bell = _bells.get(loop)
     if bell is None:
         bell = _bells[loop] = _Bell()
