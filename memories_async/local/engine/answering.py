@@ -12,6 +12,7 @@ import atexit
 import json
 import os
 import pickle
+import signal
 import subprocess
 import tempfile
 import threading
@@ -32,6 +33,7 @@ Question = tuple[object, ...]
 
 _MOST = min(4, os.cpu_count() or 1)
 """Processes at once."""
+_TOO_LONG = getattr(signal, "SIGALRM", None)
 _SECONDS = 60.0
 """Longest time for an answer; a usual one takes a thousandth of it."""
 
@@ -43,7 +45,7 @@ def ask(
 
     Raises `UnreadableImage`, `EngineFailed`.
     """
-    told = json.loads(_CREW.ask((question, place, *given), seconds))
+    told = json.loads(_CREW.ask((seconds, question, place, *given)))
     if "unreadable" in told:
         raise UnreadableImage(told["unreadable"])
     if "failed" in told:
@@ -68,18 +70,13 @@ class _Process:
     def alive(self) -> bool:
         return self._child.poll() is None
 
-    def ask(self, question: Question, seconds: float) -> bytes:
+    def ask(self, question: Question) -> bytes:
         """Give the line that comes back; an empty one where the process ended instead."""
         assert self._child.stdout is not None
-        timer = threading.Timer(seconds, self._child.kill)
-        timer.start()
-        try:
-            with suppress(BrokenPipeError):
-                # Picture by picture, without a copy, which would hold the interpreter.
-                pickle.dump(question, self)
-            return self._child.stdout.readline()
-        finally:
-            timer.cancel()
+        with suppress(BrokenPipeError):
+            # Picture by picture, without a copy, which would hold the interpreter.
+            pickle.dump(question, self)
+        return self._child.stdout.readline()
 
     def write(self, piece: bytes) -> None:
         """Send a *piece* past the pipe's buffer, which a fork at the wrong moment would double."""
@@ -111,20 +108,20 @@ class _Crew:
     _free: list[_Process] = field(factory=list[_Process])
     _turns: threading.BoundedSemaphore = field(factory=lambda: threading.BoundedSemaphore(_MOST))
 
-    def ask(self, question: Question, seconds: float) -> bytes:
+    def ask(self, question: Question) -> bytes:
         """Put *question* to a process that is free."""
         with self._turns:
             taken = self._take()
-            answer = self._put(question, taken, seconds) or self._put(question, None, seconds)
+            answer = self._put(question, taken) or self._put(question, None)
         if answer is None:
             raise EngineFailed("the processes that answer end at once")
         return answer
 
-    def _put(self, question: Question, taken: _Process | None, seconds: float) -> bytes | None:
+    def _put(self, question: Question, taken: _Process | None) -> bytes | None:
         """Ask; None where the process left just then, for want of work."""
         process = taken or _Process()
         try:
-            answer = process.ask(question, seconds)
+            answer = process.ask(question)
         except BaseException:
             process.end(patience=0)
             raise
@@ -161,7 +158,8 @@ class _Crew:
 
 def _cause(code: int, said: bytes) -> str | None:
     if code < 0:
-        return f"the process that looked at it died or took too long (signal {-code})"
+        why = "took too long" if -code == _TOO_LONG else f"died (signal {-code})"
+        return f"the process that looked at it {why}"
     return f"answering failed: {last_line(said)}" if code else None
 
 

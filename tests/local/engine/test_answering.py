@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -103,6 +104,21 @@ def test_a_fault_of_our_own_is_told_apart(crew, place):
         answering.ask(Facts, "nonsense", place)
 
 
+def test_every_end_of_a_question_has_its_word(place, tmp_path, monkeypatch):
+    """An answer, nothing, a refusal, a failure on purpose and one by mistake."""
+
+    def failing(*_):
+        raise EngineFailed("no more")
+
+    monkeypatch.setitem(answerer._ANSWERS, "caption", failing)
+
+    assert answerer.reply("facts", place)["answer"]["frames"] == 216
+    assert answerer.reply("facts", tmp_path / "none.npz") == {"answer": None}
+    assert answerer.reply("search", place, b"", "x") == {"unreadable": "the picture is empty"}
+    assert answerer.reply("caption", place) == {"failed": "no more"}
+    assert answerer.reply("embed", place)["failed"].startswith("answering failed: TypeError: ")
+
+
 def test_a_process_that_dies_fails_one_question(crew, place):
     """The next one is put to another."""
     answering.ask(Facts, "facts", place)
@@ -116,13 +132,40 @@ def test_a_process_that_dies_fails_one_question(crew, place):
     assert answering.ask(Facts, "facts", place).frames == 216
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such clock on Windows")
 def test_a_process_that_hangs_is_ended(crew, place):
     """Nobody waits for ever."""
-    answering.ask(Facts, "facts", place)
-    os.kill(pid(crew), signal.SIGSTOP)
-
     with pytest.raises(EngineFailed, match="took too long"):
-        answering.ask(Facts, "facts", place, seconds=0.05)
+        answering.ask(Facts, "facts", place, seconds=1e-6)
+
+    assert answering.ask(Facts, "facts", place).frames == 216
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such clock on Windows")
+def test_the_clock_runs_while_a_question_is_answered():
+    """It is the system's, and stops what hangs in native code, too."""
+    answerer._limit(50)
+    left, _ = signal.getitimer(signal.ITIMER_REAL)
+    answerer._limit(0)
+
+    assert 40 < left <= 50
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_the_time_of_a_question_is_its_own(place, monkeypatch):
+    """The clock is stopped after each answer; the last question is the end."""
+    limits, answers = [], io.BytesIO()
+    questions = io.BytesIO(pickle.dumps((5, "facts", place)) + pickle.dumps((7, "facts", place)))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(questions))
+    monkeypatch.setattr(answerer, "_limit", limits.append)
+    monkeypatch.setattr(answerer, "_own_output", lambda: answers)
+    monkeypatch.setattr(answerer, "_asked", lambda _: True)
+    monkeypatch.setattr(answerer, "bound_memory", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    assert answerer.main() == 0
+    assert limits == [5, 0, 7, 0]
+    assert len(answers.getvalue().splitlines()) == 2
 
 
 def test_a_process_that_left_is_replaced_in_silence(crew, place):
@@ -136,7 +179,7 @@ def test_a_process_that_left_is_replaced_in_silence(crew, place):
     leaving._child.kill()
     leaving._child.wait(5)
     leaving._child.returncode = 0
-    assert crew._put(("facts", place), leaving, 5) is None
+    assert crew._put((5, "facts", place), leaving) is None
 
 
 @pytest.mark.parametrize(
@@ -203,7 +246,7 @@ def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
 
 def test_the_process_answers_line_by_line(place, index, monkeypatch):
     """What a decoder prints goes to the errors, not among the answers."""
-    questions = pickle.dumps(("facts", place)) * 2
+    questions = pickle.dumps((5, "facts", place)) * 2
     command = isolated.command("answerer")
 
     done = subprocess.run(command, input=questions, capture_output=True, check=True)

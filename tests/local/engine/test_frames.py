@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -110,6 +112,18 @@ def test_an_audio_file_is_refused(tmp_path):
         Film.open(path)
 
 
+def test_refuses_pictures_too_large_for_memory(tmp_path):
+    """A few bytes may promise any number of pixels."""
+    side = struct.pack("<HH", 9000, 9000)
+    path = tmp_path / "huge.gif"
+    path.write_bytes(
+        b"GIF89a" + side + b"\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0" + side + b"\0\x02\x02D\x01\0;"
+    )
+
+    with pytest.raises(UnreadableVideo, match="9000x9000 pixels are too large"):
+        Film.open(path)
+
+
 class Source:
     """A capture that says what a damaged or odd file makes OpenCV say."""
 
@@ -153,6 +167,31 @@ def test_a_film_without_a_usable_rate_counts_its_frames(tmp_path):
 
     assert lying.rate == pytest.approx(10)
     assert silent.rate == pytest.approx(10)
+
+
+def test_uneven_steps_belie_the_claim_unless_frames_are_missing(tmp_path):
+    """A whole film's rate is counted; one with a hole keeps the rate that it was made at."""
+    times = [*np.arange(50) / 50, *1 + np.arange(50) / 10]
+    whole, holed = (odd(tmp_path, Source(times), rate=25.0) for _ in range(2))
+    holed.promised = 150
+    list(whole.frames(2))
+    list(holed.frames(2))
+
+    assert (whole.complete, whole.rate) == (True, pytest.approx(100 / 6))
+    assert (holed.complete, holed.rate) == (False, 25.0)
+    assert whole.duration == pytest.approx(6.0)
+
+
+def test_a_container_that_counts_no_frames_is_complete_when_its_time_is_covered(tmp_path):
+    """Matroska promises only seconds."""
+    times = [*np.arange(50) / 50, *1 + np.arange(50) / 10]
+    whole, short = (odd(tmp_path, Source(times), rate=25.0) for _ in range(2))
+    for film, promised in ((whole, 150), (short, 170)):
+        film.promised, film.reckoned = promised, True
+        list(film.frames(2))
+
+    assert whole.complete
+    assert not short.complete
 
 
 def test_an_error_of_the_decoder_ends_the_film(tmp_path):

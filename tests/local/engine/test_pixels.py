@@ -144,6 +144,44 @@ def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monk
     assert capsys.readouterr().out == "the file is empty"
 
 
+def test_an_index_that_was_removed_is_built_anew(foreign, tmp_path):
+    """Somebody may empty the folder while the service runs."""
+    engine = PixelEngine(tmp_path)
+    index = engine.index(foreign)
+    before = engine.embed(index, 64)
+    index.place.unlink()
+
+    assert engine.embed(index, 64) == before
+
+
+def test_an_index_that_was_removed_is_not_built_of_another_video(foreign, film, tmp_path):
+    """The file under its name is another one by now."""
+    engine, copy = PixelEngine(tmp_path / "cache"), tmp_path / "copy.mp4"
+    copy.write_bytes(foreign.read_bytes())
+    index = engine.index(copy)
+    index.place.unlink()
+    copy.write_bytes(film.read_bytes())
+
+    with pytest.raises(EngineFailed, match="its video has changed"):
+        engine.embed(index, 64)
+
+
+def test_ends_what_it_has_under_way(film, tmp_path):
+    """And can be used again."""
+    engine = PixelEngine(tmp_path)
+
+    class Ended(set):
+        def add(self, child):
+            super().add(child)
+            engine.close()
+
+    engine._under_way = Ended()
+    with pytest.raises(EngineFailed, match="interrupted"):
+        engine.index(film)
+    engine._under_way = set()
+    assert engine.index(film).facts.frames == 216
+
+
 def test_refuses_the_index_of_another_engine(engine, jpeg):
     """Mixed engines are a mistake of the caller."""
 
