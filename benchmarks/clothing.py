@@ -122,7 +122,6 @@ def count(index: PixelIndex, shown: Mapping[str, Shown]) -> Count:
     worn = clothing.who_wore(
         without(index, near),
         {name: one.worn for name, one in shown.items()},
-        shots=clothing.fixed_shots(index),
     )
     right = named = present = 0
     for moment in index.samples.times.tolist():
@@ -170,7 +169,7 @@ def report_absent(index: PixelIndex, sets: list[dict[str, Shown]]) -> None:
     for shown in itertools.chain.from_iterable(one.values() for one in sets):
         start, end = SEEN[shown.name]
         rest = without(index, list(np.arange(start, end, NEAR)))
-        worn = clothing.who_wore(rest, {shown.name: shown.worn}, shots=clothing.fixed_shots(index))
+        worn = clothing.who_wore(rest, {shown.name: shown.worn})
         claimed[shown.name] += bool(worn)
     told = {name: f"{count} of {len(sets)}" for name, count in claimed.items()}
     tell("pictures of an absent person with a claim", told, threshold=clothing.LIKE)
@@ -191,14 +190,13 @@ def report_others(sets: list[dict[str, Shown]]) -> None:
     """Clips without these persons: whatever is named is wrong."""
     for name in OTHERS:
         index = indexing.index_video(VIDEOS / name)
-        shots = clothing.fixed_shots(index)
         seen = index.figures.clothing / np.linalg.norm(
             index.figures.clothing.astype(float), axis=1, keepdims=True
         )
         likest = 0.0
         claims = 0
         for shown in itertools.chain.from_iterable(one.values() for one in sets):
-            claims += len(clothing.who_wore(index, {shown.name: shown.worn}, shots=shots))
+            claims += len(clothing.who_wore(index, {shown.name: shown.worn}))
             likest = max(likest, float((seen @ shown.worn.T).max()))
         tell(
             "claims in a clip of none of them",

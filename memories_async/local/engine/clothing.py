@@ -12,14 +12,10 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, np, unit
-from memories_async.local.engine.camera import camera
-from memories_async.local.engine.facts import within
-from memories_async.local.engine.figures import SAMPLES
 from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.protocol import Shot
 from memories_async.local.engine.ways import ways
 
-__all__ = ["LIKE", "Worn", "fixed_shots", "who_wore"]
+__all__ = ["LIKE", "Worn", "who_wore"]
 
 LIKE = 0.8
 """Likeness from which clothing is called similar; chosen by `benchmarks/clothing.py`."""
@@ -40,21 +36,9 @@ class Worn:
     """0 to 1."""
 
 
-def fixed_shots(index: PixelIndex) -> tuple[Shot, ...]:
-    """Give the shots in which figures could be found: long ones, from a camera that stood still."""
-    inside = {shot: within(index.samples.times, shot) for shot in index.facts.shots}
-    return tuple(
-        shot
-        for shot, places in inside.items()
-        if len(places) >= SAMPLES and camera(places, index) == "still camera"
-    )
-
-
-def who_wore(
-    index: PixelIndex, pictures: Mapping[str, Floats], *, shots: tuple[Shot, ...]
-) -> tuple[Worn, ...]:
-    """Find clothing like that in each name's picture (see `worn_in`) in *shots*, as time goes."""
-    passers = [way for way in ways(index) if len(way) >= _SHORTEST and _in(shots, way, index)]
+def who_wore(index: PixelIndex, pictures: Mapping[str, Floats]) -> tuple[Worn, ...]:
+    """Find clothing like that in each name's picture (see `worn_in`), in order of time."""
+    passers = [way for way in ways(index) if len(way) >= _SHORTEST]
     seen = unit(index.figures.clothing.astype(np.float32))
     likest: dict[tuple[int, ...], tuple[float, str]] = {}
     for name, readings in pictures.items():
@@ -67,11 +51,6 @@ def who_wore(
                 likest[way] = max(likest.get(way, (0.0, "")), (typical[way], name))
     worn = (_worn(name, value, way, index) for way, (value, name) in likest.items())
     return tuple(sorted(worn, key=lambda one: one.start_time))
-
-
-def _in(shots: tuple[Shot, ...], way: tuple[int, ...], index: PixelIndex) -> bool:
-    time = float(index.samples.times[index.figures.samples[way[0]]])
-    return any(shot.start_time <= time < shot.end_time for shot in shots)
 
 
 def _worn(name: str, likeness: float, way: tuple[int, ...], index: PixelIndex) -> Worn:

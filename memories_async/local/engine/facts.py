@@ -10,7 +10,7 @@ from memories_async.local.engine.colours import NAMES
 from memories_async.local.engine.index import PixelIndex
 from memories_async.local.engine.protocol import Shot
 
-__all__ = ["ShotFacts", "measure", "within"]
+__all__ = ["ShotFacts", "measure"]
 
 _SEEN = 0.12
 """Share of the picture from which a colour is worth naming."""
@@ -46,8 +46,8 @@ def measure(index: PixelIndex) -> tuple[ShotFacts, ...]:
 
 def _measured(shot: Shot, index: PixelIndex) -> ShotFacts:
     samples, track = index.samples, index.track
-    inside = within(samples.times, shot)
-    moments = within(track.times, shot)
+    inside = _inside(samples.times, shot)
+    moments = _inside(track.times, shot)
     # The first picture of a shot differs from the shot before: no motion of its own.
     steps = moments[1:] if len(moments) > 1 else moments[:0]
     change = float(track.motion[steps].mean()) if len(steps) else 0.0
@@ -66,7 +66,7 @@ def _measured(shot: Shot, index: PixelIndex) -> ShotFacts:
     )
 
 
-def within(times: np.ndarray[tuple[int], np.dtype[np.float32]], shot: Shot) -> list[int]:
+def _inside(times: np.ndarray[tuple[int], np.dtype[np.float32]], shot: Shot) -> list[int]:
     """Give the places of *times* within *shot*, or the nearest one."""
     found = np.flatnonzero((times >= shot.start_time) & (times < shot.end_time))
     if not len(found):

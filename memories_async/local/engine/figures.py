@@ -1,29 +1,20 @@
-"""Figures the size of a person that pass before a still scene, found and described at indexing.
-
-Whether the camera stood still is judged where it matters, by `camera`; here a glance must do, so
-that films without such shots are not held up.
-"""
+"""Figures the size of a person that pass before a fixed camera, found and described at indexing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from attrs import frozen
 
 from memories_async.local.engine._cv import Flags, Floats, Picture, cv2, np
 from memories_async.local.engine.empty_scene import changed, empty_scene
-from memories_async.local.engine.facts import within
-from memories_async.local.engine.index import Figures, PixelIndex
+from memories_async.local.engine.index import Figures, PixelIndex, shot_of
 from memories_async.local.engine.stripes import LENGTH, stripes
 
-__all__ = ["SAMPLES", "find_figures"]
+__all__ = ["find_figures", "fixed"]
 
-SAMPLES = 10
+_SAMPLES = 10
 """Samples in a shot from which the empty scene can be told."""
-_GLANCES = 16
-_CALM = 4.0
-"""Change of lightness (of 255) that half of a still picture stays below, from sample to sample."""
 _TALLEST = 0.25
 """Height of the smallest figure, as a share of the picture's."""
 _SMALLEST = 0.01
@@ -39,27 +30,25 @@ class _Figure:
     described: Floats
 
 
+def fixed(index: PixelIndex) -> Flags:
+    """Say of each shot whether figures can be found in it: a long one, from a camera that stood."""
+    counts = np.bincount(shot_of(index), minlength=len(index.facts.shots))
+    return np.asarray(index.staging.still & (counts >= _SAMPLES), np.bool_)
+
+
 def find_figures(index: PixelIndex, pictures: list[Picture]) -> Figures:
     """Find the figures in *pictures*, one small picture for each sample of *index*."""
     rows: list[tuple[int, _Figure]] = []
-    for shot in index.facts.shots:
-        places = within(index.samples.times, shot)
-        if len(places) >= SAMPLES and _calm([pictures[place] for place in places]):
-            rows += _passing(index, pictures, places)
+    shots = shot_of(index)
+    for number in np.flatnonzero(fixed(index)):
+        inside = [int(place) for place in np.flatnonzero(shots == number)]
+        rows += _passing(index, pictures, inside)
     described = np.array([one.described for _, one in rows], np.float32).reshape(-1, LENGTH)
     return Figures(
         samples=np.array([place for place, _ in rows], np.int64),
         boxes=np.array([one.box for _, one in rows], np.float32).reshape(-1, 4),
         clothing=np.rint(described * 255).astype(np.uint8),
     )
-
-
-def _calm(pictures: list[Picture]) -> bool:
-    """Say at a glance whether most of the picture stays as it is."""
-    couples = list(pairwise(pictures))
-    glances = couples[:: max(1, len(couples) // _GLANCES)]
-    gaps = [np.median(cv2.absdiff(left, right)) for left, right in glances]
-    return float(np.median(gaps)) < _CALM
 
 
 def _passing(

@@ -7,7 +7,8 @@ in somebody's picture was seen, or why it could not be looked for.
 from __future__ import annotations
 
 from memories_async.local.engine._cv import Floats, np
-from memories_async.local.engine.clothing import LIKE, Worn, fixed_shots, who_wore
+from memories_async.local.engine.clothing import LIKE, Worn, who_wore
+from memories_async.local.engine.figures import fixed
 from memories_async.local.engine.index import PixelIndex
 from memories_async.local.engine.picture import decode
 from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson, UnreadableImage
@@ -38,13 +39,13 @@ def clothing_told(index: PixelIndex, request: CaptionRequest) -> list[str]:
     """Say for each person when clothing like that in the picture was seen, and that this is all."""
     if not request.persons:
         return unsearched(request)
-    fixed = fixed_shots(index)
-    if not fixed:
+    looked = fixed(index)
+    if not looked.any():
         why = "no shot is long enough and surely from a fixed camera"
         return [f"{_given(request)}, and clothing could not be looked for: {why}."]
     pictures, reasons = _pictures(request.persons)
-    worn = who_wore(index, pictures, shots=fixed)
-    where = "" if len(fixed) == len(index.facts.shots) else " in the shots of a fixed camera"
+    worn = who_wore(index, pictures)
+    where = "" if looked.all() else " in the shots of a fixed camera"
     return [
         *(f"The clothing of {name} could not be looked for: {why}." for name, why in reasons),
         *(_seen(name, [one for one in worn if one.name == name], where) for name in pictures),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, Numbers, np
-from memories_async.local.engine.index import PixelIndex
+from memories_async.local.engine.index import PixelIndex, shot_of
 
 __all__ = ["ways"]
 
@@ -54,10 +54,9 @@ def ways(index: PixelIndex) -> tuple[tuple[int, ...], ...]:
 def _sights(index: PixelIndex) -> _Sights:
     figures, facts = index.figures, index.facts
     boxes, size = figures.boxes, np.array((facts.width, facts.height), np.float32)
-    starts = np.array([shot.start_time for shot in facts.shots], np.float32)
     return _Sights(
         samples=figures.samples,
-        shots=np.searchsorted(starts, index.samples.times[figures.samples], "right"),
+        shots=shot_of(index)[figures.samples],
         middles=np.asarray((boxes[:, :2] + boxes[:, 2:] / 2) * size, np.float32),
         talls=np.asarray(boxes[:, 3] * size[1], np.float32),
     )

@@ -8,8 +8,8 @@ import pytest
 from people import GREEN, RED, dressed, film, portrait, scene
 
 from memories_async.local.engine import clothing
-from memories_async.local.engine.clothing import fixed_shots, who_wore
-from memories_async.local.engine.index import NO_FIGURES, PixelIndex
+from memories_async.local.engine.clothing import who_wore
+from memories_async.local.engine.index import NO_FIGURES, Figures, PixelIndex
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.silhouette import worn_in
 
@@ -35,7 +35,7 @@ def filmed(tmp_path_factory) -> PixelIndex:
 
 def wore(index, **people):
     pictures = {name: worn_in(portrait(colours)) for name, colours in people.items()}
-    return who_wore(index, pictures, shots=fixed_shots(index))
+    return who_wore(index, pictures)
 
 
 def test_each_is_found_when_there(filmed):
@@ -59,19 +59,76 @@ def test_a_figure_goes_to_the_likest_picture(filmed):
     assert [one.name for one in wore(filmed, red=RED, pink=PINK)] == ["red"]
 
 
-def test_what_is_much_less_like_than_the_best_is_somebody_else(filmed, monkeypatch):
+@pytest.fixture
+def passing(index):
+    """Let figures pass, each the way of some samples, whose clothes are like a picture by so much."""
+
+    def passing(*ways):
+        rows = [[(like, (1 - like**2) ** 0.5) for like in way] for way in ways]
+        count = [len(way) for way in ways]
+        # Half the picture lies between one way and the next.
+        figures = Figures(
+            samples=np.concatenate([np.arange(many) for many in count]),
+            boxes=np.array(
+                [(0.6 * at, 0.4, 0.1, 0.3) for at, many in enumerate(count) for _ in range(many)],
+                np.float32,
+            ),
+            clothing=np.rint(np.concatenate(rows) * 255).astype(np.uint8),
+        )
+        order = np.argsort(figures.samples, kind="stable")
+        sorted_rows = {name: rows[order] for name, rows in attrs.asdict(figures).items()}
+        return attrs.evolve(index, figures=Figures(**sorted_rows))
+
+    return passing
+
+
+LIKE_IT, ACROSS = (np.array([row], np.float32) for row in ((1, 0), (0, 1)))
+
+
+def likenesses(index, **pictures):
+    return [(one.name, round(one.likeness, 2)) for one in who_wore(index, pictures)]
+
+
+@pytest.mark.parametrize(("likeness", "found"), [(0.82, [("a", 0.82)]), (0.78, [])])
+def test_only_what_is_like_enough_is_similar(passing, likeness, found):
+    """However little the best of all is like it."""
+    assert likenesses(passing([likeness] * 4), a=LIKE_IT) == found
+
+
+def test_what_is_less_like_than_the_best_is_somebody_else(passing):
     """The same clothes look the same all through a film."""
-    monkeypatch.setattr(clothing, "LIKE", 0.01)
+    street = passing([0.95] * 4, [0.9] * 4)
 
-    assert [one.name for one in wore(filmed, red=RED)] == ["red"]
+    assert likenesses(street, a=LIKE_IT) == [("a", 0.95)]
 
 
-def test_a_passing_shadow_is_too_short(filmed):
-    """Two sights are no way."""
-    figures = filmed.figures
-    first = {name: getattr(figures, name)[:2] for name in attrs.asdict(figures)}
+def test_what_is_hardly_less_like_is_the_same_one_again(passing):
+    """Nobody looks quite the same twice."""
+    street = passing([0.95] * 4, [0.94] * 4)
 
-    assert wore(attrs.evolve(filmed, figures=attrs.evolve(figures, **first)), red=RED) == ()
+    assert likenesses(street, a=LIKE_IT) == [("a", 0.95), ("a", 0.94)]
+
+
+def test_one_bad_moment_decides_nothing(passing):
+    """Half behind a pillar, say."""
+    assert likenesses(passing([0.95, 0.1, 0.95, 0.95]), a=LIKE_IT) == [("a", 0.95)]
+
+
+def test_a_way_goes_to_the_likest_picture(passing):
+    """In whatever order they were given."""
+    diagonal = np.array([(0.6, 0.8)], np.float32)
+    near = {"across": ACROSS, "near": diagonal}
+    street = passing([0.4] * 4)
+
+    assert likenesses(street, **near) == [("near", 0.97)]
+    assert likenesses(street, **dict(reversed(near.items()))) == [("near", 0.97)]
+
+
+def test_of_two_readings_the_likelier_counts(passing):
+    """One of them may have lost the legs."""
+    both = np.concatenate((ACROSS, LIKE_IT))
+
+    assert likenesses(passing([0.95] * 4), a=both) == [("a", 0.95)]
 
 
 def test_somebody_still_there_at_the_end_is_seen_to_the_end(filmed):
@@ -82,19 +139,8 @@ def test_somebody_still_there_at_the_end_is_seen_to_the_end(filmed):
     assert wore(attrs.evolve(filmed, figures=late), green=GREEN)[-1].end_time == 16.0
 
 
-def test_other_shots_are_left_out(filmed):
-    """The camera may have moved there."""
-    assert who_wore(filmed, {"red": worn_in(portrait(RED))}, shots=()) == ()
-
-
 def test_nobody_wore_what_nobody_asked_for(filmed):
     """Nor where nobody was."""
     assert wore(filmed) == ()
     empty = attrs.evolve(NO_FIGURES, clothing=np.zeros((0, 1728), np.uint8))
     assert wore(attrs.evolve(filmed, figures=empty), red=RED) == ()
-
-
-def test_a_long_shot_from_a_fixed_camera_tells(filmed, index):
-    """Short ones, as those of the other film, do not."""
-    assert fixed_shots(filmed) == filmed.facts.shots
-    assert fixed_shots(index) == ()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import attrs
 import cv2
 import numpy as np
 import pytest
 from people import RED, SIZE, dressed, film, scene
 
+from memories_async.local.engine.figures import fixed
+from memories_async.local.engine.index import Staging
 from memories_async.local.engine.indexing import index_video
+from memories_async.local.engine.protocol import Shot
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def test_somebody_is_found_while_there(found):
 
 
 @pytest.mark.parametrize(
-    "shape", [(30, 60, 290, 130), (150, 90, 160, 120)], ids=["lying", "far away"]
+    "shape", [(30, 60, 290, 130), (150, 80, 174, 120)], ids=["lying", "far away"]
 )
 def test_what_is_no_upright_person_is_left_out(found, shape):
     """Too wide, or too small to tell clothes."""
@@ -74,3 +78,15 @@ def test_a_short_shot_tells_of_nobody(found):
         return dressed(place.copy(), RED, left=120) if second > 2 else place
 
     assert found(passing, seconds=4)[0] == []
+
+
+def test_only_long_shots_from_a_fixed_camera_are_looked_through(index):
+    """The camera as it was staged, and samples enough to know the empty scene."""
+    shots = tuple(Shot(start_time=a, end_time=b) for a, b in ((0, 5), (5, 6), (6, 9)))
+    known = attrs.evolve(
+        index,
+        facts=attrs.evolve(index.facts, shots=shots),
+        staging=Staging(still=np.array([True, True, False]), stays=np.zeros(3, np.bool_)),
+    )
+
+    assert fixed(known).tolist() == [True, False, False]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import attrs
+import numpy as np
 import pytest
 from people import GREEN, RED, dressed, film, portrait, scene
 
 from memories_async.local.engine.caption import caption
+from memories_async.local.engine.index import Staging
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.persons import HOW
 from memories_async.local.engine.picture import encode
@@ -91,7 +93,8 @@ def test_says_that_no_camera_was_fixed(index):
 def test_says_in_which_shots_it_looked(known):
     """Where the others were too short."""
     shots = (Shot(start_time=0, end_time=14), Shot(start_time=14, end_time=16))
-    cut = attrs.evolve(known, facts=attrs.evolve(known.facts, shots=shots))
+    staging = Staging(still=np.ones(2, np.bool_), stays=np.zeros(2, np.bool_))
+    cut = attrs.evolve(known, facts=attrs.evolve(known.facts, shots=shots), staging=staging)
 
     assert "the picture of Bob was found in the shots of a fixed camera." in tell(cut, BOB)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from people import GREEN, RED, portrait
@@ -25,11 +26,13 @@ def test_the_same_clothes_on_another_ground_are_alike():
 
 
 def test_the_same_picture_gives_the_same_numbers():
-    """Whatever was cut out before."""
-    first = worn_in(portrait(RED))
-    worn_in(portrait(GREEN))
+    """Whatever else has drawn random numbers."""
+    cv2.setRNGSeed(5)
+    first = worn_in(portrait(GREEN))
 
-    assert np.array_equal(worn_in(portrait(RED)), first)
+    for seed in range(6, 12):
+        cv2.setRNGSeed(seed)
+        assert np.array_equal(worn_in(portrait(GREEN)), first)
 
 
 @pytest.mark.parametrize("size", [(200, 130), (200, 200), (60, 30)])
