@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from memories_async import _views
 from memories_async._calls import Call, fingerprint
@@ -66,12 +67,12 @@ class Client(Configured):
             return False
         return True
 
-    async def _submit(self, call: Call[T], witness: Witness | None = None) -> T:
+    def _submit(self, call: Call[T], witness: Witness | None = None) -> Coroutine[Any, Any, T]:
         receiver = self._settings.receiver
         if receiver is None or not (call.needs_callback or call.welcomes_callback):
-            return await self._deliver(call, witness)
+            return self._deliver(call, witness)
         key = None if witness is None else witness.key
-        return await receiver.submit(call, partial(self._deliver, witness=witness), key=key)
+        return receiver.submit(call, partial(self._deliver, witness=witness), key=key)
 
     async def _deliver(self, call: Call[T], witness: Witness | None) -> T:
         for budget in self._settings.budgets:
