@@ -99,6 +99,8 @@ class _Process:
     def disown(self) -> None:
         """Leave it to the process that this one was forked from."""
         self._child.returncode = 0
+        with self._said, self._child:
+            pass  # our copies of its files are closed
 
 
 @define(eq=False)

@@ -206,18 +206,27 @@ def test_one_who_is_interrupted_leaves_no_half_asked_process(crew, place, monkey
     assert not process.alive
 
 
-def test_a_fork_begins_anew(crew, place):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on Windows")
+def test_a_fork_begins_anew(place):
     """The processes stay its parent's, which goes on using them."""
-    answering.ask(Facts, "facts", place)
-    kept = crew._free[-1]
-    alive = kept._child.pid
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from memories_async.local.engine import answering\n"
+        "from memories_async.local.engine.protocol import Facts\n"
+        "def who():\n"
+        "    answering.ask(Facts, 'facts', Path(sys.argv[1]))\n"
+        "    return answering._CREW._free[0]._child.pid\n"
+        "mine, fork = who(), os.fork()\n"
+        "if not fork:\n"
+        "    sys.exit(0 if who() != mine else 'shared')\n"
+        "_, status = os.waitpid(fork, 0)\n"
+        "sys.exit(status or who() != mine)"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, str(place)]
 
-    crew.forget()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert crew._free == []
-    os.kill(alive, 0)
-    kept._child.returncode = None
-    crew._free.append(kept)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
