@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 from attrs import evolve
 from callers import Scripted, client, over
 from samples import ACCEPTED, FOUND, KEY, caption_call, reply, search_call
 
-from memories_async import Client, Hosts, InProcessPace, Limits, Policy, blocking
+from memories_async import Client, Hosts, InProcessPace, Limits, Policy, blocking, clips
+from memories_async._pace.limits import Priority
 from memories_async._replies import Host
 
 BOTH = pytest.mark.parametrize("kind", [Client, blocking.Client])
@@ -147,3 +149,21 @@ async def test_the_views_send_what_the_modules_describe():
     assert one.clips.search.__doc__.startswith("Find the clips")
     with pytest.raises(ValueError, match="prompt must not be empty"):
         one.clips.search(b"BM x", prompt="", video_no="VI1")
+
+
+def test_methods_show_what_their_calls_take():
+    """Editors and `help` see the parameters of the value or the flow, and no client among them."""
+    for one in (Client(api_key=KEY), blocking.Client(api_key=KEY)):
+        assert inspect.signature(one.clips.search) == inspect.signature(clips.search)
+        assert next(iter(inspect.signature(one.assets.add).parameters)) == "file"
+        assert one.videos.list.__name__ == "list"
+
+
+def test_a_lane_is_named_once():
+    """Calls of one family look the same lane up; other settings have lanes of their own."""
+    settings = Client(api_key=KEY)._settings
+    lane = settings.lane(Host.SEARCH, "search")
+
+    assert settings.lane(Host.SEARCH, "search") is lane
+    assert evolve(settings, priority=Priority.BATCH).lane(Host.SEARCH, "search") is not lane
+    assert pickle.loads(pickle.dumps(settings)).lane(Host.SEARCH, "search") == lane
