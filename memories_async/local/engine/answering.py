@@ -96,12 +96,6 @@ class _Process:
             self._said.seek(0)
             return _cause(code, self._said.read())
 
-    def disown(self) -> None:
-        """Leave it to the process that this one was forked from."""
-        self._child.returncode = 0
-        with self._said, self._child:
-            pass  # our copies of its files are closed
-
 
 @define(eq=False)
 class _Crew:
@@ -150,11 +144,11 @@ class _Crew:
         while (process := self._take()) is not None:
             process.end(patience=0)
 
-    def forget(self) -> None:
-        """Begin anew in a forked process: these are not its children, and their pipes are shared."""
-        for process in self._free:
-            process.disown()
-        self._free.clear()
+    def renew(self) -> None:
+        """Begin anew in a forked process, where nobody lives who could give his turn back.
+
+        The processes are its parent's: they are no children here, and count as gone.
+        """
         self._turns = threading.BoundedSemaphore(_MOST)
 
 
@@ -168,4 +162,4 @@ def _cause(code: int, said: bytes) -> str | None:
 _CREW = _Crew()
 atexit.register(_CREW.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_CREW.forget)
+    os.register_at_fork(after_in_child=_CREW.renew)

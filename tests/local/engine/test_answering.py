@@ -220,13 +220,23 @@ def test_a_fork_begins_anew(place):
         "if not fork:\n"
         "    sys.exit(0 if who() != mine else 'shared')\n"
         "_, status = os.waitpid(fork, 0)\n"
-        "sys.exit(status or who() != mine)"
+        "sys.exit(status != 0 or who() != mine)"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(place)]
 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_fork_gives_the_turns_back(crew, place):
+    """Who had them stayed behind."""
+    for _ in range(answering._MOST):
+        crew._turns.acquire()
+
+    crew.renew()
+
+    assert answering.ask(Facts, "facts", place) is not None
 
 
 def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
