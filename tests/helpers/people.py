@@ -36,7 +36,8 @@ def portrait(colours, *, kind="city"):
 
 def film(path, picture, *, seconds=16, rate=8):
     """Write what *picture* gives for each second to *path*."""
-    out = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, SIZE)
+    size = picture(0).shape[1::-1]
+    out = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
     for at in range(seconds * rate):
         out.write(picture(at / rate))
     out.release()

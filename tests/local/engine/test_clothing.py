@@ -109,6 +109,11 @@ def test_what_is_hardly_less_like_is_the_same_one_again(passing):
     assert likenesses(street, a=LIKE_IT) == [("a", 0.95), ("a", 0.94)]
 
 
+def test_a_passing_shadow_is_too_short(passing):
+    """Two sights are no way."""
+    assert likenesses(passing([0.95] * 2), a=LIKE_IT) == []
+
+
 def test_one_bad_moment_decides_nothing(passing):
     """Half behind a pillar, say."""
     assert likenesses(passing([0.95, 0.1, 0.95, 0.95]), a=LIKE_IT) == [("a", 0.95)]

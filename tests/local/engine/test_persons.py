@@ -60,7 +60,7 @@ def test_tells_that_nothing_similar_was_seen(known):
 
 def test_two_pictures_of_one_person_count_together(known):
     """Whichever is likelier."""
-    both = tell(known, attrs.evolve(BOB, name="Alice"), ALICE)
+    both = tell(known, ALICE, attrs.evolve(BOB, name="Alice"))
 
     assert both.count("the picture of Alice at") == 1
     assert "No clothing" not in both
