@@ -6,6 +6,15 @@ lies within two seconds of that moment is taken out of the index and not counted
 a second) in which any part of somebody is seen must be named; whatever is named otherwise is wrong.
 Labels, as times and boxes, in `one_by_one_labels.json`. The settings were chosen on this very film,
 there being no other: the sweep, and the pictures cut or lit otherwise, say how much hangs on that.
+
+Measured on 21 November 2026, precision / recall of all moments, five sets of pictures pooled:
+
+    all six named                          .991 / .940   worst set .987, .881
+    three named, three strangers           .915 / .940   worst of 100 choices .50
+    pictures 15 % brighter; darker         .991 / .896; .948 / .837   six named
+    pictures with a tenth more around      .947 / .910                six named
+    a person who is not there              claimed in 10 of 30: the two men in black, as each other
+    cars, bottles                          never claimed; likest moment .53
 """
 
 from __future__ import annotations

@@ -20,10 +20,11 @@ HOW = (
     "Clothing: a figure is what differs from the emptiest view of a still camera; its colours in six "
     "stripes, over its whole way through the picture, were compared with those of the person cut out "
     f"of the middle of the given picture, and called similar from {LIKE:g}. "
-    "On one film of six persons, one at a time, the right one was named with precision 0.99 and "
-    "recall 0.94 when all six were given, each moment counted; with pictures of three, and the "
-    "other three strangers, with precision 0.92 (0.50 for the worst choice). For a person who was "
-    "not there, a stranger in the same colours was named in 10 of 30 trials."
+    "On the one film of six persons, one at a time, to which this was fitted, the right one was "
+    "named with precision 0.99 and recall 0.94 of all moments, given pictures of all six from the "
+    "same film; given those of three, with precision 0.91 (0.50 for the worst choice), the other "
+    "three being strangers. For somebody who was not there, a stranger in the same colours was named "
+    "in 10 of 30 trials. Expect less of any other film."
 )
 """How clothing was compared, and how often it was the right person: `benchmarks/clothing.py`."""
 
