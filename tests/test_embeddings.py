@@ -71,6 +71,14 @@ def test_data_of_another_form_is_a_bad_reply(data):
         embed_call().read(reply({**EMBEDDED, "data": data}))
 
 
+def test_true_and_false_are_no_numbers():
+    """Though Python counts with them; zeros and ones are."""
+    with pytest.raises(TypeError, match="not true or false"):
+        Embedding([0.5, True], model="m")
+
+    assert Embedding([0, 1.0, 1e308, -1e308], model="m").values == (0.0, 1.0, 1e308, -1e308)
+
+
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_not_finite_are_refused(wrong):
     """One of them would poison every comparison."""
