@@ -95,6 +95,8 @@ def command(program: str, *given: str) -> list[str]:
 def environment() -> dict[str, str]:
     """Give such a process our import path; and let FFmpeg follow no address inside a playlist."""
     return {
+        # Its products are small; threads that wait for each other on busy cores double the time.
+        "OPENBLAS_NUM_THREADS": "1",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(part for part in sys.path if part),
         "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file",

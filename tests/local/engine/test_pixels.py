@@ -182,6 +182,15 @@ def test_ends_what_it_has_under_way(film, tmp_path):
     assert engine.index(film).facts.frames == 216
 
 
+def test_its_processes_multiply_in_one_thread_unless_told_otherwise(monkeypatch):
+    """Several of them share the cores already."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert isolated.environment()["OPENBLAS_NUM_THREADS"] == "1"
+
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    assert isolated.environment()["OPENBLAS_NUM_THREADS"] == "7"
+
+
 def test_refuses_the_index_of_another_engine(engine, jpeg):
     """Mixed engines are a mistake of the caller."""
 
