@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,13 +104,25 @@ class Departure(Trace):
         return then if deadline is None or then < deadline else deadline
 
 
-under_way: ContextVar[Departure] = ContextVar("under_way")
-"""Of the request that is being made."""
+_listeners: ContextVar[list[Trace]] = ContextVar("_listeners")
+
+
+@contextmanager
+def heard(departure: Departure) -> Generator[None]:
+    """Have requests that are made meanwhile signal to *departure*."""
+    listeners: list[Trace] = [departure]
+    token = _listeners.set(listeners)
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+        # A connection that was opened keeps a copy of this context for as long as it lives.
+        listeners.clear()
 
 
 class WatchedRequest(aiohttp.ClientRequest):
     """A request that signals to the attempt under way, and to nobody else."""
 
     def __init__(self, method: str, url: URL, **settings: Any) -> None:
-        settings["traces"] = [under_way.get()]
+        settings["traces"] = _listeners.get()
         super().__init__(method, url, **settings)

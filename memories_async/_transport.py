@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT
 
 from memories_async import _multipart
-from memories_async._attempt import Departure, Request, WatchedRequest, under_way
+from memories_async._attempt import Departure, Request, WatchedRequest, heard
 from memories_async._calls import Fields, Form, Json
 from memories_async._failures import failure
 from memories_async._replies import Reply
@@ -98,22 +98,18 @@ class AiohttpTransport:
         headers: Mapping[str, str],
     ) -> Reply:
         request = departure.request
-        token = under_way.set(departure)
-        try:
-            with departure.begun():
-                async with await session.request(
-                    request.method,
-                    request.url,
-                    data=body,
-                    headers={**headers, AUTHORIZATION: request.key.reveal()},
-                    allow_redirects=False,
-                    proxy=self._proxy,
-                    # A POST is never repeated, so it goes without.
-                    middlewares=() if request.method == "POST" else (departure.once,),
-                ) as response:
-                    return await _reply(response, departure)
-        finally:
-            under_way.reset(token)
+        with heard(departure), departure.begun():
+            async with await session.request(
+                request.method,
+                request.url,
+                data=body,
+                headers={**headers, AUTHORIZATION: request.key.reveal()},
+                allow_redirects=False,
+                proxy=self._proxy,
+                # A POST is never repeated, so it goes without.
+                middlewares=() if request.method == "POST" else (departure.once,),
+            ) as response:
+                return await _reply(response, departure)
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

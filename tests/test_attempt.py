@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import weakref
 
 import pytest
 from aiohttp.tracing import Trace
+from attrs import evolve
+from servers import answer, serving
 from yarl import URL
 
 from memories_async._attempt import Departure, Request
 from memories_async._keys import Key
+from memories_async._transport import AiohttpTransport
 
 URL_ = URL("http://127.0.0.1:1/")
 
@@ -44,3 +49,17 @@ def test_the_signals_are_called_as_aiohttp_calls_them():
     for name in ("send_request_headers", "send_request_chunk_sent"):
         ours, theirs = getattr(Departure, name), getattr(Trace, name)
         assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
+
+
+async def test_a_connection_keeps_nothing_of_the_request_that_opened_it():
+    """It is kept for others; a body and a key are not."""
+    transport = AiohttpTransport(user_agent="mine")
+    async with serving(answer({})) as server:
+        request = evolve(departure().request, url=server.url)
+        await transport.carry(request)
+
+        gone = weakref.ref(request)
+        del request
+        gc.collect()
+        assert gone() is None
+        await transport.aclose()
