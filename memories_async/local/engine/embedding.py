@@ -20,7 +20,9 @@ _MOST = 64
 _WEIGHTS = (0.5, 1.0, 0.8, 0.8)
 _MEAN = Path(__file__).with_name("mean.npy")
 _DARK = 14
-"""Values up to this, on all samples, make a black border."""
+"""Values this little above the darkest places, on all samples, make a black border."""
+_BLACK = 64
+"""Places brighter than this are not black, however dark all others are."""
 _NOTHING = 1e-9
 _CONTENT = 0.05
 """Share of a row or column that must not be black."""
@@ -88,7 +90,10 @@ def _evenly(count: int) -> list[int]:
 
 def _borders(pictures: list[Picture]) -> tuple[int, int, int, int]:
     """Find what is not black on some picture; the whole where nearly nothing is."""
-    bright = np.max(np.stack(pictures), axis=(0, 3)) > _DARK
+    peak = np.max(np.stack(pictures), axis=(0, 3))
+    # A brightened copy has grey borders.
+    black = float(np.percentile(peak, 2))
+    bright = peak > _DARK + (black if black < _BLACK else 0)
     rows = np.flatnonzero(bright.mean(axis=1) > _CONTENT)
     columns = np.flatnonzero(bright.mean(axis=0) > _CONTENT)
     height, width = bright.shape

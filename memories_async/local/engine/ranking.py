@@ -19,6 +19,8 @@ __all__ = ["Ranked", "ranking"]
 
 _PART = 0.4
 """Share of the picture up to which a query is a thing."""
+_WHOLE = 0.8
+"""Share from which, and up to the inverse of which, a query is the whole picture."""
 _ENOUGH = 0.6
 """Share of the best sample's agreeing points that counts as all of them."""
 _LONG = 8.0
@@ -47,23 +49,25 @@ class Ranked:
 def ranking(asked: Query, index: PixelIndex, factor: Floats) -> Ranked:
     """Score each sample, times *factor*."""
     seen = compare(asked, index)
-    scores = score(seen.evidence()) * factor
-    best = int(scores.argmax())
+    scores = score(seen.evidence())
+    best = int((scores * factor).argmax())
     shot = int(shot_of(index)[best])
     bounds = index.facts.shots[shot]
-    if float(scores[best]) < KEEP or bounds.end_time - bounds.start_time < _LONG:
-        return Ranked(scores=scores)
-    if not index.staging.still[shot]:
-        return Ranked(scores=scores)
+    long = bounds.end_time - bounds.start_time >= _LONG
+    if not long or not index.staging.still[shot] or float(scores[best]) < KEEP:
+        return Ranked(scores=scores * factor)
     inside = np.flatnonzero(shot_of(index) == shot)
-    if seen.share(index.samples, best, reduced_size(index)) > _PART:
-        scores[_another_state(best, inside, index)] *= _OTHERWISE
-        return Ranked(scores=scores, strict=shot, level=0.5)
+    covered = seen.share(index.samples, best, reduced_size(index))
+    if covered > _PART:
+        if _WHOLE < covered < 1 / _WHOLE:
+            best = int(inside[seen.likeness[inside, :3].sum(axis=1).argmax()])
+        # The place is there all the time: what tells moments apart is how it looked.
+        scores[inside] = float(scores[inside].max()) * _state(best, inside, index)
+        return Ranked(scores=scores * factor, strict=shot, level=0.5)
     near = inside[np.argsort(np.abs(inside - best), kind="stable")[:_NEAR]]
     seen = seen.closer(index.samples, near)
-    return Ranked(
-        scores=score(seen.evidence()) * factor * _as_well(seen.counts, inside), strict=shot
-    )
+    scores = score(seen.evidence()) * _as_well(seen.counts, inside)
+    return Ranked(scores=scores * factor, strict=shot)
 
 
 def _as_well(counts: Floats, inside: Numbers) -> Floats:
@@ -74,10 +78,13 @@ def _as_well(counts: Floats, inside: Numbers) -> Floats:
     return share
 
 
-def _another_state(best: int, inside: Numbers, index: PixelIndex) -> Numbers:
-    """Give the samples of a shot that differ from *best* more than those around it in time do."""
+def _state(best: int, inside: Numbers, index: PixelIndex) -> Floats:
+    """Say what the samples of a shot are worth that look like *best*, and those that do not.
+
+    Another state of the place differs more from it than what is near it in time.
+    """
     thumb, times = index.samples.looks.thumb, index.samples.times
-    apart = 1 - thumb[inside] @ thumb[best]
+    apart = np.clip(1 - thumb[inside] @ thumb[best], 0, 1)
     around = np.abs(times[inside] - times[best]) <= _AROUND
-    other = apart > _LEAST + _TIMES * float(np.median(apart[around]))
-    return np.asarray(inside[other], np.int64)
+    same = apart <= _LEAST + _TIMES * float(np.median(apart[around]))
+    return np.where(same, 1 - apart, _OTHERWISE).astype(np.float32)
