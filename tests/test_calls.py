@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from samples import CLIP, FOUND, PNG, caption_call, embed_call, reply, search_call
 
-from memories_async import captions, clips, embeddings, videos
+from memories_async import Limits, assets, captions, clips, embeddings, videos
 from memories_async._calls import Form, Json, Part, fingerprint, text
 from memories_async.errors import BadReply
 
@@ -145,3 +145,16 @@ def test_text_that_cannot_be_written_is_refused_when_the_call_is_built():
     """Half a character has no bytes; better now than after a turn was taken."""
     with pytest.raises(ValueError, match="prompt must be text that UTF-8 can write"):
         search_call(prompt="\ud800")
+
+
+def test_every_limit_governs_a_call(tmp_path):
+    """A setting without a call that obeys it would only seem to work."""
+    calls = [
+        *(search_call(), caption_call(), upload_file(), embed_call()),
+        *(videos.upload_url("https://x/a.mp4"), videos.upload(b"film"), videos.list()),
+        *(videos.metadata("VI1"), videos.delete(["VI1"])),
+        *(assets.upload(b"film"), assets.metadata("re_1"), assets.delete("re_1")),
+        assets.download("re_1", to=tmp_path / "film.mp4"),
+    ]
+
+    assert {call.family for call in calls} == {limit.family for limit in Limits().describe()}

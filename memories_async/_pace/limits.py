@@ -65,7 +65,6 @@ class Limits:
     video_delete: Limit = Limit(5)
     video_metadata: Limit = Limit(1)
     """On no page: the figure of its neighbours."""
-    video_download: Limit = Limit(12, per=60)
     asset_upload: Limit = Limit(1)
     asset_metadata: Limit = Limit(1)
     asset_delete: Limit = Limit(1)
