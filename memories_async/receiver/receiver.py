@@ -10,16 +10,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 from memories_async._address import Address
-from memories_async._calls import Call, web_url
+from memories_async._calls import Call
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import CallbackTimeout, MemoriesError, OutcomeUnknown
 from memories_async.receiver import reading, tokens
 from memories_async.receiver.asgi import AsgiApp
 from memories_async.receiver.desk import Desk
 from memories_async.receiver.places import Journaled, Place, settler_in, store_at
+from memories_async.receiver.public import PublicUrl
 from memories_async.receiver.records import Arrival, Record, Ticket, Wanted
 from memories_async.receiver.wsgi import WsgiApp
 from memories_async.videos import Video
@@ -53,14 +53,13 @@ class Receiver:
         accept_for: float = ACCEPT_FOR,
     ) -> None:
         """Check the settings. *accept_for* is how long, in seconds, a token is good."""
-        self._url = _checked(public_url)
+        self._url = PublicUrl(public_url)
         self._secret = None if secret is None else tokens.checked_secret(secret)
         self._place = store
         self._accept_for = accept_for
         self._ledger: object = None
         self._desk: Desk | None = None
         self._opening = threading.Lock()
-        self._port = 0
         self.asgi: AsgiApp = AsgiApp(self._open)
         """The receiver as an ASGI application, for FastAPI, Starlette or an ASGI server."""
         self.wsgi: WsgiApp = WsgiApp(self._open)
@@ -85,12 +84,17 @@ class Receiver:
         """Send a submission with a callback of its own, written down before the first byte leaves.
 
         Where the reply is lost, the `OutcomeUnknown` that is raised can be waited for like a task.
+        A call that does without a callback is sent without one where none can be received or kept.
         """
-        desk = self._open()
-        secret = await desk.secret()
-        ticket = Ticket(id=tokens.new_id(), call=call.name, key=key, issued_at=time.time())
-        await desk.store.issue(ticket)
-        url = f"{self._callback_url()}/{tokens.token(ticket.id, secret)}"
+        if call.welcomes_callback and not self._url.is_reachable:
+            return await send(call)
+        try:
+            desk, ticket, url = await self._issued(call.name, key)
+        except (MemoriesError, OSError) as error:
+            if not call.welcomes_callback:
+                raise
+            log.warning("%s is sent without a callback: %s", call.name, error)
+            return await send(call)
         try:
             answer = await send(call.with_callback(url))
         except OutcomeUnknown as error:
@@ -100,6 +104,14 @@ class Receiver:
         if name is not None:
             await _bind(desk, ticket, name)
         return answer
+
+    async def _issued(self, name: str, key: str | None) -> tuple[Desk, Ticket, str]:
+        """Write down a ticket for the call *name*, and give the URL that stands for it."""
+        desk, base = self._open(), self._url.now()
+        secret = await desk.secret()
+        ticket = Ticket(id=tokens.new_id(), call=name, key=key, issued_at=time.time())
+        await desk.store.issue(ticket)
+        return desk, ticket, f"{base}/{tokens.token(ticket.id, secret)}"
 
     async def wait(
         self,
@@ -130,10 +142,23 @@ class Receiver:
     async def heard(self, name: str, *, within: float) -> bool:
         """Wait at most *within* seconds for a callback that says how *name* ended.
 
-        *name* is the id that the service gave: a `task_id` or a `video_no`.
+        *name* is the id that the service gave: a `task_id` or a `video_no`. Where the store cannot be
+        read, nothing is heard.
         """
-        desk, clock = self._open(), asyncio.get_running_loop().time
+        clock = asyncio.get_running_loop().time
         until = clock() + within
+        try:
+            is_decided = await self._heard(name, until)
+        except (MemoriesError, OSError) as error:
+            log.warning("no callback of %r can be heard: %s", name, error)
+            is_decided = False
+        if not is_decided:
+            # What only says "uploaded" ends no wait: the next callback is for the next one.
+            await asyncio.sleep(until - clock())
+        return is_decided
+
+    async def _heard(self, name: str, until: float) -> bool:
+        desk = self._open()
         async with desk.waiting.expecting(name) as coming:
             record = await desk.store.find(name)
             if record is None or not record.is_decided:
@@ -142,9 +167,6 @@ class Receiver:
                         record = await coming
                 except TimeoutError:
                     return False
-        if not record.is_decided:
-            # One that only says "uploaded": the next one is for the next wait.
-            await asyncio.sleep(until - clock())
         return record.is_decided
 
     async def deliveries(self, task: CaptionTask | OutcomeUnknown | str) -> tuple[Arrival, ...]:
@@ -170,8 +192,8 @@ class Receiver:
 
         await self._open().secret()  # a store that cannot be used is better known now
         async with serving.serve(handler(self._open), host, port) as address:
-            self._port = address.port
-            yield address
+            with self._url.served(address.port):
+                yield address
 
     def close(self) -> None:
         """Let go of the store and of the WSGI application's thread; may be called twice."""
@@ -180,14 +202,14 @@ class Receiver:
             self._desk.store.close()
 
     def __repr__(self) -> str:
-        return f"Receiver({self._url!r})"
+        return f"Receiver({self._url.given!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._secret is not None:
             raise TypeError(
                 "a Receiver with a secret does not pickle: leave it out, the store has one"
             )
-        return _rebuild, (self._url, self._place, self._accept_for)
+        return _rebuild, (self._url.given, self._place, self._accept_for)
 
     def _open(self) -> Desk:
         with self._opening:
@@ -198,14 +220,6 @@ class Receiver:
                 settler = settler_in(place) or settler_in(self._ledger)
                 self._desk = Desk(store_at(place), settler, self._accept_for, self._secret)
             return self._desk
-
-    def _callback_url(self) -> str:
-        parts = urlsplit(self._url)
-        if parts.port != 0:
-            return self._url
-        if not self._port:
-            raise ValueError(f"{self._url} names port 0: serve() first, which gives it a port")
-        return parts._replace(netloc=f"{_host(parts)}:{self._port}").geturl()
 
 
 def _name(answer: object) -> str | None:
@@ -249,19 +263,6 @@ def _in_vain(
         f"no callback for {name} within {timeout:g} s; {known}: resume with receiver.{again}",
         call=record.ticket.call if record else "",
     )
-
-
-def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    # Port 0 is ours: no URL that is asked for has it.
-    web_url("public_url", parts._replace(netloc=_host(parts)).geturl() if parts.port == 0 else url)
-    if "?" in url or "#" in url:
-        raise ValueError("public_url must have no query and no fragment: the token is added to it")
-    return url.rstrip("/")
-
-
-def _host(parts: SplitResult) -> str:
-    return parts.netloc.rpartition(":")[0]
 
 
 def _rebuild(url: str, place: Place, accept_for: float) -> Receiver:

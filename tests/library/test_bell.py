@@ -111,3 +111,12 @@ async def test_news_that_decide_nothing_end_no_wait(receiver, at_once):
 async def test_nothing_is_heard_of_what_was_never_sent(receiver):
     """A name that the store does not know is waited for as long as any."""
     assert not await receiver.heard("VI1", within=0.01)
+
+
+async def test_an_upload_needs_no_receiver_that_serves(connect, film):
+    """The client's receiver is for captions; here it is a convenience, and looking does as well."""
+    receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
+
+    video = await connect(receiver=receiver)("videos.add", film, interval=0.05)
+
+    assert video.ready
