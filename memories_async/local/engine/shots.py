@@ -35,8 +35,8 @@ _PAUSE = 2
 """Places that may be missing in a dissolve."""
 _EVEN = 5.0
 """Spread of lightness under which a picture is flat, such as the black before a fade."""
-_SHORTEST = 0.35
-"""Seconds; what is shorter is a flash or a stutter."""
+_SHORTEST = 0.5
+"""Seconds; what is shorter is a flash, a stutter, or the middle of a quick dissolve."""
 
 
 def small_lab(picture: Picture) -> Floats:

@@ -48,9 +48,18 @@ def staged(index: PixelIndex) -> PixelIndex:
 
 def _same_place(before: Numbers, after: Numbers, samples: Samples, size: Floats) -> bool:
     """Compare a few samples on both sides of a cut; a shot without samples has no place."""
-    left = {int(at) for at in (*before[-2:], *before[len(before) // 2 :][:1])}
-    right = {int(at) for at in (*after[:2], *after[len(after) // 2 :][:1])}
-    return any(_agree(one, other, samples, size) for one in left for other in right)
+    return any(
+        _agree(one, other, samples, size)
+        for one in _chosen(before[::-1])
+        for other in _chosen(after)
+    )
+
+
+def _chosen(inside: Numbers) -> set[int]:
+    """Choose samples near the cut that *inside* begins at, and the one in the middle."""
+    # The one beside the cut may still show the other shot, if this is a dissolve.
+    near = inside[1:3] if len(inside) > 2 else inside  # noqa: PLR2004 # one beside, one more
+    return {int(at) for at in (*near, *inside[len(inside) // 2 :][:1])}
 
 
 def _agree(one: int, other: int, samples: Samples, size: Floats) -> bool:

@@ -74,3 +74,15 @@ def test_a_clip_goes_on_across_a_cut_within_its_place(cut):
 def test_a_still_camera_is_known(cut):
     """Nothing moves in a picture that is shown again and again."""
     assert cut(CITY).staging.still.tolist() == [True]
+
+
+def test_a_dissolve_links_no_places(tmp_path):
+    """Out of the dark, its pictures show the bright place well before the border."""
+    path = tmp_path / "film.mp4"
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 24, SIZE)
+    for at, share in enumerate((*[0.0] * 65, *np.linspace(0, 1, 24), *[1.0] * 72)):
+        dark = view(at // 2, at // 4, 1.1) // 4
+        film.write(cv2.addWeighted(dark, 1 - share, CITY, share, 0))
+    film.release()
+
+    assert index_video(path).staging.stays.tolist() == [False, False]
