@@ -21,6 +21,7 @@ COMMANDS = (
     "search",
     "embed",
     "caption",
+    "resume",
     "add",
     "videos",
     "batch",

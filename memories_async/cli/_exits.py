@@ -94,8 +94,8 @@ _LABELS = {
 }
 
 
-def problem_of(error: MemoriesError) -> Problem:
-    """Put what a call came to into words, with what to do about it."""
+def problem_of(error: MemoriesError, *, again: str = "") -> Problem:
+    """Put what a call came to into words, with what to do: *again* is a command that goes on."""
     sentence = error.message.rstrip(".! ")
     said = [f"status {error.status}" if error.status else "", f"code {error.code or ''}"]
     known = ", ".join(fact for fact in said if fact.strip() not in {"", "code"})
@@ -104,7 +104,7 @@ def problem_of(error: MemoriesError) -> Problem:
         exit=_exit(error),
         kind=type(error).__name__,
         sentence=f"{label}{sentence} ({known})" if known else f"{label}{sentence}",
-        advice=_advice(error),
+        advice=_advice(error, again),
         billed=error.billed,
         facts={
             "call": error.call,
@@ -128,7 +128,7 @@ def _exit(error: MemoriesError) -> Exit:
             return Exit.UNKNOWN
 
 
-def _advice(error: MemoriesError) -> str:
+def _advice(error: MemoriesError, again: str) -> str:
     match error:
         case AuthenticationFailed():
             return "Check MEMORIES_API_KEY; captions may need MEMORIES_CAPTION_API_KEY."
@@ -145,7 +145,7 @@ def _advice(error: MemoriesError) -> str:
         case CaptionFailed():
             return "The account's book tells whether it was."
         case CallbackTimeout():
-            return "The callback may still come; raise --timeout next time."
+            return f"It may still come: {again or 'raise --timeout next time.'}"
         case OutcomeUnknown():
             return "Look at the account before running it again: that may be charged twice."
         case _:

@@ -109,7 +109,7 @@ def _ended(program: Program, run: Run, words: list[str], settings: dict[str, Any
     except click.ClickException as error:
         problem = _usage(error, run)
     except MemoriesError as error:
-        problem = problem_of(error)
+        problem = problem_of(error, again=run.again)
         if isinstance(error, BadReply) and error.body:
             run.screen.note(kept(error.body))
         _trace(run)

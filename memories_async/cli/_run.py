@@ -37,6 +37,8 @@ class Run:
     """What stands before an error."""
     paid: str = ""
     """What is paid for and not shown yet: to be told should the command end without showing it."""
+    again: str = ""
+    """The command that goes on waiting for it."""
     _under_way: str | None = None
     _begun: float = field(factory=time.perf_counter)
     _requests: int = 0
@@ -92,7 +94,11 @@ class Run:
             sentence = f"interrupted; {self.paid}" if self.paid else "interrupted"
             billed = "yes" if self.paid else "no"
             return Problem(
-                exit=Exit.INTERRUPTED, kind="Interrupted", sentence=sentence, billed=billed
+                exit=Exit.INTERRUPTED,
+                kind="Interrupted",
+                sentence=sentence,
+                advice=f"Go on with: {self.again}" if self.again else "",
+                billed=billed,
             )
         return Problem(
             exit=Exit.INTERRUPTED,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import time
 
@@ -45,10 +44,10 @@ def test_a_caption_is_one_document_for_a_program(cli, film, reaching):
 def test_a_caption_without_a_token_count_is_shown_all_the_same(capsys):
     """The service may leave the count out."""
     from memories_async import Caption, CaptionTask
+    from memories_async.cli._receiving import show_caption
     from memories_async.cli._run import Run
-    from memories_async.cli.caption import _show_caption
 
-    _show_caption(Run(), CaptionTask("t"), Caption(text="A dog."))
+    show_caption(Run(), CaptionTask("t"), Caption(text="A dog."))
 
     assert capsys.readouterr() == ("A dog.\n", "")
 
@@ -95,6 +94,7 @@ def test_a_video_by_url_is_sent_as_a_url(cli, reaching):
     [
         ((), "give either --callback URL or --wait"),
         (("--wait", "--callback", "https://x.example/"), "give either --callback URL or --wait"),
+        (("--callback", "https://x.example/", "--port", "1"), "--store go with --wait"),
         (("--wait", "--person", "Alice"), "--person must be NAME=PICTURE"),
         (("--wait", "--person", "=a.png"), "--person must be NAME=PICTURE"),
         (
@@ -102,7 +102,8 @@ def test_a_video_by_url_is_sent_as_a_url(cli, reaching):
             "the video is a file, so the picture",
         ),
         (("--wait", "--user-prompt", " "), "user_prompt must not be empty"),
-        (("--wait", "--public-url", "nowhere"), "public_url must be a full http"),
+        (("--wait", "--public-url", "nowhere", "--port", "1"), "public_url must be a full http"),
+        (("--wait", "--public-url", "https://me.example"), "--public-url needs --port"),
         (("--wait", "--timeout", "0"), "--timeout"),
     ],
 )
@@ -136,7 +137,8 @@ def test_waiting_for_the_real_service_needs_a_way_back(cli, film, monkeypatch):
 
 def test_with_a_way_back_the_real_service_can_be_asked(cli, film):
     """The callback is filled in when the call is sent."""
-    ended = cli("caption", film, "--wait", "--public-url", "https://me.example", "--dry-run")
+    there = ("--public-url", "https://me.example", "--port", "8000")
+    ended = cli("caption", film, "--wait", *there, "--dry-run")
 
     assert ended.code == 0
     assert "callback       (filled in when sent)" in ended.out
@@ -180,13 +182,14 @@ def test_a_failed_caption_ends_with_5(cli, film, reaching):
 
 
 def test_a_caption_that_does_not_come_ends_with_5(cli, film, reaching):
-    """The wait has an end."""
+    """The wait has an end, which tells how it can go on."""
     reaching.faults.add(callback="missing")
 
     ended = cli("caption", film, "--wait", "--timeout", "0.05")
 
     assert ended.code == 5
-    assert "--timeout" in ended.err
+    assert "within 0.05 s" in ended.err
+    assert "It may still come: memories-async resume " in ended.err
 
 
 def test_a_lost_reply_does_not_lose_the_caption(cli, film, reaching):
@@ -210,20 +213,6 @@ def test_a_submission_that_was_lost_is_an_unknown_outcome(cli, film, reaching):
     assert ended.code == 4
     assert "waiting for the callback all the same" in ended.err
     assert "may have been charged" in ended.err
-
-
-def test_an_interrupted_wait_names_the_paid_task(start, film, reaching):
-    """So that it can be asked for at the service."""
-    reaching.faults.add(callback="missing")
-    process = start("caption", film, "--wait")
-    while "accepted" not in (line := process.stderr.readline()):
-        assert line
-
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=20)
-
-    assert process.returncode == 130
-    assert "was accepted and charged" in told
 
 
 def test_the_program_itself_waits_and_ends(start, film, reaching):
