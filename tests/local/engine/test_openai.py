@@ -128,7 +128,8 @@ def test_sends_frames_of_the_film_with_their_times(seeing, film, model, frame):
             base64.b64decode(picture.removeprefix("data:image/jpeg;base64,")), np.uint8
         )
         sent, shown = (
-            cv2.resize(one, (48, 27)).astype(int) for one in (cv2.imdecode(raw, 1), frame(time))
+            cv2.resize(one, (48, 27), interpolation=cv2.INTER_AREA).astype(int)
+            for one in (cv2.imdecode(raw, 1), frame(time))
         )
         assert np.abs(sent - shown).mean() < 12
 
