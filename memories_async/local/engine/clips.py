@@ -59,12 +59,11 @@ def _one_place(best: int, index: PixelIndex) -> Flags:
 
 
 def _belongs(best: int, index: PixelIndex) -> Flags:
-    """Say which samples go with the one at *best*: alike, of its short shot, or across a cut."""
-    shot = shot_of(index)
-    bounds = index.facts.shots[int(shot[best])]
-    if bounds.end_time - bounds.start_time <= _WHOLE:
-        return np.ones(len(shot), np.bool_)
-    return np.asarray((_alike(best, index) >= _ALIKE) | (shot != shot[best]), np.bool_)
+    """Say which samples go with the one at *best*: those of short shots, and what looks like it."""
+    lengths = np.array([shot.end_time - shot.start_time for shot in index.facts.shots])
+    return np.asarray(
+        (lengths[shot_of(index)] <= _WHOLE) | (_alike(best, index) >= _ALIKE), np.bool_
+    )
 
 
 def _alike(best: int, index: PixelIndex) -> Floats:
