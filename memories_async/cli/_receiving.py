@@ -69,11 +69,10 @@ class Reception:
                 address = await stack.enter_async_context(self.receiver.serve(port=self.port))
             yield address.port
 
-    async def caption_of(self, run: Run, task: CaptionTask | OutcomeUnknown) -> Caption:
+    async def caption_of(self, task: CaptionTask | OutcomeUnknown) -> Caption:
         """Wait for a caption; of a lost submission that stays lost, raise what was lost."""
         try:
-            with run.screen.waiting("waiting for the caption ..."):
-                return await self.receiver.wait(task, timeout=self.timeout)
+            return await self.receiver.wait(task, timeout=self.timeout)
         except CallbackTimeout as error:
             if isinstance(task, OutcomeUnknown):
                 raise task from None

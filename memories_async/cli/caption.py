@@ -30,6 +30,8 @@ Examples:
 _USER_PROMPT = "Summarize what happens in the video."
 _SYSTEM_PROMPT = "You are a video understanding system that describes what it sees."
 
+_WAITING = "waiting for the caption ..."
+
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("video", metavar="VIDEO_OR_URL")
@@ -143,12 +145,14 @@ async def _caption(
             except OutcomeUnknown as lost:
                 # The submission may have arrived; then its callback comes all the same.
                 run.screen.note(f"{lost.message}; waiting for the callback all the same")
-                return None, await reception.caption_of(run, lost)
+                with run.screen.waiting(_WAITING):
+                    return None, await reception.caption_of(lost)
             run.paid = f"task {task.task_id} was accepted and charged"
             run.again = reception.again(task, port)
             run.screen.note(f"task {task.task_id} accepted, 1 caption charged")
             run.screen.note(f"if this ends too early, go on with: {run.again}")
-            return task, await reception.caption_of(run, task)
+            with run.screen.waiting(_WAITING):
+                return task, await reception.caption_of(task)
 
 
 def _show_task(run: Run, task: CaptionTask, callback: str | None) -> None:

@@ -53,7 +53,8 @@ async def _resumed(run: Run, task: CaptionTask, reception: Reception) -> Caption
     await _check(task, reception.store)
     async with reception.open() as port:
         run.again = reception.again(task, port)
-        return await reception.caption_of(run, task)
+        with run.screen.waiting("waiting for the caption ..."):
+            return await reception.caption_of(task)
 
 
 async def _check(task: CaptionTask, place: Path | None) -> None:

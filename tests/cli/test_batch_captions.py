@@ -1,0 +1,154 @@
+"""batch caption --captions: received here, written as they come, and gone on with by a second run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+
+import pytest
+
+from memories_async import Ledger
+from memories_async.local import Callbacks, LocalService
+
+
+@pytest.fixture
+def port() -> int:
+    """A free port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def calling_back(film, engine, monkeypatch):
+    """A service whose callbacks are tried again for some seconds."""
+    settings = Callbacks(attempts=8, pause=0.05)
+    with LocalService([film], engine=engine, limits=None, callbacks=settings) as service:
+        monkeypatch.setenv("MEMORIES_API_KEY", service.api_key)
+        monkeypatch.setenv("MEMORIES_CAPTION_BASE_URL", service.url)
+        monkeypatch.setenv("MEMORIES_CAPTIONS_RATE", "100000")
+        yield service
+
+
+@pytest.fixture
+def words(film, tmp_path, port):
+    """A batch of three videos, told apart by their prompts, whose captions come to a file."""
+    path = tmp_path / "videos.jsonl"
+    rows = [{"key": f"v{n}", "video": str(film), "user_prompt": f"prompt {n}"} for n in range(3)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return (
+        *("batch", "caption", "--from", path, "--ledger", tmp_path / "run.db"),
+        *("--system-prompt", "s", "--captions", tmp_path / "captions.jsonl", "--port", port),
+    )
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Read what was written."""
+    return lambda: [
+        json.loads(line) for line in (tmp_path / "captions.jsonl").read_text().splitlines()
+    ]
+
+
+def test_captions_are_written_as_they_come(cli, calling_back, words, lines):
+    """One line each; a second run pays nothing and writes the same."""
+    first = cli(*words)
+    written = sorted(lines(), key=lambda line: line["key"])
+    again = cli(*words, "--json")
+
+    assert first.code == again.code == 0
+    assert "3 captions in " in first.out
+    assert [line["key"] for line in written] == ["v0", "v1", "v2"]
+    assert written[0]["text"].endswith("A video.")
+    assert written[0]["tokens"]["total"] > 0
+    assert sorted(lines(), key=lambda line: line["key"]) == written
+    assert (again.json["replayed"], again.json["captions"]) == (3, 3)
+    assert calling_back.account.paid == 3
+
+
+def test_a_killed_batch_goes_on(cli, start, calling_back, words, lines):
+    """What was submitted before is received by the second run, on the same port."""
+    calling_back.faults.add(callback="delay", seconds=1.0, times=None)
+    process = start(*words)
+    while calling_back.account.paid < 3 or _done(words) < 3:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert lines() == []
+
+    ended = cli(*words, "--timeout", "20")
+
+    assert ended.code == 0
+    assert len(lines()) == 3
+    assert calling_back.account.paid == 3
+
+
+def _done(words) -> int:
+    with Ledger(words[5]) as ledger:
+        return ledger.summary().done
+
+
+def test_a_lost_reply_does_not_lose_the_caption(cli, calling_back, words, lines):
+    """Its callback comes, and settles the ledger."""
+    calling_back.faults.add(kind="drop", when="after", times=1)
+
+    ended = cli(*words)
+    first = lines()
+    again = cli(*words)
+
+    assert ended.code == 4
+    assert sorted(line["task_id"] is None for line in first) == [False, False, True]
+    assert again.code == 0
+    assert all(line["task_id"] for line in lines())
+    assert calling_back.account.paid == 3
+
+
+def test_a_caption_that_does_not_come_is_told(cli, calling_back, words, lines):
+    """Everything was accepted, so it is a 5."""
+    calling_back.faults.add(callback="missing", times=1)
+
+    ended = cli(*words, "--timeout", "0.3")
+
+    assert ended.code == 5
+    assert len(lines()) == 2
+    assert "no callback for task" in ended.err
+    assert "waiting for " in ended.err
+
+
+def test_a_row_with_a_callback_of_its_own_is_not_waited_for(cli, calling_back, words, lines):
+    """It was told where to go."""
+    row = {"video": "https://x.example/v.mp4", "user_prompt": "u"}
+    words[3].write_text(json.dumps({**row, "callback": "http://127.0.0.1:9/cb"}))
+
+    ended = cli(*words)
+
+    assert ended.code == 0
+    assert "0 captions in " in ended.out
+    assert "waiting" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (("--port", "0"), "--captions needs --port N"),
+        (("--callback", "https://x.example/"), "either --callback or --captions"),
+        (("--public-url", "nowhere"), "public_url must be a full http"),
+        (("--captions", "/nowhere/c.jsonl"), "--captions: /nowhere/c.jsonl: No such file"),
+    ],
+)
+def test_what_does_not_go_together_sends_nothing(cli, calling_back, words, extra, said):
+    """Exit code 2, naming the option."""
+    ended = cli(*words, *extra)
+
+    assert ended.code == 2
+    assert said in ended.err
+    assert calling_back.account.calls == 0
+
+
+def test_a_port_without_captions_is_refused(cli, calling_back, words):
+    """It would have no effect."""
+    ended = cli(*words[:8], "--port", "1")
+
+    assert "--port and --public-url go with --captions" in ended.err
