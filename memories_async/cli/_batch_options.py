@@ -54,7 +54,7 @@ def options(function: F) -> F:
             help="Export the ledger there in the end: .parquet, .csv or .jsonl.",
         ),
         click.option(
-            "--concurrency", type=click.IntRange(1), metavar="N", help="In flight at most."
+            "--concurrency", type=click.IntRange(1), metavar="N", help="At most N requests at once."
         ),
         click.option(
             "--on-unknown",
@@ -63,8 +63,15 @@ def options(function: F) -> F:
             show_default=True,
             help="What becomes of calls that may have been paid: report, risk paying twice, stop.",
         ),
-        click.option("--max-calls", type=click.IntRange(0), metavar="N", help="Pay for no more."),
-        click.option("--max-points", type=click.FloatRange(0), metavar="N", help="Spend no more."),
+        click.option(
+            "--max-calls", type=click.IntRange(0), metavar="N", help="Pay for N calls at most."
+        ),
+        click.option(
+            "--max-points",
+            type=click.FloatRange(0),
+            metavar="N",
+            help="Spend N points at most; needs --price.",
+        ),
         click.option(
             "--price",
             "prices",

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from memories_async._journal.file import JournalFailed
 from memories_async.errors import (
     AuthenticationFailed,
     CallbackTimeout,
@@ -122,6 +123,8 @@ def _exit(error: MemoriesError) -> Exit:
             return Exit.REFUSED
         case NotSent():
             return Exit.NOT_SENT
+        case JournalFailed() if error.billed == "no":
+            return Exit.USAGE
         case CaptionFailed() | CallbackTimeout() | ProcessingFailed() | WaitTimeout():
             return Exit.NO_RESULT
         case _:

@@ -26,7 +26,12 @@ def _refuse_key(context: click.Context) -> NoReturn:
 def common(function: F) -> F:
     """Add `--json`, `--debug`, and the refusal of a key, to a command."""
     # The first two are read from the command line before click does, so that they work at once.
-    json = click.option("--json", is_flag=True, expose_value=False, help="One JSON document.")
+    json = click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        help="Answer with one JSON document, for a program.",
+    )
     debug = click.option(
         "--debug", is_flag=True, expose_value=False, help="Log to stderr, and show tracebacks."
     )

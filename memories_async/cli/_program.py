@@ -17,6 +17,7 @@ import click
 from memories_async._version import __version__
 from memories_async.cli import COMMANDS
 from memories_async.cli._exits import MEANINGS, Exit, Problem, problem_of
+from memories_async.cli._group import Group
 from memories_async.cli._options import common
 from memories_async.cli._reply import kept
 from memories_async.cli._run import Run
@@ -45,7 +46,7 @@ class _ReaderGone(Exception):
     """Nobody reads stdout any more."""
 
 
-class Program(click.Group):
+class Program(Group):
     """The group of commands, each loaded when it is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's

@@ -30,11 +30,20 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--asset", "as_asset", is_flag=True, help="For embed, instead of search.")
+@click.option(
+    "--asset",
+    "as_asset",
+    is_flag=True,
+    help="Make an asset, for embed; without it, a video, for search.",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until it can be used.")
 @click.option("--fresh", is_flag=True, help="Upload also what the ledger knows.")
 @click.option("--ledger", metavar="FILE", help="Remember uploads there, and reuse them.")
-@click.option("--unique-id", metavar="ID", help="The videos' scope; `default` if not given.")
+@click.option(
+    "--unique-id",
+    metavar="ID",
+    help="The scope to add to; searches must name the same.  [default: default]",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),

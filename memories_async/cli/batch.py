@@ -18,6 +18,7 @@ from memories_async.cli._batch_captions import Here, Take, here_options
 from memories_async.cli._batch_options import Plan, options, planned
 from memories_async.cli._batch_show import line, plan_facts, shown
 from memories_async.cli._exits import Exit
+from memories_async.cli._group import Group
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, arguments
 from memories_async.cli._settings import Configuration
@@ -38,7 +39,13 @@ in what a row leaves out. The same command over the same ledger goes on where it
 """
 
 
-@click.group(epilog=_EXAMPLES)
+def _rows(name: str, file: str, columns: str, row: str) -> str:
+    """Show the least file that a batch reads, and the command that reads it."""
+    command = f"memories-async batch {name} --from {file} --ledger run.db --dry-run"
+    return f"\b\nExample:\n  {command}\n\n\b\n{file}:\n  {columns}\n  {row}"
+
+
+@click.group(cls=Group, epilog=_EXAMPLES)
 @common
 def command() -> None:
     """Send many calls from a file.
@@ -49,37 +56,53 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(
+    epilog=_rows("search", "queries.csv", "image,video_no,prompt", "a.png,VI62,red shirt")
+)
 @click.option("--prompt", metavar="TEXT", help="For rows without one.")
 @click.option("--video-no", metavar="ID", help="For rows without one.")
 @options
 def search(run: Run, /, *, source: Path, **settings: Any) -> int:
-    """Search with many pictures: columns image, video_no, prompt, unique_id."""
+    """Search with many pictures.
+
+    A row's columns: image, video_no, prompt, unique_id, and a key of yours.
+    """
     defaults = _taken(settings, "prompt", "video_no")
     calls = items.Items(source, defaults, items.search, run.screen.note)
     return _main(run, calls, Host.SEARCH, settings)
 
 
-@command.command()
+@command.command(epilog=_rows("embed", "assets.csv", "asset_id", "re_6577"))
 @click.option("--model", metavar="NAME", help="For rows without one.")
 @options
 def embed(run: Run, /, *, source: Path, **settings: Any) -> int:
-    """Embed many videos: columns asset_id, model."""
+    """Embed many videos.
+
+    A row's columns: asset_id, model, and a key of yours.
+    """
     defaults = _taken(settings, "model")
     calls = items.Items(source, defaults, items.embed, run.screen.note)
     return _main(run, calls, Host.EMBEDDINGS, settings)
 
 
-@command.command()
+@command.command(
+    epilog=_rows(
+        "caption",
+        "videos.csv",
+        "video,user_prompt,system_prompt,callback",
+        "a.mp4,Who comes in?,You describe videos.,https://me.example/cb",
+    )
+)
 @click.option("--user-prompt", metavar="TEXT", help="For rows without one.")
 @click.option("--system-prompt", metavar="TEXT", help="For rows without one.")
 @click.option("--callback", metavar="URL", help="For rows without one: captions come there.")
 @here_options
 @options
 def caption(run: Run, /, *, source: Path, **settings: Any) -> int:
-    """Submit many videos: columns video, user_prompt, system_prompt, callback, persons, thinking.
+    """Submit many videos for captioning.
 
-    With --captions it ends when every caption has come, or has been waited for in vain. The same
+    A row's columns: video (a file or a URL), user_prompt, system_prompt, callback, persons
+    (NAME=PICTURE;NAME=PICTURE), thinking, and a key of yours. With --captions it ends when every caption has come, or has been waited for in vain. The same
     command again writes those that came before and waits for the rest: the ledger keeps both.
     """
     here = Here(**{one.name: settings.pop(one.name) for one in fields(Here)})

@@ -28,7 +28,13 @@ _SHOWN = 6
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("asset_id")
-@click.option("--model", default=embeddings.DEFAULT_MODEL, show_default=True, metavar="NAME")
+@click.option(
+    "--model",
+    default=embeddings.DEFAULT_MODEL,
+    show_default=True,
+    metavar="NAME",
+    help="What makes the vector; only vectors of one model can be compared.",
+)
 @click.option("--out", metavar="FILE", help="Write the vector there, as .npy or .json.")
 @dry_run
 @common
@@ -36,7 +42,8 @@ _SHOWN = 6
 def command(run: Run, asset_id: str, model: str, out: str | None, *, dry_run: bool) -> None:
     """Embed the whole video ASSET_ID as one vector.
 
-    ASSET_ID looks like re_6577. An embedding is charged when it succeeds.
+    ASSET_ID looks like re_6577: what `memories-async add --asset` printed. An embedding is charged
+    when it succeeds.
     """
     with arguments():
         call = embeddings.video(asset_id, model=model)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from attrs import asdict
 
+from memories_async.cli._group import Group
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, arguments, pass_run
 from memories_async.ledger import Entry, Ledger, State
@@ -30,16 +31,16 @@ _file = click.argument(
 )
 
 
-@click.group(epilog=_EXAMPLES)
+@click.group(cls=Group, epilog=_EXAMPLES)
 @common
 def command() -> None:
-    """Look into the record of a batch, and tell it what became of unknown calls.
+    """Look into the record of a batch, settle unknown calls, export.
 
     A KEY may be shortened as long as it means one unknown call.
     """
 
 
-@command.command()
+@command.command(epilog="Example: memories-async ledger summary run.db")
 @_file
 @common
 @pass_run
@@ -63,7 +64,7 @@ def summary(run: Run, path: Path) -> None:
     )
 
 
-@command.command()
+@command.command(epilog="Example: memories-async ledger unknown run.db")
 @_file
 @common
 @pass_run
@@ -90,7 +91,7 @@ def unknown(run: Run, path: Path) -> None:
     )
 
 
-@command.command()
+@command.command(epilog="Example: memories-async ledger settle run.db 3fa2c1 --not-paid")
 @_file
 @click.argument("key")
 @click.option("--paid/--not-paid", required=True, help="What the account says.")
@@ -98,7 +99,11 @@ def unknown(run: Run, path: Path) -> None:
 @common
 @pass_run
 def settle(run: Run, path: Path, key: str, *, paid: bool, answer: str | None) -> None:
-    """Say what became of an unknown call."""
+    """Say what became of an unknown call; the account's book tells.
+
+    With --paid and --answer the ledger gives that answer from then on; with --not-paid the call is
+    sent again when it is next asked for. KEY is from `memories-async ledger unknown`.
+    """
     with arguments(), Ledger(path) as ledger:
         data = None if answer is None else json.loads(answer)
         full = _full(ledger, key)
@@ -107,13 +112,16 @@ def settle(run: Run, path: Path, key: str, *, paid: bool, answer: str | None) ->
     run.screen.say(f"{full[:12]}: {'paid' if paid else 'not paid, and sent again when asked for'}")
 
 
-@command.command()
+@command.command(epilog="Example: memories-async ledger retry run.db 3fa2c1")
 @_file
 @click.argument("key")
 @common
 @pass_run
 def retry(run: Run, path: Path, key: str) -> None:
-    """Let an unknown call be sent again when it is next asked for: it may be charged twice."""
+    """Let an unknown call be sent again, at the risk of paying twice.
+
+    It is sent when it is next asked for, by the same batch for example.
+    """
     with arguments(), Ledger(path) as ledger:
         full = _full(ledger, key)
         ledger.retry(full)
@@ -121,10 +129,10 @@ def retry(run: Run, path: Path, key: str) -> None:
     run.screen.say(f"{full[:12]}: sent again when asked for")
 
 
-@command.command()
+@command.command(epilog="Example: memories-async ledger export run.db out.parquet --state done")
 @_file
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--state", type=click.Choice(_STATES))
+@click.option("--state", type=click.Choice(_STATES), help="Only the calls in this state.")
 @common
 @pass_run
 def export(run: Run, path: Path, out: Path, *, state: Any) -> None:

@@ -29,10 +29,19 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("image")
-@click.option("--video-no", required=True, metavar="ID", help="The video, such as VI6252.")
+@click.option(
+    "--video-no",
+    required=True,
+    metavar="ID",
+    help="The video, such as VI6252: what `memories-async add` printed.",
+)
 @click.option("--prompt", required=True, metavar="TEXT", help="What to look at, in English.")
 @click.option(
-    "--unique-id", default="default", show_default=True, metavar="ID", help="The video's scope."
+    "--unique-id",
+    default="default",
+    show_default=True,
+    metavar="ID",
+    help="The scope that the video was added to.",
 )
 @click.option(
     "--picture",
@@ -44,7 +53,7 @@ Examples:
     "--video",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The video's file, for --picture; the embedded service knows it.",
+    help="The video's file, for --picture; the embedded service finds its own.",
 )
 @dry_run
 @common

@@ -65,7 +65,7 @@ class _Wish:
     default=8765,
     show_default=True,
     metavar="N",
-    help="0 takes a free one.",
+    help="Where it listens; 0 takes a free port.",
 )
 @click.option("--host", type=click.Choice(["127.0.0.1", "localhost"]), help="Loopback only.")
 @rate_option("1")
@@ -100,7 +100,7 @@ def command(
     clothing_match: bool,
     **wish: Any,
 ) -> None:
-    """Answer like memories.ai on this machine, from the pixels of your own videos.
+    """Answer like memories.ai, from your own videos.
 
     One port speaks the three APIs, keeps an account with points, and calls back. It runs until
     Ctrl-C and listens on loopback only: nobody else can reach it.

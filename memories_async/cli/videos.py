@@ -9,6 +9,7 @@ import click
 from attrs import asdict
 
 from memories_async import Client, Video, videos
+from memories_async.cli._group import Group
 from memories_async.cli._options import common
 from memories_async.cli._run import Run, arguments, pass_run
 from memories_async.cli._settings import Configuration
@@ -22,17 +23,21 @@ Examples:
   memories-async videos delete VI62 VI63
 """
 _scope = click.option(
-    "--unique-id", default="default", show_default=True, metavar="ID", help="The videos' scope."
+    "--unique-id",
+    default="default",
+    show_default=True,
+    metavar="ID",
+    help="The scope that the videos were added to.",
 )
 
 
-@click.group(epilog=_EXAMPLES)
+@click.group(cls=Group, epilog=_EXAMPLES)
 @common
 def command() -> None:
     """List videos, wait for them, delete them; all free."""
 
 
-@command.command("list")
+@command.command("list", epilog="Example: memories-async videos list --status FAILED")
 @click.option("--name", metavar="TEXT", help="Only those called so.")
 @click.option("--status", metavar="WORD", help="Only those that are PARSE, UNPARSE or FAILED.")
 @_scope
@@ -56,7 +61,7 @@ def list_command(run: Run, name: str | None, status: str | None, unique_id: str)
     run.screen.table(columns, [_row(video) for video in found])
 
 
-@command.command("wait")
+@command.command("wait", epilog="Example: memories-async videos wait VI62 VI63 --timeout 600")
 @click.argument("numbers", nargs=-1, required=True, metavar="VIDEO_NO...")
 @click.option(
     "--timeout",
@@ -70,7 +75,7 @@ def list_command(run: Run, name: str | None, status: str | None, unique_id: str)
 @common
 @pass_run
 def wait_command(run: Run, numbers: tuple[str, ...], timeout: float, unique_id: str) -> None:
-    """Wait until each VIDEO_NO can be searched."""
+    """Wait until each VIDEO_NO can be searched, minutes perhaps."""
     with arguments():
         for number in numbers:
             videos.metadata(number, unique_id=unique_id)
@@ -89,14 +94,14 @@ def wait_command(run: Run, numbers: tuple[str, ...], timeout: float, unique_id: 
     run.screen.document({"videos": [_described(video) for video in found]})
 
 
-@command.command("delete")
+@command.command("delete", epilog="Example: memories-async videos delete VI62 VI63 --yes")
 @click.argument("numbers", nargs=-1, required=True, metavar="VIDEO_NO...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_scope
 @common
 @pass_run
 def delete_command(run: Run, numbers: tuple[str, ...], unique_id: str, *, yes: bool) -> None:
-    """Delete videos, for good. The service passes over those it does not know."""
+    """Delete videos, for good; unknown ones are passed over."""
     with arguments():
         for number in numbers:
             videos.delete([number], unique_id=unique_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memories_async import errors
+from memories_async._journal.file import JournalFailed
 from memories_async.cli._exits import Exit, problem_of
 
 
@@ -22,6 +23,8 @@ from memories_async.cli._exits import Exit, problem_of
         (errors.BadReply("no"), Exit.UNKNOWN, "charged twice"),
         (errors.CaptionFailed("no"), Exit.NO_RESULT, "account"),
         (errors.CallbackTimeout("no"), Exit.NO_RESULT, "--timeout"),
+        (JournalFailed("no"), Exit.USAGE, ""),
+        (JournalFailed("no", billed="maybe"), Exit.UNKNOWN, ""),
         (errors.MemoriesError("no"), Exit.UNKNOWN, ""),
     ],
 )

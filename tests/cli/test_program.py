@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import click
 import pytest
@@ -31,6 +32,32 @@ def test_every_command_teaches_by_example(cli, name):
     assert f"memories-async {name} " in shown.partition("Examples:")[2]
     assert "--json" in shown
     assert "--api-key" not in shown
+
+
+@pytest.mark.parametrize("group", ["batch", "ledger", "videos"])
+def test_the_commands_of_a_group_teach_by_example_too(cli, group):
+    """Somebody will look there first."""
+    names = import_module(f"memories_async.cli.{group}").command.commands
+
+    for name in names:
+        assert (
+            f"memories-async {group} {name} " in cli(group, name, "-h").out.partition("Example")[2]
+        )
+
+
+@pytest.mark.parametrize("words", [(), ("batch",), ("ledger",), ("videos",)])
+def test_a_group_named_alone_shows_its_help(cli, words):
+    """Not as an error, and not in one line."""
+    ended = cli(*words)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == cli(*words, "--help").out
+
+
+def test_no_command_is_described_by_half_a_sentence(cli):
+    """What does not fit beside its name would be cut off."""
+    for words in ((), ("batch",), ("ledger",), ("videos",)):
+        assert "...\n" not in cli(*words, "--help").out.partition("Commands:")[2]
 
 
 def test_tells_its_version(cli):
