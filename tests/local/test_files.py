@@ -23,10 +23,10 @@ from films import even, write
 
 from memories_async import InvalidRequest
 from memories_async.local import LocalService
-from memories_async.local.engine import isolated
-from memories_async.local.engine.answering import ask
 from memories_async.local.engine.picture import encode
 from memories_async.local.engine.pixels import PixelEngine
+from memories_async.local.engine.processes import isolated
+from memories_async.local.engine.processes.answering import ask
 from memories_async.local.engine.protocol import EngineFailed, Facts
 
 MILLI, CENTI = Fraction(1, 1000), Fraction(1, 100)

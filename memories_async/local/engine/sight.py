@@ -10,7 +10,7 @@ from attrs import field, frozen
 from memories_async.local.engine import archive
 from memories_async.local.engine._cv import Floats, np
 from memories_async.local.engine.frames import Film
-from memories_async.local.engine.isolated import run_apart
+from memories_async.local.engine.processes.isolated import run_apart
 from memories_async.local.engine.towers import ImageTower
 
 __all__ = ["Sight", "sight", "watch"]

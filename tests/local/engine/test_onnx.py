@@ -11,9 +11,10 @@ from attrs import evolve
 
 pytest.importorskip("onnxruntime")
 
-from memories_async.local.engine import isolated, sight
+from memories_async.local.engine import sight
 from memories_async.local.engine.onnx import ImageTower, Likeness, OnnxEngine, TextTower
 from memories_async.local.engine.picture import encode
+from memories_async.local.engine.processes import isolated
 from memories_async.local.engine.protocol import CaptionRequest, UnreadableVideo
 
 FLOAT, INT64 = 1, 7

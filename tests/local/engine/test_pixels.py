@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from memories_async.local.engine import cache, isolated, pixels, worker
+from memories_async.local.engine import cache, pixels
 from memories_async.local.engine.pixels import PixelEngine
+from memories_async.local.engine.processes import isolated, worker
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     Engine,
@@ -210,7 +211,7 @@ def test_says_what_to_install_where_something_is_missing(missing, monkeypatch):
     with pytest.raises(ModuleNotFoundError, match=said):
         PixelEngine()
     with pytest.raises(ModuleNotFoundError, match=said):
-        runpy.run_path(str(Path(isolated.__file__).with_name("_cv.py")))
+        runpy.run_path(str(Path(pixels.__file__).with_name("_cv.py")))
 
 
 def test_importing_protocol_and_front_imports_no_opencv():

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memories_async.local.engine import answerer, answering, cache, isolated
+from memories_async.local.engine import cache
+from memories_async.local.engine.processes import answerer, answering, isolated
 from memories_async.local.engine.protocol import (
     EngineFailed,
     Facts,
@@ -211,7 +212,7 @@ def test_a_fork_begins_anew(place):
     """The processes stay its parent's, which goes on using them."""
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from memories_async.local.engine import answering\n"
+        "from memories_async.local.engine.processes import answering\n"
         "from memories_async.local.engine.protocol import Facts\n"
         "def who():\n"
         "    answering.ask(Facts, 'facts', Path(sys.argv[1]))\n"
@@ -243,7 +244,7 @@ def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
     """Neither leaves anything behind."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from memories_async.local.engine import answering\n"
+        "from memories_async.local.engine.processes import answering\n"
         "from memories_async.local.engine.protocol import Facts\n"
         "answering.ask(Facts, 'facts', Path(sys.argv[1]))\n"
         "print(answering._CREW._free[0]._child.pid)"

@@ -21,6 +21,7 @@ import attrs
 
 from memories_async.local.engine import _pixels, cache
 from memories_async.local.engine.index import PixelIndex
+from memories_async.local.engine.processes.restraint import bound_memory
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
@@ -28,7 +29,6 @@ from memories_async.local.engine.protocol import (
     Facts,
     UnreadableImage,
 )
-from memories_async.local.engine.restraint import bound_memory
 
 __all__ = ["main", "reply"]
 

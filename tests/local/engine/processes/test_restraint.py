@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from memories_async.local.engine import restraint
+from memories_async.local.engine.processes import restraint
 
 
 def test_bounds_memory_within_what_the_system_allows(monkeypatch):
@@ -27,7 +27,7 @@ def test_bounds_memory_within_what_the_system_allows(monkeypatch):
 def test_steps_back_behind_its_parent(monkeypatch):
     """Where the system knows of priorities."""
     code = (
-        "import os; from memories_async.local.engine.restraint import step_back\n"
+        "import os; from memories_async.local.engine.processes.restraint import step_back\n"
         "before = os.nice(0); step_back(); print(os.nice(0) - before)"
     )
 

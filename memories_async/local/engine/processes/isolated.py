@@ -27,12 +27,12 @@ import importlib, sys, types
 for name, folder in zip(("memories_async", "memories_async.local"), sys.argv[1:3]):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [folder]
-program = importlib.import_module("memories_async.local.engine." + sys.argv[3])
+program = importlib.import_module("memories_async.local.engine.processes." + sys.argv[3])
 sys.exit(program.main(*sys.argv[4:]))
 """
 # Ctrl-C and a shutdown reach the process as well, and say nothing about the video.
 _ASKED_TO_END = (signal.SIGINT, signal.SIGTERM)
-_LOCAL = Path(__file__).parents[1]
+_LOCAL = Path(__file__).parents[2]
 _TURNS = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from memories_async.local.engine import cache
 from memories_async.local.engine.indexing import index_video
+from memories_async.local.engine.processes.restraint import bound_memory, step_back
 from memories_async.local.engine.protocol import UnreadableVideo
-from memories_async.local.engine.restraint import bound_memory, step_back
 from memories_async.local.engine.stills import take
 
 __all__ = ["REFUSED", "main"]

@@ -23,7 +23,7 @@ from typing import TypeVar
 import cattrs
 from attrs import define, field
 
-from memories_async.local.engine.isolated import command, environment, last_line
+from memories_async.local.engine.processes.isolated import command, environment, last_line
 from memories_async.local.engine.protocol import EngineFailed, UnreadableImage
 
 __all__ = ["ask"]
