@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from attrs import define, evolve, field, frozen
 
 from memories_async._calls import Call
+from memories_async._onward import Onward
 from memories_async._ports import Witness
 from memories_async._replies import Reply
 from memories_async.errors import BudgetExceeded, MemoriesError
@@ -75,7 +76,7 @@ class Budget:
             inner.priced(price)
         with self._lock:
             self._check(price or 0.0)
-        return _Watched(self, price or 0.0, inner)
+        return _Watched(inner, self, price or 0.0)
 
     def reserve(self, price: float) -> None:
         """Set one call aside; raise `BudgetExceeded` where that is too much."""
@@ -117,48 +118,32 @@ class Budget:
 
 
 @define(eq=False)
-class _Watched:
+class _Watched(Onward):
     """The witness of one call that reserves and settles."""
 
     budget: Budget
     amount: float
-    inner: Witness | None
     _reserved: bool = field(default=False, init=False)
-
-    @property
-    def key(self) -> str | None:
-        return None if self.inner is None else self.inner.key
-
-    def priced(self, points: float) -> None:
-        if self.inner is not None:
-            self.inner.priced(points)
 
     async def sending(self) -> None:
         self.budget.reserve(self.amount)
         self._reserved = True
         try:
-            if self.inner is not None:
-                await self.inner.sending()
+            await super().sending()
         except BaseException:
             self._give_back()
             raise
 
-    def left(self) -> None:
-        if self.inner is not None:
-            self.inner.left()
-
     async def answered(self, reply: Reply) -> None:
         self.budget.settle(self.amount)
         self._reserved = False
-        if self.inner is not None:
-            await self.inner.answered(reply)
+        await super().answered(reply)
 
     async def failed(self, error: MemoriesError, *, final: bool) -> None:
         if error.billed == "no":
             self._give_back()
         self._reserved = False
-        if self.inner is not None:
-            await self.inner.failed(error, final=final)
+        await super().failed(error, final=final)
 
     def _give_back(self) -> None:
         if self._reserved:
