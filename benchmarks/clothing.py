@@ -31,11 +31,12 @@ import cv2
 import numpy as np
 from engine_films import VIDEOS, picture_at
 
-from memories_async.local.engine import clothing, indexing
+from memories_async.local.engine import indexing
+from memories_async.local.engine.clothing import matching
+from memories_async.local.engine.clothing.silhouette import worn_in
+from memories_async.local.engine.clothing.tracks import tracks
 from memories_async.local.engine.index import PixelIndex
 from memories_async.local.engine.picture import decode, encode
-from memories_async.local.engine.silhouette import worn_in
-from memories_async.local.engine.ways import ways
 
 LABELS = json.loads((Path(__file__).parent / "one_by_one_labels.json").read_text())
 FILM = LABELS["file"]
@@ -117,18 +118,18 @@ def pictures(cut: str) -> list[dict[str, Shown]]:
 
 
 def without(index: PixelIndex, near: list[float]) -> PixelIndex:
-    """Take the figures near the moments *near* out of *index*."""
-    figures = index.figures
-    times = index.samples.times[figures.samples]
+    """Take the blobs near the moments *near* out of *index*."""
+    blobs = index.blobs
+    times = index.samples.times[blobs.samples]
     far = np.all([np.abs(times - moment) > NEAR for moment in near], axis=0)
-    kept = {field.name: getattr(figures, field.name)[far] for field in attrs.fields(type(figures))}
-    return attrs.evolve(index, figures=attrs.evolve(figures, **kept))
+    kept = {field.name: getattr(blobs, field.name)[far] for field in attrs.fields(type(blobs))}
+    return attrs.evolve(index, blobs=attrs.evolve(blobs, **kept))
 
 
 def count(index: PixelIndex, shown: Mapping[str, Shown]) -> Count:
     """Name every moment of the film, with the pictures of *shown*; all others are strangers."""
     near = [one.time for one in shown.values()]
-    worn = clothing.who_wore(
+    worn = matching.who_wore(
         without(index, near),
         {name: one.worn for name, one in shown.items()},
     )
@@ -178,10 +179,10 @@ def report_absent(index: PixelIndex, sets: list[dict[str, Shown]]) -> None:
     for shown in itertools.chain.from_iterable(one.values() for one in sets):
         start, end = SEEN[shown.name]
         rest = without(index, list(np.arange(start, end, NEAR)))
-        worn = clothing.who_wore(rest, {shown.name: shown.worn})
+        worn = matching.who_wore(rest, {shown.name: shown.worn})
         claimed[shown.name] += bool(worn)
     told = {name: f"{count} of {len(sets)}" for name, count in claimed.items()}
-    tell("pictures of an absent person with a claim", told, threshold=clothing.LIKE)
+    tell("pictures of an absent person with a claim", told, threshold=matching.LIKE)
 
 
 def report_poses(index: PixelIndex, sets: list[dict[str, Shown]]) -> None:
@@ -199,29 +200,29 @@ def report_others(sets: list[dict[str, Shown]]) -> None:
     """Clips without these persons: whatever is named is wrong."""
     for name in OTHERS:
         index = indexing.index_video(VIDEOS / name)
-        seen = index.figures.clothing / np.linalg.norm(
-            index.figures.clothing.astype(float), axis=1, keepdims=True
+        seen = index.blobs.clothing / np.linalg.norm(
+            index.blobs.clothing.astype(float), axis=1, keepdims=True
         )
         likest = 0.0
         claims = 0
         for shown in itertools.chain.from_iterable(one.values() for one in sets):
-            claims += len(clothing.who_wore(index, {shown.name: shown.worn}))
+            claims += len(matching.who_wore(index, {shown.name: shown.worn}))
             likest = max(likest, float((seen @ shown.worn.T).max()))
         tell(
             "claims in a clip of none of them",
             claims,
             file=name,
             pictures=sum(map(len, sets)),
-            figures=len(index.figures.samples),
-            passers=len(ways(index)),
+            blobs=len(index.blobs.samples),
+            passers=len(tracks(index)),
             likest_moment=round(likest, 3),
         )
 
 
 def report_cost() -> None:
-    """The share of indexing that goes into figures, in processor time."""
+    """The share of indexing that goes into blobs, in processor time."""
     spent: list[float] = []
-    found = indexing.find_figures
+    found = indexing.find_blobs
 
     def timed(*given):
         started = time.process_time()
@@ -229,13 +230,13 @@ def report_cost() -> None:
         spent.append(time.process_time() - started)
         return result
 
-    indexing.find_figures = timed
+    indexing.find_blobs = timed
     for path in sorted(VIDEOS.glob("*.mp4")):
         started = time.process_time()
         indexing.index_video(path)
         share = spent[-1] / (time.process_time() - started)
         tell("share of indexing", share, file=path.name, seconds=round(spent[-1], 3))
-    indexing.find_figures = found
+    indexing.find_blobs = found
 
 
 def main() -> None:
@@ -248,20 +249,20 @@ def main() -> None:
         return
     index = indexing.index_video(VIDEOS / FILM)
     sets = pictures("as labelled")
-    report(index, sets, cut="as labelled", threshold=clothing.LIKE)
+    report(index, sets, cut="as labelled", threshold=matching.LIKE)
     report_poses(index, sets)
     report_absent(index, sets)
     report_others(sets)
     if asked.quick:
         return
     for cut in list(CUTS)[1:]:
-        report(index, pictures(cut), cut=cut, threshold=clothing.LIKE)
-    chosen = clothing.LIKE
+        report(index, pictures(cut), cut=cut, threshold=matching.LIKE)
+    chosen = matching.LIKE
     for threshold in SWEEP:
-        clothing.LIKE = threshold
+        matching.LIKE = threshold
         report(index, sets, cut="as labelled", threshold=threshold)
         report_absent(index, sets)
-    clothing.LIKE = chosen
+    matching.LIKE = chosen
     report_cost()
 
 

@@ -11,7 +11,7 @@ import attrs
 from memories_async.local.engine import archive
 from memories_async.local.engine._cv import np
 from memories_async.local.engine.features import Looks
-from memories_async.local.engine.index import Figures, PixelIndex, Samples, Staging, Track
+from memories_async.local.engine.index import Blobs, PixelIndex, Samples, Signals, Staging
 from memories_async.local.engine.local_features import Points
 from memories_async.local.engine.protocol import Facts, Shot
 
@@ -29,7 +29,7 @@ def load(path: Path) -> PixelIndex | None:
 
 
 def _arrays(index: PixelIndex) -> dict[str, Any]:
-    samples, track = index.samples, index.track
+    samples, signals = index.samples, index.signals
     return {
         "facts": np.frombuffer(json.dumps(attrs.asdict(index.facts)).encode(), np.uint8),
         "summary": index.summary,
@@ -40,9 +40,9 @@ def _arrays(index: PixelIndex) -> dict[str, Any]:
         "colours": samples.colours,
         "sharpness": samples.sharpness,
         **{f"looks_{name}": rows for name, rows in attrs.asdict(samples.looks).items()},
-        **{f"track_{name}": rows for name, rows in attrs.asdict(track).items()},
+        **{f"signals_{name}": rows for name, rows in attrs.asdict(signals).items()},
         **{f"staging_{name}": rows for name, rows in attrs.asdict(index.staging).items()},
-        **{f"figures_{name}": rows for name, rows in attrs.asdict(index.figures).items()},
+        **{f"blobs_{name}": rows for name, rows in attrs.asdict(index.blobs).items()},
     }
 
 
@@ -59,9 +59,9 @@ def _index(found: dict[str, Any]) -> PixelIndex:
             colours=found["colours"],
             sharpness=found["sharpness"],
         ),
-        track=Track(**_part("track_", found)),
+        signals=Signals(**_part("signals_", found)),
         staging=Staging(**_part("staging_", found)),
-        figures=Figures(**_part("figures_", found)),
+        blobs=Blobs(**_part("blobs_", found)),
         summary=found["summary"],
     )
 

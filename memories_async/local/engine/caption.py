@@ -12,9 +12,9 @@ import re
 
 from attrs import frozen
 
+from memories_async.local.engine.clothing.persons import HOW, clothing_told, unsearched
 from memories_async.local.engine.facts import ShotFacts, measure
 from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.persons import HOW, clothing_told, unsearched
 from memories_async.local.engine.protocol import CaptionRequest, CaptionText
 from memories_async.local.engine.tokens import tokens
 

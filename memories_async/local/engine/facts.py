@@ -45,14 +45,14 @@ def measure(index: PixelIndex) -> tuple[ShotFacts, ...]:
 
 
 def _measured(shot: Shot, index: PixelIndex) -> ShotFacts:
-    samples, track = index.samples, index.track
+    samples, signals = index.samples, index.signals
     inside = _inside(samples.times, shot)
-    moments = _inside(track.times, shot)
+    moments = _inside(signals.times, shot)
     # The first picture of a shot differs from the shot before: no motion of its own.
     steps = moments[1:] if len(moments) > 1 else moments[:0]
-    change = float(track.motion[steps].mean()) if len(steps) else 0.0
-    peak = float(np.percentile(track.peak[steps], 90)) if len(steps) else 0.0
-    light = float(track.light[moments].mean())
+    change = float(signals.motion[steps].mean()) if len(steps) else 0.0
+    peak = float(np.percentile(signals.peak[steps], 90)) if len(steps) else 0.0
+    light = float(signals.light[moments].mean())
     seen = camera(inside, index)
     return ShotFacts(
         shot=shot,

@@ -1,4 +1,4 @@
-"""What the pixel engine knows about one video: facts, samples two a second, a track eight a second."""
+"""What the pixel engine knows about one video: facts, samples two a second, signals eight a second."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from memories_async.local.engine.local_features import LONGEST, Points
 from memories_async.local.engine.protocol import Facts
 
 __all__ = [
-    "NO_FIGURES",
+    "NO_BLOBS",
     "NO_STAGING",
-    "Figures",
+    "Blobs",
     "PixelIndex",
     "Samples",
+    "Signals",
     "Staging",
-    "Track",
     "points_of",
     "reduced_size",
     "shot_of",
@@ -39,7 +39,7 @@ class Samples:
 
 
 @frozen(kw_only=True)
-class Track:
+class Signals:
     """What changes from moment to moment; one row for each picture of the shot detector."""
 
     times: Floats
@@ -62,19 +62,19 @@ class Staging:
 
 
 @frozen(kw_only=True)
-class Figures:
-    """Figures the size of a person that stand out from a scene that keeps still; one row each."""
+class Blobs:
+    """Foreground blobs of the size and shape of a person (see `clothing.blobs`); one row each."""
 
     samples: Numbers
     """In which sample, by its place; rising."""
     boxes: Floats
     """Left, top, width and height, as shares of the picture's."""
     clothing: Bytes
-    """Rows of `stripes.stripes`, times 255."""
+    """Descriptors (see `clothing.descriptor`), times 255."""
 
 
 NO_STAGING = Staging(still=np.zeros(0, np.bool_), stays=np.zeros(0, np.bool_))
-NO_FIGURES = Figures(
+NO_BLOBS = Blobs(
     samples=np.zeros(0, np.int64),
     boxes=np.zeros((0, 4), np.float32),
     clothing=np.zeros((0, 0), np.uint8),
@@ -87,9 +87,9 @@ class PixelIndex:
 
     facts: Facts
     samples: Samples = field(repr=False)
-    track: Track = field(repr=False)
+    signals: Signals = field(repr=False)
     staging: Staging = field(repr=False)
-    figures: Figures = field(repr=False)
+    blobs: Blobs = field(repr=False)
     summary: Floats = field(repr=False)
     """The video's pooled looks, the raw material of its embedding."""
 

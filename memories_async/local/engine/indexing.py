@@ -14,11 +14,11 @@ from attrs import Factory, define, evolve, field, frozen
 
 from memories_async.local.engine import colours, shots
 from memories_async.local.engine._cv import Floats, Picture, cv2, np, shrink
+from memories_async.local.engine.clothing.blobs import find_blobs
 from memories_async.local.engine.embedding import summarise
 from memories_async.local.engine.features import Looks, look, stack
-from memories_async.local.engine.figures import find_figures
 from memories_async.local.engine.frames import Film, Frame
-from memories_async.local.engine.index import NO_FIGURES, NO_STAGING, PixelIndex, Samples, Track
+from memories_async.local.engine.index import NO_BLOBS, NO_STAGING, PixelIndex, Samples, Signals
 from memories_async.local.engine.local_features import Points, points
 from memories_async.local.engine.protocol import Facts
 from memories_async.local.engine.staging import staged
@@ -40,7 +40,7 @@ def index_video(path: Path) -> PixelIndex:
         for frame in film.frames(shots.RATE):
             gatherer.take(frame, pool)
         described = gatherer.finish()
-        return _index(film, gatherer.track, described)
+        return _index(film, gatherer.recorder, described)
 
 
 @frozen(kw_only=True)
@@ -56,8 +56,8 @@ class _Described:
 
 
 @define
-class _Tracker:
-    """Follows lightness and motion from picture to picture."""
+class _Recorder:
+    """Records lightness and motion from picture to picture."""
 
     gaps: shots.Gaps = Factory(shots.Gaps)
     times: list[float] = Factory(list[float])
@@ -78,14 +78,14 @@ class _Tracker:
 class _Gatherer:
     """Sends samples to be described, and thins them out when they become too many."""
 
-    track: _Tracker = Factory(_Tracker)
+    recorder: _Recorder = Factory(_Recorder)
     _done: list[_Described] = field(factory=list[_Described])
     _under_way: deque[Future[_Described]] = field(factory=deque[Future[_Described]])
     _every: float = _EVERY
     _due: float = 0.0
 
     def take(self, frame: Frame, pool: ThreadPoolExecutor) -> None:
-        self.track.take(frame)
+        self.recorder.take(frame)
         if frame.time + 0.001 < self._due:
             return
         if len(self._under_way) >= _AHEAD:
@@ -123,20 +123,20 @@ def _describe(frame: Frame) -> _Described:
     )
 
 
-def _index(film: Film, tracker: _Tracker, described: list[_Described]) -> PixelIndex:
-    times = np.array(tracker.times, np.float32)
-    rows = np.array(tracker.rows, np.float32)
+def _index(film: Film, recorder: _Recorder, described: list[_Described]) -> PixelIndex:
+    times = np.array(recorder.times, np.float32)
+    rows = np.array(recorder.rows, np.float32)
     small = [one.small for one in described]
     index = PixelIndex(
-        facts=_facts(film, times, np.array(tracker.gaps.rows, np.float32)),
+        facts=_facts(film, times, np.array(recorder.gaps.rows, np.float32)),
         samples=_samples(described),
-        track=Track(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
+        signals=Signals(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
         staging=NO_STAGING,
-        figures=NO_FIGURES,
+        blobs=NO_BLOBS,
         summary=summarise(small),
     )
     index = staged(index)
-    return evolve(index, figures=find_figures(index, small))
+    return evolve(index, blobs=find_blobs(index, small))
 
 
 def _facts(film: Film, times: Floats, gaps: Floats) -> Facts:

@@ -33,10 +33,10 @@ def weights(wish: Wish, index: PixelIndex) -> Floats:
         absence = 1 - np.minimum(_share(name, index) / _MUCH, 1)
         factor = factor * (_FLOOR + (1 - _FLOOR) * absence)
     if wish.moving is not None:
-        motion = _at_samples(index.track.motion, index)
+        motion = _at_samples(index.signals.motion, index)
         factor = factor * _soft(motion / (motion + 1), wanted=wish.moving)
     if wish.bright is not None:
-        light = (_at_samples(index.track.light, index) - 25) / 45
+        light = (_at_samples(index.signals.light, index) - 25) / 45
         factor = factor * _soft(np.clip(light, 0, 1, dtype=np.float32), wanted=wish.bright)
     return np.asarray(factor, np.float32)
 
@@ -62,8 +62,8 @@ def _soft(share: Floats, *, wanted: bool) -> Floats:
 
 
 def _at_samples(values: Floats, index: PixelIndex) -> Floats:
-    """Average a track over a quarter of a second on each side of every sample."""
-    times = index.track.times
+    """Average a signal over a quarter of a second on each side of every sample."""
+    times = index.signals.times
     first = np.searchsorted(times, index.samples.times - 0.26)
     last = np.maximum(np.searchsorted(times, index.samples.times + 0.26), first + 1)
     sums = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))

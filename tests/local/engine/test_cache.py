@@ -23,7 +23,7 @@ def flat(value):
 
 
 def test_an_index_comes_back_whole(index, tmp_path):
-    """Facts, samples, track and summary."""
+    """Facts, samples, signals and summary."""
     path = tmp_path / "deep" / "index.npz"
 
     cache.save(index, path)

@@ -18,13 +18,15 @@ def varied(index):
     colours = np.zeros((count, len(NAMES)), np.float32)
     colours[:, NAMES.index("red")] = np.linspace(0, 0.2, count)
     colours[:, NAMES.index("blue")] = 0.3
-    moments = len(index.track.times)
-    track = attrs.evolve(
-        index.track,
+    moments = len(index.signals.times)
+    signals = attrs.evolve(
+        index.signals,
         light=np.linspace(10, 90, moments, dtype=np.float32),
         motion=np.linspace(0, 9, moments, dtype=np.float32),
     )
-    return attrs.evolve(index, samples=attrs.evolve(index.samples, colours=colours), track=track)
+    return attrs.evolve(
+        index, samples=attrs.evolve(index.samples, colours=colours), signals=signals
+    )
 
 
 def test_no_wish_weighs_nothing(index):

@@ -6,8 +6,8 @@ The picture is taken at its word: somebody stands in the middle, and fills it fr
 from __future__ import annotations
 
 from memories_async.local.engine._cv import Flags, Floats, Picture, cv2, np, shrink
+from memories_async.local.engine.clothing.descriptor import describe
 from memories_async.local.engine.protocol import UnreadableImage
-from memories_async.local.engine.stripes import stripes
 
 __all__ = ["worn_in"]
 
@@ -26,7 +26,7 @@ _EDGE = 0.04
 
 
 def worn_in(picture: Picture) -> Floats:
-    """Describe the clothing in *picture* (see `stripes`), in two readings of where it ends.
+    """Describe the clothing in *picture* (see `describe`), in two readings of where it ends.
 
     One trusts the picture's own top and bottom, one those of the silhouette; 20-40 ms.
     Raises `UnreadableImage` for a picture that cannot be that of somebody standing.
@@ -41,7 +41,7 @@ def worn_in(picture: Picture) -> Floats:
     mask = _silhouette(lab)
     held = np.flatnonzero(mask.any(axis=1))
     tight = (int(held[0]), int(held[-1]) + 1)
-    return np.stack([stripes(lab, mask, rows=rows) for rows in ((0, len(lab)), tight)])
+    return np.stack([describe(lab, mask, rows=rows) for rows in ((0, len(lab)), tight)])
 
 
 def _silhouette(lab: Picture) -> Flags:
@@ -55,15 +55,15 @@ def _silhouette(lab: Picture) -> Flags:
     guess[:, :edge] = guess[:, -edge:] = cv2.GC_BGD
     cv2.setRNGSeed(1)  # its colour models start from random pixels
     mask = np.asarray(_cut(lab, guess) & 1, np.uint8)  # surely or probably the person's
-    _, names, figures, _ = cv2.connectedComponentsWithStats(mask)
+    _, names, parts, _ = cv2.connectedComponentsWithStats(mask)
     # What hangs together with the core is the person; the ground is number 0.
-    largest = 1 + int(np.asarray(figures)[1:, cv2.CC_STAT_AREA].argmax())
+    largest = 1 + int(np.asarray(parts)[1:, cv2.CC_STAT_AREA].argmax())
     return np.asarray(names == largest)
 
 
 def _cut(lab: Picture, guess: Picture) -> Picture:
-    ground, figure = np.zeros((1, 65)), np.zeros((1, 65))
+    ground, person = np.zeros((1, 65)), np.zeros((1, 65))
     found, _, _ = cv2.grabCut(
-        lab, guess, (0, 0, 1, 1), ground, figure, _TURNS, cv2.GC_INIT_WITH_MASK
+        lab, guess, (0, 0, 1, 1), ground, person, _TURNS, cv2.GC_INIT_WITH_MASK
     )
     return np.asarray(found, np.uint8)

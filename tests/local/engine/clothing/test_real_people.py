@@ -15,7 +15,7 @@ from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.picture import encode
 from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson
 
-LABELS = Path(__file__).parents[3] / "benchmarks" / "one_by_one_labels.json"
+LABELS = Path(__file__).parents[4] / "benchmarks" / "one_by_one_labels.json"
 PEOPLE = json.loads(LABELS.read_text())["persons"]
 
 

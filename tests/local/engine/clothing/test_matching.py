@@ -1,4 +1,4 @@
-"""Clothing like that in a picture is found when it was worn, and each figure goes to one picture."""
+"""Clothing like that in a picture is found when it was worn, and each track goes to one picture."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from people import GREEN, RED, dressed, film, portrait, scene
 
-from memories_async.local.engine import clothing
-from memories_async.local.engine.clothing import who_wore
-from memories_async.local.engine.index import NO_FIGURES, Figures, PixelIndex
+from memories_async.local.engine.clothing import matching
+from memories_async.local.engine.clothing.matching import who_wore
+from memories_async.local.engine.clothing.silhouette import worn_in
+from memories_async.local.engine.index import NO_BLOBS, Blobs, PixelIndex
 from memories_async.local.engine.indexing import index_video
-from memories_async.local.engine.silhouette import worn_in
 
 PINK = ((40, 60, 90), (90, 90, 230), (30, 30, 200), (120, 40, 30), (120, 40, 30))
 """Like red, but for a lighter shirt."""
@@ -45,7 +45,7 @@ def test_each_is_found_when_there(filmed):
     assert (red.name, green.name) == ("red", "green")
     assert (red.start_time, red.end_time) == pytest.approx((2, 6.5), abs=0.5)
     assert (green.start_time, green.end_time) == pytest.approx((9, 13), abs=0.5)
-    assert min(red.likeness, green.likeness) > clothing.LIKE
+    assert min(red.likeness, green.likeness) > matching.LIKE
     assert max(red.likeness, green.likeness) <= 1.0001
 
 
@@ -54,20 +54,20 @@ def test_a_stranger_is_not_named(filmed):
     assert [one.name for one in wore(filmed, green=GREEN)] == ["green"]
 
 
-def test_a_figure_goes_to_the_likest_picture(filmed):
+def test_a_passer_by_goes_to_the_likest_picture(filmed):
     """Somebody dressed nearly alike does not share it."""
     assert [one.name for one in wore(filmed, red=RED, pink=PINK)] == ["red"]
 
 
 @pytest.fixture
 def passing(index):
-    """Let figures pass, each the way of some samples, whose clothes are like a picture by so much."""
+    """Let blobs pass, each the track of some samples, whose clothes are like a picture by so much."""
 
-    def passing(*ways):
-        rows = [[(like, (1 - like**2) ** 0.5) for like in way] for way in ways]
-        count = [len(way) for way in ways]
-        # Half the picture lies between one way and the next.
-        figures = Figures(
+    def passing(*tracks):
+        rows = [[(like, (1 - like**2) ** 0.5) for like in track] for track in tracks]
+        count = [len(track) for track in tracks]
+        # Half the picture lies between one track and the next.
+        blobs = Blobs(
             samples=np.concatenate([np.arange(many) for many in count]),
             boxes=np.array(
                 [(0.6 * at, 0.4, 0.1, 0.3) for at, many in enumerate(count) for _ in range(many)],
@@ -75,9 +75,9 @@ def passing(index):
             ),
             clothing=np.rint(np.concatenate(rows) * 255).astype(np.uint8),
         )
-        order = np.argsort(figures.samples, kind="stable")
-        sorted_rows = {name: rows[order] for name, rows in attrs.asdict(figures).items()}
-        return attrs.evolve(index, figures=Figures(**sorted_rows))
+        order = np.argsort(blobs.samples, kind="stable")
+        sorted_rows = {name: rows[order] for name, rows in attrs.asdict(blobs).items()}
+        return attrs.evolve(index, blobs=Blobs(**sorted_rows))
 
     return passing
 
@@ -110,7 +110,7 @@ def test_what_is_hardly_less_like_is_the_same_one_again(passing):
 
 
 def test_a_passing_shadow_is_too_short(passing):
-    """Two sights are no way."""
+    """Two blobs are no track."""
     assert likenesses(passing([0.95] * 2), a=LIKE_IT) == []
 
 
@@ -119,7 +119,7 @@ def test_one_bad_moment_decides_nothing(passing):
     assert likenesses(passing([0.95, 0.1, 0.95, 0.95]), a=LIKE_IT) == [("a", 0.95)]
 
 
-def test_a_way_goes_to_the_likest_picture(passing):
+def test_a_track_goes_to_the_likest_picture(passing):
     """In whatever order they were given."""
     diagonal = np.array([(0.6, 0.8)], np.float32)
     near = {"across": ACROSS, "near": diagonal}
@@ -138,14 +138,14 @@ def test_of_two_readings_the_likelier_counts(passing):
 
 def test_somebody_still_there_at_the_end_is_seen_to_the_end(filmed):
     """There is no later sample that would end it."""
-    figures, last = filmed.figures, len(filmed.samples.times) - 1
-    late = attrs.evolve(figures, samples=figures.samples - figures.samples.max() + last)
+    blobs, last = filmed.blobs, len(filmed.samples.times) - 1
+    late = attrs.evolve(blobs, samples=blobs.samples - blobs.samples.max() + last)
 
-    assert wore(attrs.evolve(filmed, figures=late), green=GREEN)[-1].end_time == 16.0
+    assert wore(attrs.evolve(filmed, blobs=late), green=GREEN)[-1].end_time == 16.0
 
 
 def test_nobody_wore_what_nobody_asked_for(filmed):
     """Nor where nobody was."""
     assert wore(filmed) == ()
-    empty = attrs.evolve(NO_FIGURES, clothing=np.zeros((0, 1728), np.uint8))
-    assert wore(attrs.evolve(filmed, figures=empty), red=RED) == ()
+    empty = attrs.evolve(NO_BLOBS, clothing=np.zeros((0, 1728), np.uint8))
+    assert wore(attrs.evolve(filmed, blobs=empty), red=RED) == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memories_async.local.engine.stripes import LENGTH, stripes
+from memories_async.local.engine.clothing.descriptor import LENGTH, describe
 
 ALL = np.ones((60, 20), np.bool_)
 
@@ -14,7 +14,7 @@ def worn(*lights, mask=ALL, rows=(0, 60)):
     """Dress somebody in bands of grey."""
     lab = np.full((60, 20, 3), 128, np.uint8)
     lab[..., 0] = np.repeat(lights, 60 // len(lights))[:, None]
-    return stripes(lab, mask, rows=rows)
+    return describe(lab, mask, rows=rows)
 
 
 def test_the_same_clothes_are_alike():
@@ -28,7 +28,7 @@ def test_the_other_way_round_is_something_else():
 
 
 def test_half_the_clothes_are_half_alike():
-    """By how much of the figure they cover."""
+    """By how much of the body they cover."""
     assert worn(20, 200) @ worn(20, 20) == pytest.approx(0.5, abs=0.05)
 
 
@@ -38,13 +38,13 @@ def test_a_little_lighter_is_nearly_the_same():
 
 
 def test_only_the_mask_is_described():
-    """What lies beside the figure does not count."""
+    """What lies beside the person does not count."""
     left = ALL.copy()
     left[:, 10:] = False
     lab = np.full((60, 20, 3), 128, np.uint8)
     lab[:, 10:] = 255
 
-    assert stripes(lab, left, rows=(0, 60)) @ worn(128) == pytest.approx(1)
+    assert describe(lab, left, rows=(0, 60)) @ worn(128) == pytest.approx(1)
 
 
 def test_what_sticks_out_belongs_to_the_ends():

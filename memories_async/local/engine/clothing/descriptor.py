@@ -1,4 +1,4 @@
-"""Clothing described: the Lab colours of a figure in stripes from head to foot, as one row."""
+"""The descriptor of clothing: Lab histograms of six stripes from head to foot, as one row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 
 from memories_async.local.engine._cv import Flags, Floats, Numbers, Picture, np, unit
 
-__all__ = ["LENGTH", "stripes"]
+__all__ = ["LENGTH", "describe"]
 
 _STRIPES = 6
 _LIGHTS, _CHROMAS = 8, 6
@@ -14,14 +14,14 @@ _BOXES = _LIGHTS * _CHROMAS * _CHROMAS
 _LEAST, _MOST = 104.0, 152.0
 """Chroma of 0..255 that clothes have under usual light; the rest joins the ends."""
 LENGTH = _STRIPES * _BOXES
-"""Numbers that describe a figure."""
+"""Numbers of a descriptor."""
 
 
-def stripes(lab: Picture, mask: Flags, *, rows: tuple[int, int]) -> Floats:
+def describe(lab: Picture, mask: Flags, *, rows: tuple[int, int]) -> Floats:
     """Describe what *mask* leaves of *lab*, head and feet being at *rows*: length 1, or all zero.
 
     The product of two such rows is the likeness of the clothing: each stripe's colours compared by
-    their shared parts (Bhattacharyya), weighted by how much of the figure lies in the stripe.
+    their shared parts (Bhattacharyya), weighted by how much of the blob lies in the stripe.
     """
     top, bottom = rows
     ys, xs = np.nonzero(mask)

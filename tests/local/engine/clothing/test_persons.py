@@ -8,9 +8,9 @@ import pytest
 from people import GREEN, RED, dressed, film, portrait, scene
 
 from memories_async.local.engine.caption import caption
+from memories_async.local.engine.clothing.persons import HOW
 from memories_async.local.engine.index import Staging
 from memories_async.local.engine.indexing import index_video
-from memories_async.local.engine.persons import HOW
 from memories_async.local.engine.picture import encode
 from memories_async.local.engine.pixels import PixelEngine
 from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson, Shot

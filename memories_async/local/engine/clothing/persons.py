@@ -7,12 +7,12 @@ in somebody's picture was seen, or why it could not be looked for.
 from __future__ import annotations
 
 from memories_async.local.engine._cv import Floats, np
-from memories_async.local.engine.clothing import LIKE, Worn, who_wore
-from memories_async.local.engine.figures import fixed
+from memories_async.local.engine.clothing.blobs import fixed
+from memories_async.local.engine.clothing.matching import LIKE, Worn, who_wore
+from memories_async.local.engine.clothing.silhouette import worn_in
 from memories_async.local.engine.index import PixelIndex
 from memories_async.local.engine.picture import decode
 from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson, UnreadableImage
-from memories_async.local.engine.silhouette import worn_in
 
 __all__ = ["HOW", "clothing_told", "unsearched"]
 

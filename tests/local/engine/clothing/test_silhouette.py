@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from people import GREEN, RED, portrait
 
+from memories_async.local.engine.clothing.descriptor import LENGTH
+from memories_async.local.engine.clothing.silhouette import worn_in
 from memories_async.local.engine.protocol import UnreadableImage
-from memories_async.local.engine.silhouette import worn_in
-from memories_async.local.engine.stripes import LENGTH
 
 
 def alike(left, right):

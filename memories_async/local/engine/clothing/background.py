@@ -1,15 +1,16 @@
-"""The empty scene before a fixed camera: what each place of the picture comes back to most often.
+"""The background before a fixed camera, and what stands before it: two pictures subtracted.
 
-Neither the median nor the commonest value will do: persons may stand at one place for most of the
-time, and several of them in the same colour. But each comes and goes once, and between two of them
-the scene is seen again. What never leaves belongs to the scene.
+The background is what each place of the picture comes back to most often. Neither the median nor
+the commonest value will do: persons may stand at one place for most of the time, and several of
+them in the same colour. But each comes and goes once, and between two of them the background is
+seen again. What never leaves belongs to it.
 """
 
 from __future__ import annotations
 
 from memories_async.local.engine._cv import Flags, Floats, Picture, cv2, np
 
-__all__ = ["changed", "empty_scene"]
+__all__ = ["background", "foreground"]
 
 _LOOKED = 128
 """Pictures of a shot that are looked at; more would tell little more."""
@@ -28,8 +29,8 @@ _OTHER = 24.0
 """Distance in Lab, lightness and colours weighted, from which a place is taken up by something."""
 
 
-def empty_scene(pictures: Picture) -> Picture:
-    """Give the empty scene of *pictures* (one shot's, small, in Lab, one after another)."""
+def background(pictures: Picture) -> Picture:
+    """Give the background of *pictures* (one shot's, small, in Lab, one after another)."""
     looked = pictures[_evenly(len(pictures), _LOOKED)]
     best = looked[0]
     votes = np.full(best.shape[:2], -1, np.float32)
@@ -45,9 +46,9 @@ def empty_scene(pictures: Picture) -> Picture:
     return np.asarray(np.rint(mean), np.uint8)
 
 
-def changed(picture: Picture, scene: Picture) -> Flags:
-    """Say which pixels of *picture* differ from *scene*; a light that changes everywhere does not."""
-    gap = picture.astype(np.float32) - scene
+def foreground(picture: Picture, behind: Picture) -> Flags:
+    """Say which pixels of *picture* differ from the background *behind*; a light that changes everywhere does not."""
+    gap = picture.astype(np.float32) - behind
     light = np.abs(gap[..., 0] - np.median(gap[..., 0])) * _LIGHTER
     colour = (np.abs(gap[..., 1]) + np.abs(gap[..., 2])) * _COLOURED
     mask = (np.maximum(light, colour) > _OTHER).astype(np.uint8)

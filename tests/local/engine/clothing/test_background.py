@@ -1,4 +1,4 @@
-"""The empty scene is found behind whoever stands before it for long."""
+"""The background is found behind whoever stands before it for long."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from memories_async.local.engine.empty_scene import changed, empty_scene
+from memories_async.local.engine.clothing.background import background, foreground
 from memories_async.local.engine.scenery import paint
 
 PLACE = cv2.cvtColor(paint("hills", np.random.default_rng(2), (96, 54)), cv2.COLOR_BGR2LAB)
@@ -42,29 +42,29 @@ def near(picture, other, *, within=6):
 )
 def test_whoever_comes_and_goes_is_not_the_scene(plan):
     """Not even where one in the same colour is seen most of the time, as the median would have it."""
-    assert near(empty_scene(shot(plan))[MAN], PLACE[MAN])
+    assert near(background(shot(plan))[MAN], PLACE[MAN])
 
 
 def test_what_never_leaves_is_the_scene():
     """There is nothing behind it."""
-    assert near(empty_scene(shot("bbbbbbbbbbbb"))[MAN], with_man()[MAN])
+    assert near(background(shot("bbbbbbbbbbbb"))[MAN], with_man()[MAN])
 
 
 def test_one_picture_is_its_own_scene():
     """Nothing else is known."""
-    assert np.array_equal(empty_scene(PLACE[None]), PLACE)
+    assert np.array_equal(background(PLACE[None]), PLACE)
 
 
-def test_a_figure_is_what_differs():
+def test_foreground_is_what_differs():
     """All of it, and next to nothing else."""
-    mask = changed(with_man(), PLACE)
+    mask = foreground(with_man(), PLACE)
 
     assert mask[MAN].mean() > 0.9
     assert mask.mean() < mask[MAN].mean() * mask[MAN].size / mask.size + 0.01
 
 
-def test_light_that_changes_everywhere_is_no_figure():
+def test_light_that_changes_everywhere_is_no_foreground():
     """A camera adapts, a cloud passes."""
     dim = (PLACE * np.array((0.5, 1, 1))).astype(np.uint8)
 
-    assert changed(dim + np.array((60, 0, 0), np.uint8), dim).mean() < 0.02
+    assert foreground(dim + np.array((60, 0, 0), np.uint8), dim).mean() < 0.02

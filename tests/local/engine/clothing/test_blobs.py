@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from people import RED, SIZE, dressed, film, scene
 
-from memories_async.local.engine.figures import fixed
+from memories_async.local.engine.clothing.blobs import fixed
 from memories_async.local.engine.index import Staging
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.protocol import Shot
@@ -16,11 +16,11 @@ from memories_async.local.engine.protocol import Shot
 
 @pytest.fixture
 def found(tmp_path):
-    """Film what a function of the second gives; give the figures' times and boxes."""
+    """Film what a function of the second gives; give the blobs' times and boxes."""
 
     def find(picture, **more):
         index = index_video(film(tmp_path / "film.mp4", picture, **more))
-        return index.samples.times[index.figures.samples].tolist(), index.figures.boxes
+        return index.samples.times[index.blobs.samples].tolist(), index.blobs.boxes
 
     return find
 
@@ -69,7 +69,7 @@ def test_what_is_no_upright_person_is_left_out(found, shape):
     assert found(passing)[0] == []
 
 
-def test_a_camera_that_pans_shows_no_figures(found):
+def test_a_camera_that_pans_shows_no_blobs(found):
     """Everything changes all the time."""
     wide = scene("city", 900)
 
@@ -82,7 +82,7 @@ def test_a_camera_that_pans_shows_no_figures(found):
 
 
 def test_a_short_shot_tells_of_nobody(found):
-    """Its empty scene is not known."""
+    """Its background is not known."""
     place = scene()
 
     def passing(second):
@@ -92,7 +92,7 @@ def test_a_short_shot_tells_of_nobody(found):
 
 
 def test_only_long_shots_from_a_fixed_camera_are_looked_through(index):
-    """The camera as it was staged, and samples enough to know the empty scene."""
+    """The camera as it was staged, and samples enough to know the background."""
     shots = tuple(Shot(start_time=a, end_time=b) for a, b in ((0, 6), (6, 9)))
     cut = attrs.evolve(index, facts=attrs.evolve(index.facts, shots=shots))
     still, moving = (

@@ -1,4 +1,4 @@
-"""Figures are followed as long as they can be the same ones, and no longer."""
+"""Blobs are followed as long as they can be the same ones, and no longer."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import attrs
 import numpy as np
 import pytest
 
-from memories_async.local.engine.index import Figures
+from memories_async.local.engine.clothing.tracks import tracks
+from memories_async.local.engine.index import Blobs
 from memories_async.local.engine.protocol import Shot
-from memories_async.local.engine.ways import ways
 
 
 @pytest.fixture
 def follow(index):
-    """Put figures half as high as the picture at (sample, place across) into an index."""
+    """Put blobs half as high as the picture at (sample, place across) into an index."""
 
     def follow(*sights, shots=((0.0, 9.0),)):
-        figures = Figures(
+        blobs = Blobs(
             samples=np.array([sample for sample, _ in sights], np.int64),
             boxes=np.array([(left, 0.3, 0.1, 0.5) for _, left in sights], np.float32).reshape(
                 -1, 4
@@ -26,13 +26,13 @@ def follow(index):
         facts = attrs.evolve(
             index.facts, shots=tuple(Shot(start_time=a, end_time=b) for a, b in shots)
         )
-        return sorted(ways(attrs.evolve(index, facts=facts, figures=figures)))
+        return sorted(tracks(attrs.evolve(index, facts=facts, blobs=blobs)))
 
     return follow
 
 
-def test_nobody_goes_no_way(follow):
-    """An empty street."""
+def test_an_empty_street_has_no_tracks(follow):
+    """Nobody, nothing."""
     assert follow() == []
 
 
@@ -41,7 +41,7 @@ def test_a_walker_is_followed(follow):
     assert follow((3, 0.1), (4, 0.2), (5, 0.3)) == [(0, 1, 2)]
 
 
-def test_two_walkers_go_two_ways(follow):
+def test_two_walkers_leave_two_tracks(follow):
     """Each goes on from where it was nearest."""
     assert follow((3, 0.1), (3, 0.8), (4, 0.7), (4, 0.2)) == [(0, 3), (1, 2)]
 
@@ -61,6 +61,6 @@ def test_nobody_leaps(follow):
     assert follow((3, 0.0), (4, 0.6)) == [(0,), (1,)]
 
 
-def test_a_cut_ends_all_ways(follow):
+def test_a_cut_ends_all_tracks(follow):
     """Behind it is another place, or another time."""
     assert follow((3, 0.1), (4, 0.1), shots=((0.0, 1.9), (1.9, 9.0))) == [(0,), (1,)]
