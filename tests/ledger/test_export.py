@@ -16,14 +16,6 @@ from servers import answer, hang_up, serving
 from memories_async import Budget
 from memories_async._ledger.tables import SCHEMA
 from memories_async.errors import OutcomeUnknown
-from memories_async.ledger import Ledger
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    """A ledger of its own for each test."""
-    with Ledger(tmp_path / "run.db") as made:
-        yield made
 
 
 @pytest.fixture

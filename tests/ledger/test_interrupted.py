@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
-from contextlib import closing
 
 import callers
 import pytest
+from ledgers import WRONG, cancelled, rows, until
 from samples import FOUND, search_call
 from servers import answer, hang_up, serving, silent
 
 from memories_async import Limit, Limits, captions
-from memories_async._ledger.owner import Owner
 from memories_async.errors import InvalidRequest, NotSent, OutcomeUnknown
-from memories_async.ledger import JournalFailed, Ledger
-
-WRONG = {"code": "0001", "msg": "The parameter is wrong.", "success": False, "failed": True}
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    """A ledger of its own for each test."""
-    with Ledger(tmp_path / "run.db") as made:
-        yield made
-
-
-def rows(ledger) -> list[tuple]:
-    """State, owner and attempts on the disk, seen by somebody else."""
-    with closing(sqlite3.connect(ledger.path)) as connection:
-        statement = "SELECT state, owner, attempts FROM entries ORDER BY id"
-        return connection.execute(statement).fetchall()
-
-
-async def until(condition) -> None:
-    """Wait for *condition*."""
-    while not condition():  # noqa: ASYNC110  # nothing announces it
-        await asyncio.sleep(0.001)
-
-
-async def cancelled(task) -> None:
-    """Cancel *task* and see that the cancellation goes on."""
-    task.cancel()
-    await asyncio.wait([task])
-    assert task.cancelled()
+from memories_async.ledger import Ledger
 
 
 async def test_cancelled_while_waiting_for_the_answer_is_unknown(ledger):
@@ -194,22 +162,6 @@ async def test_two_ledgers_on_one_file_share_one_request(tmp_path):
         assert server.requests == 1
 
 
-async def test_what_a_dead_process_was_sending_is_unknown(tmp_path):
-    """Its lock is gone, so nobody will ever record an answer."""
-    dead, ledger = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
-    async with serving(silent) as server, callers.client(server.url, ledger=dead) as client:
-        task = asyncio.create_task(client.send(search_call()))
-        await until(lambda: server.requests)
-        assert (await asyncio.to_thread(ledger.summary)).sending == 1
-        name = dead.desk.owner.name()
-        dead.desk.owner.let_go()
-
-        (entry,) = await asyncio.to_thread(ledger.unknown)
-        assert "ended before" in entry.message
-        assert not ledger.path.with_name(f"run.db-owner-{name}").exists()
-        await cancelled(task)
-
-
 async def test_an_entry_settled_behind_the_senders_back_is_not_sent(ledger):
     """The line looks once more when it writes its intent."""
     async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
@@ -251,19 +203,6 @@ async def test_a_failed_write_of_an_outcome_does_not_hide_the_outcome(ledger, ca
     assert "stays as it was" in caplog.text
 
 
-async def test_an_older_entry_of_ours_that_nobody_finished_is_in_doubt(ledger):
-    """A line that was never closed blocks nobody, and is not sent again."""
-    async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
-        task = asyncio.create_task(client.send(search_call()))
-        await until(lambda: server.requests)
-        (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])
-        ledger.desk.flights.land(entry.key, None)
-
-        with pytest.raises(OutcomeUnknown):
-            await client.send(search_call())
-        await cancelled(task)
-
-
 async def test_a_call_that_cannot_be_sent_at_all_holds_nothing(tmp_path):
     """A batch lets go of an item that its client has no receiver for."""
     one, other = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
@@ -273,68 +212,3 @@ async def test_a_call_that_cannot_be_sent_at_all_holds_nothing(tmp_path):
             assert isinstance((await anext(batch)).error, ValueError)
 
     assert rows(other) == [("planned", None, 0)]
-
-
-def test_a_forked_child_has_an_owner_and_flights_of_its_own(ledger):
-    """The parent's lock must end with the parent."""
-    owner = ledger.desk.owner
-    mine = owner.name()
-    assert ledger.desk.flights.join("key") is None
-    child = os.fork()
-    if child == 0:
-        fine = owner._handle < 0 and ledger.desk.flights.join("key") is None
-        os._exit(0 if fine and owner.name() != mine else 1)
-
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert owner.name() == mine
-    assert Owner(ledger.path).is_alive(mine)
-
-
-def test_what_a_fork_leaves_to_the_child_is_let_go(ledger):
-    """The same, looked at in this process."""
-    from memories_async._ledger import owner as owners
-
-    owner = ledger.desk.owner
-    mine = owner.name()
-    assert ledger.desk.flights.join("key") is None
-    owners._let_all_go()
-    ledger.desk.flights._forget()
-
-    assert not Owner(ledger.path).is_alive(mine)
-    assert ledger.desk.flights.join("key") is None
-
-
-def test_an_owner_that_left_is_not_alive(tmp_path):
-    """Its mark is removed, and a new one is taken at the next use."""
-    owner, other = Owner(tmp_path / "run.db"), Owner(tmp_path / "run.db")
-    name = owner.name()
-    assert other.is_alive(name)
-    owner.leave()
-    owner.leave()
-
-    assert not other.is_alive(name)
-    assert owner.name() != name
-    assert owner.is_alive(owner.name())
-    assert not other.is_alive("somebody")
-
-
-def test_marks_do_not_outlive_a_process(tmp_path):
-    """What is left beside the ledger at exit is removed."""
-    from memories_async._ledger import owner as owners
-
-    owner = Owner(tmp_path / "run.db")
-    owner.name()
-    owners._bury_all()
-
-    assert [*tmp_path.iterdir()] == []
-
-
-def test_an_older_ledger_is_refused_by_name(tmp_path):
-    """A file of a newer version is not touched."""
-    with Ledger(tmp_path / "run.db") as ledger:
-        ledger.summary()
-    with closing(sqlite3.connect(tmp_path / "run.db")) as connection, connection:
-        connection.execute("UPDATE schemas SET version = 99")
-
-    with pytest.raises(JournalFailed, match="newer memories_async"):
-        Ledger(tmp_path / "run.db").summary()

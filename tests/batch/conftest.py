@@ -1,0 +1,14 @@
+"""A ledger of its own for each test."""
+
+from __future__ import annotations
+
+import pytest
+
+from memories_async.ledger import Ledger
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """In a file of its own."""
+    with Ledger(tmp_path / "run.db") as made:
+        yield made
