@@ -24,6 +24,11 @@ CORE = sorted(
     ]
     if path.name != "__init__.py" or path.parent == PACKAGE
 )
+ENGINE = sorted(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in PACKAGE.glob("local/engine/**/*.py")
+    if path.name != "__init__.py"
+)
 PURE = [
     *("errors", "media", "_json", "_replies", "_retry_after", "_calls", "_decode", "_fields"),
     *("clips", "captions", "embeddings", "videos", "assets", "_policy", "_hosts", "_keys"),
@@ -45,10 +50,10 @@ def imported(name: str) -> set[str]:
     return found
 
 
-def siblings(name: str) -> set[str]:
-    """The modules of the core that a module of the core imports."""
+def siblings(name: str, among: list[str]) -> set[str]:
+    """The modules *among* which a module belongs that it imports."""
     names = {one.removeprefix("memories_async.") for one in imported(name)}
-    return names & set(CORE) - {name, "__init__"}
+    return names & set(among) - {name, "__init__"}
 
 
 def tops(name: str) -> set[str]:
@@ -56,9 +61,10 @@ def tops(name: str) -> set[str]:
     return {one.partition(".")[0] for one in imported(name)}
 
 
-def test_imports_point_one_way():
+@pytest.mark.parametrize("part", [CORE, ENGINE], ids=["core", "engine"])
+def test_imports_point_one_way(part):
     """No module knows, over any detour, one that knows it."""
-    below = {name: siblings(name) for name in CORE if name not in {"__init__", "__main__"}}
+    below = {name: siblings(name, part) for name in part if name not in {"__init__", "__main__"}}
     while below:
         lowest = {name for name, names in below.items() if not names & below.keys()}
         assert lowest, f"a circle among {sorted(below)}"

@@ -14,6 +14,8 @@ from attrs import field, frozen
 
 from memories_async.local.engine._cv import Floats, np, unit
 from memories_async.local.engine.embedding import project
+from memories_async.local.engine.models.frame_vectors import FrameVectors, frame_vectors
+from memories_async.local.engine.models.towers import ImageTower, TextTower
 from memories_async.local.engine.picture import decode
 from memories_async.local.engine.protocol import (
     CaptionRequest,
@@ -24,8 +26,6 @@ from memories_async.local.engine.protocol import (
     Index,
     Match,
 )
-from memories_async.local.engine.sight import Sight, sight
-from memories_async.local.engine.towers import ImageTower, TextTower
 
 __all__ = ["ImageTower", "Likeness", "OnnxEngine", "OnnxIndex", "TextTower"]
 
@@ -51,7 +51,7 @@ class OnnxIndex:
     """The index beneath, and what the model saw of the video."""
 
     beneath: Index = field(repr=False)
-    seen: Sight
+    frames: FrameVectors
 
     @property
     def facts(self) -> Facts:
@@ -81,20 +81,20 @@ class OnnxEngine:
         That is done apart, as the default engine does. Raises `UnreadableVideo`.
         """
         beneath = self.beneath.index(path)
-        seen = sight(
+        frames = frame_vectors(
             path,
             self.cache,
             tower=self.image,
             rate=min(_RATE, _MOST / beneath.facts.duration),
             seconds=self.time_limit,
         )
-        return OnnxIndex(beneath=beneath, seen=seen)
+        return OnnxIndex(beneath=beneath, frames=frames)
 
     def search(self, index: Index, image: bytes, prompt: str) -> Found:
         """Find what *beneath* finds, and what the model holds alike; the text tower weighs."""
         own = _own(index)
         found = self.beneath.search(own.beneath, image, prompt)
-        vectors = own.seen.vectors
+        vectors = own.frames.vectors
         scores = self.likeness.score(vectors @ self.image.vector(decode(image)))
         if self.text is not None:
             scores = scores * _weights(vectors @ self.text.vector(prompt))
@@ -103,7 +103,7 @@ class OnnxEngine:
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
         """Average the model's vectors; projected where it has another number of them."""
-        mean = unit(_own(index).seen.vectors.mean(axis=0))
+        mean = unit(_own(index).frames.vectors.mean(axis=0))
         if len(mean) == dimensions:
             return tuple(float(value) for value in mean)
         return project(mean.astype(np.float64), dimensions)
@@ -127,7 +127,7 @@ def _weights(cosines: Floats) -> Floats:
 
 def _runs(scores: Floats, index: OnnxIndex, *, keep: float) -> Iterable[Match]:
     """Give each run of frames within a shot that score at least *keep*."""
-    times = index.seen.times
+    times = index.frames.times
     for shot in index.facts.shots:
         inside = (times >= shot.start_time) & (times < shot.end_time)
         good = np.flatnonzero(inside & (scores >= keep))

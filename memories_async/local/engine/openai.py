@@ -16,8 +16,9 @@ from attrs import field, frozen
 from attrs.converters import optional
 
 from memories_async._keys import ENGINE_KEY_VARIABLE, Key
-from memories_async.local.engine.endpoint import Endpoint
-from memories_async.local.engine.moments import moments
+from memories_async.local.engine.models.endpoint import Endpoint
+from memories_async.local.engine.models.moments import moments
+from memories_async.local.engine.models.stills import Still, stills
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
@@ -27,7 +28,6 @@ from memories_async.local.engine.protocol import (
     Found,
     Index,
 )
-from memories_async.local.engine.stills import Still, stills
 from memories_async.local.engine.tokens import tokens
 
 __all__ = ["OpenAIEngine", "VisionIndex"]

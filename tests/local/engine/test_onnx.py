@@ -11,7 +11,7 @@ from attrs import evolve
 
 pytest.importorskip("onnxruntime")
 
-from memories_async.local.engine import sight
+from memories_async.local.engine.models import frame_vectors
 from memories_async.local.engine.onnx import ImageTower, Likeness, OnnxEngine, TextTower
 from memories_async.local.engine.picture import encode
 from memories_async.local.engine.processes import isolated
@@ -129,8 +129,8 @@ def test_of_several_outputs_the_vector_is_taken(tmp_path):
 
 def test_indexes_a_vector_a_second(own):
     """Of length one, as the model gave them."""
-    assert own.seen.vectors.shape == (9, 16)
-    assert np.linalg.norm(own.seen.vectors, axis=1) == pytest.approx(np.ones(9))
+    assert own.frames.vectors.shape == (9, 16)
+    assert np.linalg.norm(own.frames.vectors, axis=1) == pytest.approx(np.ones(9))
     assert own.facts.frames == 216
 
 
@@ -149,11 +149,11 @@ def kept(engine):
 
 def test_what_was_seen_is_kept_on_disk(seeing, own, film, monkeypatch):
     """Another process with the same model looks at no frame again."""
-    monkeypatch.setattr(sight, "run_apart", lambda *_, **__: pytest.fail("looked again"))
+    monkeypatch.setattr(frame_vectors, "run_apart", lambda *_, **__: pytest.fail("looked again"))
     again = evolve(seeing, image=ImageTower(path=seeing.image.path, size=32))
 
-    assert np.array_equal(again.index(film).seen.vectors, own.seen.vectors)
-    assert np.array_equal(again.index(film).seen.times, own.seen.times)
+    assert np.array_equal(again.index(film).frames.vectors, own.frames.vectors)
+    assert np.array_equal(again.index(film).frames.times, own.frames.times)
     assert len(kept(seeing)) == 1
 
 
@@ -166,7 +166,7 @@ def test_what_cannot_be_read_is_seen_anew(seeing, own, film, damage):
     else:
         np.savez(path, vectors=np.zeros((2, 16)), **damage)
 
-    assert np.array_equal(seeing.index(film).seen.vectors, own.seen.vectors)
+    assert np.array_equal(seeing.index(film).frames.vectors, own.frames.vectors)
 
 
 @pytest.mark.parametrize(
@@ -190,9 +190,9 @@ def test_a_model_is_known_by_its_content(tower, tmp_path):
 
 def test_the_workers_task_is_to_look(film, tower, own, tmp_path):
     """In the process that was started for it; here in this one."""
-    sight.watch(film, tmp_path / "seen.npz", f"1.0 {tower.as_json()}")
+    frame_vectors.embed_frames(film, tmp_path / "seen.npz", f"1.0 {tower.as_json()}")
 
-    assert np.array_equal(np.load(tmp_path / "seen.npz")["vectors"], own.seen.vectors)
+    assert np.array_equal(np.load(tmp_path / "seen.npz")["vectors"], own.frames.vectors)
 
 
 def test_frames_are_decoded_apart(engine, tower, film, monkeypatch):

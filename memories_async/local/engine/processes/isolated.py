@@ -18,9 +18,10 @@ from typing import IO
 
 from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
 
-__all__ = ["command", "environment", "last_line", "run_apart"]
+__all__ = ["REFUSED", "command", "environment", "last_line", "run_apart"]
 
-_REFUSED = 3
+REFUSED = 3
+"""Exit code of a process that says why its video is unreadable."""
 # The packages above the engine import the whole client; bare ones save half a second a video.
 _START = """
 import importlib, sys, types
@@ -77,7 +78,7 @@ def _started(given: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
 
 def _check(code: int, told: bytes, said: bytes) -> None:
     """Say in an exception what became of a process that ended with *code*."""
-    if code == _REFUSED:
+    if code == REFUSED:
         raise UnreadableVideo(told.decode())
     if -code in _ASKED_TO_END:
         raise EngineFailed(f"indexing was interrupted (signal {-code})")

@@ -1,6 +1,6 @@
 """Decode one video and write what was wanted of it, as the whole work of a process that may be killed.
 
-Started by `isolated`; the reason of a refusal goes to standard output, with exit code 3.
+Started by `isolated`; the reason of a refusal goes to standard output, with its exit code.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from pathlib import Path
 
 from memories_async.local.engine import cache
 from memories_async.local.engine.indexing import index_video
+from memories_async.local.engine.models.stills import take
+from memories_async.local.engine.processes.isolated import REFUSED
 from memories_async.local.engine.processes.restraint import bound_memory, step_back
 from memories_async.local.engine.protocol import UnreadableVideo
-from memories_async.local.engine.stills import take
 
-__all__ = ["REFUSED", "main"]
-
-REFUSED = 3
+__all__ = ["main"]
 
 
 def main(task: str, video: str, result: str, settings: str) -> int:
@@ -36,14 +35,14 @@ def _index(video: Path, result: Path, _: str) -> None:
     cache.save(index_video(video), result)
 
 
-def _watch(video: Path, result: Path, settings: str) -> None:
-    from memories_async.local.engine.sight import watch  # noqa: PLC0415 # few bring a model
+def _embed(video: Path, result: Path, settings: str) -> None:
+    from memories_async.local.engine.models import frame_vectors  # noqa: PLC0415 # few bring one
 
-    watch(video, result, settings)
+    frame_vectors.embed_frames(video, result, settings)
 
 
 _TASKS: Mapping[str, Callable[[Path, Path, str], None]] = {
     "index": _index,
-    "watch": _watch,
+    "embed": _embed,
     "take": take,
 }

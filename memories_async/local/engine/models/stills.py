@@ -48,7 +48,7 @@ def stills(
 
 def take(video: Path, result: Path, settings: str) -> None:
     """Take the stills of *settings*; the task of the worker."""
-    from memories_async.local.engine._frames import jpegs  # noqa: PLC0415 # needs OpenCV
+    from memories_async.local.engine.models.jpegs import jpegs  # noqa: PLC0415 # needs OpenCV
 
     found = jpegs(video, **json.loads(settings))
     rows = [(time, base64.b64encode(jpeg).decode()) for time, jpeg in found]

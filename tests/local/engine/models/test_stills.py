@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from memories_async.local.engine import stills
-from memories_async.local.engine._frames import jpegs
-from memories_async.local.engine.moments import moments
+from memories_async.local.engine.models import stills
+from memories_async.local.engine.models.jpegs import jpegs
+from memories_async.local.engine.models.moments import moments
 from memories_async.local.engine.protocol import Facts, Shot
 from memories_async.local.engine.render import render
 
