@@ -10,7 +10,7 @@ from memories_async.local.engine._cv import Floats, np
 from memories_async.local.engine.index import PixelIndex, Samples, points_of, reduced_size
 from memories_async.local.engine.local_features import agreement, pairs
 
-__all__ = ["camera", "travel"]
+__all__ = ["stood_still", "travel"]
 
 _PAIRS = 8
 """Pairs of neighbouring samples looked at in a shot."""
@@ -21,19 +21,19 @@ _STILL, _MOVING = 1.2, 3.0
 """Pixels (of 360) that the picture's corners travel from one sample to the next."""
 
 
-def camera(inside: list[int], index: PixelIndex) -> str:
-    """Say "still camera", "moving camera", or nothing, of the samples at places *inside*."""
+def stood_still(inside: list[int], index: PixelIndex) -> bool | None:
+    """Say whether the camera stood for the samples at places *inside*; None if they do not tell."""
     if len(inside) < 2:  # noqa: PLR2004 # a pair
-        return ""
+        return None
     count = min(_PAIRS, len(inside) - 1)
     chosen = sorted({at * (len(inside) - 1) // count for at in range(count)})
     size = np.array(reduced_size(index), np.float32)
     ways = [_way(inside[at], inside[at + 1], index.samples, size) for at in chosen]
     known = [way for way in ways if way is not None]
     if len(known) * 2 < len(ways):
-        return ""
+        return None
     way = float(np.median(known))
-    return "still camera" if way < _STILL else "moving camera" if way > _MOVING else ""
+    return True if way < _STILL else False if way > _MOVING else None
 
 
 def _way(first: int, second: int, samples: Samples, size: Floats) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from attrs import frozen
 
 from memories_async.local.engine._cv import np
-from memories_async.local.engine.camera import camera
 from memories_async.local.engine.colours import NAMES
 from memories_async.local.engine.index import PixelIndex
 from memories_async.local.engine.protocol import Shot
@@ -19,6 +18,7 @@ _MOTIONS = ((0.25, "no motion"), (1.2, "little motion"), (3.5, "some motion"))
 _QUIET = 4.0
 """Change of lightness that grain and compression make at a place by themselves."""
 _BLURRED = 12.0
+_CAMERAS = {(True, False): "still camera", (False, True): "moving camera", (False, False): ""}
 
 
 @frozen(kw_only=True)
@@ -41,10 +41,11 @@ class ShotFacts:
 
 def measure(index: PixelIndex) -> tuple[ShotFacts, ...]:
     """Measure every shot of *index*."""
-    return tuple(_measured(shot, index) for shot in index.facts.shots)
+    return tuple(_measured(number, index) for number in range(len(index.facts.shots)))
 
 
-def _measured(shot: Shot, index: PixelIndex) -> ShotFacts:
+def _measured(number: int, index: PixelIndex) -> ShotFacts:
+    shot, staging = index.facts.shots[number], index.staging
     samples, signals = index.samples, index.signals
     inside = _inside(samples.times, shot)
     moments = _inside(signals.times, shot)
@@ -53,15 +54,14 @@ def _measured(shot: Shot, index: PixelIndex) -> ShotFacts:
     change = float(signals.motion[steps].mean()) if len(steps) else 0.0
     peak = float(np.percentile(signals.peak[steps], 90)) if len(steps) else 0.0
     light = float(signals.light[moments].mean())
-    seen = camera(inside, index)
     return ShotFacts(
         shot=shot,
         colours=_dominant(samples.colours[inside].mean(axis=0).tolist()),
         light=light,
         brightness=next(word for limit, word in _LIGHTS if light < limit),
         change=change,
-        motion=_motion(change, still=seen != "moving camera" and peak < _QUIET),
-        camera=seen,
+        motion=_motion(change, still=not staging.moving[number] and peak < _QUIET),
+        camera=_CAMERAS[bool(staging.still[number]), bool(staging.moving[number])],
         blurred=float(np.median(samples.sharpness[inside])) < _BLURRED,
     )
 

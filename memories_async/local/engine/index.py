@@ -57,6 +57,8 @@ class Staging:
 
     still: Flags
     """Whether the camera stood still."""
+    moving: Flags
+    """Whether it moved; where the points do not tell, it did neither."""
     stays: Flags
     """Whether the shot shows the place of the one before; the first does not."""
 
@@ -73,7 +75,8 @@ class Blobs:
     """Descriptors (see `clothing.descriptor`), times 255."""
 
 
-NO_STAGING = Staging(still=np.zeros(0, np.bool_), stays=np.zeros(0, np.bool_))
+_NONE = np.zeros(0, np.bool_)
+NO_STAGING = Staging(still=_NONE, moving=_NONE, stays=_NONE)
 NO_BLOBS = Blobs(
     samples=np.zeros(0, np.int64),
     boxes=np.zeros((0, 4), np.float32),

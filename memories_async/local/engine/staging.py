@@ -10,7 +10,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from memories_async.local.engine._cv import Floats, Numbers, np
-from memories_async.local.engine.camera import camera, travel
+from memories_async.local.engine.camera import stood_still, travel
 from memories_async.local.engine.index import (
     PixelIndex,
     Samples,
@@ -37,12 +37,16 @@ def staged(index: PixelIndex) -> PixelIndex:
     shot = shot_of(index)
     inside = [np.flatnonzero(shot == number) for number in range(len(index.facts.shots))]
     size = np.array(reduced_size(index), np.float32)
-    still = [camera(places.tolist(), index) == "still camera" for places in inside]
+    stood = [stood_still(places.tolist(), index) for places in inside]
     stays = [
         number > 0 and _same_place(inside[number - 1], inside[number], index.samples, size)
         for number in range(len(inside))
     ]
-    staging = Staging(still=np.array(still, np.bool_), stays=np.array(stays, np.bool_))
+    staging = Staging(
+        still=np.array([one is True for one in stood], np.bool_),
+        moving=np.array([one is False for one in stood], np.bool_),
+        stays=np.array(stays, np.bool_),
+    )
     return evolve(index, staging=staging)
 
 

@@ -86,8 +86,8 @@ def test_points_in_one_corner_say_nothing_of_the_camera(index):
 
     crowded = attrs.evolve(index, samples=attrs.evolve(samples, points=small))
 
-    assert camera.camera([1, 2, 3, 4], index) != ""
-    assert camera.camera([1, 2, 3, 4], crowded) == ""
+    assert camera.stood_still([1, 2, 3, 4], index) is not None
+    assert camera.stood_still([1, 2, 3, 4], crowded) is None
 
 
 def test_a_query_covers_what_its_points_say(index, frame):

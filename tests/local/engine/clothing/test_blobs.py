@@ -96,7 +96,8 @@ def test_only_long_shots_from_a_fixed_camera_are_looked_through(index):
     shots = tuple(Shot(start_time=a, end_time=b) for a, b in ((0, 6), (6, 9)))
     cut = attrs.evolve(index, facts=attrs.evolve(index.facts, shots=shots))
     still, moving = (
-        Staging(still=np.full(2, stood), stays=np.zeros(2, np.bool_)) for stood in (True, False)
+        Staging(still=np.full(2, stood), moving=np.full(2, not stood), stays=np.zeros(2, np.bool_))
+        for stood in (True, False)
     )
 
     assert fixed(attrs.evolve(cut, staging=still)).tolist() == [True, False]

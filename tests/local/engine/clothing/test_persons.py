@@ -93,7 +93,8 @@ def test_says_that_no_camera_was_fixed(index):
 def test_says_in_which_shots_it_looked(known):
     """Where the others were too short."""
     shots = (Shot(start_time=0, end_time=14), Shot(start_time=14, end_time=16))
-    staging = Staging(still=np.ones(2, np.bool_), stays=np.zeros(2, np.bool_))
+    no = np.zeros(2, np.bool_)
+    staging = Staging(still=~no, moving=no, stays=no)
     cut = attrs.evolve(known, facts=attrs.evolve(known.facts, shots=shots), staging=staging)
 
     assert "the picture of Bob was found in the shots of a fixed camera." in tell(cut, BOB)
