@@ -77,7 +77,7 @@ class Reception:
             if isinstance(task, OutcomeUnknown):
                 raise task from None
             said = f"no callback for task {task.task_id} within {self.timeout:g} s"
-            raise CallbackTimeout(said, call=error.call) from None
+            raise CallbackTimeout(said, call=error.call, billed="yes") from None
 
     def again(self, task: CaptionTask, port: int | None) -> str:
         """Write the command that goes on waiting for *task* when this one has ended."""

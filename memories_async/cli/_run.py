@@ -13,7 +13,7 @@ from attrs import define, field
 
 from memories_async import Client
 from memories_async._calls import Call
-from memories_async._events import Degraded, Event, Sending, Waiting
+from memories_async._events import Degraded, Event, Failed, Sending, Waiting
 from memories_async._replies import Host
 from memories_async.cli._exits import Exit, Problem
 from memories_async.cli._screen import Screen
@@ -42,6 +42,8 @@ class Run:
     _under_way: str | None = None
     _begun: float = field(factory=time.perf_counter)
     _requests: int = 0
+    _failure: str = ""
+    """Why the latest attempt failed."""
 
     def __call__(self, event: Event) -> None:
         """Follow a call as the client's observer."""
@@ -53,8 +55,11 @@ class Run:
             case Degraded():
                 self.screen.note(f"asking slowly: {event.reason}")
             case Waiting():
-                self.screen.note(f"{event.call}: next attempt in {event.seconds:.1f} s")
-            case _:  # answered or failed: the request is over
+                self.screen.note(f"{self._failure}; next attempt in {event.seconds:.1f} s")
+            case Failed():
+                self._under_way = None
+                self._failure = f"{event.call}: {event.error.message.rstrip('.')}"
+            case _:  # answered: the request is over
                 self._under_way = None
 
     def send(self, call: Call[T], configuration: Configuration) -> T:

@@ -18,6 +18,7 @@ from memories_async._keys import CAPTION_KEY_VARIABLE, ENGINE_KEY_VARIABLE, KEY_
 from memories_async._pace.choice import PACE_VARIABLE, pace_from_environment
 from memories_async._pace.in_process import Pace
 from memories_async._replies import Host
+from memories_async.cli._own_pace import own_pace
 
 T = TypeVar("T")
 
@@ -62,11 +63,13 @@ class Configuration:
     def read(cls, environment: Mapping[str, str] = os.environ) -> Configuration:
         """Read the variables; raise a usage error that names the one that is wrong."""
         given = {name: value.strip() for name, value in environment.items() if value.strip()}
+        hosts = _made(Hosts, HOSTS, given, str)
         with blaming(PACE_VARIABLE):
-            pace = pace_from_environment(given)
+            is_chosen = PACE_VARIABLE in given
+            pace = pace_from_environment(given) if is_chosen else own_pace(hosts, given)
         return cls(
             given=given,
-            hosts=_made(Hosts, HOSTS, given, str),
+            hosts=hosts,
             policy=_made(Policy, POLICY, given, _seconds),
             limits=_made(Limits, RATES, given, _limit),
             pace=pace,

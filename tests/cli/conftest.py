@@ -53,6 +53,7 @@ def home(tmp_path, monkeypatch) -> Path:
         if name.lower() in {"https_proxy", "all_proxy", "no_color", "force_color", "columns"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("MEMORIES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path

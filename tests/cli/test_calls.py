@@ -118,7 +118,7 @@ def test_a_repeat_is_told_and_counted(cli, video, service):
     ended = cli("embed", video.asset_id)
 
     assert ended.code == 0
-    assert "next attempt in" in ended.err
+    assert "embeddings.video: Request has exceeded the limit; next attempt in" in ended.err
     assert "2 requests" in ended.err
 
 

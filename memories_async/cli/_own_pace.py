@@ -1,0 +1,47 @@
+"""The pace of the command: one rate for all its runs, since a shell's loop makes a process of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import attrs
+
+from memories_async import FilePace, Hosts
+from memories_async._pace.in_process import Pace, in_process
+
+
+def own_pace(hosts: Hosts, environment: Mapping[str, str]) -> Pace:
+    """Share a file of the user's; a process of its own where that cannot be, or need not.
+
+    A service on this machine is an embedded one or a test: it has no account to lose.
+    """
+    if any(_is_here(url) for url in attrs.astuple(hosts)):
+        return in_process
+    folder = _folder(environment)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        pace = FilePace(folder / "command.pace")
+    except (OSError, NotImplementedError):
+        return in_process
+    return pace if os.access(folder, os.W_OK | os.X_OK) else in_process
+
+
+def _folder(environment: Mapping[str, str]) -> Path:
+    # A rate means nothing after a restart, and what runs may well have no home on a local disk.
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "memories_async"
+    state = environment.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "memories_async"
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
