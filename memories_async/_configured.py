@@ -48,7 +48,8 @@ class Configured:
 
         *api_key* defaults to `MEMORIES_API_KEY`; *caption_api_key*, for the caption host, to
         `MEMORIES_CAPTION_API_KEY` and then to *api_key*. *hosts* default to the service's own or
-        to the `MEMORIES_*_BASE_URL` variables, *pace* to what `MEMORIES_PACE` says. *ssl* adds trust, it cannot take verification away.
+        to the `MEMORIES_*_BASE_URL` variables, *pace* to what `MEMORIES_PACE` says. *ssl* adds
+        trust, it cannot take verification away.
         Raises `ValueError` where there is no key at all.
         """
         key = find_key(api_key, KEY_VARIABLE)

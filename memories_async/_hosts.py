@@ -30,7 +30,7 @@ def parsed_url(url: str, *, what: str) -> SplitResult:
 
 def in_the_clear(parts: SplitResult) -> bool:
     """Whether others could read on the way what is sent there."""
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _base_url(url: str) -> str:
@@ -40,7 +40,8 @@ def _base_url(url: str) -> str:
     return re.sub(r"/serve/api/v[12]$", "", url.rstrip("/"))
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether a host of that name is this machine."""
     try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:

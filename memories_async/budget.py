@@ -47,6 +47,9 @@ class Budget:
     ) -> None:
         if points is None and calls is None and not prices:
             raise ValueError("a Budget needs points=, calls= or prices=")
+        for name, number in {"points": points, "calls": calls, **(prices or {})}.items():
+            if number is not None and not number >= 0:
+                raise ValueError(f"{name} must be 0 or more, not {number}")
         self.points: float | None = points
         self.calls: int | None = calls
         self.prices: dict[str, float] = dict(prices or {})

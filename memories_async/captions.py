@@ -50,7 +50,7 @@ class CaptionTask:
     def parse(cls, text: str) -> Self:
         """Read what `str` wrote."""
         if not text or not text.isascii() or not text.isprintable():
-            raise ValueError("text must be what str(task) gave")
+            raise ValueError(f"a task must be written as str(task) writes it, not {text!r}")
         return cls(unquote(text, errors="strict"))
 
 

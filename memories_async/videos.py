@@ -104,8 +104,8 @@ def upload(
 
     Billed by the length that is indexed. Every repeat makes another video with another bill. The
     file streams at constant memory; *progress* is told the bytes sent and in all. *video_name*
-    defaults to the file's own name, by which `list` finds it again. *callback* is told the status; a client
-    with a receiver fills one in, so that waiting ends with it.
+    defaults to the file's own name, by which `list` finds it again. *callback* is told the status;
+    a client whose receiver can be reached fills one in, so that waiting ends with it.
     Raises `ValueError` for another extension than .mp4, .avi, .mkv and .mov, an empty file, or one
     above *max_video_size* bytes.
     """

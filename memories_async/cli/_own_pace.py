@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import attrs
-
 from memories_async import FilePace, Hosts
+from memories_async._hosts import is_loopback
 from memories_async._pace.in_process import Pace, in_process
 
 
@@ -19,7 +17,8 @@ def own_pace(hosts: Hosts, environment: Mapping[str, str]) -> Pace:
 
     A service on this machine is an embedded one or a test: it has no account to lose.
     """
-    if any(_is_here(url) for url in attrs.astuple(hosts)):
+    urls = (hosts.search, hosts.captions, hosts.embeddings)
+    if any(is_loopback(urlsplit(url).hostname or "") for url in urls):
         return in_process
     folder = _folder(environment)
     try:
@@ -37,11 +36,3 @@ def _folder(environment: Mapping[str, str]) -> Path:
         return Path(runtime) / "memories_async"
     state = environment.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(state).expanduser() / "memories_async"
-
-
-def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -12,6 +12,7 @@ import click
 from attrs import asdict, frozen
 
 from memories_async import Caption, CaptionTask
+from memories_async._hosts import is_loopback
 from memories_async.cli._local import starting
 from memories_async.cli._run import Run
 from memories_async.cli._settings import Configuration
@@ -90,8 +91,8 @@ def receiver(
     url: str | None, on_port: int | None, configuration: Configuration, kept: Path | Ledger | None
 ) -> Receiver:
     """Make a receiver, refusing before anything is paid where no callback could reach it."""
-    host = urlsplit(configuration.hosts.captions).hostname
-    if url is None and host not in {"127.0.0.1", "localhost", "::1"}:
+    host = urlsplit(configuration.hosts.captions).hostname or ""
+    if url is None and not is_loopback(host):
         raise ValueError(
             f"{host} cannot reach this machine by itself: add --public-url URL (a tunnel to --port)"
         )

@@ -102,7 +102,9 @@ def caption(run: Run, /, *, source: Path, **settings: Any) -> int:
     """Submit many videos for captioning.
 
     A row's columns: video (a file or a URL), user_prompt, system_prompt, callback, persons
-    (NAME=PICTURE;NAME=PICTURE), thinking, and a key of yours. With --captions it ends when every caption has come, or has been waited for in vain. The same
+    (NAME=PICTURE;NAME=PICTURE), thinking, and a key of yours.
+
+    With --captions it ends when every caption has come, or has been waited for in vain. The same
     command again writes those that came before and waits for the rest: the ledger keeps both.
     """
     here = Here(**{one.name: settings.pop(one.name) for one in fields(Here)})

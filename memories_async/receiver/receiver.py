@@ -56,6 +56,8 @@ class Receiver:
         self._url = PublicUrl(public_url)
         self._secret = None if secret is None else tokens.checked_secret(secret)
         self._place = store
+        if not accept_for > 0:
+            raise ValueError(f"accept_for must be above 0 seconds, not {accept_for}")
         self._accept_for = accept_for
         self._ledger: object = None
         self._desk: Desk | None = None

@@ -6,7 +6,6 @@ aiohttp.web alone keeps a connection that sends its headers slowly, or nothing, 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from attrs import define, field
 
 from memories_async._address import Address
+from memories_async._hosts import is_loopback
 from memories_async.receiver.web import Handler
 
 HEAD_SECONDS = 5.0
@@ -126,7 +126,7 @@ class _Guards:
 @asynccontextmanager
 async def serve(handle: Handler, host: str, port: int) -> AsyncGenerator[Address]:
     """Answer requests by *handle* on a port (0: a free one) while the context is open."""
-    if not _is_loopback(host):
+    if not is_loopback(host):
         log.warning("the callback receiver listens on %s, beyond this machine", host)
     guards = _Guards(handle)
     listening = await asyncio.get_running_loop().create_server(guards.accept, host, port)
@@ -145,10 +145,3 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 _http_log.addFilter(_is_ours)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -52,7 +52,7 @@ def checked_secret(secret: str | bytes) -> bytes:
     """Return *secret* as bytes, or raise `ValueError` if it is too short to keep anybody out."""
     key = secret.encode() if isinstance(secret, str) else secret
     if len(key) < MIN_SECRET:
-        raise ValueError(f"secret must have at least {MIN_SECRET} bytes")
+        raise ValueError(f"secret must have at least {MIN_SECRET} bytes, not {len(key)}")
     return key if len(key) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.blake2b(key).digest()
 
 

@@ -58,7 +58,7 @@ class Waiting:
 
     @asynccontextmanager
     async def expecting(self, wanted: Wanted) -> AsyncGenerator[asyncio.Future[Record]]:
-        """Give a future for the record once it has an outcome; nothing that is stored from here on is missed."""
+        """Give a future for the record once it has an outcome; nothing stored from here on is missed."""
         loop = asyncio.get_running_loop()
         place: _Place = (loop, loop.create_future())
         with self._lock:

@@ -189,6 +189,16 @@ def test_a_budget_says_what_it_is_and_stays_where_it_is():
         Budget()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [({"points": -1}, "points"), ({"calls": -1}, "calls"), ({"prices": {"search": -2}}, "search")],
+)
+def test_a_budget_of_less_than_nothing_is_refused(wrong, named):
+    """A price below 0 would let everything through."""
+    with pytest.raises(ValueError, match=f"{named} must be 0 or more, not -"):
+        Budget(**wrong)
+
+
 @given(
     st.integers(0, 20),
     st.lists(st.sampled_from(["settle", "release", "hold"]), max_size=60),

@@ -88,7 +88,7 @@ def test_a_task_that_nobody_submitted_here_is_refused(cli, tmp_path):
 
 def test_what_is_no_task_is_refused(cli):
     """Before anything is opened."""
-    assert "text must be what str(task) gave" in cli("resume", "").err
+    assert "a task must be written as str(task) writes it, not ''" in cli("resume", "").err
 
 
 def test_a_wait_that_goes_on_ends_too(cli, film, calling_back):

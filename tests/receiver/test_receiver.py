@@ -7,21 +7,12 @@ import pickle
 import pytest
 from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, success
 
-from memories_async import CaptionTask, OutcomeUnknown, Receiver, Video, videos
+from memories_async import CaptionTask, OutcomeUnknown, Receiver
 from memories_async._journal.file import JournalFailed
 from memories_async.errors import Refused
 from memories_async.receiver import MemoryStore
 
 URL = "https://public.example/memories"
-UPLOAD = videos.upload_url("https://v.example/v.mp4")
-
-
-class Uploaded:
-    """What an upload's `send` is: it keeps the call."""
-
-    async def __call__(self, call) -> Video:
-        self.call = call
-        return Video(video_no="VI1")
 
 
 async def lost(receiver, send=None) -> tuple[Submitted, OutcomeUnknown]:
@@ -221,36 +212,10 @@ async def test_port_0_stands_for_the_port_that_is_served() -> None:
         await receiver.submit(SUBMISSION, send)
 
 
-async def test_an_upload_goes_without_a_callback_that_nobody_would_receive() -> None:
-    """It is welcome there, not needed; a caption has no other way back."""
-    receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
-    bare, served = Uploaded(), Uploaded()
-    await receiver.submit(UPLOAD, bare)
-    async with receiver.serve():
-        await receiver.submit(UPLOAD, served)
-
-    assert bare.call is UPLOAD
-    assert "callback" in dict(served.call.body.fields)
-
-
-async def test_an_upload_goes_without_a_callback_that_cannot_be_kept(tmp_path, caplog) -> None:
-    """A store out of order fails captions, and is told beside an upload."""
-    receiver = Receiver(URL, store=tmp_path / "missing" / "x.db")
-    upload = Uploaded()
-
-    assert await receiver.submit(UPLOAD, upload) == Video(video_no="VI1")
-    assert upload.call is UPLOAD
-    assert "videos.upload_url is sent without a callback" in caplog.text
-    with pytest.raises(JournalFailed):
-        await receiver.submit(SUBMISSION, Submitted())
-
-
-async def test_a_wait_goes_on_without_a_store(tmp_path, caplog) -> None:
-    """A callback only cuts a wait short: without one, it takes its time."""
-    receiver = Receiver(URL, store=tmp_path / "missing" / "x.db")
-
-    assert not await receiver.heard("VI1", within=0.01)
-    assert "no callback of 'VI1' can be heard" in caplog.text
+def test_a_receiver_that_would_accept_nothing_is_refused() -> None:
+    """A caption would be paid and turned away."""
+    with pytest.raises(ValueError, match="accept_for must be above 0 seconds, not 0"):
+        Receiver(URL, accept_for=0)
 
 
 def test_a_receiver_works_with_one_ledger() -> None:
