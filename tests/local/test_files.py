@@ -281,7 +281,7 @@ async def test_a_service_that_stops_ends_what_its_engine_began(good):
 
 MEMORY = """
 import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True)
+assert subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE).wait() == 0
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 

@@ -135,8 +135,8 @@ def test_a_worker_that_writes_nothing_is_a_fault(film, tmp_path, monkeypatch):
 
 def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monkeypatch):
     """Zero and a file, or three and a reason."""
-    monkeypatch.setattr(worker, "bound_memory", lambda: None)
-    monkeypatch.setattr(worker, "step_back", lambda: None)
+    for name in ("bound_memory", "end_with_parent", "step_back"):
+        monkeypatch.setattr(worker, name, lambda: None)
     (tmp_path / "empty.mp4").touch()
 
     assert worker.main("index", str(film), str(tmp_path / "index.npz"), "") == 0

@@ -2,7 +2,7 @@
 
 A program of its own rather than a forked or spawned worker: forking under threads is unsafe, and
 spawning would run a user's script again where it lacks the `__main__` guard. At most as many run
-at once as there are cores.
+at once as there are cores, and none outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -51,9 +53,9 @@ def run_apart(
     The process is in *under_way* meanwhile, for who wants to end it. Raises `UnreadableVideo`.
     """
     group = set[subprocess.Popen[bytes]]() if under_way is None else under_way
-    with _TURNS, tempfile.TemporaryFile() as said:
+    with _TURNS, tempfile.TemporaryFile() as said, _lifeline() as lifeline:
         given = command("worker", task, str(video.resolve()), str(result), settings)
-        with _started(given, said) as child:
+        with _started(given, lifeline, said) as child:
             group.add(child)
             try:
                 told, _ = child.communicate(timeout=seconds)
@@ -66,10 +68,21 @@ def run_apart(
         _check(child.returncode, told, said.read())
 
 
-def _started(given: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+@contextmanager
+def _lifeline() -> Generator[int]:
+    """Give the end of a pipe at which a child sees this process end, however it ends."""
+    watched, held = os.pipe()
+    try:
+        yield watched
+    finally:
+        os.close(watched)
+        os.close(held)
+
+
+def _started(given: list[str], lifeline: int, said: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 # our own program, no shell
         given,
-        stdin=subprocess.DEVNULL,
+        stdin=lifeline,
         stdout=subprocess.PIPE,
         stderr=said,
         env=environment(),

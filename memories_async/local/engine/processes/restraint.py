@@ -1,11 +1,12 @@
-"""Hold this process back, for the sake of those beside it: bounded memory, low priority."""
+"""Hold this process back: bounded memory, low priority, and no longer life than its parent's."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 
-__all__ = ["bound_memory", "step_back"]
+__all__ = ["bound_memory", "end_with_parent", "step_back"]
 
 _MEMORY = 6 * 2**30
 """Bytes of address space; an hour of video needs about two thousand million."""
@@ -26,3 +27,14 @@ def step_back() -> None:
     """Let who waits for an answer go before who indexes a video."""
     if hasattr(os, "nice"):
         os.nice(_STEPS)
+
+
+def end_with_parent() -> None:
+    """End this process when whoever holds its standard input is gone: killed, say, or crashed."""
+    threading.Thread(target=_watch, daemon=True).start()
+
+
+def _watch() -> None:
+    # Not `sys.stdin`, whose lock would be missed when this process ends first.
+    os.read(0, 1)
+    os._exit(1)

@@ -13,7 +13,7 @@ from memories_async.local.engine import cache
 from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.models.stills import take
 from memories_async.local.engine.processes.isolated import REFUSED
-from memories_async.local.engine.processes.restraint import bound_memory, step_back
+from memories_async.local.engine.processes.restraint import bound_memory, end_with_parent, step_back
 from memories_async.local.engine.protocol import UnreadableVideo
 
 __all__ = ["main"]
@@ -21,6 +21,7 @@ __all__ = ["main"]
 
 def main(task: str, video: str, result: str, settings: str) -> int:
     """Do *task* on *video* into the file *result*; give the exit code."""
+    end_with_parent()
     bound_memory()
     step_back()
     try:

@@ -36,3 +36,18 @@ def test_steps_back_behind_its_parent(monkeypatch):
     restraint.step_back()
 
     assert int(said.stdout) == 5
+
+
+def test_ends_when_its_parent_is_gone():
+    """Nobody would stop it, or want what it does."""
+    code = (
+        "import time; from memories_async.local.engine.processes.restraint import end_with_parent\n"
+        "end_with_parent(); print('begun', flush=True); time.sleep(60)"
+    )
+    pipe = subprocess.PIPE
+
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as child:
+        assert child.stdout.readline() == b"begun\n"
+        assert child.poll() is None
+        child.stdin.close()
+        assert child.wait(10) == 1

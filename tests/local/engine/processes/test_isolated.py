@@ -1,0 +1,40 @@
+"""A task in a process of its own ends with whoever wanted it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RUN = """
+import sys; from pathlib import Path
+from memories_async.local.engine.processes import isolated
+isolated.run_apart("index", Path(sys.argv[1]), Path(sys.argv[2]), seconds=60)
+"""
+
+
+def worker_of(pid):
+    """Wait for the child of a process, and give its command's file under /proc."""
+    for _ in range(2000):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if children:
+            return Path(f"/proc/{children[0]}/cmdline")
+        time.sleep(0.005)
+    raise AssertionError("no worker was started")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_no_worker_outlives_who_started_it(film, tmp_path):
+    """Not even one who was killed, and could end nothing."""
+    command = [sys.executable, "-c", RUN, str(film), str(tmp_path / "index.npz")]
+    with subprocess.Popen(command) as parent:
+        worker = worker_of(parent.pid)
+        parent.kill()
+
+    # Whoever ended, and waits for somebody to notice, has no command any more.
+    while worker.exists() and worker.read_bytes():
+        time.sleep(0.005)
+    assert not (tmp_path / "index.npz").exists()
