@@ -26,31 +26,30 @@ def _host(parts: SplitResult) -> str:
 
 @define(eq=False)
 class PublicUrl:
-    """A receiver's URL as it was given, and the port that is served now."""
+    """A receiver's URL as it was given, and the ports that are served now."""
 
     given: str = field(converter=_checked)
-    _port: int = field(default=0, init=False)
+    _ports: list[int] = field(factory=list[int], init=False)
 
     @property
     def is_reachable(self) -> bool:
         """Whether there is anything to call back: port 0 is nothing until it is served."""
-        return bool(self._port) or urlsplit(self.given).port != 0
+        return bool(self._ports) or urlsplit(self.given).port != 0
 
     @contextmanager
     def served(self, port: int) -> Generator[None]:
         """Have port 0 stand for *port* while the context is open."""
-        self._port = port
+        self._ports.append(port)
         try:
             yield
         finally:
-            if self._port == port:  # or another server of this receiver has taken over
-                self._port = 0
+            self._ports.remove(port)
 
     def now(self) -> str:
         """Return the URL with its port, or raise `ValueError` while port 0 is not served."""
         parts = urlsplit(self.given)
         if parts.port != 0:
             return self.given
-        if not self._port:
+        if not self._ports:
             raise ValueError(f"{self.given} names port 0: serve() first, which gives it a port")
-        return parts._replace(netloc=f"{_host(parts)}:{self._port}").geturl()
+        return parts._replace(netloc=f"{_host(parts)}:{self._ports[-1]}").geturl()

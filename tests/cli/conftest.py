@@ -14,7 +14,7 @@ import pytest
 from attrs import frozen
 from click.testing import CliRunner
 
-from memories_async.local import LocalService
+from memories_async.local import Callbacks, LocalService
 from memories_async.local.engine.fixed import FixedEngine
 
 
@@ -128,6 +128,17 @@ def service(film, engine, monkeypatch):
         monkeypatch.setenv("MEMORIES_API_KEY", service.api_key)
         for name in ("V1", "V2", "CAPTION"):
             monkeypatch.setenv(f"MEMORIES_{name}_BASE_URL", service.url)
+        yield service
+
+
+@pytest.fixture
+def calling_back(film, engine, monkeypatch):
+    """A service whose callbacks are tried again for some seconds."""
+    settings = Callbacks(attempts=8, pause=0.05)
+    with LocalService([film], engine=engine, limits=None, callbacks=settings) as service:
+        monkeypatch.setenv("MEMORIES_API_KEY", service.api_key)
+        monkeypatch.setenv("MEMORIES_CAPTION_BASE_URL", service.url)
+        monkeypatch.setenv("MEMORIES_CAPTIONS_RATE", "100000")
         yield service
 
 

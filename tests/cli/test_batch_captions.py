@@ -10,7 +10,6 @@ import time
 import pytest
 
 from memories_async import Ledger
-from memories_async.local import Callbacks, LocalService
 
 
 @pytest.fixture
@@ -18,17 +17,6 @@ def port() -> int:
     """A free port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]
-
-
-@pytest.fixture
-def calling_back(film, engine, monkeypatch):
-    """A service whose callbacks are tried again for some seconds."""
-    settings = Callbacks(attempts=8, pause=0.05)
-    with LocalService([film], engine=engine, limits=None, callbacks=settings) as service:
-        monkeypatch.setenv("MEMORIES_API_KEY", service.api_key)
-        monkeypatch.setenv("MEMORIES_CAPTION_BASE_URL", service.url)
-        monkeypatch.setenv("MEMORIES_CAPTIONS_RATE", "100000")
-        yield service
 
 
 @pytest.fixture

@@ -9,17 +9,6 @@ import signal
 import pytest
 
 from memories_async import Receiver
-from memories_async.local import Callbacks, LocalService
-
-
-@pytest.fixture
-def calling_back(film, engine, monkeypatch):
-    """A service whose callbacks are tried again for some seconds."""
-    settings = Callbacks(attempts=8, pause=0.05)
-    with LocalService([film], engine=engine, limits=None, callbacks=settings) as service:
-        monkeypatch.setenv("MEMORIES_API_KEY", service.api_key)
-        monkeypatch.setenv("MEMORIES_CAPTION_BASE_URL", service.url)
-        yield service
 
 
 @pytest.fixture

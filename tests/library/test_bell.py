@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from memories_async import OutcomeUnknown, Policy, Receiver, Video, videos
+from memories_async._waiting import Patience, settled
 from memories_async.local import Callbacks, LocalService
 from memories_async.local.engine.fixed import FixedEngine
 from memories_async.receiver import MemoryStore
@@ -100,12 +101,32 @@ async def test_news_that_decide_nothing_end_no_wait(receiver, at_once):
         await post("UNPARSE")
         assert not await receiver.heard("VI1", within=0.05)
     else:
+        clock = asyncio.get_running_loop().time
+        until = clock() + 0.2
         hearing = asyncio.create_task(receiver.heard("VI1", within=0.2))
         await asyncio.sleep(0.02)
         await post("UNPARSE")
         assert not await hearing
+        assert clock() >= until
     await post("PARSE")
     assert await receiver.heard("VI1", within=0)
+
+
+async def test_a_callback_before_the_last_look_gives_one_look_more():
+    """What was called back is not always listed at once."""
+    looks = iter([None, None, Video(video_no="VI1", status="PARSE")])
+
+    class Library:
+        async def send(self, _):
+            return next(looks)
+
+    class Bell:
+        async def heard(self, _, *, within):
+            return within > 0
+
+    question, patience = videos.metadata("VI1"), Patience(0.1, LONG)
+
+    assert (await settled(Library(), question, "VI1", patience, bell=Bell())).ready
 
 
 async def test_nothing_is_heard_of_what_was_never_sent(receiver):

@@ -212,6 +212,19 @@ async def test_port_0_stands_for_the_port_that_is_served() -> None:
         await receiver.submit(SUBMISSION, send)
 
 
+async def test_port_0_stands_for_a_port_that_is_still_served() -> None:
+    """The one that was opened last, of those that are open."""
+    receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
+    send = Submitted()
+    async with receiver.serve() as first:
+        async with receiver.serve() as second:
+            await receiver.submit(SUBMISSION, send)
+            assert send.url.startswith(f"{second.url}/")
+        await receiver.submit(SUBMISSION, send)
+
+    assert send.url.startswith(f"{first.url}/")
+
+
 def test_a_receiver_that_would_accept_nothing_is_refused() -> None:
     """A caption would be paid and turned away."""
     with pytest.raises(ValueError, match="accept_for must be above 0 seconds, not 0"):

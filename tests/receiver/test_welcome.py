@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from callbacks import SUBMISSION, Submitted
 
@@ -50,6 +52,9 @@ async def test_an_upload_goes_without_a_callback_that_cannot_be_kept(tmp_path, c
 async def test_a_wait_goes_on_without_a_store(tmp_path, caplog) -> None:
     """A callback only cuts a wait short: without one, it takes its time."""
     receiver = Receiver(URL, store=tmp_path / "missing" / "x.db")
+    clock = asyncio.get_running_loop().time
+    until = clock() + 0.01
 
     assert not await receiver.heard("VI1", within=0.01)
+    assert clock() >= until
     assert "no callback of 'VI1' can be heard" in caplog.text
