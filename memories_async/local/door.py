@@ -179,9 +179,11 @@ def _refusal(error: Exception, name: str) -> Refusal:
         return error
     if isinstance(error, EngineError) and not isinstance(error, EngineFailed):
         return Refusal(Reason.WRONG, str(error))
+    if isinstance(error, EngineFailed):
+        _log.error("%s failed: %s", name, error)
+        return Refusal(Reason.FAILED, str(error))
     _log.error("%s failed", name, exc_info=error)
-    known = isinstance(error, EngineFailed)
-    return Refusal(Reason.FAILED, str(error) if known else "The engine failed.")
+    return Refusal(Reason.FAILED, "The engine failed.")
 
 
 def _check_key(key: str, account: Account, host: Host) -> None:

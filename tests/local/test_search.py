@@ -172,7 +172,9 @@ async def test_refuses_a_field_of_a_megabyte(send):
     assert reply.json["msg"] == "The field 'prompt' is larger than 1 MB."
 
 
-async def test_an_engine_that_gives_no_answer_is_a_500_in_the_envelope(service, search, engine):
+async def test_an_engine_that_gives_no_answer_is_a_500_in_the_envelope(
+    service, search, engine, caplog
+):
     """The only refusal of this host that is not HTTP 200, with the engine's own sentence."""
 
     def fail(index, image, prompt):
@@ -185,6 +187,8 @@ async def test_an_engine_that_gives_no_answer_is_a_500_in_the_envelope(service, 
     assert (reply.status, reply.json["code"]) == (500, "0500")
     assert reply.json["msg"] == "The model is not there."
     assert service.account.paid == 0
+    assert caplog.messages == ["clips.search failed: The model is not there."]
+    assert "Traceback" not in caplog.text
 
 
 async def test_an_unreadable_video_is_refused_and_not_decoded_twice(films, service, search, engine):

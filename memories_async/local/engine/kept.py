@@ -52,7 +52,7 @@ def kept(
 ) -> T:
     """Give what *engine* made of *video*: *load* it from *folder*, or *build* it there first.
 
-    Without a folder it is built for this once. Raises `UnreadableVideo`.
+    Without a folder it is built for this once. Raises `UnreadableVideo`, `EngineFailed`.
     """
     with contextlib.ExitStack() as stack:
         if folder is None:
@@ -64,8 +64,21 @@ def kept(
         path = place(folder, content=content, engine=engine, suffix=suffix)
         found = load(path)
         if found is None:
+            _check(folder)
             build(path)
             found = load(path)
     if found is None:
         raise EngineFailed("the index that was just written cannot be read")
     return found
+
+
+def _check(folder: Path) -> None:
+    """Say plainly that nothing can be kept in *folder*, before anything is computed for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise EngineFailed(
+            f"nothing can be kept in {folder}: {error.strerror}; name another folder by cache=, "
+            "or by MEMORIES_CACHE on the command line"
+        ) from error
