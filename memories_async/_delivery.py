@@ -50,6 +50,8 @@ class Delivery(Generic[T]):
     """How many of them were refused for their rate; they cost no attempt."""
     doubt: MemoriesError | None = field(default=None, init=False)
     """The last attempt's error that may have been charged, if there was one."""
+    before: MemoriesError | None = field(default=None, init=False)
+    """Why the attempt before this one failed, if there was one."""
 
     async def run(self) -> T:
         """Return the answer, or raise the error that says most about what the call cost."""
@@ -66,6 +68,7 @@ class Delivery(Generic[T]):
                     await self.witness.failed(error, final=wait is None)
                 if wait is None:
                     raise verdict from None
+                self.before = error
             if not slow_down:
                 await asyncio.sleep(wait)
 
@@ -107,9 +110,12 @@ class Delivery(Generic[T]):
             pass
         else:
             return turn
+        passed = f"the deadline of {self.settings.policy.deadline} s passed in line for a turn"
+        if self.before is not None:
+            count = f"{self.begun} failed attempt{'s' * (self.begun > 1)}"
+            raise NotSent(f"{passed}, after {count}: {self.before.message}")
         raise NotSent(
-            f"the deadline of {self.settings.policy.deadline} s passed in line for a turn; "
-            "raise Policy(deadline=...), or use client.batch, which builds no such line"
+            f"{passed}; raise Policy(deadline=...), or use client.batch, which builds no such line"
         )
 
     async def _after_all_others(self, turn: Turn) -> Turn:

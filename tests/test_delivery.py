@@ -9,7 +9,7 @@ from attrs import evolve
 from callers import HASTY, Scripted, Unpaced, over
 from samples import FOUND, LIMITED, caption_call, reply, search_call
 
-from memories_async import Client, Policy
+from memories_async import Client, InProcessPace, Limits, Policy
 from memories_async._pace.limits import Priority
 from memories_async.errors import (
     BadReply,
@@ -150,6 +150,15 @@ async def test_a_deadline_that_passes_in_line_says_so():
         with pytest.raises(NotSent, match=r"deadline of 0\.05 s passed in line") as caught:
             await Client.over(settings, transport).send(search_call())
     assert (transport.requests, caught.value.attempts, caught.value.billed) == ([], 0, "no")
+
+
+async def test_a_deadline_that_passes_in_line_tells_what_went_wrong_before():
+    """It is the reason that the call was still in line."""
+    policy = evolve(HASTY, attempts=3, deadline=0.2)
+    error, requests = await failing([DOWN], policy=policy, pace=InProcessPace(), limits=Limits())
+
+    assert requests == 1
+    assert "passed in line for a turn, after 1 failed attempt: down (" in str(error)
 
 
 @pytest.mark.parametrize(
