@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncGenerator, Callable
 from weakref import WeakSet
 
@@ -86,4 +87,5 @@ def _inherit() -> None:
         sessions.inherit()
 
 
-os.register_at_fork(after_in_child=_inherit)
+if sys.platform != "win32":  # there is no fork to prepare for
+    os.register_at_fork(after_in_child=_inherit)

@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import os
 import secrets
+import sys
 import threading
 import time
 import weakref
@@ -227,5 +228,6 @@ def _farewell_all() -> None:
         clerk.farewell()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+if sys.platform != "win32":  # there is no fork to prepare for
+    os.register_at_fork(after_in_child=_forget_all)
 atexit.register(_farewell_all)

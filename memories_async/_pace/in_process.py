@@ -8,6 +8,7 @@ counted out is in `spacing`; `FilePace` and `RedisPace` share lanes between proc
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from asyncio import get_running_loop
@@ -243,7 +244,8 @@ def _default() -> InProcessPace:
 in_process = InProcessPace()
 """The default of every client, so that two clients of one account keep one rate."""
 
-os.register_at_fork(after_in_child=_forget)
+if sys.platform != "win32":  # there is no fork to prepare for
+    os.register_at_fork(after_in_child=_forget)
 
 __all__ = [
     "InProcessPace",
