@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import attrs
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from memories_async.local.accounts import Account, Accounts
 from memories_async.local.admin import Desk
 from memories_async.local.callbacks import Callbacks, Delivery
+from memories_async.local.connection import connection
 from memories_async.local.engine.protocol import Engine
 from memories_async.local.faults import Faults
 from memories_async.local.inbox import Inbox
@@ -30,7 +30,7 @@ from memories_async.local.wire import Era
 from memories_async.local.workshop import Workshop
 
 if TYPE_CHECKING:
-    from memories_async import Client, Hosts, Limits, blocking
+    from memories_async import Client, Hosts, blocking
     from memories_async.local.engine.pixels import PixelEngine
 
 __all__ = ["LocalService"]
@@ -100,6 +100,7 @@ class LocalService:
         self.faults: Faults = self._machine.door.faults
         self._opened = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._process = 0
 
     def __repr__(self) -> str:
         """Say where it is, and no key."""
@@ -125,6 +126,7 @@ class LocalService:
             portal = opened.enter_context(start_blocking_portal())
             portal.call(self.__aenter__)
             self._portal, self._opened = portal, opened.pop_all()
+            self._process = os.getpid()
         return self
 
     def __exit__(
@@ -134,6 +136,8 @@ class LocalService:
         trace: TracebackType | None,
     ) -> None:
         """Stop, and end the thread."""
+        if os.getpid() != self._process:
+            return  # a fork that ends has no such thread, and its parent goes on
         with self._opened:
             self.run(self._machine.stop)
         self._portal = None
@@ -165,21 +169,13 @@ class LocalService:
         """
         from memories_async import Client  # noqa: PLC0415  # see hosts
 
-        return Client(**(self._connection() | settings))
+        return Client(**(connection(self) | settings))
 
     def blocking_client(self, **settings: Any) -> blocking.Client:
         """Make a blocking client of this service; use it beside `with`, or in another thread."""
         from memories_async import blocking  # noqa: PLC0415  # see hosts
 
-        return blocking.Client(**(self._connection() | settings))
-
-    def _connection(self) -> dict[str, Any]:
-        connection: dict[str, Any] = {
-            "api_key": self.api_key,
-            "caption_api_key": self.caption_api_key,
-            "hosts": self.hosts,
-        }
-        return connection if self.limits else connection | {"limits": _no_limits()}
+        return blocking.Client(**(connection(self) | settings))
 
     @property
     def api_key(self) -> str:
@@ -282,14 +278,6 @@ class LocalService:
 
 def _settings(callbacks: Reach | Callbacks) -> Callbacks:
     return callbacks if isinstance(callbacks, Callbacks) else Callbacks(reach=callbacks)
-
-
-def _no_limits() -> Limits:
-    """Let a client of a service without limits wait for no turn that anybody would notice."""
-    from memories_async import Limit, Limits  # noqa: PLC0415  # see hosts
-
-    names = [family.name for family in attrs.fields(Limits)]
-    return Limits(**dict.fromkeys(names, Limit(1_000_000)))
 
 
 def _pixels(cache: str | os.PathLike[str] | None) -> PixelEngine:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 import urllib.request
 from io import BytesIO
@@ -260,45 +258,3 @@ async def test_a_wrong_method_is_answered_by_its_host(send, path, status):
 
     assert reply.status == status
     assert reply.json["msg"] == "Request method 'GET' is not supported"
-
-
-def test_importing_the_service_loads_neither_opencv_nor_numpy():
-    """The package is importable without the extra."""
-    program = (
-        "import sys, memories_async.local; "
-        "print(sorted({'cv2', 'numpy'} & {name.split('.')[0] for name in sys.modules}))"
-    )
-
-    said = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-
-    assert said.stdout.strip() == "[]"
-
-
-def test_says_what_to_install():
-    """Without the extra there is one clear sentence, when the service is made."""
-    program = (
-        "import sys; sys.modules['cv2'] = None\n"
-        "from memories_async.local import LocalService\n"
-        "try:\n    LocalService()\n"
-        "except ModuleNotFoundError as error:\n    print(error)"
-    )
-
-    said = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-
-    assert "memories_async[local]" in said.stdout
-
-
-def test_a_client_of_a_service_without_limits_has_none(films, engine):
-    """A test that searches ten times is not to last ten seconds."""
-    with (
-        LocalService([films], engine=engine, limits=None) as free,
-        LocalService([films], engine=engine) as documented,
-    ):
-        given = free._connection()["limits"].describe()
-
-        assert all(one.limit.interval < 0.001 for one in given)
-        assert "limits" not in documented._connection()
