@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -10,7 +9,9 @@ from pathlib import Path
 
 from attrs import Factory, define, field, frozen
 
-__all__ = ["ASSET", "VIDEO", "Library", "LocalVideo", "as_sources", "digits_of", "sha256_of"]
+from memories_async.local.engine.kept import content_hash
+
+__all__ = ["ASSET", "VIDEO", "Library", "LocalVideo", "as_sources", "digits_of"]
 
 # The two kinds of ids begin so, and are not interchangeable.
 VIDEO, ASSET = "VI", "re_"
@@ -95,7 +96,7 @@ def _files(sources: Iterable[Path]) -> Iterator[Path]:
 
 
 def _identify(path: Path) -> LocalVideo:
-    digest = sha256_of(path)
+    digest = content_hash(path)
     return LocalVideo(
         path=path,
         video_no=f"{VIDEO}{digits_of(digest)}",
@@ -106,9 +107,3 @@ def _identify(path: Path) -> LocalVideo:
 def digits_of(hexadecimal: str) -> str:
     """Make the number of an id from the first 64 bits of a hash."""
     return str(int(hexadecimal[:16], 16) % 10**_DIGITS).zfill(_DIGITS)
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file's content, in constant memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,9 +13,10 @@ from typing import Any
 from attrs import frozen
 from yarl import URL
 
+from memories_async.local.engine.kept import content_hash
 from memories_async.local.forms import read_fields, required
 from memories_async.local.intake import Delivered, Sink, take_in
-from memories_async.local.library import VIDEO, sha256_of
+from memories_async.local.library import VIDEO
 from memories_async.local.outgoing import Outgoing
 from memories_async.local.parsing import Parsing
 from memories_async.local.reach import Unreachable
@@ -115,7 +116,7 @@ class UploadUrl:
         known = await workshop.in_thread(partial(workshop.library.named, name))
         if known is not None:
             draft.symlink_to(known.path)
-            digest = await workshop.in_thread(partial(sha256_of, known.path))
+            digest = await workshop.in_thread(partial(content_hash, known.path))
             return Parcel(path=draft, file_name=name, size=known.path.stat().st_size, sha256=digest)
         sink = Sink(draft, self.rules.url_size)
         try:

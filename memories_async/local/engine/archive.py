@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from memories_async.local.engine._cv import np
-from memories_async.local.engine.kept import content_hash, kept, place, put
+from memories_async.local.engine.kept import put
 
-__all__ = ["content_hash", "kept", "place", "read", "write"]
+__all__ = ["read", "write"]
 
 T = TypeVar("T")
 

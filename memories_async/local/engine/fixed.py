@@ -12,6 +12,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from memories_async.local.engine.kept import content_hash
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
@@ -61,8 +62,7 @@ class FixedEngine:
     def index(self, path: Path) -> FixedIndex:
         """Hash the file at *path*. Raises `UnreadableVideo` where it is empty or cannot be read."""
         try:
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            content = content_hash(path)
         except OSError as error:
             raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
         if content == hashlib.sha256().hexdigest():

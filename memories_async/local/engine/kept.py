@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def content_hash(path: Path) -> str:
-    """Hash the file at *path*."""
+    """Hash the file at *path* by SHA-256, in constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 import pytest
 
-from memories_async.local.engine import archive, cache
+from memories_async.local.engine import cache
 
 
 def same(left, right):
@@ -80,17 +80,3 @@ def test_a_failed_write_leaves_nothing_behind(index, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         cache.save(index, tmp_path / "index.npz")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_place_depends_on_content_and_engine(tmp_path, film):
-    """Another version of the engine does not read the old one's work."""
-    content = archive.content_hash(film)
-
-    places = {
-        archive.place(tmp_path, content=content, engine="pixels/1"),
-        archive.place(tmp_path, content=content, engine="pixels/2"),
-        archive.place(tmp_path, content="0" * 64, engine="pixels/1"),
-    }
-
-    assert len(places) == 3
-    assert all(place.parent == tmp_path for place in places)

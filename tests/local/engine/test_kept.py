@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from memories_async.local.engine.kept import kept
+from memories_async.local.engine.kept import content_hash, kept, place
 from memories_async.local.engine.protocol import EngineFailed
 
 
@@ -47,3 +49,17 @@ def test_says_at_once_that_a_folder_cannot_be_used(make, tmp_path, beneath):
 
     with pytest.raises(EngineFailed, match=r"nothing can be kept in .*file.*: .+; name another"):
         make(tmp_path / "file" / beneath)
+
+
+def test_the_place_depends_on_content_and_engine(tmp_path):
+    """Another version of the engine does not read the old one's work."""
+    content = content_hash(Path(__file__))
+
+    places = {
+        place(tmp_path, content=content, engine="pixels/1"),
+        place(tmp_path, content=content, engine="pixels/2"),
+        place(tmp_path, content="0" * 64, engine="pixels/1"),
+    }
+
+    assert len(places) == 3
+    assert all(place.parent == tmp_path for place in places)

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from memories_async.local.engine import archive
 from memories_async.local.engine._cv import Floats, np
 from memories_async.local.engine.frames import Film
+from memories_async.local.engine.kept import kept
 from memories_async.local.engine.models.towers import ImageTower
 from memories_async.local.engine.processes.isolated import run_apart
 
@@ -36,7 +37,7 @@ def frame_vectors(
         run_apart("embed", video, result, f"{rate!r} {tower.as_json()}", seconds=seconds)
 
     made_by = f"vectors-{tower.fingerprint[:24]}-{rate:.6g}"
-    return archive.kept(
+    return kept(
         video,
         folder,
         engine=made_by,

@@ -45,7 +45,7 @@ def ask(
 
     Raises `UnreadableImage`, `EngineFailed`.
     """
-    told = json.loads(_CREW.ask((seconds, question, place, *given)))
+    told = json.loads(_POOL.ask((seconds, question, place, *given)))
     if "unreadable" in told:
         raise UnreadableImage(told["unreadable"])
     if "failed" in told:
@@ -98,7 +98,7 @@ class _Process:
 
 
 @define(eq=False)
-class _Crew:
+class _Pool:
     """The processes that are free; each is asked one thing at a time."""
 
     _free: list[_Process] = field(factory=list[_Process])
@@ -159,7 +159,7 @@ def _cause(code: int, said: bytes) -> str | None:
     return f"answering failed: {last_line(said)}" if code else None
 
 
-_CREW = _Crew()
-atexit.register(_CREW.close)
+_POOL = _Pool()
+atexit.register(_POOL.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_CREW.renew)
+    os.register_at_fork(after_in_child=_POOL.renew)

@@ -25,12 +25,12 @@ from memories_async.local.engine.protocol import (
 
 
 @pytest.fixture
-def crew(monkeypatch):
-    """A crew of its own, let go in the end."""
-    crew = answering._Crew()
-    monkeypatch.setattr(answering, "_CREW", crew)
-    yield crew
-    crew.close()
+def processes(monkeypatch):
+    """Processes of the test's own, let go in the end."""
+    processes = answering._Pool()
+    monkeypatch.setattr(answering, "_POOL", processes)
+    yield processes
+    processes.close()
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,11 @@ def place(index, tmp_path_factory):
     return path
 
 
-def pid(crew):
-    return crew._free[-1]._child.pid
+def pid(processes):
+    return processes._free[-1]._child.pid
 
 
-def test_answers_as_the_functions_do(crew, place, index, jpeg):
+def test_answers_as_the_functions_do(processes, place, index, jpeg):
     """The values are the same, to the last bit, on this side and on that."""
     assert answering.ask(Facts, "facts", place) == index.facts
     found = answering.ask(Found, "search", place, jpeg(1.3), "quick \ud800 xylophone")
@@ -54,26 +54,26 @@ def test_answers_as_the_functions_do(crew, place, index, jpeg):
     assert answering.ask(tuple[float, ...], "embed", place, 64) == answerer._embed(index, 64)
 
 
-def test_one_process_answers_one_after_another(crew, place):
+def test_one_process_answers_one_after_another(processes, place):
     """Its start is paid once, and it holds the index."""
     answering.ask(Facts, "facts", place)
-    first = pid(crew)
+    first = pid(processes)
     answering.ask(Facts, "facts", place)
 
-    assert pid(crew) == first
-    assert len(crew._free) == 1
+    assert pid(processes) == first
+    assert len(processes._free) == 1
 
 
-def test_several_threads_share_few_processes(crew, place):
+def test_several_threads_share_few_processes(processes, place):
     """No more than there are cores, however many ask."""
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: answering.ask(Facts, "facts", place), range(16)))
 
     assert len(set(answers)) == 1
-    assert 1 <= len(crew._free) <= answering._MOST
+    assert 1 <= len(processes._free) <= answering._MOST
 
 
-def test_says_that_there_is_no_such_index(crew, place, tmp_path):
+def test_says_that_there_is_no_such_index(processes, place, tmp_path):
     """Neither a file that is missing nor one that is damaged."""
     (tmp_path / "damaged.npz").write_bytes(place.read_bytes()[:-2000])
 
@@ -81,7 +81,7 @@ def test_says_that_there_is_no_such_index(crew, place, tmp_path):
     assert answering.ask(Facts, "facts", tmp_path / "damaged.npz") is None
 
 
-def test_notices_an_index_that_was_taken_away_and_came_back(crew, place, tmp_path):
+def test_notices_an_index_that_was_taken_away_and_came_back(processes, place, tmp_path):
     """What it holds in memory follows the disk."""
     mine = tmp_path / "mine.npz"
     told = []
@@ -92,14 +92,14 @@ def test_notices_an_index_that_was_taken_away_and_came_back(crew, place, tmp_pat
     assert told == [True, False, True]
 
 
-def test_a_bad_picture_is_refused_with_its_reason(crew, place):
+def test_a_bad_picture_is_refused_with_its_reason(processes, place):
     """The process goes on."""
     with pytest.raises(UnreadableImage, match="damaged or in a format"):
         answering.ask(Found, "search", place, b"no picture", "x")
-    assert crew._free[-1].alive
+    assert processes._free[-1].alive
 
 
-def test_a_fault_of_our_own_is_told_apart(crew, place):
+def test_a_fault_of_our_own_is_told_apart(processes, place):
     """It says nothing about the picture."""
     with pytest.raises(EngineFailed, match="KeyError: 'nonsense'"):
         answering.ask(Facts, "nonsense", place)
@@ -120,10 +120,10 @@ def test_every_end_of_a_question_has_its_word(place, tmp_path, monkeypatch):
     assert answerer.reply("embed", place)["failed"].startswith("answering failed: TypeError: ")
 
 
-def test_a_process_that_dies_fails_one_question(crew, place):
+def test_a_process_that_dies_fails_one_question(processes, place):
     """The next one is put to another."""
     answering.ask(Facts, "facts", place)
-    victim = crew._free[-1]
+    victim = processes._free[-1]
     killer = threading.Timer(0.05, os.kill, (victim._child.pid, signal.SIGKILL))
     os.kill(victim._child.pid, signal.SIGSTOP)
     killer.start()
@@ -134,7 +134,7 @@ def test_a_process_that_dies_fails_one_question(crew, place):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such clock on Windows")
-def test_a_process_that_hangs_is_ended(crew, place):
+def test_a_process_that_hangs_is_ended(processes, place):
     """Nobody waits for ever."""
     with pytest.raises(EngineFailed, match="took too long"):
         answering.ask(Facts, "facts", place, seconds=1e-6)
@@ -169,25 +169,25 @@ def test_the_time_of_a_question_is_its_own(place, monkeypatch):
     assert len(answers.getvalue().splitlines()) == 2
 
 
-def test_a_process_that_left_is_replaced_in_silence(crew, place):
+def test_a_process_that_left_is_replaced_in_silence(processes, place):
     """Whether it was seen to be gone before the question, or went while it was put."""
     answering.ask(Facts, "facts", place)
-    crew._free[-1]._child.stdin.close()
-    crew._free[-1]._child.wait(5)
+    processes._free[-1]._child.stdin.close()
+    processes._free[-1]._child.wait(5)
     assert answering.ask(Facts, "facts", place) is not None
 
-    leaving = crew._free.pop()
+    leaving = processes._free.pop()
     leaving._child.kill()
     leaving._child.wait(5)
     leaving._child.returncode = 0
-    assert crew._put((5, "facts", place), leaving) is None
+    assert processes._put((5, "facts", place), leaving) is None
 
 
 @pytest.mark.parametrize(
     ("program", "reason"),
     [("1/0", "ZeroDivisionError"), ("", "end at once"), ("raise SystemExit(1)", "no message")],
 )
-def test_a_process_that_cannot_begin_says_why(crew, place, monkeypatch, program, reason):
+def test_a_process_that_cannot_begin_says_why(processes, place, monkeypatch, program, reason):
     """A broken installation of OpenCV is told as such."""
     monkeypatch.setattr(isolated, "_START", program)
 
@@ -195,15 +195,15 @@ def test_a_process_that_cannot_begin_says_why(crew, place, monkeypatch, program,
         answering.ask(Facts, "facts", place)
 
 
-def test_one_who_is_interrupted_leaves_no_half_asked_process(crew, place, monkeypatch):
+def test_one_who_is_interrupted_leaves_no_half_asked_process(processes, place, monkeypatch):
     """Its answer would go to the next one who asks."""
     answering.ask(Facts, "facts", place)
-    process = crew._free[-1]
+    process = processes._free[-1]
     monkeypatch.setattr(process, "ask", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
 
     with pytest.raises(KeyboardInterrupt):
         answering.ask(Facts, "facts", place)
-    assert crew._free == []
+    assert processes._free == []
     assert not process.alive
 
 
@@ -216,7 +216,7 @@ def test_a_fork_begins_anew(place):
         "from memories_async.local.engine.protocol import Facts\n"
         "def who():\n"
         "    answering.ask(Facts, 'facts', Path(sys.argv[1]))\n"
-        "    return answering._CREW._free[0]._child.pid\n"
+        "    return answering._POOL._free[0]._child.pid\n"
         "mine, fork = who(), os.fork()\n"
         "if not fork:\n"
         "    sys.exit(0 if who() != mine else 'shared')\n"
@@ -230,12 +230,12 @@ def test_a_fork_begins_anew(place):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_fork_gives_the_turns_back(crew, place):
+def test_a_fork_gives_the_turns_back(processes, place):
     """Who had them stayed behind."""
     for _ in range(answering._MOST):
-        crew._turns.acquire()
+        processes._turns.acquire()
 
-    crew.renew()
+    processes.renew()
 
     assert answering.ask(Facts, "facts", place) is not None
 
@@ -247,7 +247,7 @@ def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
         "from memories_async.local.engine.processes import answering\n"
         "from memories_async.local.engine.protocol import Facts\n"
         "answering.ask(Facts, 'facts', Path(sys.argv[1]))\n"
-        "print(answering._CREW._free[0]._child.pid)"
+        "print(answering._POOL._free[0]._child.pid)"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(place)]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
