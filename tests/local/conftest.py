@@ -14,6 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from attrs import frozen
+from uploading import FILM, V1, form_of
 
 from memories_async.local import Callbacks, LocalService, Rules
 from memories_async.local.engine.protocol import (
@@ -247,3 +248,34 @@ def until():
                 await asyncio.sleep(0.001)
 
     return until
+
+
+@pytest.fixture
+def upload(send):
+    """Upload a film; None leaves the file out."""
+
+    async def upload(content=FILM, *, path=f"{V1}/upload", headers=None, **options):
+        return await send(path, data=form_of(content, **options), headers=headers)
+
+    return upload
+
+
+@pytest.fixture
+def described(send):
+    """Ask for a video's metadata."""
+
+    async def described(video_no, unique_id="default"):
+        path = f"{V1}/get_metadata?video_no={video_no}&unique_id={unique_id}"
+        return (await send(path, method="GET")).json["data"]
+
+    return described
+
+
+@pytest.fixture
+def listed(send):
+    """List the library."""
+
+    async def listed(**fields):
+        return (await send(f"{V1}/list_videos", document=fields)).json["data"]
+
+    return listed
