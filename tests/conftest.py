@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
 from pathlib import Path
 from unittest.mock import Mock
@@ -19,6 +20,9 @@ from memories_async import blocking
 HERE = Path(__file__).parent
 # `servers`, `samples` and `callers` are modules of helpers, and test folders are no packages.
 sys.path.insert(0, str(HERE / "helpers"))
+
+# A shell's background job ignores Ctrl-C, and so would the processes that the tests send it to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile(
     "quiet",

@@ -102,7 +102,8 @@ class Machine(RuleBasedStateMachine):
             self.do(0, settling.settle, key=key, owner=owner, paid=paid, body=body)
         except (KeyError, ValueError):
             return
-        self.allowed[key] += not paid and "unknown" in before | {"sending"} and "done" not in before
+        # What a dead process was sending is unknown, though its row does not say so yet.
+        self.allowed[key] += not paid and bool(before & {"unknown", "sending"})
 
     @rule(key=KEYS)
     def retry(self, key):

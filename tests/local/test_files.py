@@ -96,6 +96,12 @@ def good(tmp_path_factory):
     return write(tmp_path_factory.mktemp("good") / "good.mp4", even(25, 4), cut=2, rate=25)
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """A film that takes a while to index: long enough to be caught at it."""
+    return write(tmp_path_factory.mktemp("lasting") / "lasting.mp4", even(25, 90), cut=2, rate=25)
+
+
 def start_of(service, path):
     """The `video_no` of the film at *path*."""
     return next(one.video_no for one in service.library if one.path == path)
@@ -247,12 +253,12 @@ async def test_a_decoder_that_is_killed_fails_its_video_alone(kill, good, engine
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
 @pytest.mark.skipif(os.cpu_count() == 1, reason="needs two cores")
-async def test_two_videos_are_indexed_side_by_side(good, tmp_path):
+async def test_two_videos_are_indexed_side_by_side(lasting, tmp_path):
     """The second one begins while the first one is not done."""
     other = write(tmp_path / "other.mp4", even(25, 2), cut=1, rate=25)
-    async with LocalService([good, other], limits=None) as service:
+    async with LocalService([lasting, other], limits=None) as service:
         warming = asyncio.ensure_future(service.warm())
-        first = await asyncio.to_thread(worker_of, good)
+        first = await asyncio.to_thread(worker_of, lasting)
         os.kill(first, signal.SIGSTOP)
         assert await asyncio.to_thread(worker_of, other) != first
         os.kill(first, signal.SIGCONT)
@@ -260,12 +266,12 @@ async def test_two_videos_are_indexed_side_by_side(good, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
-async def test_a_service_that_stops_ends_what_its_engine_began(good):
+async def test_a_service_that_stops_ends_what_its_engine_began(lasting):
     """Nobody waits for it any more; whoever still does is told."""
-    async with LocalService([good], limits=None) as service:
+    async with LocalService([lasting], limits=None) as service:
         video = service.library[0]
         indexing = asyncio.ensure_future(service._machine.workshop.index_of(video))
-        worker = await asyncio.to_thread(worker_of, good)
+        worker = await asyncio.to_thread(worker_of, lasting)
         os.kill(worker, signal.SIGSTOP)
     os.kill(worker, signal.SIGCONT)
 
