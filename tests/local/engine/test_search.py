@@ -191,6 +191,17 @@ def test_a_view_of_a_still_camera_is_found_best_while_it_looked_so(visited):
     assert covered.score < 0.5 * min(one.score for one in bare)
 
 
+def test_most_of_a_still_camera_s_view_is_a_state_of_the_place_too(visited):
+    """With the poster in it, it is found best while the poster stood there."""
+    index, poster = visited
+    place = paint("hills", np.random.default_rng(8), (480, 270))
+    place[70:220, 180:290] = poster
+
+    best = search(index, encode(place[20:250, 60:420].copy()), "x").clips[0]
+
+    assert (best.start_time, best.end_time) == pytest.approx((3, 6), abs=0.51)
+
+
 def test_a_part_of_a_moving_view_is_found_with_its_shot(tmp_path):
     """Only a still camera lets things come and go."""
     wide = paint("city", np.random.default_rng(8), (700, 270))

@@ -86,3 +86,20 @@ def test_a_dissolve_links_no_places(tmp_path):
     film.release()
 
     assert index_video(path).staging.stays.tolist() == [False, False]
+
+
+def test_another_place_in_the_same_colours_is_another_place(cut):
+    """No points agree."""
+    index = cut(view(0, 0, 1), cv2.flip(view(0, 0, 1), 1))
+
+    assert index.staging.stays.tolist() == [False, False]
+
+
+def test_a_thing_seen_in_two_places_makes_them_no_single_one(cut):
+    """Its points agree, in one spot of each picture."""
+    thing = paint("board", np.random.default_rng(9), (90, 120))
+    here, there = view(0, 0, 1).copy(), cv2.flip(view(0, 0, 1), 1)
+    here[40:160, 60:150] = thing
+    there[90:210, 300:390] = thing
+
+    assert cut(here, there).staging.stays.tolist() == [False, False]
