@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from engine_copies import COPIES, originals, vector
 from engine_films import VIDEOS, Reel, Stretch, edits, picture_at, reel
+from engine_films import clips as clips_of
 from engine_queries import DISTORTIONS
 from engine_wild import WILD
 
@@ -205,7 +206,8 @@ def report_shots(group: str, films: list[tuple[Reel, PixelIndex]]) -> None:
 def measure_embedding(folder: Path, *, quick: bool) -> None:
     """Look each copy up among all originals; a stranger is every other original."""
     for group in ("tuned", "fresh") if quick else ("tuned", "fresh", "tried", "wild"):
-        films = originals(folder, group=group, rendered=1 if quick else 12)
+        few = 1 if clips_of(group) else 3
+        films = originals(folder, group=group, rendered=few if quick else 12)
         films = films[-3:] if quick else films
         if not films:
             continue
