@@ -3,7 +3,7 @@
 Queries are frames of films with known shots, off the sample grid, distorted in thirteen ways; a
 search hits when its clip holds the query's time. Recall ranks clips whatever their scores; `true
 kept` is the share of queries whose right clip the engine really answers, at its own threshold.
-Groups as in `engine_films`: nothing was tuned on `fresh` and `wild`.
+Groups as in `engine_films`: nothing was tuned on `fresh` and `wild` (README: one repair).
 """
 
 from __future__ import annotations

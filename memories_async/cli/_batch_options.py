@@ -63,6 +63,19 @@ def options(function: F) -> F:
             show_default=True,
             help="What becomes of calls that may have been paid: report, risk paying twice, stop.",
         ),
+        *_spending(),
+        click.option(
+            "--dry-run", is_flag=True, help="Show what would be sent and cost; send nothing."
+        ),
+        common,
+        pass_run,
+    ]
+    return reduce(lambda wrapped, option: option(wrapped), reversed(added), function)
+
+
+def _spending() -> list[Callable[[Any], Any]]:
+    """Make the options that bound what a batch costs."""
+    return [
         click.option(
             "--max-calls", type=click.IntRange(0), metavar="N", help="Pay for N calls at most."
         ),
@@ -79,13 +92,7 @@ def options(function: F) -> F:
             metavar="UNIT=POINTS",
             help="What a search, caption or embedding costs you; may be repeated.",
         ),
-        click.option(
-            "--dry-run", is_flag=True, help="Show what would be sent and cost; send nothing."
-        ),
-        common,
-        pass_run,
     ]
-    return reduce(lambda wrapped, option: option(wrapped), reversed(added), function)
 
 
 def planned(

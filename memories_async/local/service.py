@@ -75,19 +75,10 @@ class LocalService:
         task ids repeat from run to run.
         """
         accounts = Accounts()
-        ending = None
-        if engine is None:
-            own = _pixels(cache)
-            engine, ending = own, own.close
         self._port, self._points, self._prices = port, points, dict(prices or {})
         self._machine = build(
             accounts=accounts,
-            workshop=Workshop(
-                engine=engine,
-                library=Library(as_sources(videos)),
-                dimensions=dimensions,
-                ending=ending,
-            ),
+            workshop=_workshop(engine, cache, library=Library(as_sources(videos)), size=dimensions),
             windows=Windows(as_rates(limits)),
             rules=rules or Rules(),
             era=era or Era(),
@@ -278,6 +269,16 @@ class LocalService:
 
 def _settings(callbacks: Reach | Callbacks) -> Callbacks:
     return callbacks if isinstance(callbacks, Callbacks) else Callbacks(reach=callbacks)
+
+
+def _workshop(
+    engine: Engine | None, cache: str | os.PathLike[str] | None, *, library: Library, size: int
+) -> Workshop:
+    """Put an engine to work; one of our own making ends with the service."""
+    if engine is not None:
+        return Workshop(engine=engine, library=library, dimensions=size)
+    own = _pixels(cache)
+    return Workshop(engine=own, library=library, dimensions=size, ending=own.close)
 
 
 def _pixels(cache: str | os.PathLike[str] | None) -> PixelEngine:
