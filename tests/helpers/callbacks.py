@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
+import pytest
+
 from memories_async import CaptionTask, captions
 from memories_async.errors import OutcomeUnknown
 from memories_async.receiver.core import Head
@@ -54,3 +56,11 @@ class Submitted:
         if self.answer is None:
             raise OutcomeUnknown("the reply was lost", call=call.name)
         return self.answer
+
+
+async def lost(receiver, send=None) -> tuple[Submitted, OutcomeUnknown]:
+    """Submit, and lose the reply."""
+    send = send or Submitted(None)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await receiver.submit(SUBMISSION, send)
+    return send, caught.value

@@ -5,21 +5,14 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, success
+from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, lost, success
 
-from memories_async import CaptionTask, OutcomeUnknown, Receiver
+from memories_async import CaptionTask, Receiver
 from memories_async._journal.file import JournalFailed
 from memories_async.errors import Refused
 from memories_async.receiver import MemoryStore
 
 URL = "https://public.example/memories"
-
-
-async def lost(receiver, send=None) -> tuple[Submitted, OutcomeUnknown]:
-    send = send or Submitted(None)
-    with pytest.raises(OutcomeUnknown) as caught:
-        await receiver.submit(SUBMISSION, send)
-    return send, caught.value
 
 
 async def test_the_token_is_stored_before_the_submission_is_sent(receiver, other) -> None:

@@ -7,20 +7,13 @@ import threading
 import time
 
 import pytest
-from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, success
+from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, lost, success
 
 from memories_async import CallbackTimeout, CaptionFailed, OutcomeUnknown
 from memories_async._journal.file import JournalFailed
 from memories_async.receiver import waiting
 
 URL = "https://public.example/memories"
-
-
-async def lost(receiver, send=None) -> tuple[Submitted, OutcomeUnknown]:
-    send = send or Submitted(None)
-    with pytest.raises(OutcomeUnknown) as caught:
-        await receiver.submit(SUBMISSION, send)
-    return send, caught.value
 
 
 async def test_a_waiting_task_wakes_when_its_callback_is_stored(receiver) -> None:
