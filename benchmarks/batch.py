@@ -16,10 +16,10 @@ import _harness as harness
 import aiohttp
 
 from memories_async import Call, Client, Hosts, Ledger, Limit, Limits, captions
-from memories_async._attempt import Request
-from memories_async._ledger.claims import Line
-from memories_async._ledger.desk import ask_for
-from memories_async._replies import Reply
+from memories_async._http.attempt import Request
+from memories_async._protocol.reply import Reply
+from memories_async.ledger._claims import Line
+from memories_async.ledger._coordinator import ask_for
 
 RATE = 500.0
 WIDTH = 64

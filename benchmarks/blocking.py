@@ -12,7 +12,8 @@ import httpx
 import requests
 from requests.adapters import HTTPAdapter
 
-from memories_async import Hosts, Limit, Limits, _json
+from memories_async import Hosts, Limit, Limits
+from memories_async._protocol import wire_json
 from memories_async.blocking import Client
 
 PATH = "/serve/api/v2/embeddings/video"
@@ -37,7 +38,7 @@ def through_requests(url: str, stack: ExitStack) -> Ask:
 
     def ask() -> object:
         response = session.post(url + PATH, json=ASKED, headers=HEADERS)
-        return _json.loads(response.content)["data"]["embedding"]
+        return wire_json.loads(response.content)["data"]["embedding"]
 
     return ask
 
@@ -48,7 +49,7 @@ def through_httpx(url: str, stack: ExitStack) -> Ask:
 
     def ask() -> object:
         response = client.post(url + PATH, json=ASKED, headers=HEADERS)
-        return _json.loads(response.content)["data"]["embedding"]
+        return wire_json.loads(response.content)["data"]["embedding"]
 
     return ask
 

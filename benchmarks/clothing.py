@@ -31,12 +31,12 @@ import cv2
 import numpy as np
 from engine_films import VIDEOS, picture_at
 
-from memories_async.local.engine import indexing
 from memories_async.local.engine.clothing import matching
 from memories_async.local.engine.clothing.silhouette import worn_in
 from memories_async.local.engine.clothing.tracks import tracks
-from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.picture import decode, encode
+from memories_async.local.engine.video.picture import decode, encode
+from memories_async.local.engine.vision import indexing
+from memories_async.local.engine.vision.index import PixelIndex
 
 LABELS = json.loads((Path(__file__).parent / "one_by_one_labels.json").read_text())
 FILM = LABELS["file"]

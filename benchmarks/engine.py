@@ -25,11 +25,11 @@ from engine_films import clips as clips_of
 from engine_queries import DISTORTIONS
 from engine_wild import WILD
 
-from memories_async.local.engine import clips, matching
-from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.indexing import index_video
-from memories_async.local.engine.ranking import ranking
-from memories_async.local.engine.score import KEEP
+from memories_async.local.engine.search import clips, matching
+from memories_async.local.engine.search.ranking import ranking
+from memories_async.local.engine.search.score import KEEP
+from memories_async.local.engine.vision.index import PixelIndex
+from memories_async.local.engine.vision.indexing import index_video
 
 MACHINE = {"cores": os.cpu_count(), "opencv": cv2.__version__, "python": platform.python_version()}
 

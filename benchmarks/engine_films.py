@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from engine_wild import WILD, more
 
-from memories_async.local.engine.frames import Film
-from memories_async.local.engine.render import render
+from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.render import render
 
 VIDEOS = Path(
     os.environ.get("MEMORIES_TEST_VIDEOS", Path(__file__).parents[2] / "shared" / "videos")

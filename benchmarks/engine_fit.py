@@ -15,12 +15,12 @@ from engine_copies import originals, summary
 from engine_films import picture_at, reel
 from engine_queries import DISTORTIONS
 
-from memories_async.local.engine import matching
-from memories_async.local.engine.frames import Film
-from memories_async.local.engine.index import shot_of
-from memories_async.local.engine.indexing import index_video
-from memories_async.local.engine.render import render
-from memories_async.local.engine.score import score
+from memories_async.local.engine.search import matching
+from memories_async.local.engine.search.score import score
+from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.render import render
+from memories_async.local.engine.vision.index import shot_of
+from memories_async.local.engine.vision.indexing import index_video
 
 
 def plain(picture, _):

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import _harness as harness
 
 from memories_async import Client, Limit, Limits, embeddings
-from memories_async._attempt import Request
-from memories_async._replies import Reply
+from memories_async._http.attempt import Request
+from memories_async._protocol.reply import Reply
 
 WIDTH = 64
 REPLY = Reply(status=200, body=b'{"code": "0000", "data": {"embedding": [1.0]}}')

@@ -12,8 +12,9 @@ import _harness as harness
 import aiohttp
 import httpx
 
-from memories_async import Client, Hosts, InProcessPace, Limit, Limits, Pace, _json
-from memories_async._pace.in_process import Lane
+from memories_async import Client, Hosts, InProcessPace, Limit, Limits, Pace
+from memories_async._protocol import wire_json
+from memories_async.limiter._in_process import Lane
 
 WIDTH = 16
 PATH = "/serve/api/v2/embeddings/video"
@@ -30,7 +31,7 @@ def bare(session: aiohttp.ClientSession, url: str) -> Ask:
     async def ask() -> object:
         headers = {"Authorization": harness.KEY}
         async with session.post(url + PATH, json=ASKED, headers=headers) as response:
-            return _json.loads(await response.read())["data"]["embedding"]
+            return wire_json.loads(await response.read())["data"]["embedding"]
 
     return ask
 
@@ -41,7 +42,7 @@ def through_httpx(client: httpx.AsyncClient, url: str) -> Ask:
     async def ask() -> object:
         headers = {"Authorization": harness.KEY}
         response = await client.post(url + PATH, json=ASKED, headers=headers)
-        return _json.loads(response.content)["data"]["embedding"]
+        return wire_json.loads(response.content)["data"]["embedding"]
 
     return ask
 

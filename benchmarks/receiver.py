@@ -285,8 +285,8 @@ async def killed_under_load(
 
 async def repeated(receiver: Receiver, delivery: tuple[str, CaptionTask]) -> Verdict:
     """Deliver once more to a receiver that lives: harmless, or welcome."""
-    from memories_async.receiver.core import Head, read
-    from memories_async.receiver.tokens import id_of
+    from memories_async.receiver._core import Head, read
+    from memories_async.receiver._tokens import id_of
 
     desk, (url, task) = receiver._open(), delivery
     id_ = id_of(url.rpartition("/")[2], await desk.secret())

@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 import _harness as harness
 import aiohttp
 
-from memories_async import Client, Hosts, Limit, Limits, _json
+from memories_async import Client, Hosts, Limit, Limits
+from memories_async._protocol import wire_json
 
 WIDTH = 8
 PATH = "/serve/api/v1/search_clips_by_image"
@@ -30,7 +31,7 @@ def bare(session: aiohttp.ClientSession, url: str) -> Ask:
         form.add_field("file", IMAGE, filename="query.png", content_type="image/png")
         headers = {"Authorization": harness.KEY}
         async with session.post(url + PATH, data=form, headers=headers) as response:
-            return _json.loads(await response.read())["data"]
+            return wire_json.loads(await response.read())["data"]
 
     return ask
 

@@ -68,7 +68,7 @@ class Pulse:
 
 def film(path: Path, seconds: int, seed: int) -> None:
     """Render a film; in a process of its own, since the service's is to load no OpenCV."""
-    from memories_async.local.engine.render import render
+    from memories_async.local.engine.video.render import render
 
     render(path, seconds=seconds, scenes=4, seed=seed, size=(640, 360))
 

@@ -1,58 +1,95 @@
-"""The public names of memories_async."""
+"""The public names of memories_async. Each is imported when it is first used."""
 
 from typing import TYPE_CHECKING
 
-from memories_async import assets, captions, clips, embeddings, errors, videos
-from memories_async._calls import Call
-from memories_async._hosts import Hosts
-from memories_async._later import later
-from memories_async._pace.in_process import InProcessPace, Limit, Limits, Pace
-from memories_async._policy import Policy
+from memories_async._lazy import later
 from memories_async._version import __version__
-from memories_async.assets import Asset
-from memories_async.budget import Budget
-from memories_async.captions import Caption, CaptionTask, Person, Tokens
-from memories_async.client import Client
-from memories_async.clips import Clip
-from memories_async.embeddings import Embedding
-from memories_async.errors import (
-    AuthenticationFailed,
-    BadReply,
-    BudgetExceeded,
-    CallbackTimeout,
-    CaptionFailed,
-    Conflict,
-    InsufficientCredits,
-    InvalidRequest,
-    MemoriesError,
-    NotSent,
-    OutcomeUnknown,
-    PermissionDenied,
-    ProcessingFailed,
-    RateLimited,
-    Refused,
-    WaitTimeout,
-)
-from memories_async.videos import Video
 
 if TYPE_CHECKING:
-    from memories_async import blocking
-    from memories_async._pace.file import FilePace
-    from memories_async._pace.redis import RedisPace
+    from memories_async import assets, blocking, captions, clips, embeddings, errors, videos
+    from memories_async._client.hosts import Hosts
+    from memories_async._protocol.call import Call
+    from memories_async.assets import Asset
     from memories_async.batch import Outcome
+    from memories_async.budget import Budget
+    from memories_async.captions import Caption, CaptionTask, Person, Tokens
+    from memories_async.client import Client
+    from memories_async.clips import Clip
+    from memories_async.embeddings import Embedding
+    from memories_async.errors import (
+        AuthenticationFailed,
+        BadReply,
+        BudgetExceeded,
+        CallbackTimeout,
+        CaptionFailed,
+        Conflict,
+        InsufficientCredits,
+        InvalidRequest,
+        MemoriesError,
+        NotSent,
+        OutcomeUnknown,
+        PermissionDenied,
+        ProcessingFailed,
+        RateLimited,
+        Refused,
+        WaitTimeout,
+    )
     from memories_async.ledger import Ledger
+    from memories_async.limiter._file import FilePace
+    from memories_async.limiter._in_process import InProcessPace, Limit, Limits, Pace
+    from memories_async.limiter._redis import RedisPace
+    from memories_async.policy import Policy
     from memories_async.receiver import Receiver
+    from memories_async.videos import Video
 else:
-    # What not every program uses; type checkers are to know the names above, and no others.
     __getattr__ = later(
         __name__,
         {
-            "FilePace": "._pace.file",
+            "Asset": ".assets",
+            "AuthenticationFailed": ".errors",
+            "BadReply": ".errors",
+            "Budget": ".budget",
+            "BudgetExceeded": ".errors",
+            "Call": "._protocol.call",
+            "CallbackTimeout": ".errors",
+            "Caption": ".captions",
+            "CaptionFailed": ".errors",
+            "CaptionTask": ".captions",
+            "Client": ".client",
+            "Clip": ".clips",
+            "Conflict": ".errors",
+            "Embedding": ".embeddings",
+            "FilePace": ".limiter._file",
+            "Hosts": "._client.hosts",
+            "InProcessPace": ".limiter._in_process",
+            "InsufficientCredits": ".errors",
+            "InvalidRequest": ".errors",
             "Ledger": ".ledger",
+            "Limit": ".limiter._in_process",
+            "Limits": ".limiter._in_process",
+            "MemoriesError": ".errors",
+            "NotSent": ".errors",
             "Outcome": ".batch",
+            "OutcomeUnknown": ".errors",
+            "Pace": ".limiter._in_process",
+            "PermissionDenied": ".errors",
+            "Person": ".captions",
+            "Policy": ".policy",
+            "ProcessingFailed": ".errors",
+            "RateLimited": ".errors",
             "Receiver": ".receiver",
-            "RedisPace": "._pace.redis",
+            "RedisPace": ".limiter._redis",
+            "Refused": ".errors",
+            "Tokens": ".captions",
+            "Video": ".videos",
+            "WaitTimeout": ".errors",
+            "assets": ".assets",
             "blocking": ".blocking",
+            "captions": ".captions",
+            "clips": ".clips",
+            "embeddings": ".embeddings",
+            "errors": ".errors",
+            "videos": ".videos",
         },
     )
 

@@ -14,11 +14,12 @@ from typing import Any
 
 from attrs import field, fields, frozen
 
-from memories_async import _json, media
-from memories_async._calls import Call, Form, Part, Progress, text, transfer_time
-from memories_async._decode import converter, nothing
-from memories_async._fields import FAILED, READY, named
-from memories_async._replies import Host
+from memories_async import media
+from memories_async._protocol import wire_json
+from memories_async._protocol.call import Call, Form, Part, Progress, text, transfer_time
+from memories_async._protocol.decode import converter, nothing
+from memories_async._protocol.fields import FAILED, READY, named
+from memories_async._protocol.reply import Host
 from memories_async.videos import MAX_VIDEO_SIZE, nothing_more
 
 _PATH = "/serve/api/v2"
@@ -147,9 +148,9 @@ def _asset(data: Any) -> Asset:
 
 def _described(data: Any) -> Asset | None:
     listed = (
-        None if nothing(data) else data.get("resource", data) if _json.is_object(data) else data
+        None if nothing(data) else data.get("resource", data) if wire_json.is_object(data) else data
     )
-    if listed is None or _json.is_array(listed):
+    if listed is None or wire_json.is_array(listed):
         return _asset(listed[0]) if listed else None
     return _asset(data)
 

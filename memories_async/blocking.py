@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from attrs import define, field, frozen
 
-from memories_async import _views, client
-from memories_async._address import Address
-from memories_async._calls import Call
-from memories_async._configured import Configured
-from memories_async._loop_thread import LoopThread
-from memories_async._ports import CallbackIssuer, Record
-from memories_async._settings import Settings
-from memories_async._transport import Transport
+from memories_async import client, views
+from memories_async._client.base import Configured
+from memories_async._client.loop_thread import LoopThread
+from memories_async._client.ports import CallbackIssuer, Record
+from memories_async._client.settings import Settings
+from memories_async._http.transport import Transport
+from memories_async._protocol.address import Address
+from memories_async._protocol.call import Call
 from memories_async.budget import Budget
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import OutcomeUnknown
@@ -148,29 +148,29 @@ class Client(Configured):
         return Batch(awaited, self._thread)
 
     @property
-    def clips(self) -> _views.BlockingClips:
+    def clips(self) -> views.BlockingClips:
         """Search Clips by Image."""
-        return _views.BlockingClips(self)
+        return views.BlockingClips(self)
 
     @property
-    def captions(self) -> _views.BlockingCaptions:
+    def captions(self) -> views.BlockingCaptions:
         """Video Caption."""
-        return _views.BlockingCaptions(self)
+        return views.BlockingCaptions(self)
 
     @property
-    def embeddings(self) -> _views.BlockingEmbeddings:
+    def embeddings(self) -> views.BlockingEmbeddings:
         """Generate Video Embedding."""
-        return _views.BlockingEmbeddings(self)
+        return views.BlockingEmbeddings(self)
 
     @property
-    def videos(self) -> _views.BlockingVideos:
+    def videos(self) -> views.BlockingVideos:
         """The v1 video library."""
-        return _views.BlockingVideos(self)
+        return views.BlockingVideos(self)
 
     @property
-    def assets(self) -> _views.BlockingAssets:
+    def assets(self) -> views.BlockingAssets:
         """The v2 asset store."""
-        return _views.BlockingAssets(self)
+        return views.BlockingAssets(self)
 
     @property
     def receiver(self) -> BlockingReceiver | None:

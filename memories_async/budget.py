@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 from attrs import define, evolve, field, frozen
 
-from memories_async._calls import Call
-from memories_async._onward import Onward
-from memories_async._ports import Witness
-from memories_async._replies import Reply
+from memories_async._client.onward import Onward
+from memories_async._client.ports import Witness
+from memories_async._protocol.call import Call
+from memories_async._protocol.reply import Reply
 from memories_async.errors import BudgetExceeded, MemoriesError
 
 

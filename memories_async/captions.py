@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote
 from attrs import field, frozen
 
 from memories_async import media
-from memories_async._calls import Call, Form, Json, Part, text, web_url
-from memories_async._decode import converter
-from memories_async._replies import Host
+from memories_async._protocol.call import Call, Form, Json, Part, text, web_url
+from memories_async._protocol.decode import converter
+from memories_async._protocol.reply import Host
 
 MAX_VIDEO_SIZE = 20 * media.MB
 """Bytes that the page allows for a video sent as a file."""

@@ -7,13 +7,13 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from memories_async import _views
-from memories_async._calls import Call, fingerprint
-from memories_async._configured import Configured
-from memories_async._delivery import Delivery
-from memories_async._ports import CallbackIssuer, Record, Witness
-from memories_async._settings import Settings
-from memories_async._transport import Transport
+from memories_async import views
+from memories_async._client.base import Configured
+from memories_async._client.call_runner import Delivery
+from memories_async._client.ports import CallbackIssuer, Record, Witness
+from memories_async._client.settings import Settings
+from memories_async._http.transport import Transport
+from memories_async._protocol.call import Call, fingerprint
 from memories_async.budget import Budget
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ class Client(Configured):
         that are out are waited for when the batch is left early.
         """
         # Imported here: with the ledger and SQLite it is much of what this package adds to an import.
-        from memories_async.batch import Batch, for_batch  # noqa: PLC0415
+        from memories_async.batch import Batch  # noqa: PLC0415
+        from memories_async.batch._batch import for_batch  # noqa: PLC0415
 
         settings = for_batch(self._settings, ledger=ledger, budget=budget, on_unknown=on_unknown)
         twin = self.over(settings, self._transport)
@@ -124,29 +125,29 @@ class Client(Configured):
         )
 
     @property
-    def clips(self) -> _views.Clips:
+    def clips(self) -> views.Clips:
         """Search Clips by Image."""
-        return _views.Clips(self)
+        return views.Clips(self)
 
     @property
-    def captions(self) -> _views.Captions:
+    def captions(self) -> views.Captions:
         """Video Caption."""
-        return _views.Captions(self)
+        return views.Captions(self)
 
     @property
-    def embeddings(self) -> _views.Embeddings:
+    def embeddings(self) -> views.Embeddings:
         """Generate Video Embedding."""
-        return _views.Embeddings(self)
+        return views.Embeddings(self)
 
     @property
-    def videos(self) -> _views.Videos:
+    def videos(self) -> views.Videos:
         """The v1 video library."""
-        return _views.Videos(self)
+        return views.Videos(self)
 
     @property
-    def assets(self) -> _views.Assets:
+    def assets(self) -> views.Assets:
         """The v2 asset store."""
-        return _views.Assets(self)
+        return views.Assets(self)
 
     @property
     def receiver(self) -> CallbackIssuer | None:

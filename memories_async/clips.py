@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import frozen
 
-from memories_async import _json, media
-from memories_async._calls import Call, Form, Part, text
-from memories_async._decode import converter, nothing
-from memories_async._replies import Host
+from memories_async import media
+from memories_async._protocol import wire_json
+from memories_async._protocol.call import Call, Form, Part, text
+from memories_async._protocol.decode import converter, nothing
+from memories_async._protocol.reply import Host
 
 MAX_IMAGE_SIZE = 20 * media.MB
 """Bytes that the page allows for a query image."""
@@ -63,6 +64,6 @@ def search(
 def _clips(data: Any) -> tuple[Clip, ...]:
     if nothing(data):
         return ()
-    if not _json.is_array(data):
+    if not wire_json.is_array(data):
         raise TypeError("data must be a list of clips")
     return converter.structure(data, tuple[Clip, ...])

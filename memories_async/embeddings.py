@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
-from memories_async import _json
-from memories_async._calls import Call, Json, text
-from memories_async._replies import Host
+from memories_async._protocol import wire_json
+from memories_async._protocol.call import Call, Json, text
+from memories_async._protocol.reply import Host
 
 DEFAULT_MODEL = "multimodalembedding@001"
 """The one model that the page names."""
@@ -64,7 +64,7 @@ class Embedding(_Doubles):  # noqa: PLW1641  # as unhashable as the array it is
         Raises `TypeError` where one is not a number, `ValueError` where one is not finite or there
         is none.
         """
-        numbers = values if _json.is_array(values) else [*values]
+        numbers = values if wire_json.is_array(values) else [*values]
         self = super().__new__(cls, "d", _packed(numbers))
         assert isinstance(self, cls)
         object.__setattr__(self, "model", model)
@@ -155,7 +155,7 @@ def _unpacked(packed: bytes, model: str) -> Embedding:
 
 
 def _embedding(data: Any, *, model: str) -> Embedding:
-    numbers = data.get("embedding") if _json.is_object(data) else None
-    if not _json.is_array(numbers):
+    numbers = data.get("embedding") if wire_json.is_object(data) else None
+    if not wire_json.is_array(numbers):
         raise TypeError("data.embedding must be a list of numbers")
     return Embedding(numbers, model=model)

@@ -13,8 +13,9 @@ from typing import Any
 
 from attrs import evolve, field, fields, frozen
 
-from memories_async import _json, media
-from memories_async._calls import (
+from memories_async import media
+from memories_async._protocol import wire_json
+from memories_async._protocol.call import (
     Call,
     Fields,
     Form,
@@ -25,9 +26,9 @@ from memories_async._calls import (
     transfer_time,
     web_url,
 )
-from memories_async._decode import converter, nothing, whole
-from memories_async._fields import FAILED, READY, named
-from memories_async._replies import Host
+from memories_async._protocol.decode import converter, nothing, whole
+from memories_async._protocol.fields import FAILED, READY, named
+from memories_async._protocol.reply import Host
 
 MAX_VIDEO_SIZE = 3 * 1024 * media.MB
 """Bytes that the page allows for an upload."""
@@ -241,7 +242,7 @@ def _video_if_any(data: Any) -> Video | None:
 def _page(data: Any, *, page: int, size: int) -> Page:
     listed = {} if nothing(data) else named(data, _PAGE_NAMES, {"records": "videos"})
     videos, counted = listed.get("videos") or _NONE, listed.get("total_count")
-    if not _json.is_array(videos):
+    if not wire_json.is_array(videos):
         raise TypeError("data.videos must be a list")
     return Page(
         videos=tuple(video_of(video) for video in videos),

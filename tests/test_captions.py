@@ -8,7 +8,7 @@ import pytest
 from samples import ACCEPTED, PNG, caption_call, reply
 
 from memories_async import CaptionTask, Person, captions
-from memories_async._replies import Host
+from memories_async._protocol.reply import Host
 from memories_async.errors import BadReply
 
 ASKED = {"user_prompt": "u", "system_prompt": "s", "callback": "https://me/cb"}

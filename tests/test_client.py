@@ -11,8 +11,8 @@ from callers import Scripted, client, over
 from samples import ACCEPTED, FOUND, KEY, caption_call, reply, search_call
 
 from memories_async import Client, Hosts, InProcessPace, Limits, Policy, blocking, clips
-from memories_async._pace.limits import Priority
-from memories_async._replies import Host
+from memories_async._protocol.reply import Host
+from memories_async.limiter._limits import Priority
 
 BOTH = pytest.mark.parametrize("kind", [Client, blocking.Client])
 

@@ -7,7 +7,7 @@ from attrs.exceptions import FrozenInstanceError
 from samples import CLIP, FOUND, PNG, reply, search_call
 
 from memories_async import Clip, clips
-from memories_async._replies import Host
+from memories_async._protocol.reply import Host
 from memories_async.errors import BadReply
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from samples import EMBEDDED, embed_call, reply
 
 from memories_async import Embedding, embeddings
-from memories_async._replies import Host
+from memories_async._protocol.reply import Host
 from memories_async.errors import BadReply
 
 finite = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1)

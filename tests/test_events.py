@@ -9,9 +9,9 @@ import pytest
 from callers import Scripted, Unpaced, over
 from samples import FOUND, LIMITED, reply, search_call
 
-from memories_async import _events
-from memories_async._events import Answered, Degraded, Failed, Sending, Waiting
+from memories_async import events
 from memories_async.errors import InvalidRequest, NotSent
+from memories_async.events import Answered, Degraded, Failed, Sending, Waiting
 
 DOWN = NotSent("down", transient=True)
 
@@ -97,4 +97,4 @@ async def test_a_rate_that_is_not_shared_is_told(caplog):
 def test_events_are_frozen(kind):
     """They are shared between observers."""
     assert kind.__setattr__ is not object.__setattr__
-    assert issubclass(kind, _events.Event)
+    assert issubclass(kind, events.Event)

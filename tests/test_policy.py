@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 from samples import caption_call, search_call
 
 from memories_async import Policy
-from memories_async.errors import (
-    BadReply,
-    InvalidRequest,
-    NotSent,
-    OutcomeUnknown,
-    RateLimited,
-)
+from memories_async.errors import BadReply, InvalidRequest, NotSent, OutcomeUnknown, RateLimited
 
 SEARCH, CAPTION = search_call(), caption_call()
 FREE = evolve(SEARCH, unit=None)

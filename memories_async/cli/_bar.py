@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
-from memories_async._calls import Progress as Told
+from memories_async._protocol.call import Progress as Told
 from memories_async.cli._screen import Screen, clean
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import click
 from attrs import define, field
 
-from memories_async import Call, Person, _json, captions, clips, embeddings
+from memories_async import Call, Person, captions, clips, embeddings
+from memories_async._protocol import wire_json
 
 Row = Mapping[str, Any]
 Build = Callable[[Row], Call[Any]]
@@ -67,7 +68,7 @@ def _jsonl(path: Path) -> Iterator[Row]:
         for line in file:
             if line.strip():
                 row = json.loads(line)
-                if not _json.is_object(row):
+                if not wire_json.is_object(row):
                     raise ValueError("every line must be a JSON object")
                 yield row
 
@@ -106,7 +107,7 @@ def caption(row: Row) -> Call[Any]:
 
 def _people(given: Any, *, by_url: bool) -> Iterator[Person]:
     """Read `Alice=alice.png;Bob=bob.png`, or a JSON object of names and pictures."""
-    pairs = given.items() if _json.is_object(given) else _pairs(str(given or ""))
+    pairs = given.items() if wire_json.is_object(given) else _pairs(str(given or ""))
     for name, picture in pairs:
         yield Person(name, url=picture) if by_url else Person(name, image=picture)
 

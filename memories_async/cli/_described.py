@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from memories_async._calls import Call, Fields, Form, Json, Part
-from memories_async._replies import Host
+from memories_async._protocol.call import Call, Fields, Form, Json, Part
+from memories_async._protocol.reply import Host
 from memories_async.cli._screen import Screen
 from memories_async.cli._settings import Configuration
 from memories_async.media import Media

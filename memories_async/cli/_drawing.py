@@ -38,9 +38,9 @@ class Drawing:
         if not out.parent.is_dir():
             raise click.UsageError(f"--picture: there is no folder {out.parent}")
         with starting():
-            from memories_async.local.engine.frames import Film
-            from memories_async.local.engine.picture import decode
             from memories_async.local.engine.protocol import EngineError
+            from memories_async.local.engine.video.frames import Film
+            from memories_async.local.engine.video.picture import decode
         try:
             decode(image.read_bytes())
             with Film.open(video) as film:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 from attrs import frozen
 
-from memories_async._keys import ENGINE_KEY_VARIABLE
+from memories_async._protocol.keys import ENGINE_KEY_VARIABLE
 from memories_async.cli._local import cache_folder, pixel_engine
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from memories_async._journal.file import JournalFailed
+from memories_async._database.file import JournalFailed
 from memories_async.errors import (
     AuthenticationFailed,
     CallbackTimeout,

@@ -26,7 +26,7 @@ class Cut:
 
 def rendered(folder: Path) -> Path:
     """Render a film of four scenes into *folder*, unless it was done before."""
-    from memories_async.local.engine.render import render
+    from memories_async.local.engine.video.render import render
 
     film = folder / f"film-{_SECONDS}.mp4"
     if not film.exists():
@@ -46,7 +46,7 @@ def middle(facts: Facts) -> float:
 def cut(film: Path, *, at: float, folder: Path) -> Cut:
     """Save the frame shown at second *at* as a JPEG in *folder*."""
     from memories_async.local.engine._cv import cv2
-    from memories_async.local.engine.frames import Film
+    from memories_async.local.engine.video.frames import Film
 
     with Film.open(film) as opened:
         # One frame at each multiple of *at*: the film's first, then the one wanted.

@@ -12,11 +12,11 @@ import attrs
 from attrs import frozen
 
 from memories_async import Policy
-from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
-from memories_async._pace.choice import PACE_VARIABLE
-from memories_async._pace.in_process import PaceInForce
-from memories_async._replies import Host
+from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
+from memories_async._protocol.reply import Host
 from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
+from memories_async.limiter._choice import PACE_VARIABLE
+from memories_async.limiter._in_process import PaceInForce
 
 
 @frozen

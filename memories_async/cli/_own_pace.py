@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from memories_async import FilePace, Hosts
-from memories_async._hosts import is_loopback
-from memories_async._pace.in_process import Pace, in_process
+from memories_async._client.hosts import is_loopback
+from memories_async.limiter._in_process import Pace, in_process
 
 
 def own_pace(hosts: Hosts, environment: Mapping[str, str]) -> Pace:

@@ -12,7 +12,7 @@ from memories_async import Clip
 from memories_async.cli._canvas import Box, Canvas, Colour, fitted, wide
 from memories_async.cli._stills import Stills, stills
 from memories_async.local.engine._cv import Picture, cv2
-from memories_async.local.engine.picture import decode
+from memories_async.local.engine.video.picture import decode
 
 _WIDTH, _EDGE = 1600, 64
 _ROOM = _WIDTH - 2 * _EDGE

@@ -12,12 +12,12 @@ import click
 from attrs import define, field
 
 from memories_async import Client
-from memories_async._calls import Call
-from memories_async._events import Degraded, Event, Failed, Sending, Waiting
-from memories_async._replies import Host
+from memories_async._protocol.call import Call
+from memories_async._protocol.reply import Host
 from memories_async.cli._exits import Exit, Problem
 from memories_async.cli._screen import Screen
 from memories_async.cli._settings import Configuration
+from memories_async.events import Degraded, Event, Failed, Sending, Waiting
 
 T = TypeVar("T")
 

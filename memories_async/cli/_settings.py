@@ -14,11 +14,16 @@ import click
 from attrs import field, frozen
 
 from memories_async import Client, Hosts, Limit, Limits, Policy
-from memories_async._keys import CAPTION_KEY_VARIABLE, ENGINE_KEY_VARIABLE, KEY_VARIABLE, Key
-from memories_async._pace.choice import PACE_VARIABLE, pace_from_environment
-from memories_async._pace.in_process import Pace
-from memories_async._replies import Host
+from memories_async._protocol.keys import (
+    CAPTION_KEY_VARIABLE,
+    ENGINE_KEY_VARIABLE,
+    KEY_VARIABLE,
+    Key,
+)
+from memories_async._protocol.reply import Host
 from memories_async.cli._own_pace import own_pace
+from memories_async.limiter._choice import PACE_VARIABLE, pace_from_environment
+from memories_async.limiter._in_process import Pace
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import click
 from attrs import asdict, evolve, fields
 
 from memories_async import Client, Ledger
-from memories_async._replies import Host
+from memories_async._protocol.reply import Host
 from memories_async.batch import Batch, Progress
 from memories_async.cli import _batch_items as items
 from memories_async.cli._batch_captions import Here, Take, here_options

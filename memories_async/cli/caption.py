@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import click
 
 from memories_async import Caption, CaptionTask, Person, captions
-from memories_async._calls import Call
-from memories_async._replies import Host
+from memories_async._protocol.call import Call
+from memories_async._protocol.reply import Host
 from memories_async.cli import _receiving
 from memories_async.cli._described import show_dry_run
 from memories_async.cli._options import common, dry_run

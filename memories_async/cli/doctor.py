@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import click
 from attrs import asdict
 
-from memories_async._hosts import Hosts
+from memories_async._client.hosts import Hosts
 from memories_async.cli import _findings
 from memories_async.cli._exits import Exit
 from memories_async.cli._findings import Finding

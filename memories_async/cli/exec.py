@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from memories_async._keys import ENGINE_KEY_VARIABLE
+from memories_async._protocol.keys import ENGINE_KEY_VARIABLE
 from memories_async.cli._engines import EngineWish, engine_options
 from memories_async.cli._local import rate_option, starting
 from memories_async.cli._options import common

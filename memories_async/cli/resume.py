@@ -13,7 +13,7 @@ from memories_async.cli._options import common
 from memories_async.cli._receiving import Reception, show_caption
 from memories_async.cli._run import Run, arguments, pass_run
 from memories_async.receiver import Receiver
-from memories_async.receiver.places import store_at
+from memories_async.receiver._store_factory import store_at
 
 _EXAMPLES = """\
 \b

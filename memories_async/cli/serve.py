@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from attrs import frozen
 
-from memories_async._keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
+from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
 from memories_async.cli._engines import EngineWish, engine_options
 from memories_async.cli._local import rate_option, starting
 from memories_async.cli._options import common

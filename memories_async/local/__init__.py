@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memories_async._later import later
+from memories_async._lazy import later
 
 if TYPE_CHECKING:
-    from memories_async.local.accounts import Account, Entry
-    from memories_async.local.callbacks import Callbacks, Delivery
-    from memories_async.local.faults import Fault
     from memories_async.local.inbox import Inbox
-    from memories_async.local.journal import Seen
-    from memories_async.local.library import LocalVideo
-    from memories_async.local.limits import Rate
-    from memories_async.local.rules import Rules
+    from memories_async.local.jobs.callbacks import Callbacks, Delivery
     from memories_async.local.service import LocalService
-    from memories_async.local.wire import Era
+    from memories_async.local.state.accounts import Account, Entry
+    from memories_async.local.state.faults import Fault
+    from memories_async.local.state.library import LocalVideo
+    from memories_async.local.state.page_limits import Rules
+    from memories_async.local.state.rate_limits import Rate
+    from memories_async.local.state.request_log import Seen
+    from memories_async.local.state.wire import Era
 else:
     # An engine can be had without the web server that the service runs on.
     __getattr__ = later(
         __name__,
         {
-            "Account": ".accounts",
-            "Callbacks": ".callbacks",
-            "Delivery": ".callbacks",
-            "Entry": ".accounts",
-            "Era": ".wire",
-            "Fault": ".faults",
+            "Account": ".state.accounts",
+            "Callbacks": ".jobs.callbacks",
+            "Delivery": ".jobs.callbacks",
+            "Entry": ".state.accounts",
+            "Era": ".state.wire",
+            "Fault": ".state.faults",
             "Inbox": ".inbox",
             "LocalService": ".service",
-            "LocalVideo": ".library",
-            "Rate": ".limits",
-            "Rules": ".rules",
-            "Seen": ".journal",
+            "LocalVideo": ".state.library",
+            "Rate": ".state.rate_limits",
+            "Rules": ".state.page_limits",
+            "Seen": ".state.request_log",
         },
     )
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from aiohttp import web
 
-from memories_async.local import faults
-from memories_async.local.forms import parse_object
-from memories_async.local.machine import Machine
-from memories_async.local.wire import Era, Refusal, encode
+from memories_async.local.components import Machine
+from memories_async.local.state import faults
+from memories_async.local.state.forms import parse_object
+from memories_async.local.state.wire import Era, Refusal, encode
 
 if TYPE_CHECKING:
     from memories_async.local.service import LocalService

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from attrs import define, field
 
-from memories_async.local.forms import parse_object
-from memories_async.local.listener import HOST
-from memories_async.local.wire import Refusal
+from memories_async.local.pipeline.listener import HOST
+from memories_async.local.state.forms import parse_object
+from memories_async.local.state.wire import Refusal
 
 __all__ = ["Inbox"]
 

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from memories_async.local.accounts import Account, Accounts
 from memories_async.local.admin import Desk
-from memories_async.local.callbacks import Callbacks, Delivery
+from memories_async.local.components import build
 from memories_async.local.connection import connection
+from memories_async.local.egress.policy import Reach
 from memories_async.local.engine.protocol import Engine
-from memories_async.local.faults import Faults
 from memories_async.local.inbox import Inbox
-from memories_async.local.journal import Seen
-from memories_async.local.library import Library, LocalVideo, as_sources
-from memories_async.local.limits import DOCUMENTED, Rate, Windows, as_rates
-from memories_async.local.listener import HOST
-from memories_async.local.machine import build
-from memories_async.local.reach import Reach
-from memories_async.local.rules import Rules
-from memories_async.local.shelf import Stored
-from memories_async.local.wire import Era
-from memories_async.local.workshop import Workshop
+from memories_async.local.jobs.callbacks import Callbacks, Delivery
+from memories_async.local.jobs.engine_pool import Workshop
+from memories_async.local.jobs.upload_store import Stored
+from memories_async.local.pipeline.listener import HOST
+from memories_async.local.state.accounts import Account, Accounts
+from memories_async.local.state.faults import Faults
+from memories_async.local.state.library import Library, LocalVideo, as_sources
+from memories_async.local.state.page_limits import Rules
+from memories_async.local.state.rate_limits import DOCUMENTED, Rate, Windows, as_rates
+from memories_async.local.state.request_log import Seen
+from memories_async.local.state.wire import Era
 
 if TYPE_CHECKING:
     from memories_async import Client, Hosts, blocking
@@ -282,8 +282,6 @@ def _workshop(
 
 
 def _pixels(cache: str | os.PathLike[str] | None) -> PixelEngine:
-    from memories_async.local.engine.pixels import (  # noqa: PLC0415  # says what to install
-        PixelEngine,
-    )
+    from memories_async.local.engine.pixels import PixelEngine  # noqa: PLC0415  # says what to install
 
     return PixelEngine(cache=None if cache is None else Path(cache))

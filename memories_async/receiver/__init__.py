@@ -1,10 +1,10 @@
 """Captions that can be awaited: callbacks received, stored durably, and handed to who waits."""
 
-from memories_async.receiver.memory import MemoryStore
-from memories_async.receiver.receiver import Receiver
-from memories_async.receiver.records import Arrival, Record, Ticket, Verdict
-from memories_async.receiver.sqlite import SqliteStore
-from memories_async.receiver.store import Settler, Store
+from memories_async.receiver._memory import MemoryStore
+from memories_async.receiver._receiver import Receiver
+from memories_async.receiver._records import Arrival, Record, Ticket, Verdict
+from memories_async.receiver._sqlite import SqliteStore
+from memories_async.receiver._store import Settler, Store
 
 __all__ = [
     "Arrival",

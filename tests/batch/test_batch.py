@@ -13,11 +13,7 @@ from samples import EMBEDDED, embed_call, search_call
 from servers import answer, hang_up, serving
 
 from memories_async import Limit, Limits, captions, embeddings
-from memories_async.errors import (
-    InvalidRequest,
-    NotSent,
-    OutcomeUnknown,
-)
+from memories_async.errors import InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.ledger import Ledger
 
 

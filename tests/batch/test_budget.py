@@ -13,10 +13,10 @@ from samples import EMBEDDED, FOUND, caption_call, embed_call, search_call
 from servers import answer, hang_up, serving, silent
 
 from memories_async import Budget, videos
-from memories_async._ledger.desk import ask_for
 from memories_async.budget import Spending
 from memories_async.errors import BudgetExceeded, InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.ledger import Ledger
+from memories_async.ledger._coordinator import ask_for
 
 WRONG = {"code": 400, "msg": "no such asset"}
 

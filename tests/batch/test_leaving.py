@@ -14,10 +14,7 @@ from ledgers import until
 from samples import EMBEDDED, embed_call
 from servers import answer, serving, silent
 
-from memories_async.errors import (
-    AuthenticationFailed,
-    NotSent,
-)
+from memories_async.errors import AuthenticationFailed, NotSent
 from memories_async.ledger import JournalFailed, Ledger
 
 
@@ -177,7 +174,7 @@ async def test_a_ledger_that_cannot_be_written_stops_the_batch(tmp_path):
 
 async def test_a_network_that_goes_away_is_waited_for(ledger, monkeypatch):
     """Items are not failed one after the other while nothing can be reached."""
-    monkeypatch.setattr("memories_async._batch.outage.LONGEST", 0.01)
+    monkeypatch.setattr("memories_async.batch._circuit_breaker.LONGEST", 0.01)
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:  # noqa: SIM117  # reads better apart
         async with client.batch(items(20), ledger=ledger, concurrency=1) as batch:
             await anext(batch)

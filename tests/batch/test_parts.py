@@ -13,14 +13,14 @@ from samples import EMBEDDED, caption_call, embed_call
 from servers import answer, serving
 
 from memories_async import Ledger, Limits, captions, videos
-from memories_async._batch import jobs
-from memories_async._batch.pipe import Pipe
-from memories_async._batch.source import source_of
-from memories_async._batch.tally import WINDOW, Tally
-from memories_async._batch.values import Outcome
-from memories_async._batch.watch import Watch
-from memories_async._ledger.replies import data_of
+from memories_async.batch import _jobs
+from memories_async.batch._channel import Pipe
+from memories_async.batch._source import source_of
+from memories_async.batch._tally import WINDOW, Tally
+from memories_async.batch._values import Outcome
+from memories_async.batch._watch import Watch
 from memories_async.errors import NotSent
+from memories_async.ledger._replies import data_of
 
 
 async def test_a_pipe_hands_out_in_order_and_ends():
@@ -119,7 +119,7 @@ def test_a_batch_that_only_replays_has_no_time_left():
 async def test_a_watch_passes_everything_on(tmp_path):
     """The ledger's key reaches a receiver through it, the price the ledger."""
     with Ledger(tmp_path / "run.db") as ledger:
-        ask = jobs.ask_for(caption_call(), "account")
+        ask = _jobs.ask_for(caption_call(), "account")
         (line,) = await ledger.desk.claim([ask])
         watch = Watch(line, lambda _: None)
         watch.priced(3.0)
@@ -158,9 +158,9 @@ def test_a_slow_medium_does_not_hold_up_the_ready(tmp_path, monkeypatch):
     film.write_bytes(b"one")
     asked = {"user_prompt": "what", "system_prompt": "brief", "callback": "https://example.com/"}
     items = [(number, captions.upload_file(film, **asked)) for number in range(3)]
-    monkeypatch.setattr(jobs, "SLICE", 0.0)
+    monkeypatch.setattr(_jobs, "SLICE", 0.0)
     with Ledger(tmp_path / "run.db") as ledger:
-        assert len(jobs.prepared(items, ledger.desk, lambda _: "account")) == 1
+        assert len(_jobs.prepared(items, ledger.desk, lambda _: "account")) == 1
 
 
 async def test_a_slow_iterable_does_not_hold_up_what_it_brought():
@@ -225,7 +225,7 @@ async def test_a_bug_in_a_batch_is_not_swallowed(monkeypatch):
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("memories_async._batch.run.Run._heed", fail)
+    monkeypatch.setattr("memories_async.batch._run.Run._heed", fail)
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
         with pytest.raises(ExceptionGroup):
             async with client.batch({1: embed_call()}) as batch:

@@ -9,9 +9,7 @@ from samples import EMBEDDED, embed_call
 from servers import answer, hang_up, serving
 
 from memories_async import Budget, Limit, Limits, captions
-from memories_async.errors import (
-    BudgetExceeded,
-)
+from memories_async.errors import BudgetExceeded
 
 
 async def test_progress_is_a_value(ledger):

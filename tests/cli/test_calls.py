@@ -124,8 +124,8 @@ def test_a_repeat_is_told_and_counted(cli, video, service):
 
 def test_a_slow_pace_is_told(monkeypatch, capsys):
     """A store of the shared pace that is down slows everything; the user sees why."""
-    from memories_async._events import Degraded
     from memories_async.cli._run import Run
+    from memories_async.events import Degraded
 
     Run()(Degraded(call="clips.search", attempt=1, reason="the pace file is gone"))
 

@@ -21,7 +21,7 @@ VIDEOS = Path(
 @pytest.fixture
 def clip(tmp_path):
     """Render a small film."""
-    from memories_async.local.engine.render import render
+    from memories_async.local.engine.video.render import render
 
     def clip(seconds, name="small.mp4"):
         path = tmp_path / name

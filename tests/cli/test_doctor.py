@@ -84,9 +84,9 @@ def test_a_server_that_keeps_the_pace_is_asked_with_ping_only(cli, monkeypatch, 
 
 def test_a_lane_that_was_slowed_down_says_so():
     """The reason why everything takes longer."""
-    from memories_async._pace.in_process import LaneInForce, PaceInForce
     from memories_async.cli._findings import pace
     from memories_async.cli._settings import Configuration
+    from memories_async.limiter._in_process import LaneInForce, PaceInForce
 
     class Slow:
         def describe(self):

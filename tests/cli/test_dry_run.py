@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from memories_async import Person, captions
-from memories_async._calls import Call, Fields, Json
-from memories_async._replies import Host
+from memories_async._protocol.call import Call, Fields, Json
+from memories_async._protocol.reply import Host
 from memories_async.cli._described import show_dry_run
 from memories_async.cli._screen import Screen
 from memories_async.cli._settings import Configuration

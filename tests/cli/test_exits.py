@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memories_async import errors
-from memories_async._journal.file import JournalFailed
+from memories_async._database.file import JournalFailed
 from memories_async.cli._exits import Exit, problem_of
 
 

@@ -25,8 +25,8 @@ def test_an_interrupt_says_what_it_may_have_cost(start, video, service):
 
 def test_an_interrupt_is_told_by_what_was_going_on():
     """Nothing at all, a request, or a task that is paid and not shown yet."""
-    from memories_async._events import Sending
     from memories_async.cli._run import Run
+    from memories_async.events import Sending
 
     idle, sending, waiting = Run(), Run(), Run(paid="task t was accepted and charged")
     sending(Sending(call="clips.search", attempt=1, waited=0))

@@ -9,7 +9,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from memories_async import _library
+from memories_async._flows import library
 from memories_async.cli._bar import uploading
 from memories_async.cli._program import program
 from memories_async.cli._screen import Screen
@@ -18,7 +18,7 @@ from memories_async.cli._screen import Screen
 @pytest.fixture(autouse=True)
 def _haste(monkeypatch):
     """Look often, and upload at once."""
-    for wait in (_library.wait_for_video, _library.wait_for_asset):
+    for wait in (library.wait_for_video, library.wait_for_asset):
         monkeypatch.setitem(wait.__kwdefaults__, "interval", 0.01)
     for family in ("VIDEO_UPLOAD", "VIDEO_METADATA", "ASSET_UPLOAD", "ASSET_METADATA"):
         monkeypatch.setenv(f"MEMORIES_{family}_RATE", "1000")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from memories_async import FilePace, Hosts
-from memories_async._pace.in_process import in_process
 from memories_async.cli._own_pace import own_pace
 from memories_async.cli._settings import Configuration
+from memories_async.limiter._in_process import in_process
 
 
 def test_all_runs_of_the_command_share_a_file(tmp_path):

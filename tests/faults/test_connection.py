@@ -12,7 +12,8 @@ from callers import HASTY, Caller, client
 from samples import FOUND, caption_call, embed_call, search_call
 from servers import answer, hang_up, http, raw, reset, serving, silent
 
-from memories_async import _transport, clips
+from memories_async import clips
+from memories_async._http import transport
 from memories_async.errors import NotSent, OutcomeUnknown
 
 ONCE = evolve(HASTY, attempts=1)
@@ -152,8 +153,8 @@ async def test_a_connection_that_was_closed_while_idle_is_not_used(connect):
 
 async def test_an_idle_connection_is_kept_shorter_than_servers_do(connect, monkeypatch):
     """Case 8: many servers close after 5 s; a billed request must not meet that moment."""
-    assert _transport.KEEP_ALIVE < 5
-    monkeypatch.setattr(_transport, "KEEP_ALIVE", 0.02)
+    assert transport.KEEP_ALIVE < 5
+    monkeypatch.setattr(transport, "KEEP_ALIVE", 0.02)
     async with serving(answer(FOUND)) as server:
         caller = connect(server.url)
         await caller.send(search_call())

@@ -9,7 +9,7 @@ import pytest
 
 from memories_async import CaptionTask, captions
 from memories_async.errors import OutcomeUnknown
-from memories_async.receiver.core import Head
+from memories_async.receiver._core import Head
 
 SUBMISSION = captions.upload("https://v.example/v.mp4", user_prompt="look", system_prompt="see")
 ASKED = {"user_prompt": "What happens?", "system_prompt": "You describe videos."}

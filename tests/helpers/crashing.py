@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 from memories_async import Client, Hosts, Ledger, Limit, Limits, Policy, clips
-from memories_async._ledger.line import Line
+from memories_async.ledger._claimed import Line
 
 STEPS = ("before intent", "after intent", "as it leaves", "before outcome", "after outcome")
 

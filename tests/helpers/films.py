@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from memories_async.local.engine.scenery import paint
+from memories_async.local.engine.video.scenery import paint
 
 SIZE = (320, 180)
 _TICK = Fraction(1, 90_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from memories_async._journal.file import Schema
+from memories_async._database.file import Schema
 
 NAMES = Schema("names", (("CREATE TABLE names (name TEXT PRIMARY KEY)",),))
 

@@ -9,8 +9,8 @@ from itertools import count
 from attrs import define, field
 
 from memories_async import Limit
-from memories_async._pace.limits import Lane, Priority
-from memories_async._pace.rules import Answer, LaneState, Word, hear
+from memories_async.limiter._limits import Lane, Priority
+from memories_async.limiter._rule import Answer, LaneState, Word, hear
 
 BEAT = 1.25
 

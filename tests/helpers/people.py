@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from memories_async.local.engine.scenery import paint
+from memories_async.local.engine.video.scenery import paint
 
 SIZE = (320, 180)
 RED = ((40, 60, 90), (30, 30, 200), (30, 30, 200), (120, 40, 30), (120, 40, 30))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from memories_async import captions, clips, embeddings
-from memories_async._replies import Reply
+from memories_async._protocol.reply import Reply
 
 KEY = "local-0123456789abcdef"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(32))

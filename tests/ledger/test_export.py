@@ -14,8 +14,8 @@ from samples import EMBEDDED, FOUND, embed_call, search_call
 from servers import answer, hang_up, serving
 
 from memories_async import Budget
-from memories_async._ledger.tables import SCHEMA
 from memories_async.errors import OutcomeUnknown
+from memories_async.ledger._tables import SCHEMA
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def test_an_export_is_private_and_complete_or_not_there(filled, tmp_path, 
     def fail(_):
         raise OSError("no space")
 
-    monkeypatch.setattr("memories_async._ledger.export._json.dumps", fail)
+    monkeypatch.setattr("memories_async.ledger._export._json.dumps", fail)
     with pytest.raises(OSError, match="no space"):
         filled.export(path)
 

@@ -178,7 +178,7 @@ async def test_an_entry_settled_behind_the_senders_back_is_not_sent(ledger):
 
 
 def _ask(entry):
-    from memories_async._ledger.tables import Ask
+    from memories_async.ledger._tables import Ask
 
     return Ask(
         key=entry.key,

@@ -12,9 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from memories_async._ledger import settling, tables
-from memories_async._ledger.tables import Ask, End
-from memories_async.ledger import Ledger
+from memories_async.ledger import Ledger, _reconcile, _tables
+from memories_async.ledger._tables import Ask, End
 
 KEYS = st.sampled_from([f"{number:040x}" for number in range(3)])
 WHO = st.integers(0, 2)
@@ -52,7 +51,7 @@ class Machine(RuleBasedStateMachine):
             return
         ask = Ask(key=key, call="c", asked="{}", account="a", unit="u")
         owner = self.ledgers[who].desk.owner
-        found, ours = self.do(who, tables.take, ask=ask, owner=owner, fresh=False, resend=resend)
+        found, ours = self.do(who, _tables.take, ask=ask, owner=owner, fresh=False, resend=resend)
         if ours:
             assert not any(other == key for _, other in self.held)
             self.allowed[key] += found.state == "unknown"
@@ -65,7 +64,7 @@ class Machine(RuleBasedStateMachine):
         if entry is None or out:
             return
         owner = self.name(who)
-        if self.do(who, tables.begin, entry=entry, owner=owner, price=1.0):
+        if self.do(who, _tables.begin, entry=entry, owner=owner, price=1.0):
             self.sent[key] += 1
             self.held[who, key] = entry, True
         else:
@@ -80,11 +79,11 @@ class Machine(RuleBasedStateMachine):
         del self.held[who, key]
         if how == "done":
             self.paid[key] += 1
-            self.do(who, tables.finish, entry=entry, status=200, body=b"{}")
+            self.do(who, _tables.finish, entry=entry, status=200, body=b"{}")
         else:
             # Refused, or never sent: the next request is free to go.
             self.allowed[key] += how != "unknown"
-            self.do(who, tables.stop, entry=entry, owner=self.name(who), end=End(state=how))
+            self.do(who, _tables.stop, entry=entry, owner=self.name(who), end=End(state=how))
 
     @rule(who=WHO)
     def die(self, who):
@@ -99,7 +98,7 @@ class Machine(RuleBasedStateMachine):
         owner = self.ledgers[0].desk.owner
         before = {state for found, state in self.states() if found == key}
         try:
-            self.do(0, settling.settle, key=key, owner=owner, paid=paid, body=body)
+            self.do(0, _reconcile.settle, key=key, owner=owner, paid=paid, body=body)
         except (KeyError, ValueError):
             return
         # What a dead process was sending is unknown, though its row does not say so yet.
@@ -110,7 +109,7 @@ class Machine(RuleBasedStateMachine):
         """Take the risk of paying twice."""
         before = {state for found, state in self.states() if found == key}
         try:
-            self.do(0, settling.retry, key=key)
+            self.do(0, _reconcile.retry, key=key)
         except (KeyError, ValueError):
             return
         self.allowed[key] += "unknown" in before

@@ -14,11 +14,7 @@ from samples import FOUND, KEY, LIMITED, search_call
 from servers import answer, hang_up, raw, serving
 
 from memories_async import clips, videos
-from memories_async.errors import (
-    BadReply,
-    InvalidRequest,
-    OutcomeUnknown,
-)
+from memories_async.errors import BadReply, InvalidRequest, OutcomeUnknown
 from memories_async.ledger import JournalFailed, Ledger
 
 

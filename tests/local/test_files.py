@@ -22,9 +22,9 @@ from films import even, write
 
 from memories_async import InvalidRequest
 from memories_async.local import LocalService
-from memories_async.local.engine.picture import encode
 from memories_async.local.engine.pixels import PixelEngine
 from memories_async.local.engine.protocol import EngineFailed, Facts
+from memories_async.local.engine.video.picture import encode
 
 MILLI, CENTI = Fraction(1, 1000), Fraction(1, 100)
 HALF = Fraction(1, 2)

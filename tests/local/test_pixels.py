@@ -17,7 +17,7 @@ cv2 = pytest.importorskip("cv2", reason="needs the extra `local`")
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     """A film of 21 seconds in three scenes, and where its shots are."""
-    from memories_async.local.engine.render import render
+    from memories_async.local.engine.video.render import render
 
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     shots = render(path, seconds=21, scenes=3, size=(320, 180))
@@ -80,7 +80,7 @@ async def test_names_engine_and_what_it_ignored(film, cache):
 
 async def test_refuses_a_short_film_and_a_broken_one_by_callback(tmp_path, cache, receiver):
     """Five seconds are too few, and noise is no film."""
-    from memories_async.local.engine.render import render
+    from memories_async.local.engine.video.render import render
 
     render(tmp_path / "short.mp4", seconds=5, scenes=1, size=(160, 90))
     (tmp_path / "noise.mp4").write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 40)

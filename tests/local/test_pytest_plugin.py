@@ -11,7 +11,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = "_memories_async_pytest"
+PLUGIN = "memories_async.pytest_plugin"
 ROOT = Path(__file__).parents[2]
 FIXED = """
 import pytest
@@ -88,7 +88,7 @@ async def test_one(memories_service):
 def indexed(monkeypatch):
     """The videos that were decoded; OpenCV stays loaded when the run within ends."""
     pixels = pytest.importorskip("memories_async.local.engine.pixels")
-    pytest.importorskip("memories_async.local.engine.render")
+    pytest.importorskip("memories_async.local.engine.video.render")
     run_apart, seen = pixels.run_apart, []
 
     def counted(task, path, *words, **settings):
@@ -131,7 +131,7 @@ PROBE = """
 import sys
 import pytest
 before = set(sys.modules)
-import _memories_async_pytest
+import memories_async.pytest_plugin
 print(sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
@@ -142,4 +142,4 @@ def test_importing_it_imports_nothing_else():
         [sys.executable, "-c", PROBE], capture_output=True, check=True, text=True, cwd=ROOT
     )
 
-    assert found.stdout.strip() == "['_memories_async_pytest']"
+    assert found.stdout.strip() == "['memories_async']"

@@ -10,8 +10,9 @@ from io import BytesIO
 import aiohttp
 import pytest
 
-from memories_async.local import LocalService, Rate, workshop
+from memories_async.local import LocalService, Rate
 from memories_async.local.engine.protocol import Found
+from memories_async.local.jobs import engine_pool
 
 
 async def test_answers_only_between_enter_and_exit(films, engine):
@@ -77,7 +78,7 @@ async def test_indexes_each_film_once_however_many_ask(service, search, engine):
 
 async def test_a_library_larger_than_memory_is_indexed_again(service, engine, monkeypatch, search):
     """Only so many indexes are held; an engine's disk cache makes the next one cheap."""
-    monkeypatch.setattr(workshop, "KEPT", 1)
+    monkeypatch.setattr(engine_pool, "KEPT", 1)
     garden = service.library[0].video_no
 
     for video_no in ("", garden, ""):

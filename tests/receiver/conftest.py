@@ -9,7 +9,7 @@ import pytest_asyncio
 from names import NAMES
 
 from memories_async import InProcessPace, Limit, Limits, Receiver
-from memories_async._journal.journal import Journal
+from memories_async._database.database import Journal
 
 URL = "https://public.example/memories"
 
@@ -51,7 +51,7 @@ def other(path):
 @pytest.fixture(scope="session")
 def film(tmp_path_factory):
     """A short film, which every caption here is of."""
-    from memories_async.local.engine.render import render
+    from memories_async.local.engine.video.render import render
 
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     render(path, seconds=21, scenes=2, size=(160, 90))

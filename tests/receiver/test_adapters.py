@@ -22,7 +22,7 @@ import pytest
 from callbacks import SUBMISSION, TASK, Submitted, success
 
 from memories_async import Receiver
-from memories_async.receiver.core import MAX_BODY
+from memories_async.receiver._core import MAX_BODY
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -7,16 +7,16 @@ import asyncio
 import pytest
 from callbacks import head
 
-from memories_async.receiver import core, tokens
+from memories_async.receiver import _core, _tokens
 
-SECRET = tokens.new_secret()
-ID = tokens.new_id()
-GOOD = f"/memories/{tokens.token(ID, SECRET)}"
+SECRET = _tokens.new_secret()
+ID = _tokens.new_id()
+GOOD = f"/memories/{_tokens.token(ID, SECRET)}"
 
 
 def admitted(path=GOOD, **more):
-    answer = core.admit(head(path, **more), SECRET)
-    return int(answer.status) if isinstance(answer, core.Answer) else answer
+    answer = _core.admit(head(path, **more), SECRET)
+    return int(answer.status) if isinstance(answer, _core.Answer) else answer
 
 
 def test_a_good_token_lets_a_body_in() -> None:
@@ -24,7 +24,7 @@ def test_a_good_token_lets_a_body_in() -> None:
     assert admitted() == ID
     assert admitted(GOOD.removeprefix("/memories")) == ID
     assert admitted(content_encoding="identity", content_type="text/plain") == ID
-    assert admitted(content_length=str(core.MAX_BODY)) == ID
+    assert admitted(content_length=str(_core.MAX_BODY)) == ID
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "post", "TRACE"])
@@ -36,7 +36,7 @@ def test_other_methods_learn_nothing_of_the_path(method) -> None:
 @pytest.mark.parametrize("path", ["", "/", "*", f"{GOOD}/", f"{GOOD}x", f"{GOOD}/../x", GOOD[:-1]])
 def test_a_wrong_path_is_not_found(path) -> None:
     """Whatever is wrong with it, the answer is one."""
-    assert core.admit(core.Head(method="POST", path=path, headers={}), SECRET) == core.NOT_FOUND
+    assert _core.admit(_core.Head(method="POST", path=path, headers={}), SECRET) == _core.NOT_FOUND
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip", "GZIP"])
@@ -61,13 +61,13 @@ def test_a_length_beyond_the_limit_is_refused_unread(length, status) -> None:
         (b"{", "", 400),
         (b"a=b", "application/x-www-form-urlencoded", 415),
         (b'{"status": 7}', "application/json", 400),
-        (b"x" * (core.MAX_BODY + 1), "application/json", 413),
+        (b"x" * (_core.MAX_BODY + 1), "application/json", 413),
     ],
 )
 def test_a_body_that_says_nothing_is_refused(body, kind, status) -> None:
     """JSON that names no task and no result, and what is no JSON."""
     headers = {"content_type": kind} if kind else {}
-    answer = core.read(head(GOOD, **headers), body, at=0.0)
+    answer = _core.read(head(GOOD, **headers), body, at=0.0)
 
     assert int(answer.status) == status
 
@@ -76,7 +76,7 @@ def test_json_counts_whatever_it_is_called() -> None:
     """The type is undocumented, so it does not decide."""
     body = b'{"status": 0, "task_id": "t", "data": {"text": "x"}}'
 
-    assert core.read(head(GOOD, content_type="text/plain"), body, at=5.0).at == 5.0
+    assert _core.read(head(GOOD, content_type="text/plain"), body, at=5.0).at == 5.0
 
 
 async def test_a_body_without_end_is_cut_off() -> None:
@@ -89,25 +89,25 @@ async def test_a_body_without_end_is_cut_off() -> None:
             taken += 65_536
             yield b"x" * 65_536
 
-    assert await core.gathered(endless()) == core.TOO_LARGE
-    assert taken <= core.MAX_BODY + 65_536
+    assert await _core.gathered(endless()) == _core.TOO_LARGE
+    assert taken <= _core.MAX_BODY + 65_536
 
 
 async def test_a_body_that_trickles_is_given_up(monkeypatch) -> None:
     """A body has its time, however busy it looks."""
-    monkeypatch.setattr(core, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(_core, "BODY_SECONDS", 0.01)
 
     async def trickling():
         while True:
             yield b"x"
             await asyncio.sleep(0.002)
 
-    assert await core.gathered(trickling()) == core.TOO_SLOW
+    assert await _core.gathered(trickling()) == _core.TOO_SLOW
 
 
 def test_room_ends_and_comes_back() -> None:
     """Requests and bytes are both counted; what has left makes room."""
-    room = core.Room(requests=2, size=10)
+    room = _core.Room(requests=2, size=10)
 
     assert [room.take(4), room.take(4), room.take(1)] == [True, True, False]
     room.give_back(4)

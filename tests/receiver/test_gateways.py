@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from callbacks import SUBMISSION, TASK, Submitted, success
 
-from memories_async.receiver import serving
+from memories_async.receiver import _serving
 
 BODY = json.dumps(success()).encode()
 
@@ -175,7 +175,7 @@ class _Inner(asyncio.Protocol):
 def test_a_guard_passes_on_what_concerns_an_open_connection() -> None:
     """And keeps a refused one away from the server."""
     inner = _Inner()
-    guarded = serving._Guarded(inner, {})
+    guarded = _serving._Guarded(inner, {})
 
     for _ in range(2):
         guarded.data_received(b"x")

@@ -7,11 +7,7 @@ import asyncio
 import pytest
 from callbacks import ASKED
 
-from memories_async import (
-    OutcomeUnknown,
-    Receiver,
-    captions,
-)
+from memories_async import OutcomeUnknown, Receiver, captions
 from memories_async.ledger import Ledger
 
 pytest.importorskip("cv2", reason="the embedded service computes captions from pictures")

@@ -8,7 +8,7 @@ import pytest
 from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, lost, success
 
 from memories_async import CaptionTask, Receiver
-from memories_async._journal.file import JournalFailed
+from memories_async._database.file import JournalFailed
 from memories_async.errors import Refused
 from memories_async.receiver import MemoryStore
 

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from memories_async.receiver import Arrival, Record, Ticket, Verdict
-from memories_async.receiver.records import MOST
+from memories_async.receiver._records import MOST
 
 TICKET = Ticket(id=b"i" * 16, call="captions.upload", issued_at=100.0)
 FRESH = Record(ticket=TICKET)

@@ -7,14 +7,7 @@ import pytest_asyncio
 from attrs import evolve
 from callbacks import ASKED
 
-from memories_async import (
-    CallbackTimeout,
-    CaptionFailed,
-    Limit,
-    Limits,
-    OutcomeUnknown,
-    Receiver,
-)
+from memories_async import CallbackTimeout, CaptionFailed, Limit, Limits, OutcomeUnknown, Receiver
 
 pytest.importorskip("cv2", reason="the embedded service computes captions from pictures")
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from callbacks import SUBMISSION, TASK, Submitted, success
 
 from memories_async import Receiver
-from memories_async.receiver import MemoryStore, core, serving
+from memories_async.receiver import MemoryStore, _core, _serving
 
 BODY = json.dumps(success()).encode()
 
@@ -22,8 +22,8 @@ BODY = json.dumps(success()).encode()
 @pytest_asyncio.fixture
 async def served(monkeypatch):
     """A receiver on a port, with short clocks, and one submission's callback."""
-    monkeypatch.setattr(serving, "HEAD_SECONDS", 0.05)
-    monkeypatch.setattr(core, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(_serving, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(_core, "BODY_SECONDS", 0.05)
     receiver = Receiver("http://127.0.0.1:0/cb", store=MemoryStore())
     async with receiver.serve() as address:
         send = Submitted()
@@ -136,7 +136,7 @@ async def test_a_long_body_is_refused_before_and_while_it_comes(served) -> None:
 
     assert b" 413 " in await answer
     writer.close()
-    assert await served.status(b"x" * (core.MAX_BODY + 1)) == 413
+    assert await served.status(b"x" * (_core.MAX_BODY + 1)) == 413
 
 
 @pytest.mark.parametrize("bait", [b"", b"PO", b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nA: "])
@@ -175,7 +175,7 @@ async def test_a_sender_that_hangs_up_is_forgotten(served) -> None:
 
 async def test_connections_are_capped(served, monkeypatch) -> None:
     """Beyond the cap nobody is heard; when some have left, others are."""
-    monkeypatch.setattr(serving, "CONNECTIONS", 3)
+    monkeypatch.setattr(_serving, "CONNECTIONS", 3)
     held = [await served.connect() for _ in range(3)]
     await asyncio.sleep(0.01)
 
@@ -246,7 +246,7 @@ async def test_a_request_whose_connection_is_gone_is_not_taken(served) -> None:
         taken.append(request)
 
     request = SimpleNamespace(protocol="gone")
-    response = await serving._Guards(handle).watch(request)
+    response = await _serving._Guards(handle).watch(request)
 
     assert (response.status, taken) == (408, [])
 

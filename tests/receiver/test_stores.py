@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from memories_async import Receiver
-from memories_async._journal.file import JournalFailed
-from memories_async._journal.journal import Journal
+from memories_async._database.database import Journal
+from memories_async._database.file import JournalFailed
 from memories_async.receiver import (
     Arrival,
     MemoryStore,
@@ -19,9 +19,9 @@ from memories_async.receiver import (
     Store,
     Ticket,
     Verdict,
-    sqlite,
+    _sqlite,
 )
-from memories_async.receiver.places import settler_in, store_at
+from memories_async.receiver._store_factory import settler_in, store_at
 
 DAY = 86_400.0
 
@@ -114,7 +114,7 @@ async def test_news_tells_what_another_process_stored(path) -> None:
 
 async def test_news_comes_in_portions(path, monkeypatch) -> None:
     """Much at once is gone through bit by bit, without a further write to wake for."""
-    monkeypatch.setattr(sqlite, "_NEWS", 2)
+    monkeypatch.setattr(_sqlite, "_NEWS", 2)
     store = SqliteStore.at(path)
     mark, _ = await store.news(None)
     for letter in (b"a", b"b", b"c"):
@@ -153,7 +153,7 @@ def test_without_a_path_the_users_own_file_is_used(tmp_path, monkeypatch) -> Non
     assert str(store) == str(tmp_path / "state" / "memories_async" / "callbacks.db")
     assert stat.S_IMODE((tmp_path / "state" / "memories_async").stat().st_mode) == 0o700
     monkeypatch.delenv("XDG_STATE_HOME")
-    assert sqlite.default_path().match(".local/state/memories_async/callbacks.db")
+    assert _sqlite.default_path().match(".local/state/memories_async/callbacks.db")
 
 
 class _Ledger:

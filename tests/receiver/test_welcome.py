@@ -8,7 +8,7 @@ import pytest
 from callbacks import SUBMISSION, Submitted
 
 from memories_async import Receiver, Video, videos
-from memories_async._journal.file import JournalFailed
+from memories_async._database.file import JournalFailed
 from memories_async.receiver import MemoryStore
 
 URL = "https://public.example/memories"

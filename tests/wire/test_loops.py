@@ -15,7 +15,7 @@ from callers import HASTY, UNLIMITED, client, settings
 from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
-from memories_async import Client, InProcessPace, Limit, Limits, _sessions, blocking
+from memories_async import Client, InProcessPace, Limit, Limits, blocking
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ async def test_inherited_sessions_are_neither_used_nor_closed(url):
         await one.send(search_call())
         sessions = one._transport._sessions
         mine = sessions._held
-        _sessions._inherit()
+        sessions._inherit()
         await one.send(search_call())
 
         (session, _), (inherited, _) = *sessions._held.values(), *mine.values()

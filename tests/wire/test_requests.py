@@ -25,9 +25,9 @@ from servers import answer, http, serving
 
 import memories_async
 from memories_async import Person, captions, clips
-from memories_async._attempt import Request
-from memories_async._keys import Key
-from memories_async._transport import AiohttpTransport
+from memories_async._http.attempt import Request
+from memories_async._http.transport import AiohttpTransport
+from memories_async._protocol.keys import Key
 
 ASKED = {"user_prompt": "u", "system_prompt": "s", "callback": "https://me/cb"}
 BOUNDARY = '--deadbeef\r\nContent-Disposition: form-data; name="video_no"\r\n\r\nVI666\r\n--'

@@ -11,7 +11,8 @@ from callers import client
 from samples import FOUND
 from servers import answer, http, serving
 
-from memories_async import _multipart, clips
+from memories_async import clips
+from memories_async._http import multipart
 from memories_async.errors import InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.media import Media
 
@@ -43,7 +44,7 @@ def picture(tmp_path, size=2_000_000):
 
 async def consume(call):
     """Read a body to its end, as a transport does."""
-    async with _multipart.Stream(_multipart.encode(call.body)) as stream:
+    async with multipart.Stream(multipart.encode(call.body)) as stream:
         async for _ in stream:
             pass
 
@@ -93,9 +94,9 @@ async def test_a_disk_that_fails_behind_a_finished_body_is_no_scandal(tmp_path, 
             raise OSError("disk")
 
     monkeypatch.setattr(Media, "open", lambda _: Broken())
-    stream = _multipart.Stream(_multipart.encode(picture(tmp_path)[1].body))
+    stream = multipart.Stream(multipart.encode(picture(tmp_path)[1].body))
     async with stream:
-        stream._ahead = _multipart._in_thread(lambda: Broken().read(0))
+        stream._ahead = multipart._in_thread(lambda: Broken().read(0))
     del stream
     gc.collect()
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from memories_async.local.engine import clips, matching
-from memories_async.local.engine.caption import caption
-from memories_async.local.engine.embedding import embed
-from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.picture import decode
-from memories_async.local.engine.prompt import understand
+from memories_async.local.engine.facts.caption import caption
 from memories_async.local.engine.protocol import Found
-from memories_async.local.engine.ranking import ranking
-from memories_async.local.engine.score import KEEP
-from memories_async.local.engine.weights import weights
+from memories_async.local.engine.search import clips, matching
+from memories_async.local.engine.search.prompt import understand
+from memories_async.local.engine.search.ranking import ranking
+from memories_async.local.engine.search.score import KEEP
+from memories_async.local.engine.search.weights import weights
+from memories_async.local.engine.video.picture import decode
+from memories_async.local.engine.vision.embedding import embed
+from memories_async.local.engine.vision.index import PixelIndex
 
 __all__ = ["caption", "embed", "search"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from memories_async.local.engine.kept import content_hash
+from memories_async.local.engine.content_cache import content_hash
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,

@@ -13,10 +13,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 from memories_async.local.engine._cv import Floats, np, unit
-from memories_async.local.engine.embedding import project
 from memories_async.local.engine.models.frame_vectors import FrameVectors, frame_vectors
 from memories_async.local.engine.models.towers import ImageTower, TextTower
-from memories_async.local.engine.picture import decode
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
@@ -26,6 +24,8 @@ from memories_async.local.engine.protocol import (
     Index,
     Match,
 )
+from memories_async.local.engine.video.picture import decode
+from memories_async.local.engine.vision.embedding import project
 
 __all__ = ["ImageTower", "Likeness", "OnnxEngine", "OnnxIndex", "TextTower"]
 

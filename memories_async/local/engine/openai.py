@@ -15,7 +15,7 @@ from typing import Any
 from attrs import field, frozen
 from attrs.converters import optional
 
-from memories_async._keys import ENGINE_KEY_VARIABLE, Key
+from memories_async._protocol.keys import ENGINE_KEY_VARIABLE, Key
 from memories_async.local.engine.models.endpoint import Endpoint
 from memories_async.local.engine.models.moments import moments
 from memories_async.local.engine.models.stills import Still, stills

@@ -19,9 +19,9 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from memories_async.local.engine.kept import kept
-from memories_async.local.engine.processes.answering import ask
-from memories_async.local.engine.processes.isolated import run_apart
+from memories_async.local.engine.content_cache import kept
+from memories_async.local.engine.processes.one_shot import run_apart
+from memories_async.local.engine.processes.pool import ask
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,

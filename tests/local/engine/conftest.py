@@ -9,13 +9,13 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from memories_async.local.engine.frames import Film
-from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.indexing import index_video
-from memories_async.local.engine.picture import encode
 from memories_async.local.engine.pixels import PixelEngine
 from memories_async.local.engine.protocol import Shot
-from memories_async.local.engine.render import render
+from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.picture import encode
+from memories_async.local.engine.video.render import render
+from memories_async.local.engine.vision.index import PixelIndex
+from memories_async.local.engine.vision.indexing import index_video
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ pytest.importorskip("onnxruntime")
 
 from memories_async.local.engine.models import frame_vectors
 from memories_async.local.engine.onnx import ImageTower, Likeness, OnnxEngine, TextTower
-from memories_async.local.engine.picture import encode
-from memories_async.local.engine.processes import isolated
+from memories_async.local.engine.processes import one_shot
 from memories_async.local.engine.protocol import CaptionRequest, UnreadableVideo
+from memories_async.local.engine.video.picture import encode
 
 FLOAT, INT64 = 1, 7
 
@@ -201,7 +201,7 @@ def test_frames_are_decoded_apart(engine, tower, film, monkeypatch):
 
     with pytest.raises(UnreadableVideo, match=r"longer than 0\.01 s"):
         OnnxEngine(beneath=beneath, image=tower, time_limit=0.01).index(film)
-    monkeypatch.setattr(isolated, "_START", "import os, signal; os.kill(os.getpid(), 11)")
+    monkeypatch.setattr(one_shot, "_START", "import os, signal; os.kill(os.getpid(), 11)")
     with pytest.raises(UnreadableVideo, match="signal 11"):
         OnnxEngine(beneath=beneath, image=tower).index(film)
 

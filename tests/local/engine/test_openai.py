@@ -16,11 +16,7 @@ from attrs import evolve
 from memories_async.local import LocalService, Rules
 from memories_async.local.engine.fixed import FixedEngine
 from memories_async.local.engine.openai import OpenAIEngine
-from memories_async.local.engine.protocol import (
-    CaptionRequest,
-    EngineFailed,
-    ReferencePerson,
-)
+from memories_async.local.engine.protocol import CaptionRequest, EngineFailed, ReferencePerson
 
 KEY = "local-secret-key"
 ANSWER = {

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from memories_async.local.engine import cache, pixels
+from memories_async.local.engine import pixels
 from memories_async.local.engine.pixels import PixelEngine
-from memories_async.local.engine.processes import isolated, worker
+from memories_async.local.engine.processes import one_shot, one_shot_child
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     Engine,
@@ -21,6 +21,7 @@ from memories_async.local.engine.protocol import (
     Facts,
     UnreadableVideo,
 )
+from memories_async.local.engine.vision import index_cache
 
 
 def test_answers_all_four_questions(engine: Engine, film, jpeg):
@@ -103,7 +104,7 @@ def test_a_file_that_takes_too_long_is_given_up(film, tmp_path):
 
 def program(monkeypatch, text):
     """Let a program of our own stand in for the worker."""
-    monkeypatch.setattr(isolated, "_START", text)
+    monkeypatch.setattr(one_shot, "_START", text)
 
 
 def test_a_decoder_that_dies_takes_nothing_down(film, tmp_path, monkeypatch):
@@ -136,12 +137,15 @@ def test_a_worker_that_writes_nothing_is_a_fault(film, tmp_path, monkeypatch):
 def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monkeypatch):
     """Zero and a file, or three and a reason."""
     for name in ("bound_memory", "end_with_parent", "step_back"):
-        monkeypatch.setattr(worker, name, lambda: None)
+        monkeypatch.setattr(one_shot_child, name, lambda: None)
     (tmp_path / "empty.mp4").touch()
 
-    assert worker.main("index", str(film), str(tmp_path / "index.npz"), "") == 0
-    assert cache.load(tmp_path / "index.npz").facts.frames == 216
-    assert worker.main("index", str(tmp_path / "empty.mp4"), "unused", "") == worker.REFUSED
+    assert one_shot_child.main("index", str(film), str(tmp_path / "index.npz"), "") == 0
+    assert index_cache.load(tmp_path / "index.npz").facts.frames == 216
+    assert (
+        one_shot_child.main("index", str(tmp_path / "empty.mp4"), "unused", "")
+        == one_shot_child.REFUSED
+    )
     assert capsys.readouterr().out == "the file is empty"
 
 
@@ -186,10 +190,10 @@ def test_ends_what_it_has_under_way(film, tmp_path):
 def test_its_processes_multiply_in_one_thread_unless_told_otherwise(monkeypatch):
     """Several of them share the cores already."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    assert isolated.environment()["OPENBLAS_NUM_THREADS"] == "1"
+    assert one_shot.environment()["OPENBLAS_NUM_THREADS"] == "1"
 
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
-    assert isolated.environment()["OPENBLAS_NUM_THREADS"] == "7"
+    assert one_shot.environment()["OPENBLAS_NUM_THREADS"] == "7"
 
 
 def test_refuses_the_index_of_another_engine(engine, jpeg):

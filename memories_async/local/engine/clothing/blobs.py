@@ -9,7 +9,7 @@ from attrs import frozen
 from memories_async.local.engine._cv import Flags, Floats, Picture, cv2, np
 from memories_async.local.engine.clothing.background import background, foreground
 from memories_async.local.engine.clothing.descriptor import LENGTH, describe
-from memories_async.local.engine.index import Blobs, PixelIndex, shot_of
+from memories_async.local.engine.vision.index import Blobs, PixelIndex, shot_of
 
 __all__ = ["find_blobs", "fixed"]
 

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, np, unit
 from memories_async.local.engine.clothing.tracks import tracks
-from memories_async.local.engine.index import PixelIndex
+from memories_async.local.engine.vision.index import PixelIndex
 
 __all__ = ["LIKE", "Worn", "who_wore"]
 

@@ -10,9 +10,9 @@ from memories_async.local.engine._cv import Floats, np
 from memories_async.local.engine.clothing.blobs import fixed
 from memories_async.local.engine.clothing.matching import LIKE, Worn, who_wore
 from memories_async.local.engine.clothing.silhouette import worn_in
-from memories_async.local.engine.index import PixelIndex
-from memories_async.local.engine.picture import decode
 from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson, UnreadableImage
+from memories_async.local.engine.video.picture import decode
+from memories_async.local.engine.vision.index import PixelIndex
 
 __all__ = ["HOW", "clothing_told", "unsearched"]
 

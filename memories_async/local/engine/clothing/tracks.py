@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, Numbers, np
-from memories_async.local.engine.index import PixelIndex, shot_of
+from memories_async.local.engine.vision.index import PixelIndex, shot_of
 
 __all__ = ["tracks"]
 

@@ -13,8 +13,8 @@ from urllib.parse import SplitResult
 
 from attrs import field, frozen
 
-from memories_async._hosts import in_the_clear, parsed_url
-from memories_async._keys import Key
+from memories_async._client.hosts import in_the_clear, parsed_url
+from memories_async._protocol.keys import Key
 from memories_async.local.engine.protocol import EngineFailed
 
 __all__ = ["Endpoint"]

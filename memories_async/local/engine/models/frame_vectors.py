@@ -7,12 +7,12 @@ from typing import Any
 
 from attrs import field, frozen
 
-from memories_async.local.engine import archive
 from memories_async.local.engine._cv import Floats, np
-from memories_async.local.engine.frames import Film
-from memories_async.local.engine.kept import kept
+from memories_async.local.engine.content_cache import kept
 from memories_async.local.engine.models.towers import ImageTower
-from memories_async.local.engine.processes.isolated import run_apart
+from memories_async.local.engine.processes.one_shot import run_apart
+from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.vision import npz
 
 __all__ = ["FrameVectors", "embed_frames", "frame_vectors"]
 
@@ -41,7 +41,7 @@ def frame_vectors(
         video,
         folder,
         engine=made_by,
-        load=lambda path: archive.read(path, _frame_vectors),
+        load=lambda path: npz.read(path, _frame_vectors),
         build=build,
     )
 
@@ -53,7 +53,7 @@ def embed_frames(video: Path, result: Path, settings: str) -> None:
     with Film.open(video) as film:
         frames = [(frame.time, tower.vector(frame.picture)) for frame in film.frames(float(rate))]
     times, vectors = zip(*frames, strict=True)
-    archive.write(result, {"times": np.array(times, np.float32), "vectors": np.stack(vectors)})
+    npz.write(result, {"times": np.array(times, np.float32), "vectors": np.stack(vectors)})
 
 
 def _frame_vectors(found: dict[str, Any]) -> FrameVectors:

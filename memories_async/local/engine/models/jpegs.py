@@ -8,8 +8,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from memories_async.local.engine._cv import shrink
-from memories_async.local.engine.frames import Film, Frame
-from memories_async.local.engine.picture import encode
+from memories_async.local.engine.video.frames import Film, Frame
+from memories_async.local.engine.video.picture import encode
 
 __all__ = ["jpegs"]
 

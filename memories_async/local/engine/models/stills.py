@@ -12,8 +12,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from memories_async.local.engine.kept import kept, put
-from memories_async.local.engine.processes.isolated import run_apart
+from memories_async.local.engine.content_cache import kept, put
+from memories_async.local.engine.processes.one_shot import run_apart
 
 __all__ = ["Still", "stills", "take"]
 

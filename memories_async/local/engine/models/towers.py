@@ -14,7 +14,7 @@ import attrs
 from attrs import field, frozen
 
 from memories_async.local.engine._cv import Floats, Picture, cv2, np, unit
-from memories_async.local.engine.kept import content_hash
+from memories_async.local.engine.content_cache import content_hash
 
 __all__ = ["ImageTower", "TextTower"]
 

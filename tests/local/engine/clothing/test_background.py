@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memories_async.local.engine.clothing.background import background, foreground
-from memories_async.local.engine.scenery import paint
+from memories_async.local.engine.video.scenery import paint
 
 PLACE = cv2.cvtColor(paint("hills", np.random.default_rng(2), (96, 54)), cv2.COLOR_BGR2LAB)
 MAN = np.s_[10:50, 40:54]

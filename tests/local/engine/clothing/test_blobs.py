@@ -9,9 +9,9 @@ import pytest
 from people import RED, SIZE, dressed, film, scene
 
 from memories_async.local.engine.clothing.blobs import fixed
-from memories_async.local.engine.index import Staging
-from memories_async.local.engine.indexing import index_video
 from memories_async.local.engine.protocol import Shot
+from memories_async.local.engine.vision.index import Staging
+from memories_async.local.engine.vision.indexing import index_video
 
 
 @pytest.fixture

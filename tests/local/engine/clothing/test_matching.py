@@ -10,8 +10,8 @@ from people import GREEN, RED, dressed, film, portrait, scene
 from memories_async.local.engine.clothing import matching
 from memories_async.local.engine.clothing.matching import who_wore
 from memories_async.local.engine.clothing.silhouette import worn_in
-from memories_async.local.engine.index import NO_BLOBS, Blobs, PixelIndex
-from memories_async.local.engine.indexing import index_video
+from memories_async.local.engine.vision.index import NO_BLOBS, Blobs, PixelIndex
+from memories_async.local.engine.vision.indexing import index_video
 
 PINK = ((40, 60, 90), (90, 90, 230), (30, 30, 200), (120, 40, 30), (120, 40, 30))
 """Like red, but for a lighter shirt."""

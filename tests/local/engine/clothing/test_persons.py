@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from people import GREEN, RED, dressed, film, portrait, scene
 
-from memories_async.local.engine.caption import caption
 from memories_async.local.engine.clothing.persons import HOW
-from memories_async.local.engine.index import Staging
-from memories_async.local.engine.indexing import index_video
-from memories_async.local.engine.picture import encode
+from memories_async.local.engine.facts.caption import caption
 from memories_async.local.engine.pixels import PixelEngine
 from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson, Shot
+from memories_async.local.engine.video.picture import encode
+from memories_async.local.engine.vision.index import Staging
+from memories_async.local.engine.vision.indexing import index_video
 
 ALICE = ReferencePerson(name="Alice", image=encode(portrait(RED)))
 BOB = ReferencePerson(name="Bob", image=encode(portrait(GREEN)))

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memories_async.local.engine.caption import caption
-from memories_async.local.engine.frames import Film
-from memories_async.local.engine.indexing import index_video
-from memories_async.local.engine.picture import encode
+from memories_async.local.engine.facts.caption import caption
 from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson
+from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.picture import encode
+from memories_async.local.engine.vision.indexing import index_video
 
 LABELS = Path(__file__).parents[4] / "benchmarks" / "one_by_one_labels.json"
 PEOPLE = json.loads(LABELS.read_text())["persons"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from memories_async.local.engine.clothing.tracks import tracks
-from memories_async.local.engine.index import Blobs
 from memories_async.local.engine.protocol import Shot
+from memories_async.local.engine.vision.index import Blobs
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from memories_async.local.engine.models import stills
 from memories_async.local.engine.models.jpegs import jpegs
 from memories_async.local.engine.models.moments import moments
 from memories_async.local.engine.protocol import Facts, Shot
-from memories_async.local.engine.render import render
+from memories_async.local.engine.video.render import render
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,164 @@
+"""What does a turn cost, how much of the rate is used, and how evenly do requests arrive?
+
+The cost is that of one turn whose rate is out of reach, beside other limiters and a bare semaphore.
+The share is what a line of waiting calls gets out of a rate. The squeeze is what decides the
+margin: by how much the arrivals of a window lie closer together than they were planned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import _harness as harness
+from aiohttp import web
+from aiolimiter import AsyncLimiter
+from pyrate_limiter import Limiter, Rate
+
+from memories_async import Client, FilePace, Hosts, InProcessPace, Limit, Limits, Policy
+from memories_async.limiter._in_process import Lane
+from memories_async.limiter._limits import MARGIN
+
+FAR = 1e9
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def lane(rate: float) -> Lane:
+    return Lane(account="account@https://api.memories.ai", family="search", limit=Limit(rate))
+
+
+def contenders() -> dict[str, Callable[[], Awaitable[object]]]:
+    """Everything that can make a call wait, none of it having to."""
+    ours, where = InProcessPace(), lane(FAR)
+    semaphore, bucket = asyncio.Semaphore(64), AsyncLimiter(FAR, 1)
+    pyrate = Limiter(Rate(10**9, 1000))
+
+    async def paced() -> None:
+        async with ours.turn(where) as turn:
+            turn.left()
+
+    async def guarded() -> None:
+        async with semaphore:
+            pass
+
+    async def limited() -> None:
+        async with bucket:
+            pass
+
+    async def pyrated() -> None:
+        await pyrate.try_acquire_async("account")
+
+    return {"pace": paced, "semaphore": guarded, "aiolimiter": limited, "pyrate": pyrated}
+
+
+def cost(take: Callable[[], Awaitable[object]], count: int) -> harness.Cost:
+    async def run() -> float:
+        begun = time.process_time()
+        for _ in range(count):
+            await take()
+        return (time.process_time() - begun) / count * 1e6
+
+    return run
+
+
+async def costs(quick: bool) -> None:
+    # pyrate-limiter remembers every turn, and gets slower with each: short rounds are kind to it.
+    takes = {name: cost(take, 300) for name, take in contenders().items()}
+    found = await harness.rounds(takes, 10 if quick else 50)
+    harness.report("turn", found["pace"], unit="us", yardstick="nothing", at_most=5.0)
+    for rival, most in (("semaphore", 12.0), ("aiolimiter", 3.0), ("pyrate", 0.5)):
+        ratio = harness.ratios(found["pace"], found[rival])
+        harness.report(f"turn_to_{rival}", ratio, yardstick=rival, at_most=most)
+
+
+async def share(rate: float, seconds: float) -> float:
+    """Line calls up for so many seconds; what part of the rate did they get?"""
+    pace, where, times = InProcessPace(), lane(rate), list[float]()
+
+    async def one() -> None:
+        async with pace.turn(where) as turn:
+            turn.left()
+            times.append(time.monotonic())
+
+    await asyncio.gather(*(one() for _ in range(int(rate * seconds) + 1)))
+    return (len(times) - 1) / (times[-1] - times[0]) / rate
+
+
+async def shares(quick: bool) -> None:
+    for rate in (1, 10, 50, 500):
+        seconds = 3.0 if quick else 10.0
+        found = [await share(rate, seconds) for _ in range(1 if quick else 3)]
+        harness.report(f"share_of_{rate}_a_second", found, yardstick="the rate", at_least=0.97)
+
+
+def worker(url: str, path: str, count: int) -> None:
+    """Call *count* times at ten a second, with all other workers of the file."""
+
+    async def work() -> None:
+        pace, limits = FilePace(path), Limits(embeddings=Limit(10))
+        policy = Policy(attempts=1)
+        async with Client(
+            api_key=harness.KEY, hosts=Hosts.at(url), limits=limits, pace=pace, policy=policy
+        ) as client:
+            await asyncio.gather(*(client.embeddings.video("re_1") for _ in range(count)))
+
+    asyncio.run(work())
+
+
+async def arrivals(workers: int, count: int, answer_after: float) -> list[float]:
+    """Let workers call a server that logs when headers arrive, and answers after a while."""
+    log: list[float] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        log.append(time.monotonic())
+        await request.read()
+        await asyncio.sleep(answer_after)
+        return web.json_response({"code": "0000", "msg": "success", "data": {"embedding": [1.0]}})
+
+    app = web.Application()
+    app.router.add_post("/{any:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "account.pace"))
+        crowd = [SPAWN.Process(target=worker, args=(url, path, count)) for _ in range(workers)]
+        for one in crowd:
+            one.start()
+        for one in crowd:
+            await asyncio.to_thread(one.join)
+    await runner.cleanup()
+    return log
+
+
+def squeeze(log: list[float]) -> float:
+    """Milliseconds by which eleven arrivals in a row lie closer than planned, at worst."""
+    planned = 10 * Limit(10).gap
+    return 1000 * max(planned - (b - a) for a, b in zip(log, log[10:], strict=False))
+
+
+async def squeezes(quick: bool) -> None:
+    for workers, after in ((1, 0.0), (1, 0.5), (4, 0.0), (4, 0.5)):
+        count = (40 if quick else 200) // workers
+        log = await arrivals(workers, count, after)
+        name = f"squeeze_{workers}_processes_answers_after_{after:g}_s"
+        margin = 1000 * MARGIN
+        harness.report(name, [squeeze(log)], unit="ms", yardstick="the margin", at_most=margin)
+        used = (len(log) - 1) / (log[-1] - log[0]) / 10
+        harness.report(f"share_{workers}_processes", [used], yardstick="the rate", at_least=0.97)
+
+
+async def main(quick: bool) -> None:
+    await costs(quick)
+    await shares(quick)
+    await squeezes(quick)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(harness.quick(__doc__)))

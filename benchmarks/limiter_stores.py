@@ -1,0 +1,96 @@
+"""Locked file or SQLite? Milliseconds for a word, four processes at once.
+
+Both hold the same lane and run the same rules; what differs is how they wait for one another.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import _harness as harness
+
+from memories_async import Limit
+from memories_async.limiter._file import FileStore, _converter, since_boot
+from memories_async.limiter._in_process import Lane
+from memories_async.limiter._rule import LaneState, Word, hear
+
+SPAWN = multiprocessing.get_context("spawn")
+PROCESSES, PAUSE = 4, 0.004
+WHERE = Lane(account="account@https://api.memories.ai", family="search", limit=Limit(500))
+
+
+class InSqlite:
+    """The same word in a table of one row a lane, as fast as SQLite goes."""
+
+    def __init__(self, path: str) -> None:
+        self._file = sqlite3.connect(path, isolation_level=None, timeout=5)
+        self._file.execute("pragma journal_mode = wal")
+        self._file.execute("pragma synchronous = off")
+        self._file.execute("create table if not exists lanes (name text primary key, state text)")
+
+    def exchange(self, where: Lane, word: Word) -> object:
+        self._file.execute("begin immediate")
+        row = self._file.execute("select state from lanes where name = ?", (where.name,)).fetchone()
+        now = since_boot()
+        state = _converter.structure(json.loads(row[0]), LaneState) if row else LaneState()
+        state, answer = hear(state, word, where.limit, now)
+        text = json.dumps(_converter.unstructure(state))
+        self._file.execute("insert or replace into lanes values (?, ?)", (where.name, text))
+        self._file.execute("commit")
+        return answer
+
+
+STORES: dict[str, Callable[[str], Any]] = {"file": FileStore, "sqlite": InSqlite}
+
+
+def speak(kind: str, path: str, count: int, sent: Any) -> None:
+    """Say *count* words, one every few milliseconds, and send home how long each took."""
+    store, took = STORES[kind](path), list[float]()
+    word = Word(member=str(os.getpid()), wants=(2, 0))
+    for _ in range(count):
+        begun = time.perf_counter()
+        store.exchange(WHERE, word)
+        took.append(time.perf_counter() - begun)
+        time.sleep(PAUSE)
+    sent.put(took)
+
+
+def spoken(kind: str, count: int) -> tuple[float, float]:
+    """Let four processes speak; how long did a word take, and the slowest in a hundred?"""
+    with tempfile.TemporaryDirectory() as folder:
+        path, sent = str(Path(folder, "pace")), SPAWN.Queue()
+        STORES[kind](path).exchange(WHERE, Word(member="first", wants=(1, 0)))
+        crowd = [
+            SPAWN.Process(target=speak, args=(kind, path, count, sent)) for _ in range(PROCESSES)
+        ]
+        for one in crowd:
+            one.start()
+        took = sorted(one for _ in crowd for one in sent.get())
+        for one in crowd:
+            one.join()
+    return 1000 * took[len(took) // 2], 1000 * took[int(len(took) * 0.99)]
+
+
+def main(*, quick: bool) -> None:
+    """Take the two in turns."""
+    found: dict[str, list[tuple[float, float]]] = {"file": [], "sqlite": []}
+    for _ in range(3 if quick else 9):
+        for kind, rounds in found.items():
+            rounds.append(spoken(kind, 200 if quick else 500))
+    for at, name in enumerate(("word", "slow_word")):
+        file, sqlite = ([pair[at] for pair in found[kind]] for kind in ("file", "sqlite"))
+        harness.report(f"{name}_to_a_file", file, unit="ms", yardstick="50 turns/s", at_most=20.0)
+        ratio = harness.ratios(file, sqlite)
+        harness.report(f"{name}_to_a_file_to_sqlite", ratio, yardstick="sqlite", at_most=1.2)
+
+
+if __name__ == "__main__":
+    main(quick=harness.quick(__doc__))

@@ -1,0 +1,86 @@
+"""How a client is set up; checked when it is constructed, opening nothing. Pickles without keys."""
+
+from __future__ import annotations
+
+import os
+import ssl as tls
+from typing import Any
+
+from attrs import field, fields, frozen
+
+from memories_async._client.hosts import Hosts
+from memories_async._client.ports import CallbackIssuer, Record
+from memories_async._protocol.call import Call
+from memories_async._protocol.keys import KEY_VARIABLE, Key
+from memories_async._protocol.reply import Host
+from memories_async.budget import Budget
+from memories_async.events import Observer
+from memories_async.limiter._in_process import Lane, Limits, Pace, Priority, in_process
+from memories_async.policy import Policy
+
+CA = tls.SSLContext | str | os.PathLike[str]
+"""Which certificates to trust: a context, or a file of certificates (which pickles)."""
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything a client was told."""
+
+    key: Key | None
+    caption_key: Key | None
+    hosts: Hosts
+    policy: Policy
+    limits: Limits
+    pace: Pace
+    ledger: Record | None
+    receiver: CallbackIssuer | None
+    proxy: str | None = field(repr=False)
+    ssl: CA | None
+    observers: tuple[Observer, ...]
+    budgets: tuple[Budget, ...] = ()
+    priority: Priority = Priority.INTERACTIVE
+    """How its calls stand in line; a batch's wait behind those that somebody waits for."""
+    _lanes: dict[tuple[Host, str], Lane] = field(
+        factory=dict[tuple[Host, str], Lane], init=False, repr=False, eq=False
+    )
+    """Made once, since each call looks up its own."""
+
+    def key_of(self, host: Host) -> Key:
+        """Look up the key of a host, or raise `ValueError` naming the variable that is missing."""
+        key = self.caption_key if host is Host.CAPTIONS else self.key
+        if key is None:
+            raise ValueError(f"no API key for {host.value}: pass api_key= or set {KEY_VARIABLE}")
+        return key
+
+    def check(self, call: Call[Any]) -> None:
+        """Refuse, as a `ValueError`, what a client that is set up so cannot send."""
+        if call.needs_callback and self.receiver is None:
+            raise ValueError(f"{call.name} needs callback=, or a Client with a receiver")
+
+    def lane(self, host: Host, family: str) -> Lane:
+        """Name the queue in which calls of this account and *family* wait."""
+        lane = self._lanes.get((host, family))
+        if lane is None:
+            lane = self._lanes[host, family] = self._lane(host, family)
+        return lane
+
+    def _lane(self, host: Host, family: str) -> Lane:
+        # The same key on another server is another account: the embedded service is not the real one.
+        account = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
+        limit = self.limits.of(family)
+        return Lane(account=account, family=family, limit=limit, priority=self.priority)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if isinstance(self.ssl, tls.SSLContext):
+            raise TypeError("an SSLContext does not pickle: pass ssl= the path of a CA file")
+        state = {name: getattr(self, name) for name in _FIELDS}
+        # The pace of this process means nothing elsewhere: the other process brings its own.
+        return state | {"pace": None if self.pace is in_process else self.pace}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in (state | {"pace": state["pace"] or in_process}).items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_lanes", {})
+
+
+_FIELDS = tuple(one.name for one in fields(Settings) if one.init)

@@ -1,0 +1,1 @@
+"""The durable SQLite file under ledger and receiver: one writer, group commit."""

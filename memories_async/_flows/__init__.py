@@ -1,0 +1,1 @@
+"""Several calls as one: caption and wait, add and wait, search a file."""

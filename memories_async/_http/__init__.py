@@ -1,0 +1,1 @@
+"""How a request is carried: transport, attempt, sessions, multipart bodies, downloads."""

@@ -1,1 +1,0 @@
-"""A durable SQLite file with one writer and group commit, shared by ledger and receiver."""

@@ -1,0 +1,1 @@
+"""What is said: calls, replies and how they are read. Pure."""

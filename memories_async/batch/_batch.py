@@ -1,0 +1,182 @@
+"""Many calls at once: paced, recorded, resumable, and stopped without losing anything.
+
+A batch is a context manager and a stream: enter it, and iterate over outcomes as they come. Leaving
+it early, by Ctrl-C too, begins nothing more and waits a while for what is out; what was not sent
+stays planned, and the same batch over the same ledger goes on where this one stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sized
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from attrs import evolve
+
+from memories_async._client.ports import Record, Witness
+from memories_async._client.settings import Settings
+from memories_async._protocol.call import Call
+from memories_async.batch._plan import plan_of
+from memories_async.batch._run import OnUnknown, Run
+from memories_async.batch._source import Calls, source_of
+from memories_async.batch._tally import Tally
+from memories_async.batch._values import Outcome, Plan, Progress
+from memories_async.budget import Budget
+from memories_async.ledger import Ledger
+from memories_async.ledger._coordinator import Desk
+from memories_async.limiter._limits import Priority
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+CONCURRENCY = 64
+"""Requests in flight at most, unless the caller says otherwise."""
+
+
+class Batch(Generic[K, T]):
+    """Calls being sent, as a stream of outcomes in the order in which they end.
+
+    A failing item never stops the others. What is wrong with every item does (401, 402, 403, a
+    spent budget, a ledger that cannot be written): the stream ends, and `stopped` says why. An
+    exception of the iterable that brings the calls is raised once the outcomes are read.
+    """
+
+    def __init__(
+        self,
+        calls: Calls[K, T],
+        submit: Callable[[Call[T], Witness], Awaitable[T]],
+        settings: Settings,
+        *,
+        concurrency: int | None = None,
+        on_unknown: OnUnknown = "park",
+        drain: float = 30.0,
+    ) -> None:
+        if concurrency is not None and concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+        self._calls = calls
+        self._submit = submit
+        self._settings = settings
+        self._concurrency = concurrency or CONCURRENCY
+        self._on_unknown: OnUnknown = on_unknown
+        self._drain = drain
+        self._run: Run[K, T] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready: deque[Outcome[K, T]] = deque()
+
+    async def plan(self) -> Plan:
+        """Say what entering the batch would send, and cost, without sending anything.
+
+        Reads every call, and its media; the calls must be such that they can be read again.
+        """
+        if isinstance(self._calls, AsyncIterable | Iterator):
+            raise TypeError(
+                "plan() reads the calls before the batch does: give it a list or mapping"
+            )
+        return await asyncio.to_thread(plan_of, self._calls, self._settings, self._desk())
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has got, now."""
+        return Progress() if self._run is None else self._run.tally.progress()
+
+    @property
+    def stopped(self) -> Exception | None:
+        """The item's error that ended the batch, being wrong with every further item, too."""
+        return None if self._run is None else self._run.stopped
+
+    async def __aenter__(self) -> Self:
+        """Begin to send."""
+        if self._run is not None:
+            raise RuntimeError("a batch can be entered once; make another one to go on")
+        settings = self._settings
+        self._run = Run(
+            source=source_of(self._calls),
+            submit=self._submit,
+            settings=settings,
+            desk=self._desk(),
+            tally=Tally(
+                limits=settings.limits,
+                clock=time.monotonic,
+                total=len(self._calls) if isinstance(self._calls, Sized) else None,
+                price=self._price,
+            ),
+            concurrency=self._concurrency,
+            on_unknown=self._on_unknown,
+        )
+        # Its parent is this context: whoever leaves it waits for the task.
+        self._task = asyncio.create_task(self._run.run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Begin nothing more, and wait for what is out; a second interruption ends the wait."""
+        assert self._run is not None
+        assert self._task is not None
+        self._run.stop()
+        try:
+            await asyncio.wait((self._task,), timeout=self._drain)
+        finally:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        if not self._task.cancelled() and (broken := self._task.exception()) is not None:
+            raise broken
+
+    def __aiter__(self) -> Self:
+        """Iterate over the outcomes."""
+        return self
+
+    async def __anext__(self) -> Outcome[K, T]:
+        """Wait for the next outcome."""
+        if not self._ready:
+            self._ready.extend(await self.some())
+        if not self._ready:
+            raise StopAsyncIteration
+        return self._ready.popleft()
+
+    async def some(self) -> list[Outcome[K, T]]:
+        """Wait for the next outcomes, and return all that are there; none means the end."""
+        if self._run is None:
+            raise RuntimeError("enter the batch first: async with client.batch(...) as batch")
+        outcomes = await self._run.outbox.take(1024)
+        if not outcomes and self._run.failure is not None:
+            failure, self._run.failure = self._run.failure, None
+            raise failure
+        return outcomes
+
+    def _desk(self) -> Desk | None:
+        ledger = self._settings.ledger
+        if ledger is not None and not isinstance(ledger, Ledger):
+            raise TypeError("a batch needs a memories_async.Ledger")
+        return None if ledger is None else ledger.desk
+
+    def _price(self, unit: str) -> float | None:
+        prices = (budget.prices.get(unit) for budget in self._settings.budgets)
+        return next((price for price in prices if price is not None), None)
+
+
+def for_batch(
+    settings: Settings, *, ledger: Record | None, budget: Budget | None, on_unknown: OnUnknown
+) -> Settings:
+    """Set a client up for a batch: behind the calls that somebody waits for, its budget on top."""
+    if on_unknown not in {"park", "resend", "raise"}:
+        raise ValueError(f"on_unknown must be park, resend or raise, not {on_unknown!r}")
+    policy = settings.policy
+    if ledger is not None and settings.receiver is not None:
+        settings.receiver.beside(ledger)
+    return evolve(
+        settings,
+        ledger=ledger or settings.ledger,
+        budgets=settings.budgets if budget is None else (*settings.budgets, budget),
+        policy=evolve(policy, resend_unknown=True) if on_unknown == "resend" else policy,
+        priority=Priority.BATCH,
+    )
+
+
+__all__ = ["Batch", "Calls", "OnUnknown", "Outcome", "Plan", "Progress", "for_batch"]

@@ -1,0 +1,102 @@
+"""Counting a batch's outcomes, and reckoning from them when it will be over. The clock is passed in."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+
+from memories_async.batch._values import Outcome, Progress
+from memories_async.errors import OutcomeUnknown, Refused
+from memories_async.limiter._limits import Limits
+
+WINDOW = 60.0
+"""Seconds over which the rate is measured."""
+
+
+@define(eq=False)
+class Tally:
+    """The sums of one run."""
+
+    limits: Limits
+    clock: Callable[[], float]
+    total: int | None = None
+    price: Callable[[str], float | None] = field(default=lambda _: None)
+    in_flight: int = field(default=0, init=False)
+    _began: float = field(init=False)
+    _kinds: Counter[str] = field(factory=Counter[str], init=False)
+    _families: Counter[str] = field(factory=Counter[str], init=False)
+    """Items that needed a request, by endpoint family."""
+    _recent: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]], init=False)
+    """Second by second, how many items had needed a request."""
+    _points: float | None = field(default=None, init=False)
+    _at_risk: float | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._began = self.clock()
+
+    def count(self, outcome: Outcome[Any, Any]) -> None:
+        """Add one item."""
+        self._kinds[_kind(outcome)] += 1
+        if outcome.replayed:
+            return
+        self._families[outcome.call.family] += 1
+        self._sample()
+        price = None if outcome.call.unit is None else self.price(outcome.call.unit)
+        if price is not None and outcome.billed == "yes":
+            self._points = (self._points or 0.0) + price
+        if price is not None and outcome.billed == "maybe":
+            self._at_risk = (self._at_risk or 0.0) + price
+
+    def _sample(self) -> None:
+        now, sent = self.clock(), self._families.total()
+        if not self._recent or now - self._recent[-1][0] >= 1.0:
+            self._recent.append((now, sent))
+        while now - self._recent[0][0] > WINDOW:
+            self._recent.popleft()
+
+    def progress(self) -> Progress:
+        """Say how far the batch has got."""
+        now = self.clock()
+        finished = self._kinds.total()
+        return Progress(
+            total=self.total,
+            **{name: self._kinds[name] for name in _KINDS},
+            in_flight=self.in_flight,
+            elapsed=now - self._began,
+            rate=self._rate(now),
+            seconds_left=None if self.total is None else self._left(self.total - finished),
+            points=self._points,
+            points_at_risk=self._at_risk,
+        )
+
+    def _rate(self, now: float) -> float:
+        if not self._recent:
+            return 0.0
+        then, count = self._recent[0]
+        return (self._families.total() - count) / max(now - then, 1.0)
+
+    def _left(self, items: int) -> float | None:
+        """Seconds for *items* more at the limits, if they are mixed as they were so far."""
+        finished = self._kinds.total()
+        if items <= 0 or not finished:
+            return 0.0 if items <= 0 else None
+        shares = {name: sent / finished for name, sent in self._families.items()}
+        return max(
+            (items * share * self.limits.of(name).interval for name, share in shares.items()),
+            default=0.0,
+        )
+
+
+_KINDS = ("done", "replayed", "refused", "unknown", "unsent")
+
+
+def _kind(outcome: Outcome[Any, Any]) -> str:
+    error = outcome.error
+    if error is None:
+        return "replayed" if outcome.replayed else "done"
+    if isinstance(error, Refused):
+        return "refused"
+    return "unknown" if isinstance(error, OutcomeUnknown) or outcome.billed != "no" else "unsent"

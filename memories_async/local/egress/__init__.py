@@ -1,0 +1,1 @@
+"""Where the service may connect to, and its outgoing HTTP."""

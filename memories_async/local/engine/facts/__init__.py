@@ -1,0 +1,1 @@
+"""Measure facts of a film, and say them as a caption."""

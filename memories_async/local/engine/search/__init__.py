@@ -1,0 +1,1 @@
+"""Find the stretches of a film that look like a picture."""

@@ -1,0 +1,1 @@
+"""Decode and write video and pictures."""

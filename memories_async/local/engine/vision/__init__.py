@@ -1,0 +1,1 @@
+"""Describe pictures and whole films by numbers."""

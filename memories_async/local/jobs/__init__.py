@@ -1,0 +1,1 @@
+"""What goes on beside requests: engine work, captions, ingest, callbacks."""

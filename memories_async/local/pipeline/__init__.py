@@ -1,0 +1,1 @@
+"""How a request is received: listener, upload stream, pipeline, fault responses."""

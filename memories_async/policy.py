@@ -1,0 +1,78 @@
+"""When to try again. Pure: no clock, no sleep, no random source reached from inside."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from attrs import Attribute, field, frozen
+from attrs.validators import ge, gt
+
+from memories_async._protocol.call import Call
+from memories_async.errors import BadReply, MemoriesError, OutcomeUnknown, RateLimited
+
+
+def _some_time(_: object, attribute: Attribute[Any], value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise ValueError(f"{attribute.name} must be above 0 seconds, or None, not {value}")
+
+
+class PolicyChanges(TypedDict, total=False):
+    """What `with_policy` may change; see `Policy`."""
+
+    attempts: int
+    deadline: float | None
+    timeout: float
+    connect_timeout: float
+    backoff: float
+    max_backoff: float
+    max_retry_after: float
+    resend_unknown: bool
+
+
+@frozen(kw_only=True)
+class Policy:
+    """How long to try, and what may be sent again."""
+
+    attempts: int = field(default=4, validator=ge(1))
+    """Requests at most for one call, not counting those refused for their rate."""
+    deadline: float | None = field(validator=_some_time, default=600.0)
+    """Seconds for the whole call: turns, attempts and waits. None waits without end."""
+    timeout: float = field(default=120.0, validator=gt(0))
+    """Seconds of silence: for the answer since the last byte went out, and between upload chunks."""
+    connect_timeout: float = field(default=15.0, validator=gt(0))
+    """Seconds to reach the host: name, connection and TLS."""
+    backoff: float = field(default=0.5, validator=ge(0))
+    """Seconds before the first repeat; doubled for each further one."""
+    max_backoff: float = field(default=32.0, validator=ge(0))
+    """Seconds between two attempts at most, as the service's rate page advises."""
+    max_retry_after: float = field(default=120.0, validator=ge(0))
+    """A longer `Retry-After` is not waited for: the call gives up and says the time."""
+    resend_unknown: bool = False
+    """Send again where the outcome is unknown: may pay twice. Never on by itself."""
+
+    def wait_after(
+        self, error: MemoriesError, call: Call[Any], attempt: int, *, jitter: float = 1.0
+    ) -> float | None:
+        """Seconds to wait before trying *call* again, or None to give up.
+
+        *attempt* counts from 1; rate limits have their own count, for they cost no attempt.
+        *jitter* is a number from 0 to 1 that spreads the waits of many callers.
+        """
+        if not self._may_repeat(error, call):
+            return None
+        if attempt >= self.attempts and not isinstance(error, RateLimited):
+            return None
+        if error.retry_after is None:
+            return self._backed_off(attempt, jitter)
+        return error.retry_after if error.retry_after <= self.max_retry_after else None
+
+    def _may_repeat(self, error: MemoriesError, call: Call[Any]) -> bool:
+        if isinstance(error, OutcomeUnknown):
+            free = call.unit is None and call.repeatable
+            # An unreadable success was paid for once already: a repeat would be unreadable too.
+            return (free or self.resend_unknown) and not isinstance(error, BadReply)
+        return error.transient
+
+    def _backed_off(self, attempt: int, jitter: float) -> float:
+        longest = min(self.max_backoff, self.backoff * 2.0 ** min(attempt - 1, 30))
+        return longest * (0.5 + 0.5 * jitter)

@@ -1,0 +1,220 @@
+"""The send loop over a scripted transport: attempts, waits, and what the last error says it cost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from attrs import evolve
+from callers import HASTY, Scripted, Unpaced, over
+from samples import FOUND, LIMITED, caption_call, reply, search_call
+
+from memories_async import Client, InProcessPace, Limits, Policy
+from memories_async.errors import (
+    BadReply,
+    InvalidRequest,
+    MemoriesError,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+)
+from memories_async.limiter._limits import Priority
+
+DOWN = NotSent("down", transient=True)
+TOO_FAST = reply(LIMITED)
+
+
+def lost():
+    """An outcome that nobody knows; errors are told who they are, so each is made afresh."""
+    return OutcomeUnknown("lost", transient=True)
+
+
+async def failing(script, call=None, **settings):
+    """Send over a scripted transport; return the error and the number of requests."""
+    transport = Scripted(script)
+    with pytest.raises(MemoriesError) as caught:
+        await over(transport, **settings).send(call or search_call())
+    assert caught.value.attempts == len(transport.requests)
+    return caught.value, len(transport.requests)
+
+
+async def test_an_answer_needs_one_request():
+    """And carries what the call says."""
+    transport = Scripted([reply(FOUND)])
+    (clip,) = await over(transport).send(search_call())
+
+    (request,) = transport.requests
+    assert clip.score == 0.8631
+    assert request.url == "http://localhost:1/serve/api/v1/search_clips_by_image"
+    assert (request.method, request.key.variable) == ("POST", "MEMORIES_API_KEY")
+
+
+async def test_what_was_never_sent_is_tried_again():
+    """As often as the policy says; the error counts."""
+    error, requests = await failing([DOWN], policy=evolve(HASTY, attempts=3))
+
+    assert (type(error), requests, error.call) == (NotSent, 3, "clips.search")
+
+
+async def test_an_unknown_outcome_is_not_tried_again():
+    """One lost reply costs one request, and the error says that it may have been charged."""
+    for call in (search_call(), caption_call()):
+        error, requests = await failing([lost()], call)
+        assert (type(error), requests, error.billed) == (OutcomeUnknown, 1, "maybe")
+
+
+async def test_an_unknown_outcome_is_tried_again_when_told_to():
+    """Once more, and the answer is there."""
+    transport = Scripted([lost(), reply(FOUND)])
+    policy = evolve(HASTY, resend_unknown=True)
+
+    assert await over(transport, policy=policy).send(search_call())
+    assert len(transport.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "end", [NotSent("certificate"), reply({"code": "0402"}), reply({"code": "0001"}, 400)]
+)
+async def test_a_doubt_outweighs_a_later_certainty(end):
+    """What may have been charged is not forgotten because the next attempt surely was not."""
+    policy = evolve(HASTY, resend_unknown=True)
+    error, requests = await failing([lost(), end], policy=policy)
+
+    assert (type(error), requests, error.billed) == (OutcomeUnknown, 2, "maybe")
+    assert error.message == "lost"
+    assert "a later attempt" in error.__notes__[0]
+
+
+async def test_rate_limits_cost_no_attempt():
+    """A policy of one attempt sits out any number of them."""
+    pace = Unpaced()
+    transport = Scripted([TOO_FAST] * 20 + [reply(FOUND)])
+    client = over(transport, policy=evolve(HASTY, attempts=1), pace=pace)
+
+    assert await client.send(search_call())
+    assert len(transport.requests) == 21
+    assert len(pace.pauses) == 20
+
+
+async def test_rate_limits_do_not_lengthen_the_waits_of_other_errors():
+    """Each kind counts for itself."""
+    script = [TOO_FAST, DOWN, TOO_FAST, DOWN]
+    error, requests = await failing(
+        [*script, DOWN], policy=evolve(HASTY, attempts=3), pace=Unpaced()
+    )
+
+    assert (type(error), requests) == (NotSent, 5)
+
+
+async def test_a_rate_limit_holds_the_whole_lane_back():
+    """For as long as the service asks."""
+    pace = Unpaced()
+    await over(Scripted([reply(LIMITED, retry_after="3"), reply(FOUND)]), pace=pace).send(
+        search_call()
+    )
+
+    assert pace.pauses == [3.0]
+
+
+@pytest.mark.parametrize(("asked", "paused"), [("4", 4.0), ("500", 120.0)])
+async def test_the_lane_is_held_back_also_where_the_call_gives_up(asked, paused):
+    """The refusal is the account's: other calls must not run into it (at most for the cap)."""
+    pace = Unpaced()
+    policy = evolve(HASTY, deadline=2.0)
+    error, requests = await failing([reply(LIMITED, retry_after=asked)], policy=policy, pace=pace)
+
+    assert (type(error), requests, error.retry_after) == (RateLimited, 1, float(asked))
+    assert pace.pauses == [paused]
+
+
+async def test_a_wait_beyond_the_deadline_is_not_begun():
+    """The last error comes at once."""
+    policy = Policy(backoff=60.0, max_backoff=60.0, deadline=5.0)
+    async with asyncio.timeout(2):
+        error, requests = await failing([DOWN], policy=policy)
+
+    assert (type(error), requests) == (NotSent, 1)
+
+
+async def test_a_deadline_that_passes_in_line_says_so():
+    """Nothing was sent, and the sentence says what to change."""
+    pace = Unpaced()
+    client = over(Scripted([reply(FOUND)]), policy=evolve(HASTY, deadline=0.05), pace=pace)
+    settings = client._settings
+    lane = settings.lane(search_call().host, "search")
+    lane = evolve(lane, limit=evolve(lane.limit, concurrency=1))
+    settings = evolve(settings, limits=evolve(settings.limits, search=lane.limit))
+    transport = Scripted([reply(FOUND)])
+
+    async with pace.turn(lane):
+        with pytest.raises(NotSent, match=r"deadline of 0\.05 s passed in line") as caught:
+            await Client.over(settings, transport).send(search_call())
+    assert (transport.requests, caught.value.attempts, caught.value.billed) == ([], 0, "no")
+
+
+async def test_a_deadline_that_passes_in_line_tells_what_went_wrong_before():
+    """It is the reason that the call was still in line."""
+    policy = evolve(HASTY, attempts=3, deadline=0.2)
+    error, requests = await failing([DOWN], policy=policy, pace=InProcessPace(), limits=Limits())
+
+    assert requests == 1
+    assert "passed in line for a turn, after 1 failed attempt: down (" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        (reply({"code": "0003"}), InvalidRequest),
+        (reply(b"<html>"), BadReply),
+        (lost(), OutcomeUnknown),
+    ],
+)
+async def test_a_failed_call_gives_its_slot_back(step, kind):
+    """Whatever became of it."""
+    pace = Unpaced()
+    error, _ = await failing([step], pace=pace)
+
+    assert (type(error), pace.busy()) == (kind, 0)
+
+
+async def test_a_cancelled_call_gives_its_slot_back():
+    """Also in the middle of its request (fault case 54)."""
+    pace, begun = Unpaced(), asyncio.Event()
+
+    class Hanging(Scripted):
+        async def carry(self, request):
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(over(Hanging([]), pace=pace).send(search_call()))
+    await begun.wait()
+    assert pace.busy() == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert pace.busy() == 0
+
+
+async def test_cancelled_between_two_attempts_it_ends_at_once():
+    """Fault case 55."""
+    transport = Scripted([DOWN])
+    task = asyncio.create_task(
+        over(transport, policy=Policy(backoff=60, max_backoff=60)).send(search_call())
+    )
+    await asyncio.sleep(0.01)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("priority", Priority)
+async def test_a_call_without_a_deadline_is_sent(priority):
+    """None is no limit, not a limit of none; in a batch as by itself."""
+    transport = Scripted([DOWN, reply(FOUND)])
+    settings = over(transport, policy=evolve(HASTY, deadline=None))._settings
+    one = Client.over(evolve(settings, priority=priority), transport)
+
+    assert await one.send(search_call())
+    assert transport.requests[0].deadline is None

@@ -1,0 +1,143 @@
+"""With a receiver, an upload's callback ends the wait for it, and proves what a lost reply hid."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from memories_async import OutcomeUnknown, Policy, Receiver, Video, videos
+from memories_async._flows.polling import Patience, settled
+from memories_async.local import Callbacks, LocalService
+from memories_async.local.engine.fixed import FixedEngine
+from memories_async.receiver import MemoryStore
+
+LONG = 600.0
+"""Seconds between two looks: no test waits for the second one."""
+
+
+@pytest_asyncio.fixture
+async def receiver():
+    """A receiver that takes callbacks."""
+    receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
+    async with receiver.serve():
+        yield receiver
+    receiver.close()
+
+
+@pytest_asyncio.fixture
+async def service():
+    """A service that parses long enough for the first look to be too early."""
+    async with LocalService(
+        engine=FixedEngine(), limits=None, callbacks=Callbacks(pause=0.001), parsing_seconds=0.3
+    ) as service:
+        yield service
+
+
+async def test_a_callback_ends_the_wait(connect, receiver, film):
+    """Nobody waits for the next look when the service has said that it is ready."""
+    library = connect(receiver=receiver)
+
+    async with asyncio.timeout(30):
+        video = await library("videos.add", film, interval=LONG)
+
+    assert video.ready
+
+
+async def test_an_upload_by_url_is_called_back_too(connect, receiver):
+    """The callback is one more field of the form."""
+    call = videos.upload_url("https://example.com/v.mp4")
+
+    filled = call.with_callback("https://mine/cb")
+
+    assert ("callback", "https://mine/cb") in filled.body.fields
+    assert call.welcomes_callback
+    assert not filled.welcomes_callback
+
+
+async def test_a_callers_own_callback_is_left_alone(film):
+    """Whoever names one gets it."""
+    call = videos.upload(film, callback="https://mine/cb")
+
+    assert not call.welcomes_callback
+
+
+async def test_a_lost_reply_is_settled_by_the_callback(connect, service, ledger, film):
+    """The ledger learns that the upload was taken, and which video it is."""
+    receiver = Receiver("http://127.0.0.1:0", store=ledger)
+    async with receiver.serve():
+        library = connect(receiver=receiver, ledger=ledger, policy=Policy(timeout=5, attempts=1))
+        service.faults.add(kind="drop", when="after", times=1)
+        with pytest.raises(OutcomeUnknown):
+            await library("videos.upload", film)
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(ledger.unknown):  # noqa: ASYNC110  # a file has no event
+                await asyncio.sleep(0.02)
+
+        video = await library("videos.add", film, interval=0.05)
+
+    assert video.ready
+    assert service.account.paid == 1
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_news_that_decide_nothing_end_no_wait(receiver, at_once):
+    """Uploaded is not parsed, whether that is known before or comes meanwhile."""
+    call = videos.upload_url("https://example.com/v.mp4")
+    urls = []
+
+    async def send(filled):
+        urls.append(dict(filled.body.fields)["callback"])
+        return Video(video_no="VI1")
+
+    async def post(status):
+        async with aiohttp.ClientSession() as session:
+            await session.post(urls[0], json={"videoNo": "VI1", "status": status})
+
+    await receiver.submit(call, send)
+    if at_once:
+        await post("UNPARSE")
+        assert not await receiver.heard("VI1", within=0.05)
+    else:
+        clock = asyncio.get_running_loop().time
+        until = clock() + 0.2
+        hearing = asyncio.create_task(receiver.heard("VI1", within=0.2))
+        await asyncio.sleep(0.02)
+        await post("UNPARSE")
+        assert not await hearing
+        assert clock() >= until
+    await post("PARSE")
+    assert await receiver.heard("VI1", within=0)
+
+
+async def test_a_callback_before_the_last_look_gives_one_look_more():
+    """What was called back is not always listed at once."""
+    looks = iter([None, None, Video(video_no="VI1", status="PARSE")])
+
+    class Library:
+        async def send(self, _):
+            return next(looks)
+
+    class Bell:
+        async def heard(self, _, *, within):
+            return within > 0
+
+    question, patience = videos.metadata("VI1"), Patience(0.1, LONG)
+
+    assert (await settled(Library(), question, "VI1", patience, bell=Bell())).ready
+
+
+async def test_nothing_is_heard_of_what_was_never_sent(receiver):
+    """A name that the store does not know is waited for as long as any."""
+    assert not await receiver.heard("VI1", within=0.01)
+
+
+async def test_an_upload_needs_no_receiver_that_serves(connect, film):
+    """The client's receiver is for captions; here it is a convenience, and looking does as well."""
+    receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
+
+    video = await connect(receiver=receiver)("videos.add", film, interval=0.05)
+
+    assert video.ready

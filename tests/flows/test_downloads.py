@@ -1,0 +1,160 @@
+"""A download is complete under its name, or not there at all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+import pytest_asyncio
+from callers import client
+from servers import answer, raw, serving
+
+from memories_async import BadReply, InvalidRequest, OutcomeUnknown
+from memories_async._http import download
+from memories_async._http.download import save
+
+QUICK = {"interval": 0.004, "timeout": 10}
+
+
+@pytest_asyncio.fixture
+async def asset(service, library, film):
+    """The id of a stored film."""
+    return (await library("assets.add", film, **QUICK)).asset_id
+
+
+async def test_the_file_is_there_with_all_its_bytes(service, library, film, asset, tmp_path):
+    """The answer is its size; a file of that name is replaced, with the user's usual rights."""
+    target = tmp_path / "copy.mp4"
+    target.write_bytes(b"old")
+
+    assert await library("assets.download", asset, to=target) == film.stat().st_size
+
+    assert target.read_bytes() == film.read_bytes()
+    (tmp_path / "plain").touch()
+    assert target.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert service.account.book[-1].route == "assets.download"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"kind": "truncate"}, OutcomeUnknown),
+        ({"kind": "drop", "when": "after"}, OutcomeUnknown),
+        ({"kind": "status", "status": 200}, BadReply),
+        ({"kind": "status", "status": 503}, OutcomeUnknown),
+        ({"kind": "code", "code": "0003"}, InvalidRequest),
+        ({"kind": "null"}, BadReply),
+    ],
+    ids=lambda value: value.get("kind") if isinstance(value, dict) else None,
+)
+async def test_whatever_goes_wrong_leaves_the_old_file(
+    library, asset, *, tmp_path, service, fault, error
+):
+    """Half a film, a proxy's page, a refusal: none takes the name, and nothing is asked twice."""
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    (folder / "copy.mp4").write_bytes(b"old")
+    service.faults.add(route="assets.download", **fault)
+
+    with pytest.raises(error):
+        await library("assets.download", asset, to=folder / "copy.mp4")
+
+    assert [path.name for path in folder.iterdir()] == ["copy.mp4"]
+    assert (folder / "copy.mp4").read_bytes() == b"old"
+    assert [seen.route for seen in service.journal].count("assets.download") == 1
+
+
+async def test_an_empty_file_is_a_file(tmp_path):
+    """Nothing, completely."""
+    async with (
+        serving(_without_body(answer(b"", Content_Type="video/mp4"))) as server,
+        client(server.url) as sender,
+    ):
+        assert await sender.assets.download("re_1", to=tmp_path / "none.mp4") == 0
+
+    assert (tmp_path / "none.mp4").read_bytes() == b""
+
+
+async def test_silence_in_the_middle_ends_it(tmp_path):
+    """And leaves nothing."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nContent-Type: video/mp4\r\n\r\nhalf"
+
+    async def stall(exchange):
+        await exchange.write(head)
+        await asyncio.Event().wait()
+
+    async with serving(stall) as server, client(server.url) as sender:
+        with pytest.raises(OutcomeUnknown, match="in time"):
+            await sender.assets.download("re_1", to=tmp_path / "x.mp4")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_one_who_gives_up_leaves_nothing(tmp_path, monkeypatch):
+    """Also while a thread is at the file: it is waited for, and then the file goes."""
+    begun, written = asyncio.Event(), []
+    loop, write = asyncio.get_running_loop(), download._Draft.write
+
+    def slowly(draft, piece):
+        write(draft, piece)
+        loop.call_soon_threadsafe(begun.set)
+        os.sched_yield()
+        written.append(piece)
+
+    monkeypatch.setattr(download._Draft, "write", slowly)
+
+    async def pieces():
+        while True:
+            yield b"x" * 1000
+
+    saving = asyncio.create_task(save(pieces(), tmp_path / "x.mp4", lambda: None))
+    await begun.wait()
+    saving.cancel()
+    await asyncio.wait([saving])
+
+    assert saving.cancelled()
+    assert written
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+    """The write fails, and so does closing what could not be written."""
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    class Full:
+        write = close = refuse
+
+    def open_full(path, mode):
+        path.touch()
+        return Full()
+
+    monkeypatch.setattr(download.Path, "open", open_full)
+
+    async def pieces():
+        yield b"x"
+
+    with pytest.raises(OutcomeUnknown, match=r"x\.mp4 cannot be written: No space left"):
+        await save(pieces(), tmp_path / "x.mp4", lambda: None)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_download_before_anything_came_leaves_nothing(tmp_path):
+    """A reply that breaks off after its headers."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Type: video/mp4\r\n\r\n"
+    async with serving(_without_body(raw(head))) as server, client(server.url) as sender:
+        with pytest.raises(OutcomeUnknown, match="broke off"):
+            await sender.assets.download("re_1", to=tmp_path / "x.mp4")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def _without_body(behaviour):
+    async def behave(exchange):
+        exchange.body = b"a GET has none"
+        await behaviour(exchange)
+
+    return behave

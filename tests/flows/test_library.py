@@ -1,0 +1,233 @@
+"""Listing, deleting, and finding out what became of an upload whose reply was lost."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from memories_async import (
+    BadReply,
+    Conflict,
+    Limit,
+    Limits,
+    OutcomeUnknown,
+    Video,
+    assets,
+    videos,
+    views,
+)
+from memories_async._client.methods import Paged, Ran, Sent
+from memories_async._protocol.reply import Reply
+from memories_async.local import Era
+
+QUICK = {"interval": 0.004, "timeout": 10}
+
+
+def paths(service) -> list[str]:
+    """The routes asked, in order."""
+    return [seen.route for seen in service.journal]
+
+
+@pytest.mark.parametrize("era", [Era(), Era(text_numbers=True, names="camel")])
+async def test_goes_through_all_pages(service, library, era):
+    """Each is asked for when it is needed, and never one more."""
+    for number in range(5):
+        await library("videos.upload", b"film", video_name=f"{number}.mp4")
+    service.era = era
+
+    listed = await library.listed(size=2)
+
+    assert [one.video_name for one in listed] == [f"{n}.mp4" for n in (4, 3, 2, 1, 0)]
+    assert paths(service).count("videos.list") == 3
+
+
+async def test_a_listing_that_is_left_asks_no_more(service):
+    """The first page was enough."""
+    async with service.client(limits=Limits(video_upload=Limit(1000))) as client:
+        for _ in range(2):
+            await client.videos.upload(b"film")
+        async for video in client.videos.list(size=1):
+            assert video.video_no
+            break
+
+    assert paths(service).count("videos.list") == 1
+
+
+async def test_filters_and_namespaces_reach_the_service(library):
+    """Name, number, status and unique_id."""
+    first = await library("videos.add", b"a film", video_name="a", **QUICK)
+    await library("videos.add", b"another", video_name="b", **QUICK)
+
+    assert await library.listed(video_name="a.mp4") == [first]
+    assert await library.listed(video_no=first.video_no) == [first]
+    assert await library.listed(status="UNPARSE") == []
+    assert await library.listed(unique_id="other") == []
+
+
+@pytest.mark.parametrize(
+    ("page", "goes_on"),
+    [
+        ({"videos": [], "total_count": 5, "page": 1, "page_size": 1}, False),
+        ({"videos": [1], "total_count": 5, "current_page": 1, "page_size": 1}, True),
+        ({"videos": [1], "total_count": 1, "current_page": 1, "page_size": 1}, False),
+        ({"videos": [1]}, True),
+        ({"videos": [1], "page_size": 2}, False),
+        ({"records": [1], "currentPage": "1", "pageSize": "1", "totalCount": "2"}, True),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_knows_the_last_page(page, goes_on):
+    """By the count, or, where there is none, by a page that is not full."""
+    call = videos.list(size=1)
+    if page:
+        words = {"videos", "records"} & set(page)
+        page = page | {word: [{"videoNo": f"VI{n}"} for n in page[word]] for word in words}
+
+    following = call.decode(page).after(call)
+
+    assert (following is not None) == goes_on
+    if following is not None:
+        assert following.body.plain == {"page": 2, "size": 1, "unique_id": "default"}
+
+
+@pytest.mark.parametrize(
+    ("call", "data"),
+    [
+        (videos.list(), {"videos": {"VI1": {}}}),
+        (assets.upload(b"film"), {"asset_id": ""}),
+        (assets.upload(b"film"), "re_1"),
+    ],
+)
+def test_an_answer_of_another_form_is_not_guessed_at(call, data):
+    """Neither a list that is none, nor an asset without its id."""
+    with pytest.raises((TypeError, ValueError)):
+        call.decode(data)
+
+
+def test_methods_can_be_looked_at_without_a_client():
+    """As documentation tools and editors do."""
+    for view in (views.Videos, views.BlockingVideos):
+        assert isinstance(view.upload, Sent)
+        assert isinstance(view.add, Ran)
+        assert isinstance(view.list, Paged)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {"videoName": "no number"},
+        {"videoNo": ""},
+        {"videoNo": 5},
+        {"videoNo": "VI1", "size": "big"},
+    ],
+)
+def test_an_upload_without_a_number_is_no_answer(data):
+    """It was paid all the same, so the reply is kept."""
+    reply = Reply(status=200, body=json.dumps({"code": "0000", "data": data}).encode())
+
+    with pytest.raises(BadReply) as caught:
+        videos.upload(b"film").read(reply)
+
+    assert caught.value.body == reply.body
+
+
+def test_unknown_fields_are_kept():
+    """Whatever the next version of the page adds."""
+    video = videos.video_of({"videoNo": "VI1", "videoStatus": "PARSE", "folderId": -1})
+
+    assert video == Video(video_no="VI1", status="PARSE")
+    assert video.extra == {"folder_id": -1}
+
+
+async def test_deletes_in_hundreds(service, library):
+    """Three requests for 201 videos; unknown ones are no error."""
+    video = await library("videos.upload", b"film")
+    await library("videos.delete", [*(f"VI{n}" for n in range(200)), video.video_no])
+
+    assert paths(service).count("videos.delete") == 3
+    assert service.uploads == ()
+    assert await library("videos.metadata", video.video_no) is None
+    with pytest.raises(TypeError, match="several ids"):
+        await library("videos.delete", video.video_no)
+
+
+async def test_what_was_deleted_before_is_deleted(service, library):
+    """The code 0409 for several leaves open which, so each is asked for alone."""
+    made = [await library("videos.upload", b"film") for _ in range(2)]
+    service.faults.add(kind="code", code="0409", route="videos.delete")
+    await library("videos.delete", [one.video_no for one in made])
+    assert service.uploads == ()
+    assert paths(service).count("videos.delete") == 3
+
+    service.faults.add(kind="code", code="0409", route="videos.delete")
+    await library("videos.delete", ["VI1"])
+    assert paths(service).count("videos.delete") == 4
+
+
+async def test_an_asset_is_deleted_once(service, library, film):
+    """The second time it is refused: the two stores differ."""
+    asset = await library("assets.add", film, **QUICK)
+    assert await library("assets.metadata", asset.asset_id) == asset
+    await library("assets.delete", asset.asset_id)
+
+    with pytest.raises(Exception, match="Asset not found"):
+        await library("assets.delete", asset.asset_id)
+    service.faults.add(kind="code", code="0409", route="assets")
+    with pytest.raises(Conflict):
+        await library("assets.delete", asset.asset_id)
+
+
+@pytest.mark.parametrize(
+    ("data", "known"),
+    [
+        (None, False),
+        ({}, False),
+        ({"total": 0, "resource": []}, False),
+        ({"total": 1, "resource": [{"asset_id": "re_1"}]}, True),
+        ([{"assetId": "re_1"}], True),
+        ({"asset_id": "re_1", "upload_status": "WAITING"}, True),
+    ],
+)
+def test_reads_every_form_of_an_assets_metadata(data, known):
+    """A list of one, the asset itself, or nothing yet."""
+    found = assets.metadata("re_1").decode(data)
+
+    assert (found is not None) == known
+    assert not known or (found.asset_id, found.ready, found.failed) == ("re_1", False, False)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_lost_upload_is_found_if_it_arrived(service, library, film, when):
+    """By name and size; None says that it is not there."""
+    service.faults.add(kind="drop", when=when, route="videos.upload")
+    with pytest.raises(OutcomeUnknown):
+        await library("videos.upload", film)
+
+    found = await library("videos.find_upload", film)
+
+    assert (found is not None) == (when == "after")
+    assert found is None or found.video_no == service.uploads[0].id
+
+
+async def test_an_upload_is_found_though_its_name_lost_the_extension(service, library, film):
+    """Then the filter by name finds nothing, and the whole library is gone through."""
+    await library("videos.upload", film)
+    service.uploads[0].name = "holiday"
+
+    assert (await library("videos.find_upload", film)).video_name == "holiday"
+
+
+async def test_another_film_of_the_same_name_is_not_taken_for_it(library, film, tmp_path):
+    """Its size differs; it is looked for on every page."""
+    for size in (5, film.stat().st_size, 7):
+        await library("videos.upload", b"x" * size, video_name="holiday")
+
+    found = await library("videos.find_upload", film)
+
+    assert found.size == film.stat().st_size
+    film.write_bytes(b"x" * 99)
+    assert await library("videos.find_upload", film) is None

@@ -1,0 +1,207 @@
+"""Waiting for an upload: what ends it, what it outlives, and how it is taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from callers import HASTY
+
+from memories_async import AuthenticationFailed, BadReply, ProcessingFailed, WaitTimeout
+from memories_async._flows import polling
+from memories_async.local import Era
+
+QUICK = {"interval": 0.004, "timeout": 10}
+
+
+def looks(service, route="videos.metadata") -> int:
+    """How often the service was asked."""
+    return sum(seen.route == route for seen in service.journal)
+
+
+@pytest.mark.parametrize(
+    "era",
+    [
+        Era(),
+        Era(names="camel"),
+        Era(names="snake", short_uploads=True),
+        Era(text_numbers=True, null_words=True),
+        Era(text_numbers=True, null_words=True, names="camel", flags=False),
+    ],
+    ids=["documented", "camel", "snake", "text", "all"],
+)
+async def test_adds_a_video_in_every_era(service, library, film, era):
+    """Casing, numbers as text and the text "null" make no difference to the answer."""
+    service.era = era
+
+    video = await library("videos.add", film, **QUICK)
+
+    assert (video.ready, video.failed, video.cause, video.duration) == (True, False, None, 60.0)
+    assert (video.size, video.video_name) == (film.stat().st_size, "holiday.mp4")
+    assert video.create_time == service.uploads[0].created
+
+
+async def test_adds_an_asset(service, library, film):
+    """Its numbers are text on the wire."""
+    asset = await library("assets.add", film, **QUICK)
+
+    assert (asset.ready, asset.upload_status, asset.extension) == (True, "SUCCESS", "mp4")
+    assert (asset.file_size, asset.original_filename) == (film.stat().st_size, "holiday.mp4")
+    assert asset.asset_id == service.uploads[0].id
+    assert await library("assets.wait", asset.asset_id) == asset
+
+
+@pytest.mark.parametrize("word", ["FAILED", "FAIL", "PARSE_ERROR", "ERROR"])
+async def test_ends_at_once_with_every_word_for_failure(service, library, film, word):
+    """And with the service's reason."""
+    service.era = Era(failed_word=word)
+    service.faults.add(callback="failure")
+
+    with pytest.raises(ProcessingFailed, match="could not be processed: A failure, asked for"):
+        await library("videos.add", film, **QUICK)
+
+
+async def test_a_failure_without_a_reason_says_so(service, library, film):
+    """Assets have none to give."""
+    service.faults.add(callback="failure")
+
+    with pytest.raises(ProcessingFailed, match="no reason given"):
+        await library("assets.add", film, **QUICK)
+
+
+@pytest.mark.parametrize("kind", ["videos", "assets"])
+async def test_goes_on_while_the_service_does_not_know_it_yet(service, library, film, kind):
+    """A fresh upload is null for a while."""
+    service.faults.add(kind="null", route=f"{kind}.metadata", times=5)
+
+    assert (await library(f"{kind}.add", film, **QUICK)).ready
+    assert looks(service, f"{kind}.metadata") >= 6
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"kind": "code", "code": "0401"}, AuthenticationFailed),
+        ({"kind": "garble"}, BadReply),
+    ],
+)
+async def test_what_will_not_pass_ends_it_at_once(service, library, film, fault, error):
+    """One look is enough to know."""
+    video = await library("videos.upload", film)
+    service.faults.add(route="videos.metadata", **fault)
+
+    with pytest.raises(error):
+        await library("videos.wait", video.video_no, **QUICK)
+
+    assert looks(service) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 503},
+        {"kind": "drop"},
+        {"kind": "truncate"},
+        {"kind": "code", "code": "0429"},
+        {"kind": "code", "code": "0001", "message": "network abnormal"},
+    ],
+    ids=lambda fault: fault.get("code", fault["kind"]),
+)
+async def test_outlives_what_passes(service, connect, film, fault):
+    """Also where the policy gave up: minutes of waiting are not lost to a moment."""
+    library = connect(policy=HASTY.__class__(attempts=1, timeout=0.4, backoff=0.001))
+    service.faults.add(route="videos.metadata", times=3, **fault)
+
+    assert (await library("videos.add", film, **QUICK)).ready
+    assert looks(service) >= 4
+
+
+async def test_gives_up_at_its_deadline_and_says_how_to_go_on(service, library):
+    """The id is all that another process needs."""
+    with pytest.raises(WaitTimeout, match=r"VI404 is not ready after 0\.3 s; wait for it again"):
+        await library("videos.wait", "VI404", timeout=0.3, interval=0.02)
+
+    assert looks(service) > 1
+
+
+async def test_a_service_that_hangs_cannot_hold_it(service, library):
+    """The deadline is for looks, too, and the last one's trouble is told."""
+    service.faults.add(kind="delay", seconds=0.3, times=None)
+
+    with pytest.raises(WaitTimeout) as caught:
+        await library("videos.wait", "VI1", timeout=0.02, interval=0.01)
+
+    assert isinstance(caught.value.__cause__, TimeoutError)
+
+
+@pytest.mark.parametrize("wrong", [{"timeout": 0}, {"interval": -1.0}, {"timeout": float("nan")}])
+async def test_refuses_a_wait_that_is_none(service, library, wrong):
+    """Before anything is paid."""
+    with pytest.raises(ValueError, match="must be above 0 seconds"):
+        await library("videos.wait", "VI1", **wrong)
+    with pytest.raises(ValueError, match="must be above 0 seconds"):
+        await library("videos.add", b"film", **wrong)
+
+    assert service.account.calls == 0
+
+
+async def test_looks_ever_more_rarely_and_once_more_before_the_end(monkeypatch):
+    """Five seconds, growing to thirty; a rest that no interval fits is used all the same."""
+    clock, sleeps = [0.0], []
+    loop = asyncio.get_running_loop()
+
+    async def sleep(seconds):
+        sleeps.append(round(seconds, 2))
+        clock[0] += seconds
+
+    class Sender:
+        async def send(self, call):
+            return None
+
+    patience = polling.Patience(timeout=120, interval=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(polling.asyncio, "sleep", sleep)
+        patch.setattr(loop, "time", lambda: clock[0])
+        with pytest.raises(WaitTimeout):
+            await polling.settled(Sender(), _Question, "VI1", patience)
+
+    assert sleeps == [5, 7.5, 11.25, 16.88, 25.31, 30, pytest.approx(24.06 * 0.8, abs=0.02)]
+    assert sum(sleeps) <= 120
+
+
+class _Question:
+    name = "videos.metadata"
+
+
+_ELSEWHERE = """
+import os, sys
+from memories_async import blocking
+with blocking.Client() as client:
+    print(client.videos.wait(sys.argv[1], interval=0.01, timeout=20).status)
+"""
+
+
+async def test_another_process_takes_the_wait_up(service, connect, film):
+    """All it needs is the id."""
+    library = connect()
+    service._machine.door.faults.add(kind="null", route="videos.metadata", times=3)
+    video = await library("videos.upload", film)
+    env = {
+        "MEMORIES_API_KEY": service.api_key,
+        "MEMORIES_V1_BASE_URL": service.url,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _ELSEWHERE, video.video_no],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env,
+    )
+
+    assert (done.stdout.strip(), done.stderr) == ("PARSE", "")

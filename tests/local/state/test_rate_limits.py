@@ -1,0 +1,103 @@
+"""The sliding window, by a clock that the test holds, and the two ways of saying no."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memories_async.local import Rate
+from memories_async.local.state.rate_limits import DOCUMENTED, GRACE, Windows, as_rates
+
+
+def admitted(windows, *times, account="a", family="clips"):
+    return [windows.admit(account, family, now) for now in times]
+
+
+def test_lets_one_in_each_second():
+    """The documented limit; what came too early does not count itself."""
+    windows = Windows(DOCUMENTED)
+
+    assert admitted(windows, 0.0, 0.5, 0.8, 1.0, 1.5, 2.0) == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_allows_for_the_networks_jitter():
+    """A call paced at one second may arrive a little early."""
+    assert admitted(Windows(DOCUMENTED), 0.0, 0.95) == [True, True]
+
+
+def test_accounts_and_families_do_not_share():
+    """Limits are per account and per family."""
+    windows = Windows(DOCUMENTED)
+
+    assert admitted(windows, 0.0) == [True]
+    assert admitted(windows, 0.0, account="b") == [True]
+    assert admitted(windows, 0.0, family="captions") == [True]
+
+
+def test_reset_forgets():
+    """After a reset the window is empty."""
+    windows = Windows(DOCUMENTED)
+    admitted(windows, 0.0)
+    windows.reset()
+
+    assert admitted(windows, 0.0) == [True]
+
+
+@given(st.lists(st.floats(0, 20), max_size=60), st.integers(1, 4))
+def test_no_window_ever_holds_more(times, count):
+    """Whatever comes, any window of the rate's length holds at most its count."""
+    windows = Windows({"clips": Rate(count, 1.0)})
+    let_in = [now for now in sorted(times) if windows.admit("a", "clips", now)]
+
+    for start in let_in:
+        inside = [now for now in let_in if start <= now < start + 1.0 * (1 - GRACE)]
+        assert len(inside) <= count
+
+
+@pytest.mark.parametrize(
+    ("given_limits", "rates"),
+    [
+        (None, {}),
+        (1, dict.fromkeys(DOCUMENTED, Rate())),
+        (0.5, dict.fromkeys(DOCUMENTED, Rate(1, 2.0))),
+        (Rate(3, 60), dict.fromkeys(DOCUMENTED, Rate(3, 60))),
+        ({"clips": 10}, {**DOCUMENTED, "clips": Rate(10, 1.0)}),
+        ({"clips": Rate(2, 5)}, {**DOCUMENTED, "clips": Rate(2, 5)}),
+    ],
+)
+def test_reads_what_a_caller_may_give(given_limits, rates):
+    """Requests a second, a rate, or one of them for each family."""
+    assert as_rates(given_limits) == rates
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"), [({"clip": 1}, "no such endpoint family: clip"), (0, "above zero")]
+)
+def test_refuses_a_limit_that_means_nothing(wrong, sentence):
+    """A misspelt family would never limit anything."""
+    with pytest.raises(ValueError, match=sentence):
+        as_rates(wrong)
+
+
+async def test_each_host_says_no_in_its_own_way(service, search, embed, caption):
+    """0429 in HTTP 200, HTTP 429, and -1; none of them is paid."""
+    service.set_limits(Rate(1, 3600))
+    for ask in (search, embed, caption):
+        await ask()
+
+    first, second, third = await search(), await embed(), await caption()
+
+    assert (first.status, first.json["code"]) == (200, "0429")
+    assert first.json["msg"] == third.json["msg"] == "Request has exceeded the limit."
+    assert second.status == 429
+    assert second.json == {"code": 429, "msg": "Rate limit exceeded", "data": None}
+    assert (third.status, third.json["code"]) == (200, -1)
+    assert (service.account.calls, service.account.paid) == (6, 3)

@@ -1,0 +1,160 @@
+"""Calls as values: equality, fingerprints, callbacks, pickles and typed reading."""
+
+from __future__ import annotations
+
+import io
+import pickle
+
+import pytest
+from attrs import evolve
+from samples import CLIP, FOUND, PNG, caption_call, embed_call, reply, search_call
+
+from memories_async import Limits, assets, captions, clips, embeddings, videos
+from memories_async._protocol.call import Form, Json, Part, fingerprint, text
+from memories_async.errors import BadReply
+
+ASKED = {"user_prompt": "u", "system_prompt": "s"}
+
+
+def upload_file(**changes):
+    """A caption of a file, with somebody to recognise."""
+    people = [captions.Person("Ann", image=PNG)]
+    return captions.upload_file(b"video", **ASKED, persons=people, **changes)
+
+
+BUILDERS = [search_call, embed_call, caption_call, upload_file]
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_equal_calls_are_equal_and_ask_the_same(build):
+    """A call is what it asks."""
+    assert build() == build()
+    assert fingerprint(build(), "me") == fingerprint(build(), "me")
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_calls_pickle(build):
+    """Another process can send them."""
+    call = build()
+    twin = pickle.loads(pickle.dumps(call))
+
+    assert twin == call
+    assert fingerprint(twin, "me") == fingerprint(call, "me")
+
+
+def test_a_fingerprint_tells_every_argument_apart():
+    """Endpoint, each field, media content and account; so nothing is answered from another call."""
+    calls = [
+        *(search_call(), search_call(prompt="x"), search_call(video_no="x")),
+        *(
+            search_call(unique_id="x"),
+            clips.search(PNG + b"x", prompt="a red shirt", video_no="VI1"),
+        ),
+        *(embed_call(), embed_call("x"), embeddings.video("re_1", model="x")),
+        *(caption_call(), caption_call(thinking=True), caption_call(callback="https://x/y")),
+        *(caption_call(user_prompt="x"), upload_file(), upload_file(callback="https://x/y")),
+        caption_call(persons=[captions.Person("Ann", url="https://x/a.png")]),
+        *(videos.upload_url("https://x/a.mp4"), videos.upload_url("https://x/b.mp4")),
+    ]
+
+    assert len({fingerprint(call, "me") for call in calls}) == len(calls)
+    assert fingerprint(calls[0], "me") != fingerprint(calls[0], "you")
+
+
+def test_a_fingerprint_goes_by_content_not_by_file_name(tmp_path):
+    """The same picture elsewhere is the same question."""
+    (tmp_path / "other.png").write_bytes(PNG)
+    sources = [PNG, io.BytesIO(PNG), tmp_path / "other.png"]
+    asked = {"prompt": "x", "video_no": "VI1"}
+
+    assert len({fingerprint(clips.search(one, **asked), "me") for one in sources}) == 1
+
+
+@pytest.mark.parametrize("build", [upload_file, lambda: caption_call(callback=None)])
+def test_a_callback_can_be_filled_in(build):
+    """The receiver issues it just before sending; the first call is left as it was."""
+    call = build()
+    filled = call.with_callback("https://me/cb?t=1")
+
+    assert (call.needs_callback, filled.needs_callback) == (True, False)
+    assert b'"callback":"https://me/cb?t=1"' in request_json(filled).encoded()
+    assert b"callback" not in request_json(call).encoded()
+    assert evolve(filled, body=call.body, needs_callback=True) == call
+
+
+def request_json(call) -> Json:
+    """The JSON document of a submission, wherever it is."""
+    return call.body if isinstance(call.body, Json) else call.body.parts[0].content
+
+
+def test_documents_cannot_be_changed_through_a_call():
+    """Neither by whoever made it nor by whoever holds it."""
+    document = {"a": 1}
+    body = Json(document)
+    document["a"] = 2
+
+    assert body.encoded() == b'{"a":1}'
+    with pytest.raises(TypeError):
+        body.document["a"] = 3
+
+
+def test_a_form_names_its_media():
+    """In the order in which they are sent."""
+    media = upload_file().body.media
+
+    assert [one.name for one in media] == ["video.mp4", "person1.png"]
+    assert Form((Part("a", "text"),)).media == ()
+
+
+def test_reading_is_typed_and_tolerant():
+    """Numbers as text are numbers; unknown fields, in any order, are no matter (fault case 45)."""
+    clip = {"new": [], "score": "0.5", "end_time": 2, "start_time": "1.5"}
+
+    (found,) = search_call().read(reply({**FOUND, "data": [clip], "more": {}}))
+    assert found == clips.Clip(start_time=1.5, end_time=2.0, score=0.5)
+
+
+@pytest.mark.parametrize("name", CLIP)
+@pytest.mark.parametrize("value", [None, "soon", "nan", "1e999", True, [], {}, ...])
+def test_no_half_built_answer_ever(name, value):
+    """A field that is missing or wrong makes the whole reply bad, and its body is kept."""
+    clip = {n: v for n, v in {**CLIP, name: value}.items() if v is not ...}
+    whole = reply({**FOUND, "data": [CLIP, clip]})
+
+    with pytest.raises(BadReply, match=name) as caught:
+        search_call().read(whole)
+    assert (caught.value.body, caught.value.billed) == (whole.body, "maybe")
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("value", [None, 7, b"bytes"])
+def test_arguments_of_another_type_are_type_errors(value):
+    """Callers may be untyped."""
+    with pytest.raises(TypeError, match="prompt must be a str, not"):
+        text("prompt", value)
+
+
+@pytest.mark.parametrize("value", ["", "  ", "\n"])
+def test_empty_text_is_refused(value):
+    """Spaces are no prompt."""
+    with pytest.raises(ValueError, match="prompt must not be empty"):
+        text("prompt", value)
+
+
+def test_text_that_cannot_be_written_is_refused_when_the_call_is_built():
+    """Half a character has no bytes; better now than after a turn was taken."""
+    with pytest.raises(ValueError, match="prompt must be text that UTF-8 can write"):
+        search_call(prompt="\ud800")
+
+
+def test_every_limit_governs_a_call(tmp_path):
+    """A setting without a call that obeys it would only seem to work."""
+    calls = [
+        *(search_call(), caption_call(), upload_file(), embed_call()),
+        *(videos.upload_url("https://x/a.mp4"), videos.upload(b"film"), videos.list()),
+        *(videos.metadata("VI1"), videos.delete(["VI1"])),
+        *(assets.upload(b"film"), assets.metadata("re_1"), assets.delete("re_1")),
+        assets.download("re_1", to=tmp_path / "film.mp4"),
+    ]
+
+    assert {call.family for call in calls} == {limit.family for limit in Limits().describe()}

@@ -1,0 +1,110 @@
+"""API keys can be used, never seen, and do not travel inside a pickle."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import pytest
+from samples import KEY
+
+from memories_async._protocol.keys import Key, find_key
+
+
+def key(secret=KEY) -> Key:
+    """A key as a client holds it."""
+    return Key(secret, variable="MEMORIES_API_KEY")
+
+
+@pytest.mark.parametrize("shown", [repr, str, "{}".format, "{0!r}".format, lambda k: f"{k}"])
+def test_a_key_cannot_be_printed(shown):
+    """In no way that prints."""
+    assert shown(key()) == "Key(***)"
+
+
+def test_a_key_is_revealed_for_the_one_header():
+    """Exactly as it was given."""
+    assert key().reveal() == KEY
+
+
+def test_a_fingerprint_tells_keys_apart_and_gives_none_away():
+    """It names the account in lanes and ledgers."""
+    assert key().fingerprint == key().fingerprint != key("local-other").fingerprint
+    assert KEY not in key().fingerprint
+
+
+BAD = ["", " ", "Bearer local-1", "local-1\n", "local-1\r\nX: y", "local-\x00", "lócal", "a b"]
+
+
+@pytest.mark.parametrize("secret", BAD)
+def test_a_key_that_could_not_be_a_header_is_refused(secret):
+    """Without repeating it (a forged header would be the rest of the line)."""
+    with pytest.raises(ValueError, match="printable ASCII without spaces") as caught:
+        key(secret)
+
+    assert not secret.strip() or secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda k: pickle.loads(pickle.dumps(k))]
+)
+def test_a_copy_in_this_process_is_the_same_key(copied):
+    """Also without an environment variable."""
+    assert copied(key()).reveal() == KEY
+
+
+def test_a_pickle_is_a_reference():
+    """The secret's bytes are not in it."""
+    assert KEY.encode() not in pickle.dumps(key())
+
+
+ELSEWHERE = "import pickle, sys; print(pickle.loads(sys.stdin.buffer.read()).reveal())"
+
+
+def elsewhere(**environment):
+    """Unpickle the key in a process that never saw it."""
+    return subprocess.run(
+        [sys.executable, "-c", ELSEWHERE],
+        input=pickle.dumps(key()),
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+
+
+def test_another_process_finds_the_key_in_its_own_environment():
+    """As workers of Ray or Dask are set up."""
+    found = elsewhere(MEMORIES_API_KEY="local-mine")
+
+    assert found.stdout.strip() == b"local-mine"
+
+
+def test_a_process_without_the_key_says_which_variable_to_set(monkeypatch):
+    """Instead of failing at the first call."""
+    packed = pickle.dumps(key())
+    monkeypatch.setattr(Key, "_known", {})
+
+    with pytest.raises(ValueError, match="set MEMORIES_API_KEY in this process"):
+        pickle.loads(packed)
+
+
+def test_what_is_given_comes_before_the_environment(monkeypatch):
+    """And the first variable before the second."""
+    monkeypatch.setenv("ONE", "local-one")
+    monkeypatch.setenv("TWO", "local-two")
+
+    assert find_key("local-given", "ONE", "TWO").reveal() == "local-given"
+    assert find_key(None, "ONE", "TWO").reveal() == "local-one"
+    assert find_key(None, "NONE", "TWO").variable == "TWO"
+    assert find_key(None, "NONE") is None
+
+
+def test_an_empty_key_is_a_mistake_and_an_empty_variable_is_none(monkeypatch):
+    """Somebody meant to give the one; nobody the other."""
+    monkeypatch.setenv("ONE", "")
+
+    assert find_key(None, "ONE") is None
+    with pytest.raises(ValueError, match="printable ASCII"):
+        find_key("", "ONE")

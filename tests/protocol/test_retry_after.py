@@ -1,0 +1,70 @@
+"""`Retry-After` in every spelling, also the impossible ones (fault case 23)."""
+
+from __future__ import annotations
+
+import math
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memories_async._protocol.retry_after import seconds_to_wait
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 7.5 "}, 7.5),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+        ({"retry-after": "86400"}, 86400.0),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1" + "0" * 400}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": formatdate(NOW + 30, usegmt=True)}, 30.0),
+        ({"retry-after": formatdate(NOW - 30, usegmt=True)}, 0.0),
+        ({"retry-after": "Fri, 31 Feb 2025 10:00:00 GMT"}, None),
+        ({"retry-after": "Tue, 14 Nov 2023 22:13:50 -0000"}, 30.0),
+    ],
+)
+def test_reads_every_spelling(headers, seconds):
+    """What is usable is used; what is not falls to the policy's own wait."""
+    assert seconds_to_wait(headers, now=NOW) == seconds
+
+
+def test_a_date_is_measured_against_the_replys_own_clock():
+    """A wrong clock here changes nothing."""
+    headers = {"retry-after": formatdate(500.0, usegmt=True), "date": formatdate(495.0)}
+
+    assert seconds_to_wait(headers, now=NOW) == 5.0
+
+
+@given(st.fixed_dictionaries({}, optional={n: st.text() for n in ("retry-after", "date")}))
+def test_no_text_breaks_it(headers):
+    """Whatever a server writes, the answer is a wait or none."""
+    wait = seconds_to_wait(headers, now=NOW)
+
+    assert wait is None or (math.isfinite(wait) and wait >= 0)
+
+
+DAYS = st.sampled_from(["1", "31", "99", "-1", "x"])
+ZONES = st.sampled_from(["GMT", "+0000", "-9999", "+99999999999", "XYZ", ""])
+
+
+@given(DAYS, st.integers(-1, 10**12), st.integers(-1, 99), ZONES)
+def test_no_date_breaks_it(day, year, hour, zone):
+    """Dates that nobody's calendar has are no dates."""
+    text = f"Mon, {day} Jan {year} {hour}:00:00 {zone}"
+    wait = seconds_to_wait({"retry-after": text}, now=NOW)
+
+    assert wait is None or (math.isfinite(wait) and wait >= 0)

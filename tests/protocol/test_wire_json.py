@@ -1,0 +1,113 @@
+"""JSON from strangers: two readers, one behaviour (fault case 43)."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memories_async._protocol import wire_json
+
+READERS = [wire_json._stdlib, orjson.loads]
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(-1e9, 1e9),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+BAD = {
+    "empty": b"",
+    "html": b"<html>",
+    "truncated": b'{"code": "00',
+    "nan": b'{"a": NaN}',
+    "infinity": b"[-Infinity]",
+    "surrogate": b'["\\ud800"]',
+    "bom": b"\xef\xbb\xbf{}",
+    "utf-16": '{"a": 1}'.encode("utf-16"),
+    "latin-1": b'["\xe9"]',
+    "nesting": b"[" * 100_000 + b"]" * 100_000,
+    "two": b"{} {}",
+    "control": b'["\n"]',
+}
+
+
+@pytest.fixture(params=READERS, ids=["stdlib", "orjson"])
+def _reader(request, monkeypatch):
+    monkeypatch.setattr(wire_json, "_loads", request.param)
+
+
+@pytest.mark.usefixtures("_reader")
+@pytest.mark.parametrize("body", BAD.values(), ids=BAD)
+def test_what_is_not_json_raises_one_error(body):
+    """Both readers refuse the same things, with the same error."""
+    with pytest.raises(wire_json.NotJson) as caught:
+        wire_json.loads(body)
+
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.usefixtures("_reader")
+@given(document=documents)
+def test_reads_what_it_wrote(document):
+    """Nothing is lost on the way."""
+    assert wire_json.loads(wire_json.dumps(document)) == document
+
+
+@pytest.mark.usefixtures("_reader")
+@pytest.mark.parametrize("digits", [19, 25, 5_000])
+def test_long_numbers_do_not_stop_the_process(digits):
+    """A number beyond 64 bits is a number or a clean refusal."""
+    try:
+        number = wire_json.loads(b"9" * digits)
+    except wire_json.NotJson:
+        return
+    assert math.isclose(float(number), float("9" * digits))
+
+
+@pytest.mark.parametrize("text", [b"[1e999]", b"[" + b"9" * 400 + b".0]"])
+def test_a_number_that_overflows_is_refused_or_left_infinite(text):
+    """orjson refuses it; the standard library leaves the refusal to whoever decodes numbers."""
+    assert wire_json._stdlib(text) == [math.inf]
+    with pytest.raises(ValueError, match=r"[Nn]umber|literal"):
+        orjson.loads(text)
+
+
+@pytest.mark.usefixtures("_reader")
+def test_of_duplicate_keys_the_last_counts():
+    """As every reader does it."""
+    assert wire_json.loads(b'{"a": 1, "a": 2}') == {"a": 2}
+
+
+@given(documents)
+def test_equal_documents_have_one_canonical_form(document):
+    """The order of fields does not change a fingerprint."""
+    shuffled = json.loads(json.dumps(document, sort_keys=True))
+
+    assert wire_json.canonical(shuffled) == wire_json.canonical(document)
+
+
+def test_writes_compact_utf_8_and_no_nan():
+    """A prompt in any language stays readable on the wire."""
+    assert wire_json.dumps({"b": "é", "a": [1, None]}) == '{"b":"é","a":[1,null]}'.encode()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        wire_json.dumps([math.nan])
+
+
+def test_the_standard_library_serves_where_orjson_is_missing(monkeypatch):
+    """The extra `fast` is optional."""
+    assert wire_json._fastest() is orjson.loads
+    monkeypatch.setitem(sys.modules, "orjson", None)
+
+    assert wire_json._fastest() is wire_json._stdlib
+
+
+def test_tells_objects_and_arrays():
+    """Nothing else passes."""
+    assert wire_json.is_object({})
+    assert not wire_json.is_object([])
+    assert wire_json.is_array([])
+    assert not wire_json.is_array("")
