@@ -17,7 +17,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 BENCHMARKS = (
     *("overhead", "blocking", "search", "uploads", "fanout", "imports"),
-    *("batch", "receiver", "pace", "engine", "clothing", "service"),
+    *("batch", "receiver", "limiter", "engine", "clothing", "service"),
 )
 
 

@@ -178,7 +178,7 @@ async def raw(count: int) -> float:
     return seconds / count
 
 
-async def journal(*, quick: bool) -> None:
+async def database(*, quick: bool) -> None:
     """Compare the ledger's entries with rows that one thread writes in a loop."""
     count, times = (3_000, 3) if quick else (20_000, 5)
     found = await harness.rounds(
@@ -209,7 +209,7 @@ def peak(count: int) -> float:
 def peak_of_resuming(count: int) -> float:
     """Tell the extra memory (MB) of a batch in which everything is paid already."""
     sender, one = nowhere(), call(0)
-    account = sender._settings.lane(one.host, one.family).account
+    account = sender._settings.bucket(one.host, one.family).account
 
     async def run() -> float:
         with tempfile.TemporaryDirectory() as folder:
@@ -265,7 +265,7 @@ async def resume(*, quick: bool) -> None:
     one = call(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.db"
-        fill(path, count, settings.lane(one.host, one.family).account)
+        fill(path, count, settings.bucket(one.host, one.family).account)
         rates, walls = [], []
         for _ in range(3):
             begun = time.process_time()
@@ -290,7 +290,7 @@ def main() -> None:
     quick = harness.quick(__doc__)
     with harness.server() as url:
         asyncio.run(throughput(url, quick=quick))
-    asyncio.run(journal(quick=quick))
+    asyncio.run(database(quick=quick))
     asyncio.run(resume(quick=quick))
     memory(quick=quick)
 

@@ -1,6 +1,6 @@
-"""What does a turn cost, how much of the rate is used, and how evenly do requests arrive?
+"""What does a permit cost, how much of the rate is used, and how evenly do requests arrive?
 
-The cost is that of one turn whose rate is out of reach, beside other limiters and a bare semaphore.
+The cost is that of one permit whose rate is out of reach, beside other limiters and a bare semaphore.
 The share is what a line of waiting calls gets out of a rate. The squeeze is what decides the
 margin: by how much the arrivals of a window lie closer together than they were planned.
 """
@@ -19,40 +19,40 @@ from aiohttp import web
 from aiolimiter import AsyncLimiter
 from pyrate_limiter import Limiter, Rate
 
-from memories_async import Client, FilePace, Hosts, InProcessPace, Limit, Limits, Policy
-from memories_async.limiter._in_process import Lane
+from memories_async import Client, FileLimiter, Hosts, InProcessLimiter, Limit, Limits, Policy
+from memories_async.limiter._in_process import Bucket
 from memories_async.limiter._limits import MARGIN
 
 FAR = 1e9
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def lane(rate: float) -> Lane:
-    return Lane(account="account@https://api.memories.ai", family="search", limit=Limit(rate))
+def bucket(rate: float) -> Bucket:
+    return Bucket(account="account@https://api.memories.ai", family="search", limit=Limit(rate))
 
 
 def contenders() -> dict[str, Callable[[], Awaitable[object]]]:
     """Everything that can make a call wait, none of it having to."""
-    ours, where = InProcessPace(), lane(FAR)
-    semaphore, bucket = asyncio.Semaphore(64), AsyncLimiter(FAR, 1)
+    ours, where = InProcessLimiter(), bucket(FAR)
+    semaphore, leaky = asyncio.Semaphore(64), AsyncLimiter(FAR, 1)
     pyrate = Limiter(Rate(10**9, 1000))
 
     async def paced() -> None:
-        async with ours.turn(where) as turn:
-            turn.left()
+        async with ours.permit(where) as permit:
+            permit.left()
 
     async def guarded() -> None:
         async with semaphore:
             pass
 
     async def limited() -> None:
-        async with bucket:
+        async with leaky:
             pass
 
     async def pyrated() -> None:
         await pyrate.try_acquire_async("account")
 
-    return {"pace": paced, "semaphore": guarded, "aiolimiter": limited, "pyrate": pyrated}
+    return {"limiter": paced, "semaphore": guarded, "aiolimiter": limited, "pyrate": pyrated}
 
 
 def cost(take: Callable[[], Awaitable[object]], count: int) -> harness.Cost:
@@ -66,22 +66,22 @@ def cost(take: Callable[[], Awaitable[object]], count: int) -> harness.Cost:
 
 
 async def costs(quick: bool) -> None:
-    # pyrate-limiter remembers every turn, and gets slower with each: short rounds are kind to it.
+    # pyrate-limiter remembers every permit, and gets slower with each: short rounds are kind to it.
     takes = {name: cost(take, 300) for name, take in contenders().items()}
     found = await harness.rounds(takes, 10 if quick else 50)
-    harness.report("turn", found["pace"], unit="us", yardstick="nothing", at_most=5.0)
+    harness.report("permit", found["limiter"], unit="us", yardstick="nothing", at_most=5.0)
     for rival, most in (("semaphore", 12.0), ("aiolimiter", 3.0), ("pyrate", 0.5)):
-        ratio = harness.ratios(found["pace"], found[rival])
+        ratio = harness.ratios(found["limiter"], found[rival])
         harness.report(f"turn_to_{rival}", ratio, yardstick=rival, at_most=most)
 
 
 async def share(rate: float, seconds: float) -> float:
     """Line calls up for so many seconds; what part of the rate did they get?"""
-    pace, where, times = InProcessPace(), lane(rate), list[float]()
+    limiter, where, times = InProcessLimiter(), bucket(rate), list[float]()
 
     async def one() -> None:
-        async with pace.turn(where) as turn:
-            turn.left()
+        async with limiter.permit(where) as permit:
+            permit.left()
             times.append(time.monotonic())
 
     await asyncio.gather(*(one() for _ in range(int(rate * seconds) + 1)))
@@ -99,10 +99,10 @@ def worker(url: str, path: str, count: int) -> None:
     """Call *count* times at ten a second, with all other workers of the file."""
 
     async def work() -> None:
-        pace, limits = FilePace(path), Limits(embeddings=Limit(10))
+        limiter, limits = FileLimiter(path), Limits(embeddings=Limit(10))
         policy = Policy(attempts=1)
         async with Client(
-            api_key=harness.KEY, hosts=Hosts.at(url), limits=limits, pace=pace, policy=policy
+            api_key=harness.KEY, hosts=Hosts.at(url), limits=limits, limiter=limiter, policy=policy
         ) as client:
             await asyncio.gather(*(client.embeddings.video("re_1") for _ in range(count)))
 
@@ -127,7 +127,7 @@ async def arrivals(workers: int, count: int, answer_after: float) -> list[float]
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder, "account.pace"))
+        path = str(Path(folder, "account.limiter"))
         crowd = [SPAWN.Process(target=worker, args=(url, path, count)) for _ in range(workers)]
         for one in crowd:
             one.start()

@@ -1,6 +1,6 @@
 """Locked file or SQLite? Milliseconds for a word, four processes at once.
 
-Both hold the same lane and run the same rules; what differs is how they wait for one another.
+Both hold the same bucket and run the same rules; what differs is how they wait for one another.
 """
 
 from __future__ import annotations
@@ -19,31 +19,33 @@ import _harness as harness
 
 from memories_async import Limit
 from memories_async.limiter._file import FileStore, _converter, since_boot
-from memories_async.limiter._in_process import Lane
-from memories_async.limiter._rule import LaneState, Word, hear
+from memories_async.limiter._in_process import Bucket
+from memories_async.limiter._rule import BucketState, Word, hear
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, PAUSE = 4, 0.004
-WHERE = Lane(account="account@https://api.memories.ai", family="search", limit=Limit(500))
+WHERE = Bucket(account="account@https://api.memories.ai", family="search", limit=Limit(500))
 
 
 class InSqlite:
-    """The same word in a table of one row a lane, as fast as SQLite goes."""
+    """The same word in a table of one row a bucket, as fast as SQLite goes."""
 
     def __init__(self, path: str) -> None:
         self._file = sqlite3.connect(path, isolation_level=None, timeout=5)
         self._file.execute("pragma journal_mode = wal")
         self._file.execute("pragma synchronous = off")
-        self._file.execute("create table if not exists lanes (name text primary key, state text)")
+        self._file.execute("create table if not exists buckets (name text primary key, state text)")
 
-    def exchange(self, where: Lane, word: Word) -> object:
+    def exchange(self, where: Bucket, word: Word) -> object:
         self._file.execute("begin immediate")
-        row = self._file.execute("select state from lanes where name = ?", (where.name,)).fetchone()
+        row = self._file.execute(
+            "select state from buckets where name = ?", (where.name,)
+        ).fetchone()
         now = since_boot()
-        state = _converter.structure(json.loads(row[0]), LaneState) if row else LaneState()
+        state = _converter.structure(json.loads(row[0]), BucketState) if row else BucketState()
         state, answer = hear(state, word, where.limit, now)
         text = json.dumps(_converter.unstructure(state))
-        self._file.execute("insert or replace into lanes values (?, ?)", (where.name, text))
+        self._file.execute("insert or replace into buckets values (?, ?)", (where.name, text))
         self._file.execute("commit")
         return answer
 
@@ -66,7 +68,7 @@ def speak(kind: str, path: str, count: int, sent: Any) -> None:
 def spoken(kind: str, count: int) -> tuple[float, float]:
     """Let four processes speak; how long did a word take, and the slowest in a hundred?"""
     with tempfile.TemporaryDirectory() as folder:
-        path, sent = str(Path(folder, "pace")), SPAWN.Queue()
+        path, sent = str(Path(folder, "limiter")), SPAWN.Queue()
         STORES[kind](path).exchange(WHERE, Word(member="first", wants=(1, 0)))
         crowd = [
             SPAWN.Process(target=speak, args=(kind, path, count, sent)) for _ in range(PROCESSES)
@@ -80,14 +82,14 @@ def spoken(kind: str, count: int) -> tuple[float, float]:
 
 
 def main(*, quick: bool) -> None:
-    """Take the two in turns."""
+    """Take the two in permits."""
     found: dict[str, list[tuple[float, float]]] = {"file": [], "sqlite": []}
     for _ in range(3 if quick else 9):
         for kind, rounds in found.items():
             rounds.append(spoken(kind, 200 if quick else 500))
     for at, name in enumerate(("word", "slow_word")):
         file, sqlite = ([pair[at] for pair in found[kind]] for kind in ("file", "sqlite"))
-        harness.report(f"{name}_to_a_file", file, unit="ms", yardstick="50 turns/s", at_most=20.0)
+        harness.report(f"{name}_to_a_file", file, unit="ms", yardstick="50 permits/s", at_most=20.0)
         ratio = harness.ratios(file, sqlite)
         harness.report(f"{name}_to_a_file_to_sqlite", ratio, yardstick="sqlite", at_most=1.2)
 

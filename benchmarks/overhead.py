@@ -12,15 +12,15 @@ import _harness as harness
 import aiohttp
 import httpx
 
-from memories_async import Client, Hosts, InProcessPace, Limit, Limits, Pace
+from memories_async import Client, Hosts, InProcessLimiter, Limit, Limits, RateLimiter
 from memories_async._protocol import wire_json
-from memories_async.limiter._in_process import Lane
+from memories_async.limiter._in_process import Bucket
 
 WIDTH = 16
 PATH = "/serve/api/v2/embeddings/video"
 ASKED = {"asset_id": "re_657", "model": "multimodalembedding@001"}
 FAR = Limit(1e9, concurrency=WIDTH)
-"""A rate out of reach, so that what is measured is the pace's work, not its waiting."""
+"""A rate out of reach, so that what is measured is the limiter's work, not its waiting."""
 
 Ask = Callable[[], Awaitable[object]]
 
@@ -47,16 +47,16 @@ def through_httpx(client: httpx.AsyncClient, url: str) -> Ask:
     return ask
 
 
-class NoPace:
-    """A pace that is none: a call without it shows what the real one costs inside a call."""
+class NoLimiter:
+    """A limiter that is none: a call without it shows what the real one costs inside a call."""
 
     fault = None
 
-    def turn(self, lane: Lane) -> NoPace:
+    def turn(self, bucket: Bucket) -> NoLimiter:
         """Let everybody go."""
         return self
 
-    async def pause(self, lane: Lane, seconds: float) -> None:
+    async def pause(self, bucket: Bucket, seconds: float) -> None:
         """Hold nobody back."""
 
     def left(self) -> None:
@@ -69,10 +69,10 @@ class NoPace:
         """Give nothing back."""
 
 
-def paced(url: str, pace: Pace) -> Client:
+def paced(url: str, limiter: RateLimiter) -> Client:
     """Build the client under test."""
     limits = Limits(embeddings=FAR)
-    return Client(api_key=harness.KEY, hosts=Hosts.at(url), limits=limits, pace=pace)
+    return Client(api_key=harness.KEY, hosts=Hosts.at(url), limits=limits, limiter=limiter)
 
 
 def cost(ask: Ask, count: int) -> harness.Cost:
@@ -86,12 +86,12 @@ def cost(ask: Ask, count: int) -> harness.Cost:
     return run
 
 
-async def pace_cost(count: int) -> float:
+async def limiter_cost(count: int) -> float:
     """Measure the microseconds of CPU that one turn takes, with nobody in the way."""
-    pace, lane = InProcessPace(), Lane(account="a", family="embeddings", limit=FAR)
+    limiter, bucket = InProcessLimiter(), Bucket(account="a", family="embeddings", limit=FAR)
 
     async def turn() -> None:
-        async with pace.turn(lane) as taken:
+        async with limiter.turn(bucket) as taken:
             taken.left()
 
     async def nothing() -> None:
@@ -107,8 +107,8 @@ async def main() -> None:
     count, times = (320, 7) if quick else (1600, 25)
     with harness.server() as url:
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(paced(url, InProcessPace()))
-            unpaced = await stack.enter_async_context(paced(url, NoPace()))
+            client = await stack.enter_async_context(paced(url, InProcessLimiter()))
+            unpaced = await stack.enter_async_context(paced(url, NoLimiter()))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             other = await stack.enter_async_context(httpx.AsyncClient())
             costs = await harness.rounds(
@@ -133,15 +133,15 @@ async def main() -> None:
         at_least=4.0,
     )
     harness.report(
-        "pace_cpu_within_a_call",
+        "limiter_cpu_within_a_call",
         [(a - b) * 1e6 for a, b in zip(costs["ours"], costs["unpaced"], strict=True)],
-        yardstick="the same calls without a pace: a difference of large numbers",
+        yardstick="the same calls without a limiter: a difference of large numbers",
         unit="microseconds",
         at_most=5.0,
     )
     harness.report(
-        "pace_cpu_per_call",
-        [await pace_cost(count * 10) for _ in range(times)],
+        "limiter_cpu_per_call",
+        [await limiter_cost(count * 10) for _ in range(times)],
         yardstick="the same tasks without a turn",
         unit="microseconds",
         at_most=5.0,

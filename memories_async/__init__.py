@@ -35,9 +35,9 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from memories_async.ledger import Ledger
-    from memories_async.limiter._file import FilePace
-    from memories_async.limiter._in_process import InProcessPace, Limit, Limits, Pace
-    from memories_async.limiter._redis import RedisPace
+    from memories_async.limiter._file import FileLimiter
+    from memories_async.limiter._in_process import InProcessLimiter, Limit, Limits, RateLimiter
+    from memories_async.limiter._redis import RedisLimiter
     from memories_async.policy import Policy
     from memories_async.receiver import Receiver
     from memories_async.videos import Video
@@ -59,9 +59,9 @@ else:
             "Clip": ".clips",
             "Conflict": ".errors",
             "Embedding": ".embeddings",
-            "FilePace": ".limiter._file",
+            "FileLimiter": ".limiter._file",
             "Hosts": "._client.hosts",
-            "InProcessPace": ".limiter._in_process",
+            "InProcessLimiter": ".limiter._in_process",
             "InsufficientCredits": ".errors",
             "InvalidRequest": ".errors",
             "Ledger": ".ledger",
@@ -71,14 +71,14 @@ else:
             "NotSent": ".errors",
             "Outcome": ".batch",
             "OutcomeUnknown": ".errors",
-            "Pace": ".limiter._in_process",
+            "RateLimiter": ".limiter._in_process",
             "PermissionDenied": ".errors",
             "Person": ".captions",
             "Policy": ".policy",
             "ProcessingFailed": ".errors",
             "RateLimited": ".errors",
             "Receiver": ".receiver",
-            "RedisPace": ".limiter._redis",
+            "RedisLimiter": ".limiter._redis",
             "Refused": ".errors",
             "Tokens": ".captions",
             "Video": ".videos",
@@ -113,9 +113,9 @@ __all__ = [
     "Clip",
     "Conflict",
     "Embedding",
-    "FilePace",
+    "FileLimiter",
     "Hosts",
-    "InProcessPace",
+    "InProcessLimiter",
     "InsufficientCredits",
     "InvalidRequest",
     "Ledger",
@@ -125,14 +125,14 @@ __all__ = [
     "NotSent",
     "Outcome",
     "OutcomeUnknown",
-    "Pace",
     "PermissionDenied",
     "Person",
     "Policy",
     "ProcessingFailed",
     "RateLimited",
+    "RateLimiter",
     "Receiver",
-    "RedisPace",
+    "RedisLimiter",
     "Refused",
     "Tokens",
     "Video",

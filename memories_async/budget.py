@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from attrs import define, evolve, field, frozen
 
 from memories_async._client.onward import Onward
-from memories_async._client.ports import Witness
+from memories_async._client.ports import AttemptHook
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
 from memories_async.errors import BudgetExceeded, MemoriesError
@@ -70,7 +70,7 @@ class Budget:
             )
         return price
 
-    def over(self, call: Call[Any], inner: Witness | None) -> Witness | None:
+    def over(self, call: Call[Any], inner: AttemptHook | None) -> AttemptHook | None:
         """Watch over the delivery of *call*, telling *inner* too. Refuses at once what is too much."""
         if call.unit is None:
             return inner
@@ -122,7 +122,7 @@ class Budget:
 
 @define(eq=False)
 class _Watched(Onward):
-    """The witness of one call that reserves and settles."""
+    """The hook of one call that reserves and settles."""
 
     budget: Budget
     amount: float

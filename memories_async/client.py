@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from memories_async import views
 from memories_async._client.base import Configured
-from memories_async._client.call_runner import Delivery
-from memories_async._client.ports import CallbackIssuer, Record, Witness
+from memories_async._client.call_runner import CallRunner
+from memories_async._client.ports import AttemptHook, CallbackIssuer, Record
 from memories_async._client.settings import Settings
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call, fingerprint
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Client(Configured):
-    """Sends calls to memories.ai, at the account's pace, never paying twice unless told to.
+    """Sends calls to memories.ai, at the account's limiter, never paying twice unless told to.
 
     One client serves any number of tasks, threads and event loops (a session for each loop), and
     pickles as its configuration, without the key. Use it with `async with`, or call `aclose`.
@@ -48,7 +48,7 @@ class Client(Configured):
         settings.check(call)
         if settings.ledger is None:
             return await self._submit(call)
-        account = settings.lane(call.host, call.family).account
+        account = settings.bucket(call.host, call.family).account
         return await settings.ledger.once(call, account, self._submit, fresh=fresh)
 
     async def settle(self, call: Call[T], *, answer: T) -> bool:
@@ -59,7 +59,7 @@ class Client(Configured):
         ledger, settings = self._settings.ledger, self._settings
         if ledger is None:
             return False
-        account = settings.lane(call.host, call.family).account
+        account = settings.bucket(call.host, call.family).account
         key = await asyncio.to_thread(fingerprint, call, account)
         try:
             await ledger.settled(key, answer=answer)
@@ -67,28 +67,28 @@ class Client(Configured):
             return False
         return True
 
-    def _submit(self, call: Call[T], witness: Witness | None = None) -> Coroutine[Any, Any, T]:
+    def _submit(self, call: Call[T], hook: AttemptHook | None = None) -> Coroutine[Any, Any, T]:
         receiver = self._settings.receiver
         if receiver is None or not (call.needs_callback or call.welcomes_callback):
-            return self._deliver(call, witness)
-        key = None if witness is None else witness.key
-        return receiver.submit(call, partial(self._deliver, witness=witness), key=key)
+            return self._deliver(call, hook)
+        key = None if hook is None else hook.key
+        return receiver.submit(call, partial(self._deliver, hook=hook), key=key)
 
-    async def _deliver(self, call: Call[T], witness: Witness | None) -> T:
+    async def _deliver(self, call: Call[T], hook: AttemptHook | None) -> T:
         for budget in self._settings.budgets:
-            witness = budget.over(call, witness)
+            hook = budget.over(call, hook)
         seconds = self._settings.policy.deadline
-        delivery = Delivery(
+        runner = CallRunner(
             call,
             self._settings,
             self._transport,
-            self._settings.lane(call.host, call.family),
+            self._settings.bucket(call.host, call.family),
             None
             if seconds is None
             else asyncio.get_running_loop().time() + seconds + call.allowance,
-            witness,
+            hook,
         )
-        return await delivery.run()
+        return await runner.run()
 
     def batch(
         self,

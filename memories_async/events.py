@@ -18,12 +18,12 @@ logger = logging.getLogger("memories_async")
 
 @frozen(kw_only=True)
 class Sending:
-    """A request is about to leave; it had its turn."""
+    """A request is about to leave; it had its permit."""
 
     call: str
     attempt: int
     waited: float
-    """Seconds spent in line for this turn."""
+    """Seconds spent in line for this permit."""
 
 
 @frozen(kw_only=True)
@@ -34,7 +34,7 @@ class Answered:
     attempt: int
     status: int
     seconds: float
-    """From the turn to the end of the reply."""
+    """From the permit to the end of the reply."""
 
 
 @frozen(kw_only=True)
@@ -58,7 +58,7 @@ class Waiting:
 
 @frozen(kw_only=True)
 class Degraded:
-    """The store of the shared pace cannot be used: the turn came from a slow rate of this process."""
+    """The store of the shared limiter cannot be used: the permit came from a slow rate of this process."""
 
     call: str
     attempt: int

@@ -36,7 +36,7 @@ class Policy:
     attempts: int = field(default=4, validator=ge(1))
     """Requests at most for one call, not counting those refused for their rate."""
     deadline: float | None = field(validator=_some_time, default=600.0)
-    """Seconds for the whole call: turns, attempts and waits. None waits without end."""
+    """Seconds for the whole call: permits, attempts and waits. None waits without end."""
     timeout: float = field(default=120.0, validator=gt(0))
     """Seconds of silence: for the answer since the last byte went out, and between upload chunks."""
     connect_timeout: float = field(default=15.0, validator=gt(0))

@@ -228,7 +228,7 @@ def _options(
 
 
 def video_of(data: Any) -> Video:
-    """Read one video, whatever the era of the reply."""
+    """Read one video, whatever the dialect of the reply."""
     found = converter.structure(named(data, _NAMES, _RENAMES), Video)
     if not found.video_no:
         raise ValueError("video_no is empty")

@@ -74,9 +74,9 @@ async def connect(request):
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch, tmp_path_factory) -> None:
-    """Keep keys, hosts and paces of whoever runs the tests out of them."""
+    """Keep keys, hosts and limiters of whoever runs the tests out of them."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
-    for name in ("API_KEY", "CAPTION_API_KEY", "PACE"):
+    for name in ("API_KEY", "CAPTION_API_KEY", "LIMITER"):
         monkeypatch.delenv(f"MEMORIES_{name}", raising=False)
     for host in ("V1", "V2", "CAPTION"):
         monkeypatch.delenv(f"MEMORIES_{host}_BASE_URL", raising=False)

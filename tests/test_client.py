@@ -10,7 +10,7 @@ from attrs import evolve
 from callers import Scripted, client, over
 from samples import ACCEPTED, FOUND, KEY, caption_call, reply, search_call
 
-from memories_async import Client, Hosts, InProcessPace, Limits, Policy, blocking, clips
+from memories_async import Client, Hosts, InProcessLimiter, Limits, Policy, blocking, clips
 from memories_async._protocol.reply import Host
 from memories_async.limiter._limits import Priority
 
@@ -64,10 +64,10 @@ def test_hosts_come_from_the_environment(kind, monkeypatch):
 
 @BOTH
 def test_the_defaults_are_the_documented_ones(kind):
-    """One policy, the documented limits, and one pace for the whole process."""
+    """One policy, the documented limits, and one limiter for the whole process."""
     one, two = kind(api_key=KEY)._settings, kind(api_key=KEY)._settings
 
-    assert (one.policy, one.limits, one.pace) == (Policy(), Limits(), two.pace)
+    assert (one.policy, one.limits, one.limiter) == (Policy(), Limits(), two.limiter)
 
 
 def test_both_clients_take_the_same_arguments():
@@ -79,9 +79,9 @@ def test_both_clients_take_the_same_arguments():
 
 
 def test_an_account_is_a_key_on_a_host():
-    """The same key on another server is another account, and the lane tells no key."""
+    """The same key on another server is another account, and the bucket tells no key."""
     one, two = (
-        client(url)._settings.lane(Host.SEARCH, "search")
+        client(url)._settings.bucket(Host.SEARCH, "search")
         for url in ("http://localhost:1", "http://localhost:2")
     )
 
@@ -141,7 +141,7 @@ async def test_a_receiver_fills_the_callback_in():
 async def test_the_views_send_what_the_modules_describe():
     """`client.clips.search(x)` is `client.send(clips.search(x))`."""
     transport = Scripted([reply(FOUND)])
-    one = over(transport, pace=InProcessPace())
+    one = over(transport, limiter=InProcessLimiter())
     await one.clips.search(b"BM x", prompt="p", video_no="VI1")
 
     parts = transport.requests[0].body.parts
@@ -159,11 +159,11 @@ def test_methods_show_what_their_calls_take():
         assert one.videos.list.__name__ == "list"
 
 
-def test_a_lane_is_named_once():
-    """Calls of one family look the same lane up; other settings have lanes of their own."""
+def test_a_bucket_is_named_once():
+    """Calls of one family look the same bucket up; other settings have buckets of their own."""
     settings = Client(api_key=KEY)._settings
-    lane = settings.lane(Host.SEARCH, "search")
+    bucket = settings.bucket(Host.SEARCH, "search")
 
-    assert settings.lane(Host.SEARCH, "search") is lane
-    assert evolve(settings, priority=Priority.BATCH).lane(Host.SEARCH, "search") is not lane
-    assert pickle.loads(pickle.dumps(settings)).lane(Host.SEARCH, "search") == lane
+    assert settings.bucket(Host.SEARCH, "search") is bucket
+    assert evolve(settings, priority=Priority.BATCH).bucket(Host.SEARCH, "search") is not bucket
+    assert pickle.loads(pickle.dumps(settings)).bucket(Host.SEARCH, "search") == bucket

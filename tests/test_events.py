@@ -6,7 +6,7 @@ import contextlib
 import logging
 
 import pytest
-from callers import Scripted, Unpaced, over
+from callers import Scripted, Unlimited, over
 from samples import FOUND, LIMITED, reply, search_call
 
 from memories_async import events
@@ -19,7 +19,7 @@ DOWN = NotSent("down", transient=True)
 async def told(script, **settings):
     """The events of one search."""
     events = []
-    one = over(Scripted(script), observers=[events.append], pace=Unpaced(), **settings)
+    one = over(Scripted(script), observers=[events.append], limiter=Unlimited(), **settings)
     with contextlib.suppress(InvalidRequest):
         await one.send(search_call())
     return events
@@ -73,20 +73,20 @@ async def test_failures_and_waits_are_logged_at_info(caplog):
     assert "next attempt in 0.0 s" in caplog.text
 
 
-class Failing(Unpaced):
-    """A pace whose store cannot be reached."""
+class Failing(Unlimited):
+    """A limiter whose store cannot be reached."""
 
-    def turn(self, lane):
-        turn = super().turn(lane)
-        turn.fault = "the file cannot be locked"
-        return turn
+    def permit(self, bucket):
+        permit = super().permit(bucket)
+        permit.fault = "the file cannot be locked"
+        return permit
 
 
 async def test_a_rate_that_is_not_shared_is_told(caplog):
     """Each call says why it goes at a slow rate of this process's own."""
     caplog.set_level(logging.DEBUG, "memories_async")
     events = []
-    one = over(Scripted([reply(FOUND)]), observers=[events.append], pace=Failing())
+    one = over(Scripted([reply(FOUND)]), observers=[events.append], limiter=Failing())
     await one.send(search_call())
 
     assert [type(event) for event in events] == [Sending, Degraded, Answered]

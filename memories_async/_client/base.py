@@ -17,8 +17,8 @@ from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, fi
 from memories_async._version import __version__
 from memories_async.budget import Budget
 from memories_async.events import Observer, log
-from memories_async.limiter._choice import pace_from_environment
-from memories_async.limiter._in_process import Limits, Pace
+from memories_async.limiter._choice import limiter_from_environment
+from memories_async.limiter._in_process import Limits, RateLimiter
 from memories_async.policy import Policy, PolicyChanges
 
 
@@ -36,7 +36,7 @@ class Configured:
         hosts: Hosts | None = None,
         policy: Policy | None = None,
         limits: Limits | None = None,
-        pace: Pace | None = None,
+        limiter: RateLimiter | None = None,
         ledger: Record | None = None,
         receiver: CallbackIssuer | None = None,
         budget: Budget | None = None,
@@ -48,7 +48,7 @@ class Configured:
 
         *api_key* defaults to `MEMORIES_API_KEY`; *caption_api_key*, for the caption host, to
         `MEMORIES_CAPTION_API_KEY` and then to *api_key*. *hosts* default to the service's own or
-        to the `MEMORIES_*_BASE_URL` variables, *pace* to what `MEMORIES_PACE` says. *ssl* adds
+        to the `MEMORIES_*_BASE_URL` variables, *limiter* to what `MEMORIES_LIMITER` says. *ssl* adds
         trust, it cannot take verification away.
         Raises `ValueError` where there is no key at all.
         """
@@ -62,7 +62,7 @@ class Configured:
             hosts=hosts or Hosts.from_environment(),
             policy=policy or Policy(),
             limits=limits or Limits(),
-            pace=pace or pace_from_environment(),
+            limiter=limiter or limiter_from_environment(),
             ledger=ledger,
             receiver=receiver,
             budgets=() if budget is None else (budget,),
@@ -73,7 +73,7 @@ class Configured:
         self._share(settings, _transport(settings))
 
     def with_policy(self, **changes: Unpack[PolicyChanges]) -> Self:
-        """Return a client with another policy that shares this one's sessions, pace and ledger."""
+        """Return a client with another policy that shares this one's sessions, limiter and ledger."""
         twin = copy(self)
         twin._share(  # noqa: SLF001  # its own twin
             evolve(self._settings, policy=evolve(self._settings.policy, **changes)),

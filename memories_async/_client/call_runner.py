@@ -1,4 +1,4 @@
-"""One call on its way: turns, attempts and waits, until there is an answer or a reason to give up."""
+"""One call on its way: permits, attempts and waits, until there is an answer or a reason to give up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.ports import Witness
+from memories_async._client.ports import AttemptHook
 from memories_async._client.settings import Settings
 from memories_async._http.attempt import Request
 from memories_async._http.deadline import Until
@@ -27,23 +27,23 @@ from memories_async.events import (
     is_followed,
     tell,
 )
-from memories_async.limiter._in_process import Lane, Turn
+from memories_async.limiter._in_process import Bucket, Permit
 from memories_async.limiter._limits import Priority
 
 T = TypeVar("T")
 
 
 @define(eq=False)
-class Delivery(Generic[T]):
+class CallRunner(Generic[T]):
     """The state of one call while it is being delivered."""
 
     call: Call[T]
     settings: Settings
     transport: Transport
-    lane: Lane
+    bucket: Bucket
     deadline: float | None
     """The loop's time by which everything must be over."""
-    witness: Witness | None = None
+    hook: AttemptHook | None = None
     begun: int = field(default=0, init=False)
     """Requests so far."""
     limited: int = field(default=0, init=False)
@@ -64,8 +64,8 @@ class Delivery(Generic[T]):
                 if slow_down:
                     await self._hold_back(error, wait)
                 verdict = self._weighed(error)
-                if self.witness is not None:
-                    await self.witness.failed(error, final=wait is None)
+                if self.hook is not None:
+                    await self.hook.failed(error, final=wait is None)
                 if wait is None:
                     raise verdict from None
                 self.before = error
@@ -75,22 +75,22 @@ class Delivery(Generic[T]):
     async def _attempt(self) -> T:
         clock, followed = asyncio.get_running_loop().time, is_followed(self.settings.observers)
         came = clock()
-        turn = await self._turn()
+        permit = await self._permit()
         try:
             self.begun += 1
             went = clock()
             if followed:
                 self._tell(Sending(call=self.call.name, attempt=self.begun, waited=went - came))
-            if turn.fault is not None:
-                self._tell(Degraded(call=self.call.name, attempt=self.begun, reason=turn.fault))
-            if self.witness is not None:
-                await self.witness.sending()
-            reply = await self.transport.carry(self._request(turn))
+            if permit.fault is not None:
+                self._tell(Degraded(call=self.call.name, attempt=self.begun, reason=permit.fault))
+            if self.hook is not None:
+                await self.hook.sending()
+            reply = await self.transport.carry(self._request(permit))
             answer = self.call.read(reply)
-            if self.witness is not None:
-                await self.witness.answered(reply)
+            if self.hook is not None:
+                await self.hook.answered(reply)
         finally:
-            await turn.__aexit__(None, None, None)
+            await permit.__aexit__(None, None, None)
         if followed:
             self._tell(self._answered(reply, seconds=clock() - went))
         return answer
@@ -99,18 +99,18 @@ class Delivery(Generic[T]):
         name, attempt = self.call.name, self.begun
         return Answered(call=name, attempt=attempt, status=reply.status, seconds=seconds)
 
-    async def _turn(self) -> Turn:
-        turn = self.settings.pace.turn(self.lane)
+    async def _permit(self) -> Permit:
+        permit = self.settings.limiter.permit(self.bucket)
         if self.settings.priority is Priority.BATCH:
-            return await self._after_all_others(turn)
+            return await self._after_all_others(permit)
         try:
             with Until(self.deadline):
-                await turn.__aenter__()
+                await permit.__aenter__()
         except TimeoutError:
             pass
         else:
-            return turn
-        passed = f"the deadline of {self.settings.policy.deadline} s passed in line for a turn"
+            return permit
+        passed = f"the deadline of {self.settings.policy.deadline} s passed in line for a permit"
         if self.before is not None:
             count = f"{self.begun} failed attempt{'s' * (self.begun > 1)}"
             raise NotSent(f"{passed}, after {count}: {self.before.message}")
@@ -118,16 +118,16 @@ class Delivery(Generic[T]):
             f"{passed}; raise Policy(deadline=...), or use client.batch, which builds no such line"
         )
 
-    async def _after_all_others(self, turn: Turn) -> Turn:
-        """Wait for a turn without a deadline, and have the wait cost none of it."""
+    async def _after_all_others(self, permit: Permit) -> Permit:
+        """Wait for a permit without a deadline, and have the wait cost none of it."""
         clock = asyncio.get_running_loop().time
         came = clock()
-        await turn.__aenter__()
+        await permit.__aenter__()
         if self.deadline is not None:
             self.deadline += clock() - came
-        return turn
+        return permit
 
-    def _request(self, turn: Turn) -> Request:
+    def _request(self, permit: Permit) -> Request:
         settings, policy = self.settings, self.settings.policy
         return Request(
             method=self.call.method,
@@ -139,7 +139,7 @@ class Delivery(Generic[T]):
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,
             deadline=self.deadline,
-            left=turn.left if self.witness is None else partial(_tell_left, turn, self.witness),
+            left=permit.left if self.hook is None else partial(_tell_left, permit, self.hook),
         )
 
     def _wait_after(self, error: MemoriesError) -> float | None:
@@ -163,12 +163,12 @@ class Delivery(Generic[T]):
         return self.deadline is not None and now + wait >= self.deadline
 
     async def _hold_back(self, error: MemoriesError, wait: float | None) -> None:
-        """Pause the whole lane, also where this call gives up: the refusal is the account's."""
+        """Pause the whole bucket, also where this call gives up: the refusal is the account's."""
         policy = self.settings.policy
         if wait is None:
             asked = policy.backoff if error.retry_after is None else error.retry_after
             wait = min(asked, policy.max_retry_after)
-        await self.settings.pace.pause(self.lane, wait)
+        await self.settings.limiter.pause(self.bucket, wait)
 
     def _weighed(self, error: MemoriesError) -> MemoriesError:
         """Let an earlier attempt that may have been charged outweigh a last one that was not."""
@@ -183,6 +183,6 @@ class Delivery(Generic[T]):
         tell(self.settings.observers, event)
 
 
-def _tell_left(turn: Turn, witness: Witness) -> None:
-    turn.left()
-    witness.left()
+def _tell_left(permit: Permit, hook: AttemptHook) -> None:
+    permit.left()
+    hook.left()

@@ -1,19 +1,19 @@
-"""A witness that passes on what it is told; what a budget and a batch refine."""
+"""A hook that passes on what it is told; what a budget and a batch refine."""
 
 from __future__ import annotations
 
 from attrs import define
 
-from memories_async._client.ports import Witness
+from memories_async._client.ports import AttemptHook
 from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError
 
 
 @define(eq=False)
 class Onward:
-    """Tells *inner* everything, if there is one; see `Witness`."""
+    """Tells *inner* everything, if there is one; see `AttemptHook`."""
 
-    inner: Witness | None
+    inner: AttemptHook | None
 
     @property
     def key(self) -> str | None:

@@ -49,7 +49,7 @@ class CallbackIssuer(Protocol):
         ...
 
 
-class Witness(Protocol):
+class AttemptHook(Protocol):
     """Is told what becomes of one call while it is delivered, in time to write it down."""
 
     @property
@@ -85,11 +85,11 @@ class Record(Protocol):
         self,
         call: Call[T],
         account: str,
-        send: Callable[[Call[T], Witness | None], Awaitable[T]],
+        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
         *,
         fresh: bool,
     ) -> T:
-        """Answer *call* from the record, or *send* it and write down what its witness is told."""
+        """Answer *call* from the record, or *send* it and write down what its hook is told."""
         ...
 
     async def settled(self, key: str, *, answer: object) -> None:

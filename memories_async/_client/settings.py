@@ -15,7 +15,7 @@ from memories_async._protocol.keys import KEY_VARIABLE, Key
 from memories_async._protocol.reply import Host
 from memories_async.budget import Budget
 from memories_async.events import Observer
-from memories_async.limiter._in_process import Lane, Limits, Pace, Priority, in_process
+from memories_async.limiter._in_process import Bucket, Limits, Priority, RateLimiter, in_process
 from memories_async.policy import Policy
 
 CA = tls.SSLContext | str | os.PathLike[str]
@@ -31,7 +31,7 @@ class Settings:
     hosts: Hosts
     policy: Policy
     limits: Limits
-    pace: Pace
+    limiter: RateLimiter
     ledger: Record | None
     receiver: CallbackIssuer | None
     proxy: str | None = field(repr=False)
@@ -40,8 +40,8 @@ class Settings:
     budgets: tuple[Budget, ...] = ()
     priority: Priority = Priority.INTERACTIVE
     """How its calls stand in line; a batch's wait behind those that somebody waits for."""
-    _lanes: dict[tuple[Host, str], Lane] = field(
-        factory=dict[tuple[Host, str], Lane], init=False, repr=False, eq=False
+    _buckets: dict[tuple[Host, str], Bucket] = field(
+        factory=dict[tuple[Host, str], Bucket], init=False, repr=False, eq=False
     )
     """Made once, since each call looks up its own."""
 
@@ -57,30 +57,30 @@ class Settings:
         if call.needs_callback and self.receiver is None:
             raise ValueError(f"{call.name} needs callback=, or a Client with a receiver")
 
-    def lane(self, host: Host, family: str) -> Lane:
+    def bucket(self, host: Host, family: str) -> Bucket:
         """Name the queue in which calls of this account and *family* wait."""
-        lane = self._lanes.get((host, family))
-        if lane is None:
-            lane = self._lanes[host, family] = self._lane(host, family)
-        return lane
+        bucket = self._buckets.get((host, family))
+        if bucket is None:
+            bucket = self._buckets[host, family] = self._bucket(host, family)
+        return bucket
 
-    def _lane(self, host: Host, family: str) -> Lane:
+    def _bucket(self, host: Host, family: str) -> Bucket:
         # The same key on another server is another account: the embedded service is not the real one.
         account = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
         limit = self.limits.of(family)
-        return Lane(account=account, family=family, limit=limit, priority=self.priority)
+        return Bucket(account=account, family=family, limit=limit, priority=self.priority)
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self.ssl, tls.SSLContext):
             raise TypeError("an SSLContext does not pickle: pass ssl= the path of a CA file")
         state = {name: getattr(self, name) for name in _FIELDS}
-        # The pace of this process means nothing elsewhere: the other process brings its own.
-        return state | {"pace": None if self.pace is in_process else self.pace}
+        # The limiter of this process means nothing elsewhere: the other process brings its own.
+        return state | {"limiter": None if self.limiter is in_process else self.limiter}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in (state | {"pace": state["pace"] or in_process}).items():
+        for name, value in (state | {"limiter": state["limiter"] or in_process}).items():
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "_lanes", {})
+        object.__setattr__(self, "_buckets", {})
 
 
 _FIELDS = tuple(one.name for one in fields(Settings) if one.init)

@@ -1,4 +1,4 @@
-"""A durable journal: one thread writes, whatever came meanwhile is committed together.
+"""A durable database: one thread writes, whatever came meanwhile is committed together.
 
 The ledger and the receiver keep their tables in such a file. A group commit lets thousands of
 small writes a second share a few disk syncs, and keeps every sync off the event loops. Any number
@@ -23,7 +23,7 @@ from weakref import WeakSet
 from attrs import define, field
 
 from memories_async._database.file import (
-    JournalFailed,
+    DatabaseFailed,
     Schema,
     begin,
     failed,
@@ -36,11 +36,11 @@ T = TypeVar("T")
 
 
 @define(eq=False)
-class Journal:
+class Database:
     """One SQLite file, opened at first use and again after `close`.
 
     `write` and `read` are for coroutines; `write_now` and `read_now` block, for other threads.
-    All raise `JournalFailed` where the file is full, read-only, damaged, remote or too new.
+    All raise `DatabaseFailed` where the file is full, read-only, damaged, remote or too new.
     """
 
     path: Path = field(converter=Path)
@@ -59,7 +59,7 @@ class Journal:
         _live.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Journal, (self.path, self._schemas)
+        return Database, (self.path, self._schemas)
 
     def include(self, schema: Schema) -> None:
         """Keep the tables of another part in the same file."""
@@ -128,7 +128,7 @@ class Journal:
                 self._thread = threading.Thread(
                     target=self._serve,
                     args=(self._jobs,),
-                    name="memories_async journal",
+                    name="memories_async database",
                     daemon=True,
                 )
                 self._thread.start()
@@ -156,7 +156,7 @@ class Journal:
     def _write_connection(self) -> sqlite3.Connection:
         if self._writer is not None and _identity(self.path) != self._file:
             # Commits would go to a file that nobody finds again.
-            raise JournalFailed(f"{self.path}: the file was removed or replaced while in use")
+            raise DatabaseFailed(f"{self.path}: the file was removed or replaced while in use")
         if self._writer is None:
             self._writer = opened(self.path, self._schemas)
             self._file = _identity(self.path)
@@ -219,14 +219,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-_live: WeakSet[Journal] = WeakSet()
-_held: list[Journal] = []
+_live: WeakSet[Database] = WeakSet()
+_held: list[Database] = []
 
 
 def _hold_all() -> None:
     _held.extend(_live)
-    for journal in _held:
-        journal.hold()
+    for database in _held:
+        database.hold()
 
 
 def _let_all_go_on() -> None:
@@ -240,8 +240,8 @@ def _start_afresh() -> None:
 
 
 def _close_all() -> None:
-    for journal in [*_live]:
-        journal.close()
+    for database in [*_live]:
+        database.close()
 
 
 if sys.platform != "win32":  # there is no fork to prepare for

@@ -1,4 +1,4 @@
-"""The file under a journal: private, in WAL mode, on a local disk, with a schema that we know."""
+"""The file under a database: private, in WAL mode, on a local disk, with a schema that we know."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ADVICE = {
 }
 
 
-class JournalFailed(MemoriesError):
+class DatabaseFailed(MemoriesError):
     """The durable record cannot be read or written; what was to be recorded is not."""
 
 
@@ -43,13 +43,13 @@ class Schema:
     """Statements that lead from version 0 to 1, from 1 to 2, and so on. Never edit a step."""
 
 
-def failed(path: Path, error: Exception) -> JournalFailed:
+def failed(path: Path, error: Exception) -> DatabaseFailed:
     """Say what is wrong with the file, and what to do, in place of SQLite's own words."""
-    if isinstance(error, JournalFailed):
-        return JournalFailed(error.message)
+    if isinstance(error, DatabaseFailed):
+        return DatabaseFailed(error.message)
     name = getattr(error, "sqlite_errorname", "")
     primary = "_".join(name.split("_")[:2])
-    return JournalFailed(f"{path}: {_ADVICE.get(primary, str(error))}")
+    return DatabaseFailed(f"{path}: {_ADVICE.get(primary, str(error))}")
 
 
 def opened(path: Path, schemas: tuple[Schema, ...]) -> sqlite3.Connection:
@@ -110,7 +110,7 @@ def _claim(connection: sqlite3.Connection, path: Path) -> None:
     if mark == _MARK:
         return
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise JournalFailed(f"{path}: the file is another program's database; name another one")
+        raise DatabaseFailed(f"{path}: the file is another program's database; name another one")
     connection.execute(f"PRAGMA application_id={_MARK}")
     connection.execute("CREATE TABLE schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL)")
 
@@ -119,7 +119,7 @@ def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> Non
     found = connection.execute("SELECT version FROM schemas WHERE name = ?", (schema.name,))
     version: int = (found.fetchone() or (0,))[0]
     if version > len(schema.steps):
-        raise JournalFailed(
+        raise DatabaseFailed(
             f"{path}: its {schema.name} has version {version}, written by a newer memories_async; "
             f"this one knows {len(schema.steps)}: upgrade, or name another file"
         )
@@ -143,7 +143,9 @@ def _back_up(path: Path, version: str) -> None:
 def _refuse_remote(path: Path) -> None:
     kind = _file_system(path)
     if kind in _REMOTE or kind.startswith("fuse.sshfs"):
-        raise JournalFailed(f"{path}: {kind} is a network file system; name a file on a local disk")
+        raise DatabaseFailed(
+            f"{path}: {kind} is a network file system; name a file on a local disk"
+        )
 
 
 def _file_system(path: Path) -> str:

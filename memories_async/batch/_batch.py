@@ -16,7 +16,7 @@ from typing import Generic, Self, TypeVar
 
 from attrs import evolve
 
-from memories_async._client.ports import Record, Witness
+from memories_async._client.ports import AttemptHook, Record
 from memories_async._client.settings import Settings
 from memories_async._protocol.call import Call
 from memories_async.batch._plan import plan_of
@@ -47,7 +47,7 @@ class Batch(Generic[K, T]):
     def __init__(
         self,
         calls: Calls[K, T],
-        submit: Callable[[Call[T], Witness], Awaitable[T]],
+        submit: Callable[[Call[T], AttemptHook], Awaitable[T]],
         settings: Settings,
         *,
         concurrency: int | None = None,

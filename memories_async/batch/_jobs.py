@@ -77,7 +77,7 @@ def prepared(
         if time.monotonic() > until:
             break
     if desk is not None:
-        desk.journal.read_now(partial(_answer_paid, jobs=jobs))
+        desk.database.read_now(partial(_answer_paid, jobs=jobs))
     return jobs
 
 

@@ -45,7 +45,7 @@ class _Draft:
         fates = (
             map(self._fate, calls)
             if self.desk is None
-            else self.desk.journal.read_now(partial(self._fates, calls=calls))
+            else self.desk.database.read_now(partial(self._fates, calls=calls))
         )
         for call, fate in zip(calls, fates, strict=True):
             self.counts["items"] += 1
@@ -61,7 +61,7 @@ class _Draft:
         if not is_recorded(call):
             return "calls"
         try:
-            ask = ask_for(call, self.settings.lane(call.host, call.family).account)
+            ask = ask_for(call, self.settings.bucket(call.host, call.family).account)
         except (MemoriesError, OSError):
             return "invalid"
         found = None if connection is None else _tables.find(connection, ask.key)

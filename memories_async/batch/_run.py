@@ -13,9 +13,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.ports import Witness
+from memories_async._client.ports import AttemptHook
 from memories_async._client.settings import Settings
-from memories_async._database.file import JournalFailed
+from memories_async._database.file import DatabaseFailed
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Host
 from memories_async.batch._channel import Pipe
@@ -50,7 +50,7 @@ _STOPPING = (
     InsufficientCredits,
     PermissionDenied,
     BudgetExceeded,
-    JournalFailed,
+    DatabaseFailed,
 )
 
 
@@ -59,7 +59,7 @@ class Run(Generic[K, T]):
     """The state of a batch that was entered."""
 
     source: Source[K, T]
-    submit: Callable[[Call[T], Witness], Awaitable[T]]
+    submit: Callable[[Call[T], AttemptHook], Awaitable[T]]
     settings: Settings
     desk: Desk | None
     tally: Tally
@@ -96,7 +96,7 @@ class Run(Generic[K, T]):
             await self.source.aclose()
 
     def stop(self) -> None:
-        """Begin nothing more. What is being sent goes on, what waits for its turn does not."""
+        """Begin nothing more. What is being sent goes on, what waits for its permit does not."""
         if self._stopping:
             return
         self._stopping = True
@@ -121,7 +121,7 @@ class Run(Generic[K, T]):
     def _account(self, call: Call[Any]) -> str:
         account = self._accounts.get(call.host)
         if account is None:
-            account = self.settings.lane(call.host, call.family).account
+            account = self.settings.bucket(call.host, call.family).account
             self._accounts[call.host] = account
         return account
 
@@ -214,7 +214,7 @@ class Run(Generic[K, T]):
         return False
 
     async def _answer(self, job: Job[K, T], task: asyncio.Task[Any]) -> T:
-        async def send(call: Call[T], line: Witness | None) -> T:
+        async def send(call: Call[T], line: AttemptHook | None) -> T:
             watch = Watch(line, lambda out: self._out(task, out=out))
             try:
                 return await self.submit(call, watch)

@@ -1,4 +1,4 @@
-"""The witness that tells a batch which of its workers have a request out."""
+"""The hook that tells a batch which of its workers have a request out."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Watch(Onward):
     """Whether it said so last that an attempt is under way."""
 
     async def sending(self) -> None:
-        """See `Witness.sending`."""
+        """See `AttemptHook.sending`."""
         self.is_out = True
         self.out(True)
         await super().sending()
 
     async def failed(self, error: MemoriesError, *, final: bool) -> None:
-        """See `Witness.failed`."""
+        """See `AttemptHook.failed`."""
         await super().failed(error, final=final)
         if not final and self.is_out:
             self.is_out = False

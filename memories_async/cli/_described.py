@@ -19,7 +19,9 @@ def show_dry_run(screen: Screen, call: Call[Any], configuration: Configuration) 
     fields = _fields(call)
     cost = f"1 {call.unit} if it succeeds" if call.unit else "nothing"
     url = configuration.hosts.of(call.host) + call.target
-    pace = f"{limit.rate:g} every {limit.per:g} s" if limit.per != 1 else f"{limit.rate:g} a second"
+    limiter = (
+        f"{limit.rate:g} every {limit.per:g} s" if limit.per != 1 else f"{limit.rate:g} a second"
+    )
     screen.document(
         {
             "dry_run": True,
@@ -41,7 +43,7 @@ def show_dry_run(screen: Screen, call: Call[Any], configuration: Configuration) 
             *((name, _shown(value)) for name, value in fields.items()),
             ("key", _key(call.host, configuration)),
             ("cost", cost),
-            ("pace", f"{pace} for {call.family}, all programs of the account together"),
+            ("limiter", f"{limiter} for {call.family}, all programs of the account together"),
             ("repeat", _repeat(call)),
         ]
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from memories_async._database.file import JournalFailed
+from memories_async._database.file import DatabaseFailed
 from memories_async.errors import (
     AuthenticationFailed,
     CallbackTimeout,
@@ -123,7 +123,7 @@ def _exit(error: MemoriesError) -> Exit:
             return Exit.REFUSED
         case NotSent():
             return Exit.NOT_SENT
-        case JournalFailed() if error.billed == "no":
+        case DatabaseFailed() if error.billed == "no":
             return Exit.USAGE
         case CaptionFailed() | CallbackTimeout() | ProcessingFailed() | WaitTimeout():
             return Exit.NO_RESULT

@@ -15,8 +15,8 @@ from memories_async import Policy
 from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
 from memories_async._protocol.reply import Host
 from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
-from memories_async.limiter._choice import PACE_VARIABLE
-from memories_async.limiter._in_process import PaceInForce
+from memories_async.limiter._choice import LIMITER_VARIABLE
+from memories_async.limiter._in_process import LimiterStatus
 
 
 @frozen
@@ -40,9 +40,9 @@ class Finding:
 
 @runtime_checkable
 class _Described(Protocol):
-    """A pace that tells what is in force."""
+    """A limiter that tells what is in force."""
 
-    def describe(self) -> PaceInForce: ...
+    def describe(self) -> LimiterStatus: ...
 
 
 def keys(configuration: Configuration) -> Iterator[Finding]:
@@ -73,22 +73,24 @@ def limits(configuration: Configuration) -> Iterator[Finding]:
         yield Finding(name, rate, variable, variable in configuration.given)
 
 
-def pace(configuration: Configuration, *, ask: bool) -> Iterator[Finding]:
-    """Tell who keeps the pace; what a server knows of it only if it may be asked."""
-    kept, given = configuration.pace, PACE_VARIABLE in configuration.given
-    remote = not configuration.given.get(PACE_VARIABLE, "process").startswith(("process", "file:"))
+def limiter(configuration: Configuration, *, ask: bool) -> Iterator[Finding]:
+    """Tell who keeps the limiter; what a server knows of it only if it may be asked."""
+    kept, given = configuration.limiter, LIMITER_VARIABLE in configuration.given
+    remote = not configuration.given.get(LIMITER_VARIABLE, "process").startswith(
+        ("process", "file:")
+    )
     if not isinstance(kept, _Described) or (remote and not ask):
-        yield Finding("store", f"{kept!r}, not asked without --ping", PACE_VARIABLE, given)
+        yield Finding("store", f"{kept!r}, not asked without --ping", LIMITER_VARIABLE, given)
         return
     known = kept.describe()
-    yield Finding("store", f"{known.store}, {known.where}", PACE_VARIABLE, given)
+    yield Finding("store", f"{known.store}, {known.where}", LIMITER_VARIABLE, given)
     yield Finding("shared by", known.shared_by)
     if known.fault is not None:
         yield Finding("fault", known.fault)
-    for lane in known.lanes:
-        state = f"next turn in {lane.wait:.1f} s, {lane.busy} at work, {lane.waiting} in line"
-        slowed = f", {lane.slowness:.1f} times slower" if lane.slowness > 1 else ""
-        yield Finding(f"{lane.family} {lane.account[:8]}", f"{state}{slowed}")
+    for bucket in known.buckets:
+        state = f"next turn in {bucket.wait:.1f} s, {bucket.busy} at work, {bucket.waiting} in line"
+        slowed = f", {bucket.slowness:.1f} times slower" if bucket.slowness > 1 else ""
+        yield Finding(f"{bucket.family} {bucket.account[:8]}", f"{state}{slowed}")
 
 
 def policy(configuration: Configuration) -> Iterator[Finding]:

@@ -21,9 +21,9 @@ from memories_async._protocol.keys import (
     Key,
 )
 from memories_async._protocol.reply import Host
-from memories_async.cli._own_pace import own_pace
-from memories_async.limiter._choice import PACE_VARIABLE, pace_from_environment
-from memories_async.limiter._in_process import Pace
+from memories_async.cli._own_limiter import own_limiter
+from memories_async.limiter._choice import LIMITER_VARIABLE, limiter_from_environment
+from memories_async.limiter._in_process import RateLimiter
 
 T = TypeVar("T")
 
@@ -42,7 +42,15 @@ RATES = {family.name: f"MEMORIES_{family.name.upper()}_RATE" for family in attrs
 PROXY, CA, CACHE = "MEMORIES_PROXY", "MEMORIES_CA_FILE", "MEMORIES_CACHE"
 KNOWN = frozenset(
     {
-        *(KEY_VARIABLE, CAPTION_KEY_VARIABLE, PACE_VARIABLE, PROXY, CA, CACHE, ENGINE_KEY_VARIABLE),
+        *(
+            KEY_VARIABLE,
+            CAPTION_KEY_VARIABLE,
+            LIMITER_VARIABLE,
+            PROXY,
+            CA,
+            CACHE,
+            ENGINE_KEY_VARIABLE,
+        ),
         *(*HOSTS.values(), *POLICY.values(), *RATES.values()),
         # Where the tests find their clips.
         "MEMORIES_TEST_VIDEOS",
@@ -60,7 +68,7 @@ class Configuration:
     hosts: Hosts
     policy: Policy
     limits: Limits
-    pace: Pace
+    limiter: RateLimiter
     proxy: str | None = field(repr=False)
     ca: str | None
 
@@ -69,15 +77,15 @@ class Configuration:
         """Read the variables; raise a usage error that names the one that is wrong."""
         given = {name: value.strip() for name, value in environment.items() if value.strip()}
         hosts = _made(Hosts, HOSTS, given, str)
-        with blaming(PACE_VARIABLE):
-            is_chosen = PACE_VARIABLE in given
-            pace = pace_from_environment(given) if is_chosen else own_pace(hosts, given)
+        with blaming(LIMITER_VARIABLE):
+            is_chosen = LIMITER_VARIABLE in given
+            limiter = limiter_from_environment(given) if is_chosen else own_limiter(hosts, given)
         return cls(
             given=given,
             hosts=hosts,
             policy=_made(Policy, POLICY, given, _seconds),
             limits=_made(Limits, RATES, given, _limit),
-            pace=pace,
+            limiter=limiter,
             proxy=_one(PROXY, given, _proxy),
             ca=_one(CA, given, _file),
         )
@@ -95,7 +103,7 @@ class Configuration:
             hosts=self.hosts,
             policy=self.policy,
             limits=self.limits,
-            pace=self.pace,
+            limiter=self.limiter,
             proxy=self.proxy,
             ssl=self.ca,
             **settings,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class Traffic:
-    """Follows a service's journal and its deliveries."""
+    """Follows a service's database and its deliveries."""
 
     service: LocalService
     _last: int = 0
@@ -24,7 +24,7 @@ class Traffic:
 
     def news(self) -> Iterator[str]:
         """Tell what has ended since the last time."""
-        for seen in self.service.journal:
+        for seen in self.service.request_log:
             if seen.number > self._last or seen.number in self._open:
                 self._open.discard(seen.number)
                 if seen.status is None and not _broken_off(seen):

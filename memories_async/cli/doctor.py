@@ -47,7 +47,7 @@ def command(run: Run, *, pinging: bool) -> int:
     """
     configuration = Configuration.read()
     sections = {name: tuple(look(configuration)) for name, look in _SECTIONS.items()}
-    sections["pace"] = tuple(_findings.pace(configuration, ask=pinging))
+    sections["limiter"] = tuple(_findings.limiter(configuration, ask=pinging))
     echoes = asyncio.run(_ping(configuration)) if pinging else {}
     problems = tuple(_findings.problems(configuration))
     remarks = tuple(_findings.remarks(configuration.given))

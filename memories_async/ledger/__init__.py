@@ -1,7 +1,7 @@
 """The ledger: a durable record of what was asked and answered, so that nothing is paid twice."""
 
-from memories_async._database.file import JournalFailed
+from memories_async._database.file import DatabaseFailed
 from memories_async.ledger._ledger import Ledger
 from memories_async.ledger._values import Entry, State, Summary
 
-__all__ = ["Entry", "JournalFailed", "Ledger", "State", "Summary"]
+__all__ = ["DatabaseFailed", "Entry", "Ledger", "State", "Summary"]

@@ -1,4 +1,4 @@
-"""One entry of the ledger while its call is delivered: the witness that writes things down."""
+"""One entry of the ledger while its call is delivered: the hook that writes things down."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import define, field
 
-from memories_async._database.database import Journal
-from memories_async._database.file import JournalFailed
+from memories_async._database.database import Database
+from memories_async._database.file import DatabaseFailed
 from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown, RateLimited, Refused
 from memories_async.events import logger
@@ -27,7 +27,7 @@ class Line:
     ask: Ask
     entry: int
     owner: str
-    journal: Journal
+    database: Database
     doubtful: bool
     """Whether an earlier attempt may have been paid, and is not written off."""
     landed: Callable[[MemoriesError | None], None]
@@ -43,17 +43,17 @@ class Line:
 
     @property
     def key(self) -> str | None:
-        """See `Witness.key`."""
+        """See `AttemptHook.key`."""
         return self.ask.key
 
     def priced(self, points: float) -> None:
-        """See `Witness.priced`."""
+        """See `AttemptHook.priced`."""
         self.price = points
 
     async def sending(self) -> None:
-        """See `Witness.sending`."""
+        """See `AttemptHook.sending`."""
         self._begun = True
-        begun = await self.journal.write(
+        begun = await self.database.write(
             lambda connection: _tables.begin(connection, self.entry, self.owner, self.price)
         )
         if not begun:
@@ -61,17 +61,17 @@ class Line:
             raise NotSent("the ledger's entry was settled or taken by another; ask again")
 
     def left(self) -> None:
-        """See `Witness.left`."""
+        """See `AttemptHook.left`."""
         self._out = True
 
     async def answered(self, reply: Reply) -> None:
-        """See `Witness.answered`."""
+        """See `AttemptHook.answered`."""
         try:
-            await self.journal.write(
+            await self.database.write(
                 lambda connection: _tables.finish(connection, self.entry, reply.status, reply.body)
             )
-        except JournalFailed as error:
-            raise JournalFailed(
+        except DatabaseFailed as error:
+            raise DatabaseFailed(
                 f"answered and paid, but not recorded: {error.message}; the reply is in error.body",
                 status=reply.status,
                 billed="yes",
@@ -80,8 +80,8 @@ class Line:
         self._held = self._begun = False
 
     async def failed(self, error: MemoriesError, *, final: bool) -> None:
-        """See `Witness.failed`."""
-        if not self._begun or isinstance(error, JournalFailed):
+        """See `AttemptHook.failed`."""
+        if not self._begun or isinstance(error, DatabaseFailed):
             return
         state = _state_after(error, final=final)
         back = self.doubtful and state != "unknown"
@@ -119,8 +119,8 @@ class Line:
     async def _try(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Write, or say in the log why not: what happened to the call matters more."""
         try:
-            await self.journal.write(work)
-        except JournalFailed as error:
+            await self.database.write(work)
+        except DatabaseFailed as error:
             logger.error("%s: the ledger's entry stays as it was: %s", self.ask.call, error)
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.ports import Witness
-from memories_async._database.database import Journal
+from memories_async._client.ports import AttemptHook
+from memories_async._database.database import Database
 from memories_async._protocol.call import Call, Form, identity
 from memories_async.errors import MemoriesError, OutcomeUnknown
 from memories_async.ledger import _tables
@@ -47,7 +47,7 @@ def ask_for(call: Call[Any], account: str, item: str | None = None) -> Ask:
 class Desk:
     """The ledger's dealings with one process."""
 
-    journal: Journal
+    database: Database
     owner: Owner
     flights: Flights = field(factory=Flights)
 
@@ -55,7 +55,7 @@ class Desk:
         self,
         call: Call[T],
         account: str,
-        send: Callable[[Call[T], Witness | None], Awaitable[T]],
+        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
         *,
         fresh: bool,
     ) -> T:
@@ -88,7 +88,7 @@ class Desk:
         self,
         claim: Line | Paid | Doubt,
         call: Call[T],
-        send: Callable[[Call[T], Witness | None], Awaitable[T]],
+        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
     ) -> T:
         """Answer *call* as its claim allows."""
         if isinstance(claim, Line):
@@ -99,11 +99,11 @@ class Desk:
 
     async def _claim(self, asks: Sequence[Ask], *, fresh: bool, resend: bool) -> list[Claim]:
         try:
-            found = await self.journal.write(
+            found = await self.database.write(
                 partial(self._take_all, asks=asks, fresh=fresh, resend=resend)
             )
         except asyncio.CancelledError:
-            await finished(self.journal.write(partial(self._put_back, asks=asks)))
+            await finished(self.database.write(partial(self._put_back, asks=asks)))
             raise
         return [self._claim_of(ask, *one) for ask, one in zip(asks, found, strict=True)]
 
@@ -127,7 +127,7 @@ class Desk:
             ask=ask,
             entry=found.id,
             owner=self.owner.name(),
-            journal=self.journal,
+            database=self.database,
             doubtful=found.state == "unknown",
             landed=landed,
         )
@@ -136,7 +136,7 @@ class Desk:
         self,
         line: Line,
         call: Call[T],
-        send: Callable[[Call[T], Witness | None], Awaitable[T]],
+        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
     ) -> T:
         try:
             answer = await send(call, line)
@@ -156,7 +156,7 @@ class Desk:
         """Look whether a callback proved that a call was accepted whose reply was lost."""
         if not isinstance(failure, OutcomeUnknown):
             return None
-        found = await self.journal.read(
+        found = await self.database.read(
             lambda connection: _tables.find_entry(connection, line.entry)
         )
         known = None if found is None else verdict(line.ask, found)
@@ -171,7 +171,7 @@ class Desk:
             answer = call.read(reply)
         except MemoriesError:
             raise doubt.error from None
-        await self.journal.write(
+        await self.database.write(
             lambda connection: _tables.finish(connection, doubt.entry, reply.status, reply.body)
         )
         return answer

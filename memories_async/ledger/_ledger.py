@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from memories_async._client.ports import Witness
-from memories_async._database.database import Journal
-from memories_async._database.file import JournalFailed
+from memories_async._client.ports import AttemptHook
+from memories_async._database.database import Database
+from memories_async._database.file import DatabaseFailed
 from memories_async._protocol.call import Call
 from memories_async.ledger import _queries, _reconcile, _tables
 from memories_async.ledger._coordinator import Desk, is_recorded
@@ -34,22 +34,22 @@ class Ledger:
 
     It is opened at first use. Give it to `Client(ledger=...)` or to `client.batch(ledger=...)`;
     calls that cost nothing are not recorded. Its own verbs block: from a coroutine, call them with
-    `asyncio.to_thread`. All raise `JournalFailed` where the file is full, read-only, damaged, on a
+    `asyncio.to_thread`. All raise `DatabaseFailed` where the file is full, read-only, damaged, on a
     network file system or written by a newer version; nothing is sent then.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path).absolute()
-        self.journal: Journal = Journal(self.path, (_tables.SCHEMA,))
+        self.database: Database = Database(self.path, (_tables.SCHEMA,))
         """The file itself, in which a receiver may keep its tables, too."""
-        self.desk: Desk = Desk(self.journal, Owner(self.path))
+        self.desk: Desk = Desk(self.database, Owner(self.path))
         """What a client and a batch use."""
 
     async def once(
         self,
         call: Call[T],
         account: str,
-        send: Callable[[Call[T], Witness | None], Awaitable[T]],
+        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
         *,
         fresh: bool = False,
     ) -> T:
@@ -88,14 +88,14 @@ class Ledger:
         Raises `KeyError` where the ledger has no such call, and `ValueError` where it is being sent.
         """
         body = None if answer is None else reply_for(answer)
-        self.journal.write_now(
+        self.database.write_now(
             partial(_reconcile.settle, key=key, owner=self.desk.owner, paid=paid, body=body)
         )
 
     async def settled(self, key: str, *, answer: object) -> None:
         """Do as `settle` does for a call that was paid: what a receiver tells the ledger."""
         body = reply_for(answer)
-        await self.journal.write(
+        await self.database.write(
             partial(_reconcile.settle, key=key, owner=self.desk.owner, paid=True, body=body)
         )
 
@@ -104,7 +104,7 @@ class Ledger:
 
         Raises `KeyError` where the ledger has no such call, and `ValueError` where it is done.
         """
-        self.journal.write_now(partial(_reconcile.retry, key=key))
+        self.database.write_now(partial(_reconcile.retry, key=key))
 
     def export(self, path: str | os.PathLike[str], *, state: State | None = None) -> int:
         """Write the entries to a `.parquet`, `.csv` or `.jsonl` file; return how many.
@@ -120,13 +120,13 @@ class Ledger:
 
     def close(self) -> None:
         """Finish what was begun and let go of the file; may be called twice, and used again."""
-        self.journal.close()
+        self.database.close()
         self.desk.owner.leave()
 
     def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Read, after giving up what dead processes were sending."""
-        self.journal.write_now(partial(_tables.bury_the_dead, owner=self.desk.owner))
-        return self.journal.read_now(work)
+        self.database.write_now(partial(_tables.bury_the_dead, owner=self.desk.owner))
+        return self.database.read_now(work)
 
     def __enter__(self) -> Self:
         """Return the ledger; nothing is opened yet."""
@@ -143,4 +143,4 @@ class Ledger:
         return f"Ledger({str(self.path)!r})"
 
 
-__all__ = ["Entry", "JournalFailed", "Ledger", "State", "Summary"]
+__all__ = ["DatabaseFailed", "Entry", "Ledger", "State", "Summary"]

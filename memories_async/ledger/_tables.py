@@ -1,6 +1,6 @@
 """The ledger's tables, and the few moves by which an entry changes its state. Plain SQL, no waiting.
 
-Every function runs inside a transaction of the journal. A done entry never changes again; `fresh`
+Every function runs inside a transaction of the database. A done entry never changes again; `fresh`
 calls get entries of their own.
 """
 

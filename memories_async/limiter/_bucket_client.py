@@ -1,4 +1,4 @@
-"""One lane as one process sees it: its own line, what the store knows of it, and when to speak."""
+"""One bucket as one process sees it: its own line, what the store knows of it, and when to speak."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import inf
 
 from attrs import define, evolve, field
 
-from memories_async.limiter._limits import Lane, Priority
+from memories_async.limiter._limits import Bucket, Priority
 from memories_async.limiter._rule import LEASE, Answer, Word
 from memories_async.limiter._wait_queue import STALLED, Line, Waiter
 
@@ -16,7 +16,7 @@ HEARTBEAT = LEASE / 4
 
 @define(eq=False, kw_only=True)
 class Grant:
-    """A turn that the store gave this process, and nobody here has taken yet."""
+    """A permit that the store gave this process, and nobody here has taken yet."""
 
     number: int
     start: float
@@ -28,7 +28,7 @@ class Grant:
 class Desk:
     """Times are of this process's monotonic clock. The clerk holds the lock."""
 
-    lane: Lane
+    bucket: Bucket
     line: Line = field(factory=Line)
     busy: int = 0
     """Slots held, that of a grant included."""
@@ -47,7 +47,7 @@ class Desk:
     """Whether everything is to be told at once, since the process ends."""
 
     def take(self, waiter: Waiter, now: float) -> Grant | None:
-        """Take the turn if there is one, and it is *waiter*'s."""
+        """Take the permit if there is one, and it is *waiter*'s."""
         grant = self.grant
         if grant is None or now < grant.start or self.line.first(now) is not waiter:
             return None
@@ -56,8 +56,8 @@ class Desk:
         return grant
 
     def left(self, start: float, now: float) -> None:
-        """Note a request that left late after its turn."""
-        self.late += max(0.0, now - start - self.lane.limit.slack)
+        """Note a request that left late after its permit."""
+        self.late += max(0.0, now - start - self.bucket.limit.slack)
 
     def pause(self, seconds: float, now: float) -> None:
         """Hold back, whatever was granted already."""
@@ -79,7 +79,7 @@ class Desk:
         return first.woken_at + STALLED if first.woken_at is not None else now
 
     def speak_at(self, now: float) -> float:
-        """When the store must hear of this lane again."""
+        """When the store must hear of this bucket again."""
         wants, told = self.wants(now), self.told.wants
         changed = [bool(w) for w in wants] != [bool(w) for w in told]
         freed = self.busy < self.told.busy and (self.scarce or self.leaving)
@@ -129,7 +129,7 @@ class Desk:
         ]
         self.told = evolve(word, wants=(left[0], left[1]), busy=word.busy + 1)
         self.busy += 1
-        self.grant = Grant(number=answer.turn, start=at + answer.start, fault=fault)
+        self.grant = Grant(number=answer.permit, start=at + answer.start, fault=fault)
         if self.is_news:
             # The service asked for a pause while the store granted this.
             self._hand_back()

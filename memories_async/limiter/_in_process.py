@@ -1,8 +1,8 @@
-"""Pace: who may send when, for the whole account. What every pace promises, and the default one.
+"""RateLimiter: who may send when, for the whole account. What every limiter promises, and the default one.
 
-A turn is a place in an evenly spaced rate and a slot among those at work at once. Both belong to a
-lane (account and endpoint family), not to a client, a thread or an event loop. How the turns are
-counted out is in `spacing`; `FilePace` and `RedisPace` share lanes between processes.
+A permit is a place in an evenly spaced rate and a slot among those at work at once. Both belong to a
+bucket (account and endpoint family), not to a client, a thread or an event loop. How the permits are
+counted out is in `spacing`; `FileLimiter` and `RedisLimiter` share buckets between processes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from weakref import WeakSet
 from attrs import define, field, frozen
 
 from memories_async.limiter._gcra import Spacing
-from memories_async.limiter._limits import Lane, Limit, Limits, Priority
+from memories_async.limiter._limits import Bucket, Limit, Limits, Priority
 from memories_async.limiter._wait_queue import Line, Waiter
 
 
-class Turn(Protocol):
-    """A turn that was taken: the slot is given back when the call has ended."""
+class Permit(Protocol):
+    """A permit that was taken: the slot is given back when the call has ended."""
 
     async def __aenter__(self) -> object: ...
     async def __aexit__(
@@ -37,37 +37,37 @@ class Turn(Protocol):
     ) -> object: ...
 
     def left(self) -> None:
-        """Note that the request leaves now: what connecting took delays the next turn."""
+        """Note that the request leaves now: what connecting took delays the next permit."""
         ...
 
     @property
     def fault(self) -> str | None:
-        """Why the turn came from a slow rate of this process's own, or None."""
+        """Why the permit came from a slow rate of this process's own, or None."""
         ...
 
 
-class Pace(Protocol):
+class RateLimiter(Protocol):
     """Who may send when. Everything is in seconds."""
 
-    def turn(self, lane: Lane) -> Turn:
-        """Wait in line for a turn, and hold a slot for as long as the context is open."""
+    def permit(self, bucket: Bucket) -> Permit:
+        """Wait in line for a permit, and hold a slot for as long as the context is open."""
         ...
 
-    async def pause(self, lane: Lane, seconds: float) -> None:
-        """Hold the whole lane back for *seconds*, and slow it down: the service said too fast."""
+    async def pause(self, bucket: Bucket, seconds: float) -> None:
+        """Hold the whole bucket back for *seconds*, and slow it down: the service said too fast."""
         ...
 
 
 @frozen(kw_only=True)
-class LaneInForce:
-    """How a lane stands."""
+class BucketStatus:
+    """How a bucket stands."""
 
     account: str
     family: str
     wait: float
-    """Seconds until the next turn."""
+    """Seconds until the next permit."""
     slowness: float
-    """How many times slower than its limit the lane goes, having been refused."""
+    """How many times slower than its limit the bucket goes, having been refused."""
     busy: int
     """Calls at work."""
     waiting: int
@@ -75,8 +75,8 @@ class LaneInForce:
 
 
 @frozen(kw_only=True)
-class PaceInForce:
-    """What a pace is, for people: `memories-async doctor` shows it."""
+class LimiterStatus:
+    """What a limiter is, for people: `memories-async doctor` shows it."""
 
     store: str
     """`process`, `file` or `redis`."""
@@ -84,12 +84,12 @@ class PaceInForce:
     shared_by: str
     fault: str | None = None
     """Why the store cannot be used."""
-    lanes: tuple[LaneInForce, ...] = ()
+    buckets: tuple[BucketStatus, ...] = ()
 
 
 @define(eq=False)
 class _Queue:
-    """One lane's line: who is first waits for the rate and a slot, the others wait to be first."""
+    """One bucket's line: who is first waits for the rate and a slot, the others wait to be first."""
 
     clock: Callable[[], float]
     spacing: Spacing = field(factory=Spacing)
@@ -98,7 +98,7 @@ class _Queue:
     lock: threading.Lock = field(factory=threading.Lock)
 
     def try_take(self, limit: Limit, waiter: Waiter | None) -> tuple[bool, float | None]:
-        """Take a turn if it is *waiter*'s: true, and when it began.
+        """Take a permit if it is *waiter*'s: true, and when it began.
 
         Otherwise false, and how many seconds to wait; None until woken.
         """
@@ -117,17 +117,17 @@ class _Queue:
                 self.line.passed(waiter)
             return True, after.next_at - limit.gap * spacing.slowness
 
-    async def take(self, lane: Lane) -> float | None:
-        """Wait in line; returns when the turn began. A cancelled waiter leaves no trace."""
-        taken, begun = self.try_take(lane.limit, None)
+    async def take(self, bucket: Bucket) -> float | None:
+        """Wait in line; returns when the permit began. A cancelled waiter leaves no trace."""
+        taken, begun = self.try_take(bucket.limit, None)
         if taken:
             return begun
-        waiter = Waiter(get_running_loop(), lane.priority)
+        waiter = Waiter(get_running_loop(), bucket.priority)
         with self.lock:
             self.line.join(waiter)
         try:
             while True:
-                taken, at = self.try_take(lane.limit, waiter)
+                taken, at = self.try_take(bucket.limit, waiter)
                 if taken:
                     return at
                 await waiter.sleep(at)
@@ -153,7 +153,7 @@ class _Queue:
         self.wake_first()
 
     def left(self, begun: float, limit: Limit) -> None:
-        """Hold the next turn back where a request left late."""
+        """Hold the next permit back where a request left late."""
         now = self.clock()
         excess = now - begun - limit.slack
         if excess > 0:
@@ -162,14 +162,14 @@ class _Queue:
 
 
 @define(eq=False)
-class _InProcessTurn:
+class _InProcessPermit:
     queue: _Queue
-    lane: Lane
+    bucket: Bucket
     begun: float | None = None
     fault: str | None = None
 
     async def __aenter__(self) -> Self:
-        self.begun = await self.queue.take(self.lane)
+        self.begun = await self.queue.take(self.bucket)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -178,83 +178,86 @@ class _InProcessTurn:
     def left(self) -> None:
         if self.begun is not None:
             begun, self.begun = self.begun, None
-            self.queue.left(begun, self.lane.limit)
+            self.queue.left(begun, self.bucket.limit)
 
 
-class InProcessPace:
-    """The pace of one process: threads and event loops share it, processes do not."""
+class InProcessLimiter:
+    """The limiter of one process: threads and event loops share it, processes do not."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._queues: dict[Lane, _Queue] = {}
+        self._queues: dict[Bucket, _Queue] = {}
         _all.add(self)
 
-    def turn(self, lane: Lane) -> Turn:
-        """See `Pace.turn`."""
-        return _InProcessTurn(self._queue(lane), lane)
+    def permit(self, bucket: Bucket) -> Permit:
+        """See `RateLimiter.permit`."""
+        return _InProcessPermit(self._queue(bucket), bucket)
 
-    async def pause(self, lane: Lane, seconds: float) -> None:
-        """See `Pace.pause`."""
-        queue = self._queue(lane)
+    async def pause(self, bucket: Bucket, seconds: float) -> None:
+        """See `RateLimiter.pause`."""
+        queue = self._queue(bucket)
         with queue.lock:
             queue.spacing = queue.spacing.paused(self._clock(), seconds)
 
-    def describe(self) -> PaceInForce:
+    def describe(self) -> LimiterStatus:
         """Say what is in force."""
         now = self._clock()
-        lanes = tuple(
-            LaneInForce(
-                account=lane.account,
-                family=lane.family,
+        buckets = tuple(
+            BucketStatus(
+                account=bucket.account,
+                family=bucket.family,
                 wait=queue.spacing.wait(now),
                 slowness=queue.spacing.slowness,
                 busy=queue.busy,
                 waiting=len(queue.line),
             )
-            for lane, queue in [*self._queues.items()]
+            for bucket, queue in [*self._queues.items()]
         )
-        return PaceInForce(
-            store="process", where=f"process {os.getpid()}", shared_by="this process", lanes=lanes
+        return LimiterStatus(
+            store="process",
+            where=f"process {os.getpid()}",
+            shared_by="this process",
+            buckets=buckets,
         )
 
     def forget(self) -> None:
-        """Drop every lane: a forked child owns none of its parent's turns."""
+        """Drop every bucket: a forked child owns none of its parent's permits."""
         self._queues = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_default, ()) if self is in_process else (InProcessPace, ())
+        return (_default, ()) if self is in_process else (InProcessLimiter, ())
 
-    def _queue(self, lane: Lane) -> _Queue:
+    def _queue(self, bucket: Bucket) -> _Queue:
         # Atomic: two threads that come at once get the same queue.
-        return self._queues.get(lane) or self._queues.setdefault(lane, _Queue(self._clock))
+        return self._queues.get(bucket) or self._queues.setdefault(bucket, _Queue(self._clock))
 
 
-_all: WeakSet[InProcessPace] = WeakSet()
+_all: WeakSet[InProcessLimiter] = WeakSet()
 
 
 def _forget() -> None:
-    for pace in _all:
-        pace.forget()
+    for limiter in _all:
+        limiter.forget()
 
 
-def _default() -> InProcessPace:
+def _default() -> InProcessLimiter:
     return in_process
 
 
-in_process = InProcessPace()
+in_process = InProcessLimiter()
 """The default of every client, so that two clients of one account keep one rate."""
 
 if sys.platform != "win32":  # there is no fork to prepare for
     os.register_at_fork(after_in_child=_forget)
 
 __all__ = [
-    "InProcessPace",
-    "Lane",
+    "Bucket",
+    "InProcessLimiter",
     "Limit",
+    "LimiterStatus",
     "Limits",
-    "Pace",
-    "PaceInForce",
+    "Permit",
     "Priority",
-    "Turn",
+    "RateLimiter",
     "in_process",
 ]

@@ -13,12 +13,12 @@ from attrs import field, fields, frozen
 from attrs.validators import ge, gt, instance_of
 
 MARGIN = 0.02
-"""Share by which turns are spaced wider than the limit asks, so that the service sees them apart.
+"""Share by which permits are spaced wider than the limit asks, so that the service sees them apart.
 
 A service counts arrivals, we count departures. In a window of one second the margin forgives 20 ms
 between the delays of the window's first and last request. Half of it is spent here, on timers and
-loops that wake late (`Limit.slack`); what leaves later than that moves the turns behind it. The
-other half is for the way. Measured (`benchmarks/pace.py`, two cores, load 4 to 6): eleven
+loops that wake late (`Limit.slack`); what leaves later than that moves the permits behind it. The
+other half is for the way. Measured (`benchmarks/limiter.py`, two cores, load 4 to 6): eleven
 arrivals in a row lie 4 to 9 ms closer together than planned, 17 ms at worst.
 """
 _LATE = 0.01
@@ -26,25 +26,25 @@ _LATE = 0.01
 
 @frozen
 class Limit:
-    """*rate* turns every *per* seconds, evenly spaced, and *concurrency* of them at work at once."""
+    """*rate* permits every *per* seconds, evenly spaced, and *concurrency* of them at work at once."""
 
     rate: float = field(validator=gt(0))
     per: float = field(default=1.0, validator=gt(0))
     concurrency: int = field(default=64, kw_only=True, validator=[instance_of(int), ge(1)])
 
     gap: float = field(default=0.0, init=False, eq=False, repr=False)
-    """Seconds between two turns, the margin included."""
+    """Seconds between two permits, the margin included."""
     slack: float = field(default=0.0, init=False, eq=False, repr=False)
     """Seconds by which a request may leave behind its plan without delaying those after it."""
 
     def __attrs_post_init__(self) -> None:
-        """Work out, once, what every turn needs."""
+        """Work out, once, what every permit needs."""
         object.__setattr__(self, "gap", self.interval * (1 + MARGIN))
         object.__setattr__(self, "slack", min(_LATE, self.per * MARGIN / 2))
 
     @property
     def interval(self) -> float:
-        """Seconds between two turns, by the limit alone."""
+        """Seconds between two permits, by the limit alone."""
         return self.per / self.rate
 
     def __str__(self) -> str:
@@ -103,14 +103,14 @@ _DOCUMENTED = Limits()
 
 
 class Priority(IntEnum):
-    """Who goes first. Interactive calls do, but every fifth turn is a batch's if one waits."""
+    """Who goes first. Interactive calls do, but every fifth permit is a batch's if one waits."""
 
     INTERACTIVE = 0
     BATCH = 1
 
 
 @frozen(kw_only=True, cache_hash=True)
-class Lane:
+class Bucket:
     """Where a call queues: whose account (a hash, never the key), and which family."""
 
     account: str
@@ -120,5 +120,5 @@ class Lane:
 
     @property
     def name(self) -> str:
-        """The lane's name in a store that others use too."""
+        """The bucket's name in a store that others use too."""
         return f"{self.account} {self.family}"

@@ -1,6 +1,6 @@
-"""The pace of many machines: a lane is one key in Redis or Valkey, a word one script call.
+"""The limiter of many machines: a bucket is one key in Redis or Valkey, a word one script call.
 
-The server's clock is everybody's, and one round trip is a turn: a slot's return rides with the
+The server's clock is everybody's, and one round trip is a permit: a slot's return rides with the
 next word, unless slots are scarce. The rules are `rules.hear`, once more in Lua.
 """
 
@@ -16,23 +16,23 @@ from urllib.parse import urlsplit
 from attrs import asdict, field, frozen
 
 from memories_async.limiter import _gcra, _rule
-from memories_async.limiter._in_process import PaceInForce
-from memories_async.limiter._limits import Lane, Limit, Priority
-from memories_async.limiter._rule import Answer, LaneState, Member, Word
-from memories_async.limiter._shared import SharedPace, in_force
+from memories_async.limiter._in_process import LimiterStatus
+from memories_async.limiter._limits import Bucket, Limit, Priority
+from memories_async.limiter._rule import Answer, BucketState, Member, Word
+from memories_async.limiter._shared import SharedLimiter, in_force
 from memories_async.limiter._store import StoreDown
 from memories_async.limiter._store_worker import clerk_of
 
-PREFIX = "memories_async:pace:"
+PREFIX = "memories_async:limiter:"
 TIMEOUT = 1.0
 """Seconds for a word; a server that needs longer counts as down."""
 KEPT = 86_400.0
-"""Seconds for which a lane that nobody uses is kept."""
+"""Seconds for which a bucket that nobody uses is kept."""
 _LOOK = """
 local time = redis.call('TIME')
 local stored = redis.call('GET', KEYS[1])
 if not stored then return '' end
-return cjson.encode({now = time[1] + time[2] / 1e6, lane = cmsgpack.unpack(stored)})
+return cjson.encode({now = time[1] + time[2] / 1e6, bucket = cmsgpack.unpack(stored)})
 """
 _RULES = {
     "slowest": _gcra.SLOWEST,
@@ -70,13 +70,13 @@ def heard(reply: bytes | str) -> Answer:
     return Answer(granted=Priority(granted - 1) if granted else None, **said)
 
 
-def seen(reply: bytes | str) -> tuple[float, LaneState]:
-    """Read how a lane stands, and the server's time."""
+def seen(reply: bytes | str) -> tuple[float, BucketState]:
+    """Read how a bucket stands, and the server's time."""
     said = json.loads(reply)
-    lane: dict[str, Any] = said["lane"]
-    members: dict[str, dict[str, Any]] = lane["members"] or {}
-    rate = _gcra.Spacing(lane["next_at"], lane["slowness"], lane["paused_until"])
-    state = LaneState(
+    bucket: dict[str, Any] = said["bucket"]
+    members: dict[str, dict[str, Any]] = bucket["members"] or {}
+    rate = _gcra.Spacing(bucket["next_at"], bucket["slowness"], bucket["paused_until"])
+    state = BucketState(
         spacing=rate, members={name: _member(member) for name, member in members.items()}
     )
     return said["now"], state
@@ -101,23 +101,25 @@ class RedisStore:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
-    def exchange(self, lane: Lane, word: Word) -> Answer:
+    def exchange(self, bucket: Bucket, word: Word) -> Answer:
         """See `Store.exchange`."""
         with self._reported():
             client = self._client()
-            said = client.hear(keys=[self.prefix + lane.name], args=[spoken(word, lane.limit), ""])
+            said = client.hear(
+                keys=[self.prefix + bucket.name], args=[spoken(word, bucket.limit), ""]
+            )
             return heard(said)
 
-    def look(self) -> tuple[float, Mapping[str, LaneState]]:
+    def look(self) -> tuple[float, Mapping[str, BucketState]]:
         """See `Store.look`."""
-        now, lanes = 0.0, dict[str, LaneState]()
+        now, buckets = 0.0, dict[str, BucketState]()
         with self._reported():
             client = self._client()
             look = client.register_script(_LOOK)
             for key in client.scan_iter(self.prefix + "*"):
                 if said := look(keys=[key]):
-                    now, lanes[key.decode().removeprefix(self.prefix)] = seen(said)
-        return now, lanes
+                    now, buckets[key.decode().removeprefix(self.prefix)] = seen(said)
+        return now, buckets
 
     def forget(self) -> None:
         """See `Store.forget`."""
@@ -149,18 +151,18 @@ def _redis() -> Any:
     try:
         return import_module("redis")
     except ImportError as error:
-        raise ImportError("RedisPace needs redis: install memories_async[redis]") from error
+        raise ImportError("RedisLimiter needs redis: install memories_async[redis]") from error
 
 
 def _no_backoff() -> Any:
     return import_module("redis.backoff").NoBackoff()
 
 
-class RedisPace(SharedPace):
-    """The pace of all processes, on whatever machine, that name the same Redis or Valkey.
+class RedisLimiter(SharedLimiter):
+    """The limiter of all processes, on whatever machine, that name the same Redis or Valkey.
 
     Needs the extra `memories_async[redis]`. *account* names the account where its keys differ; else
-    a key is an account. A turn costs one round trip. Pickled, it holds *url* and so its password.
+    a key is an account. A permit costs one round trip. Pickled, it holds *url* and so its password.
     """
 
     def __init__(self, url: str, *, account: str | None = None) -> None:
@@ -171,28 +173,28 @@ class RedisPace(SharedPace):
         self._store = RedisStore(url)
         self._clerk = clerk_of(self._store)
 
-    def describe(self) -> PaceInForce:
+    def describe(self) -> LimiterStatus:
         """Say what is in force; asks the server."""
-        fault, now, lanes = self._clerk.fault, 0.0, dict[str, LaneState]()
+        fault, now, buckets = self._clerk.fault, 0.0, dict[str, BucketState]()
         try:
             now, found = self._store.look()
-            lanes.update(found)
+            buckets.update(found)
         except StoreDown as error:
             fault = str(error)
-        return PaceInForce(
+        return LimiterStatus(
             store="redis",
             where=self._store.where,
             shared_by="every process that names the server",
             fault=fault,
-            lanes=tuple(in_force(name, state, now) for name, state in lanes.items()),
+            buckets=tuple(in_force(name, state, now) for name, state in buckets.items()),
         )
 
     def __repr__(self) -> str:
-        return f"RedisPace({self._store.where!r})"
+        return f"RedisLimiter({self._store.where!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _redis_pace, (self._url, self._account)
+        return _redis_limiter, (self._url, self._account)
 
 
-def _redis_pace(url: str, account: str | None) -> RedisPace:
-    return RedisPace(url, account=account)
+def _redis_limiter(url: str, account: str | None) -> RedisLimiter:
+    return RedisLimiter(url, account=account)

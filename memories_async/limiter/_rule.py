@@ -1,6 +1,6 @@
-"""The rules of a lane that processes share: places, slots and leases. Pure: the clock is passed in.
+"""The rules of a bucket that processes share: places, slots and leases. Pure: the clock is passed in.
 
-Beside its `Spacing` such a lane knows its *members*, one for each process: how many slots a member
+Beside its `Spacing` such a bucket knows its *members*, one for each process: how many slots a member
 holds, whether it waits, and until when it counts as alive. A member sends its whole situation with
 every `Word`, never a change of it: a word that is lost or repeated does no harm, and one that
 comes no more gives everything back. `redis.lua` says the same in Lua; a test compares them.
@@ -18,7 +18,7 @@ from memories_async.limiter._limits import Limit, Priority
 LEASE = 5.0
 """Seconds after its last word that a member, and the slots it holds, are given up."""
 OVERDUE = 0.25
-"""Seconds after which a turn that its member does not fetch goes to the next in line."""
+"""Seconds after which a permit that its member does not fetch goes to the next in line."""
 SLOT_POLL = 0.05
 """Seconds between two looks for a free slot."""
 NEVER = 1e9
@@ -30,7 +30,7 @@ Tickets = tuple[int | None, int | None]
 
 @frozen(kw_only=True)
 class Member:
-    """What a lane knows of one process."""
+    """What a bucket knows of one process."""
 
     until: float
     """When it is given up, unless it is heard of again."""
@@ -40,14 +40,14 @@ class Member:
 
 
 @frozen(kw_only=True)
-class LaneState:
-    """What everybody has to know of a lane."""
+class BucketState:
+    """What everybody has to know of a bucket."""
 
     spacing: Spacing = field(factory=Spacing)
     streak: int = 0
     issued: int = 0
     """Tickets so far."""
-    turns: int = 0
+    permits: int = 0
     """Turns so far."""
     free_at: float = 0.0
     """Until when, at least, all slots were taken."""
@@ -55,7 +55,7 @@ class LaneState:
     """When the latest word came."""
     members: Mapping[str, Member] = field(factory=dict[str, Member])
 
-    def shifted(self, by: float) -> LaneState:
+    def shifted(self, by: float) -> BucketState:
         """The same state on a clock that was put forward by *by*."""
         members = {n: evolve(m, until=m.until + by) for n, m in self.members.items()}
         return evolve(
@@ -69,7 +69,7 @@ class LaneState:
 
 @frozen(kw_only=True)
 class Word:
-    """What a member tells a lane, and asks of it."""
+    """What a member tells a bucket, and asks of it."""
 
     member: str
     busy: int = 0
@@ -77,24 +77,24 @@ class Word:
     wants: tuple[int, int] = (0, 0)
     """Calls that wait, interactive and batch; more than two count as two."""
     early: float = 0.0
-    """Seconds before its time that a turn is taken; less than 0 asks for none."""
+    """Seconds before its time that a permit is taken; less than 0 asks for none."""
     pause: float | None = None
     """Seconds for which the service asked everybody to wait."""
     late: float = 0.0
-    """Seconds, beyond the slack, by which a request left after its turn began."""
+    """Seconds, beyond the slack, by which a request left after its permit began."""
     unused: int = 0
-    """The number of a turn that nobody used; 0 for none."""
+    """The number of a permit that nobody used; 0 for none."""
 
 
 @frozen(kw_only=True)
 class Answer:
-    """What a lane answers."""
+    """What a bucket answers."""
 
     granted: Priority | None = None
-    turn: int = 0
-    """The number of the granted turn."""
+    permit: int = 0
+    """The number of the granted permit."""
     start: float = 0.0
-    """Seconds until the granted turn begins; less than 0 if that is past."""
+    """Seconds until the granted permit begins; less than 0 if that is past."""
     again: float = NEVER
     """Seconds after which it makes sense to ask for the next one."""
     scarce: bool = False
@@ -104,8 +104,8 @@ class Answer:
 Place = tuple[Priority, int, str]
 
 
-def hear(state: LaneState, word: Word, limit: Limit, now: float) -> tuple[LaneState, Answer]:
-    """Take a member's *word* in, and answer it: one visit to the lane."""
+def hear(state: BucketState, word: Word, limit: Limit, now: float) -> tuple[BucketState, Answer]:
+    """Take a member's *word* in, and answer it: one visit to the bucket."""
     # A clock that was put back would hold everybody up, and make leases endless.
     state = state.shifted(now - state.seen) if now < state.seen else state
     state = _noted(evolve(state, seen=now, spacing=_told(state, word, limit, now)), word, now)
@@ -124,7 +124,7 @@ def hear(state: LaneState, word: Word, limit: Limit, now: float) -> tuple[LaneSt
     )
 
 
-def order(state: LaneState) -> list[Place]:
+def order(state: BucketState) -> list[Place]:
     """List who waits, in the order in which they will be served."""
     lines = [
         sorted((t, name) for name, m in state.members.items() if (t := m.tickets[p]) is not None)
@@ -138,18 +138,18 @@ def order(state: LaneState) -> list[Place]:
     return served
 
 
-def _told(state: LaneState, word: Word, limit: Limit, now: float) -> Spacing:
+def _told(state: BucketState, word: Word, limit: Limit, now: float) -> Spacing:
     """Take in what the word says of the rate."""
     spacing = state.spacing
-    # Once others had a turn after it, the unused one is gone: giving it again would be a burst.
-    if word.unused and word.unused == state.turns:
+    # Once others had a permit after it, the unused one is gone: giving it again would be a burst.
+    if word.unused and word.unused == state.permits:
         spacing = spacing.returned(limit)
     if word.late > 0:
         spacing = spacing.delayed(now, word.late, limit)
     return spacing if word.pause is None else spacing.paused(now, word.pause)
 
 
-def _noted(state: LaneState, word: Word, now: float) -> LaneState:
+def _noted(state: BucketState, word: Word, now: float) -> BucketState:
     """Write down who is alive and who waits."""
     members = {name: m for name, m in state.members.items() if m.until > now}
     before = members.pop(word.member, Member(until=0.0))
@@ -165,8 +165,8 @@ def _noted(state: LaneState, word: Word, now: float) -> LaneState:
     return evolve(state, members=members, issued=issued)
 
 
-def _without_absent(state: LaneState, present: str) -> LaneState:
-    """Take everybody out of line who did not come for a turn that was theirs before *present*'s."""
+def _without_absent(state: BucketState, present: str) -> BucketState:
+    """Take everybody out of line who did not come for a permit that was theirs before *present*'s."""
     absent = set[str]()
     for _, _, name in order(state):
         if name == present:
@@ -182,12 +182,12 @@ def _without_absent(state: LaneState, present: str) -> LaneState:
 
 
 def _granted(
-    state: LaneState, word: Word, limit: Limit, now: float, *, busy: int, priority: Priority
-) -> tuple[LaneState, Answer]:
+    state: BucketState, word: Word, limit: Limit, now: float, *, busy: int, priority: Priority
+) -> tuple[BucketState, Answer]:
     me = state.members[word.member]
     issued = state.issued
     tickets = list(me.tickets)
-    # Whoever has more calls waiting lines up again at the end: processes take turns.
+    # Whoever has more calls waiting lines up again at the end: processes take permits.
     issued += word.wants[priority] > 1
     tickets[priority] = issued if word.wants[priority] > 1 else None
     mine = evolve(me, busy=me.busy + 1, tickets=(tickets[0], tickets[1]))
@@ -198,7 +198,7 @@ def _granted(
         state,
         members=members,
         issued=issued,
-        turns=state.turns + 1,
+        permits=state.permits + 1,
         streak=streak,
         spacing=state.spacing.taken(now, limit),
         free_at=now if busy >= limit.concurrency else state.free_at,
@@ -206,7 +206,7 @@ def _granted(
     again = _again(state, word, limit, now, full=busy >= limit.concurrency)
     scarce = 2 * busy >= limit.concurrency
     return state, Answer(
-        granted=priority, turn=state.turns, start=start, again=again, scarce=scarce
+        granted=priority, permit=state.permits, start=start, again=again, scarce=scarce
     )
 
 
@@ -214,8 +214,8 @@ def _batch_waits(members: Mapping[str, Member]) -> bool:
     return any(m.tickets[Priority.BATCH] is not None for m in members.values())
 
 
-def _again(state: LaneState, word: Word, limit: Limit, now: float, *, full: bool) -> float:
-    """Seconds until a turn can be the member's: by then everybody before it will have had one."""
+def _again(state: BucketState, word: Word, limit: Limit, now: float, *, full: bool) -> float:
+    """Seconds until a permit can be the member's: by then everybody before it will have had one."""
     ahead = [name for _, _, name in order(state)]
     if word.member not in ahead:
         return NEVER

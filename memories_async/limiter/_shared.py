@@ -7,16 +7,16 @@ from typing import Self
 from attrs import define, evolve
 
 from memories_async.limiter._bucket_client import Grant
-from memories_async.limiter._in_process import LaneInForce, Turn
-from memories_async.limiter._limits import Lane
-from memories_async.limiter._rule import LaneState
+from memories_async.limiter._in_process import BucketStatus, Permit
+from memories_async.limiter._limits import Bucket
+from memories_async.limiter._rule import BucketState
 from memories_async.limiter._store_worker import Clerk
 
 
 @define(eq=False)
-class _SharedTurn:
+class _SharedPermit:
     clerk: Clerk
-    lane: Lane
+    bucket: Bucket
     grant: Grant | None = None
     gone: bool = False
 
@@ -25,41 +25,41 @@ class _SharedTurn:
         return None if self.grant is None else self.grant.fault
 
     async def __aenter__(self) -> Self:
-        self.grant = await self.clerk.take(self.lane)
+        self.grant = await self.clerk.take(self.bucket)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.clerk.give_back(self.lane)
+        self.clerk.give_back(self.bucket)
 
     def left(self) -> None:
         if self.grant is not None and not self.gone:
             self.gone = True
-            self.clerk.left(self.lane, self.grant.start)
+            self.clerk.left(self.bucket, self.grant.start)
 
 
-class SharedPace:
-    """What `FilePace` and `RedisPace` have in common."""
+class SharedLimiter:
+    """What `FileLimiter` and `RedisLimiter` have in common."""
 
     _clerk: Clerk
     _account: str | None
 
-    def turn(self, lane: Lane) -> Turn:
-        """See `Pace.turn`."""
-        return _SharedTurn(self._clerk, self._named(lane))
+    def permit(self, bucket: Bucket) -> Permit:
+        """See `RateLimiter.permit`."""
+        return _SharedPermit(self._clerk, self._named(bucket))
 
-    async def pause(self, lane: Lane, seconds: float) -> None:
-        """See `Pace.pause`."""
-        self._clerk.pause(self._named(lane), seconds)
+    async def pause(self, bucket: Bucket, seconds: float) -> None:
+        """See `RateLimiter.pause`."""
+        self._clerk.pause(self._named(bucket), seconds)
 
-    def _named(self, lane: Lane) -> Lane:
-        return lane if self._account is None else evolve(lane, account=self._account)
+    def _named(self, bucket: Bucket) -> Bucket:
+        return bucket if self._account is None else evolve(bucket, account=self._account)
 
 
-def in_force(name: str, state: LaneState, now: float) -> LaneInForce:
-    """Say how a lane stands in its store."""
+def in_force(name: str, state: BucketState, now: float) -> BucketStatus:
+    """Say how a bucket stands in its store."""
     account, _, family = name.rpartition(" ")
     alive = [member for member in state.members.values() if member.until > now]
-    return LaneInForce(
+    return BucketStatus(
         account=account,
         family=family,
         wait=state.spacing.wait(now),

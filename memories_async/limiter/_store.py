@@ -1,12 +1,12 @@
-"""What a shared pace needs of its store: take one word in, and answer it. Synchronous."""
+"""What a shared limiter needs of its store: take one word in, and answer it. Synchronous."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
-from memories_async.limiter._limits import Lane
-from memories_async.limiter._rule import Answer, LaneState, Word
+from memories_async.limiter._limits import Bucket
+from memories_async.limiter._rule import Answer, BucketState, Word
 
 
 class StoreDown(Exception):
@@ -14,14 +14,14 @@ class StoreDown(Exception):
 
 
 class Store(Protocol):
-    """Holds the state of lanes for many processes. Hashable: equal stores share one clerk."""
+    """Holds the state of buckets for many processes. Hashable: equal stores share one clerk."""
 
-    def exchange(self, lane: Lane, word: Word) -> Answer:
-        """Apply `hear` to the lane's state, alone and whole, or raise `StoreDown`."""
+    def exchange(self, bucket: Bucket, word: Word) -> Answer:
+        """Apply `hear` to the bucket's state, alone and whole, or raise `StoreDown`."""
         ...
 
-    def look(self) -> tuple[float, Mapping[str, LaneState]]:
-        """Return the store's time and every lane by name, changing nothing; or raise `StoreDown`."""
+    def look(self) -> tuple[float, Mapping[str, BucketState]]:
+        """Return the store's time and every bucket by name, changing nothing; or raise `StoreDown`."""
         ...
 
     def forget(self) -> None:

@@ -1,6 +1,6 @@
 """The clerk: the one thread that speaks for this process with a store that others use too.
 
-Calls of any event loop and thread wait at its desks; it asks for their turns one at a time, shows
+Calls of any event loop and thread wait at its desks; it asks for their permits one at a time, shows
 that the process is alive, and ends when there is nothing left to say. Where the store cannot be
 used, it falls back to a slow rate of this process's own and tries the store again.
 """
@@ -22,8 +22,8 @@ from attrs import evolve
 from memories_async.events import logger
 from memories_async.limiter._bucket_client import Desk, Grant
 from memories_async.limiter._gcra import SLOWEST, Spacing
-from memories_async.limiter._limits import Lane, Limit
-from memories_async.limiter._rule import Answer, LaneState, Word, hear
+from memories_async.limiter._limits import Bucket, Limit
+from memories_async.limiter._rule import Answer, BucketState, Word, hear
 from memories_async.limiter._store import Store, StoreDown
 from memories_async.limiter._wait_queue import Waiter
 
@@ -53,18 +53,18 @@ class Clerk:
     def _begin(self) -> None:
         self._cond = threading.Condition()
         self._member = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._desks: dict[Lane, Desk] = {}
-        self._local: dict[Lane, LaneState] = {}
+        self._desks: dict[Bucket, Desk] = {}
+        self._local: dict[Bucket, BucketState] = {}
         self._thread: threading.Thread | None = None
         self._leaving = False
         self._lead, self._retry_at = _LEAD[0], 0.0
         self.fault: str | None = None
 
-    async def take(self, lane: Lane) -> Grant:
-        """Wait in line for a turn; a cancelled waiter leaves no trace."""
-        waiter = Waiter(asyncio.get_running_loop(), lane.priority)
+    async def take(self, bucket: Bucket) -> Grant:
+        """Wait in line for a permit; a cancelled waiter leaves no trace."""
+        waiter = Waiter(asyncio.get_running_loop(), bucket.priority)
         with self._cond:
-            desk = self._desk(lane)
+            desk = self._desk(bucket)
             desk.line.join(waiter)
         try:
             while (grant := self._taken(desk, waiter)) is None:
@@ -75,28 +75,28 @@ class Clerk:
                 self._rouse()
         return grant
 
-    def give_back(self, lane: Lane) -> None:
+    def give_back(self, bucket: Bucket) -> None:
         """Free a slot."""
         with self._cond:
-            self._desk(lane).busy -= 1
+            self._desk(bucket).busy -= 1
             self._rouse()
 
-    def left(self, lane: Lane, start: float) -> None:
-        """Hold the next turn back where a request left late."""
+    def left(self, bucket: Bucket, start: float) -> None:
+        """Hold the next permit back where a request left late."""
         now = time.monotonic()
-        if now - start > lane.limit.slack:
+        if now - start > bucket.limit.slack:
             with self._cond:
-                self._desk(lane).left(start, now)
+                self._desk(bucket).left(start, now)
                 self._rouse()
 
-    def pause(self, lane: Lane, seconds: float) -> None:
+    def pause(self, bucket: Bucket, seconds: float) -> None:
         """Hold everybody back."""
         with self._cond:
-            self._desk(lane).pause(seconds, time.monotonic())
+            self._desk(bucket).pause(seconds, time.monotonic())
             self._rouse()
 
     def forget(self) -> None:
-        """Begin anew in a forked child, which owns none of its parent's turns."""
+        """Begin anew in a forked child, which owns none of its parent's permits."""
         self.store.forget()
         self._begin()
 
@@ -112,12 +112,12 @@ class Clerk:
     def _has_said_all(self) -> bool:
         return self._thread is None or not any(d.told.busy for d in self._desks.values())
 
-    def _desk(self, lane: Lane) -> Desk:
-        desk = self._desks.get(lane)
+    def _desk(self, bucket: Bucket) -> Desk:
+        desk = self._desks.get(bucket)
         if desk is None:
-            desk = self._desks[lane] = Desk(lane)
-        elif desk.lane.limit is not lane.limit:
-            desk.lane = lane
+            desk = self._desks[bucket] = Desk(bucket)
+        elif desk.bucket.limit is not bucket.limit:
+            desk.bucket = bucket
         return desk
 
     def _taken(self, desk: Desk, waiter: Waiter) -> Grant | None:
@@ -129,7 +129,7 @@ class Clerk:
 
     def _rouse(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="memories-pace", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="memories-limiter", daemon=True)
             self._thread.start()
         else:
             self._cond.notify_all()
@@ -138,7 +138,7 @@ class Clerk:
         while (job := self._next()) is not None:
             desk, word = job
             asked = time.monotonic()
-            answer, fault = self._ask(desk.lane, word, asked)
+            answer, fault = self._ask(desk.bucket, word, asked)
             self._hear(desk, word, answer, asked=asked, fault=fault)
 
     def _next(self) -> tuple[Desk, Word] | None:
@@ -156,16 +156,16 @@ class Clerk:
                     self._thread = None
                     return None
 
-    def _ask(self, lane: Lane, word: Word, now: float) -> tuple[Answer, str | None]:
+    def _ask(self, bucket: Bucket, word: Word, now: float) -> tuple[Answer, str | None]:
         if self.fault is None or now >= self._retry_at:
             try:
-                answer = self.store.exchange(lane, word)
+                answer = self.store.exchange(bucket, word)
             except StoreDown as error:
                 self._fail(str(error))
             else:
                 self._recover()
                 return answer, None
-        return self._answer_alone(lane, word), self.fault
+        return self._answer_alone(bucket, word), self.fault
 
     def _hear(
         self, desk: Desk, word: Word, answer: Answer, *, asked: float, fault: str | None
@@ -175,23 +175,23 @@ class Clerk:
         if fault is None:
             self._lead = min(away + _LEAD[0], _LEAD[1])
         with self._cond:
-            # The store answered in between: if that was long ago, the turn counts as used late.
+            # The store answered in between: if that was long ago, the permit counts as used late.
             desk.heard(word, answer, at=asked + away / 2, now=now, fault=fault)
             self._cond.notify_all()
 
-    def _answer_alone(self, lane: Lane, word: Word) -> Answer:
-        now, limit = time.monotonic(), slowed(lane.limit)
-        # What others do cannot be known: the first turn waits too.
-        begun = LaneState(spacing=Spacing(now + limit.gap), seen=now)
-        state = self._local.get(lane, begun)
-        self._local[lane], answer = hear(state, evolve(word, unused=0), limit, now)
-        return evolve(answer, turn=0)
+    def _answer_alone(self, bucket: Bucket, word: Word) -> Answer:
+        now, limit = time.monotonic(), slowed(bucket.limit)
+        # What others do cannot be known: the first permit waits too.
+        begun = BucketState(spacing=Spacing(now + limit.gap), seen=now)
+        state = self._local.get(bucket, begun)
+        self._local[bucket], answer = hear(state, evolve(word, unused=0), limit, now)
+        return evolve(answer, permit=0)
 
     def _fail(self, reason: str) -> None:
         self._retry_at = time.monotonic() + RETRY
         if self.fault is None and not self._leaving:
             logger.warning(
-                "the shared pace is out of reach (%s); this process goes on at a rate %d times slower",
+                "the shared limiter is out of reach (%s); this process goes on at a rate %d times slower",
                 reason,
                 SLOWEST,
             )
@@ -199,7 +199,7 @@ class Clerk:
 
     def _recover(self) -> None:
         if self.fault is not None:
-            logger.warning("the shared pace is back, at its full rate")
+            logger.warning("the shared limiter is back, at its full rate")
             self.fault = None
             self._local.clear()
 

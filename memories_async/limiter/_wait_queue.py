@@ -1,6 +1,6 @@
-"""The line of one process in front of a lane: who waits here, on whichever event loop and thread.
+"""The line of one process in front of a bucket: who waits here, on whichever event loop and thread.
 
-A waiter that is woken takes its turn itself, where it runs. So no turn is ever on its way to a
+A waiter that is woken takes its permit itself, where it runs. So no permit is ever on its way to a
 waiter that was cancelled meanwhile, or whose loop has stopped.
 """
 
@@ -36,7 +36,7 @@ class Waiter:
         self._woken = self.loop.create_future()
 
     def is_there(self, now: float) -> bool:
-        """Tell whether it could take a turn: its loop runs, and reacts."""
+        """Tell whether it could take a permit: its loop runs, and reacts."""
         return self.loop.is_running() and (self.woken_at is None or now - self.woken_at < STALLED)
 
     def wake(self, now: float) -> None:
@@ -83,7 +83,7 @@ class Line:
         self._lines[waiter.priority].pop(waiter, None)
 
     def count(self, priority: Priority, now: float) -> int:
-        """Count who could take a turn of that *priority*, up to two."""
+        """Count who could take a permit of that *priority*, up to two."""
         found = 0
         for waiter in self._lines[priority]:
             found += waiter.is_there(now)
@@ -92,7 +92,7 @@ class Line:
         return found
 
     def first(self, now: float) -> Waiter | None:
-        """Find whose turn is next."""
+        """Find whose permit is next."""
         heads = [self.head(priority, now) for priority in Priority]
         chosen = choose(self.streak, interactive=heads[0] is not None, batch=heads[1] is not None)
         return None if chosen is None else heads[chosen]
@@ -102,7 +102,7 @@ class Line:
         return next((w for w in self._lines[priority] if w.is_there(now)), None)
 
     def passed(self, waiter: Waiter) -> None:
-        """Let *waiter* out of the line with its turn."""
+        """Let *waiter* out of the line with its permit."""
         self.leave(waiter)
         batch = bool(self._lines[Priority.BATCH])
         self.streak = streak_after(self.streak, waiter.priority, batch=batch)

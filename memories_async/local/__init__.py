@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from memories_async.local.state.page_limits import Rules
     from memories_async.local.state.rate_limits import Rate
     from memories_async.local.state.request_log import Seen
-    from memories_async.local.state.wire import Era
+    from memories_async.local.state.wire import Dialect
 else:
     # An engine can be had without the web server that the service runs on.
     __getattr__ = later(
@@ -26,7 +26,7 @@ else:
             "Callbacks": ".jobs.callbacks",
             "Delivery": ".jobs.callbacks",
             "Entry": ".state.accounts",
-            "Era": ".state.wire",
+            "Dialect": ".state.wire",
             "Fault": ".state.faults",
             "Inbox": ".inbox",
             "LocalService": ".service",
@@ -46,8 +46,8 @@ __all__ = [
     "Account",
     "Callbacks",
     "Delivery",
+    "Dialect",
     "Entry",
-    "Era",
     "Fault",
     "Inbox",
     "LocalService",

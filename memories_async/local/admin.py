@@ -11,7 +11,7 @@ from aiohttp import web
 from memories_async.local.components import Machine
 from memories_async.local.state import faults
 from memories_async.local.state.forms import parse_object
-from memories_async.local.state.wire import Era, Refusal, encode
+from memories_async.local.state.wire import Dialect, Refusal, encode
 
 if TYPE_CHECKING:
     from memories_async.local.service import LocalService
@@ -37,7 +37,7 @@ class Desk:
             ("POST", "/_local/state", self.change),
             ("POST", "/_local/reset", self.reset),
             ("GET", "/_local/library", self.library),
-            ("GET", "/_local/journal", self.journal),
+            ("GET", "/_local/request_log", self.request_log),
             ("GET", "/_local/book", self.book),
             ("GET", "/_local/faults", self.faults),
             ("POST", "/_local/faults", self.add_faults),
@@ -58,27 +58,27 @@ class Desk:
                 "points": account.points,
                 "points_spent": account.points_spent,
                 "disabled": account.disabled,
-                "era": attrs.asdict(service.era),
+                "dialect": attrs.asdict(service.dialect),
                 "limits": {name: attrs.asdict(rate) for name, rate in service.limits.items()},
                 "tasks_under_way": service.tasks_under_way,
             }
         )
 
     async def change(self, request: web.Request) -> web.Response:
-        """Set `points`, `disabled` or the `era`."""
+        """Set `points`, `disabled` or the `dialect`."""
         wanted = await _object(request)
         account = self._service.account
-        unknown = sorted(set(wanted) - {"points", "disabled", "era"})
+        unknown = sorted(set(wanted) - {"points", "disabled", "dialect"})
         if unknown:
             raise ValueError(f"cannot be set: {', '.join(unknown)}")
-        era = Era(**{**attrs.asdict(self._service.era), **wanted.get("era", {})})
+        dialect = Dialect(**{**attrs.asdict(self._service.dialect), **wanted.get("dialect", {})})
         points, disabled = (
             wanted.get("points", account.points),
             wanted.get("disabled", account.disabled),
         )
         if not isinstance(points, int) or not isinstance(disabled, bool):
             raise TypeError("points is a whole number, disabled true or false")
-        self._service.era, account.points, account.disabled = era, points, disabled
+        self._service.dialect, account.points, account.disabled = dialect, points, disabled
         return await self.state(request)
 
     async def reset(self, _: web.Request) -> web.Response:
@@ -101,9 +101,9 @@ class Desk:
             ]
         )
 
-    async def journal(self, _: web.Request) -> web.Response:
+    async def request_log(self, _: web.Request) -> web.Response:
         """List the requests seen."""
-        return _show([attrs.asdict(one) for one in self._service.journal])
+        return _show([attrs.asdict(one) for one in self._service.request_log])
 
     async def book(self, _: web.Request) -> web.Response:
         """List what was paid."""

@@ -36,8 +36,8 @@ from memories_async.local.state.accounts import Accounts
 from memories_async.local.state.faults import Faults
 from memories_async.local.state.page_limits import Rules
 from memories_async.local.state.rate_limits import Windows
-from memories_async.local.state.request_log import Journal
-from memories_async.local.state.wire import Era
+from memories_async.local.state.request_log import RequestLog
+from memories_async.local.state.wire import Dialect
 
 __all__ = ["Machine", "build"]
 
@@ -84,7 +84,7 @@ class Machine:
         self.accounts.reset()
         self.door.faults.clear()
         self.door.windows.reset()
-        self.door.journal.reset()
+        self.door.request_log.reset()
         self.outbox.reset()
         self.inbox.reset()
 
@@ -95,7 +95,7 @@ def build(
     workshop: Workshop,
     windows: Windows,
     rules: Rules,
-    era: Era,
+    dialect: Dialect,
     callbacks: Callbacks,
     fetch: Reach,
     parsing_seconds: float,
@@ -117,7 +117,9 @@ def build(
         dice=Random(seed),  # noqa: S311  # ids of tasks, not secrets
     )
     faults = Faults(seed or 0)
-    door = Door(accounts=accounts, windows=windows, faults=faults, journal=Journal(), era=era)
+    door = Door(
+        accounts=accounts, windows=windows, faults=faults, request_log=RequestLog(), dialect=dialect
+    )
     routes = _routes(studio, parsing, fetching, shelf, rules)
     return Machine(
         accounts=accounts,

@@ -27,7 +27,7 @@ from memories_async.local.state.library import Library, LocalVideo, as_sources
 from memories_async.local.state.page_limits import Rules
 from memories_async.local.state.rate_limits import DOCUMENTED, Rate, Windows, as_rates
 from memories_async.local.state.request_log import Seen
-from memories_async.local.state.wire import Era
+from memories_async.local.state.wire import Dialect
 
 if TYPE_CHECKING:
     from memories_async import Client, Hosts, blocking
@@ -63,7 +63,7 @@ class LocalService:
         fetch: Reach = "loopback",
         parsing_seconds: float = 0.05,
         rules: Rules | None = None,
-        era: Era | None = None,
+        dialect: Dialect | None = None,
         seed: int | None = None,
     ) -> None:
         """Prepare a service; nothing is opened or read before it is entered.
@@ -81,7 +81,7 @@ class LocalService:
             workshop=_workshop(engine, cache, library=Library(as_sources(videos)), size=dimensions),
             windows=Windows(as_rates(limits)),
             rules=rules or Rules(),
-            era=era or Era(),
+            dialect=dialect or Dialect(),
             callbacks=_settings(callbacks),
             fetch=fetch,
             parsing_seconds=parsing_seconds,
@@ -209,9 +209,9 @@ class LocalService:
         return self._machine.workshop.engine.name
 
     @property
-    def journal(self) -> tuple[Seen, ...]:
+    def request_log(self) -> tuple[Seen, ...]:
         """Every request that reached a route, oldest first."""
-        return self._machine.door.journal.all()
+        return self._machine.door.request_log.all()
 
     @property
     def callbacks(self) -> tuple[Delivery, ...]:
@@ -224,13 +224,13 @@ class LocalService:
         return self._machine.inbox
 
     @property
-    def era(self) -> Era:
+    def dialect(self) -> Dialect:
         """The dialect spoken; set it at any time."""
-        return self._machine.door.era
+        return self._machine.door.dialect
 
-    @era.setter
-    def era(self, era: Era) -> None:
-        self._machine.door.era = era
+    @dialect.setter
+    def dialect(self, dialect: Dialect) -> None:
+        self._machine.door.dialect = dialect
 
     @property
     def limits(self) -> Mapping[str, Rate]:
@@ -260,7 +260,7 @@ class LocalService:
         return None if result is None else await self._machine.outbox.deliver(result)
 
     def reset(self) -> None:
-        """Forget calls, faults, journal, callbacks, tasks and uploads; keep the library's index."""
+        """Forget calls, faults, request_log, callbacks, tasks and uploads; keep the library's index."""
         if self._portal is None:
             self._machine.forget()
         else:

@@ -20,7 +20,7 @@ from memories_async.receiver._asgi import AsgiApp
 from memories_async.receiver._callback_service import Desk
 from memories_async.receiver._public_url import PublicUrl
 from memories_async.receiver._records import Arrival, Record, Ticket, Wanted
-from memories_async.receiver._store_factory import Journaled, Place, settler_in, store_at
+from memories_async.receiver._store_factory import HasDatabase, Place, settler_in, store_at
 from memories_async.receiver._wsgi import WsgiApp
 from memories_async.videos import Video
 
@@ -217,7 +217,7 @@ class Receiver:
         with self._opening:
             if self._desk is None:
                 place = self._place
-                if place is None and isinstance(self._ledger, Journaled):
+                if place is None and isinstance(self._ledger, HasDatabase):
                     place = self._ledger
                 settler = settler_in(place) or settler_in(self._ledger)
                 self._desk = Desk(store_at(place), settler, self._accept_for, self._secret)

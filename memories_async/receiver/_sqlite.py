@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from attrs import define, field
 
-from memories_async._database.database import Journal
+from memories_async._database.database import Database
 from memories_async._database.file import Schema
 from memories_async.receiver._records import Arrival, Record, Ticket, Verdict, Wanted
 from memories_async.receiver._tokens import new_secret
@@ -53,14 +53,14 @@ def default_path() -> Path:
 
 @define(eq=False)
 class SqliteStore:
-    """Keeps records in a journal, which a ledger may share."""
+    """Keeps records in a database, which a ledger may share."""
 
-    journal: Journal
+    database: Database
     is_own: bool = field(default=True, kw_only=True)
-    """Whether to close the journal with the store."""
+    """Whether to close the database with the store."""
 
     def __attrs_post_init__(self) -> None:
-        self.journal.include(SCHEMA)
+        self.database.include(SCHEMA)
 
     @classmethod
     def at(cls, path: str | os.PathLike[str] | None) -> Self:
@@ -68,56 +68,56 @@ class SqliteStore:
         if path is None:
             path = default_path()
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(Journal(Path(path)))
+        return cls(Database(Path(path)))
 
     async def secret(self) -> bytes:
         """Return the secret kept in the file."""
-        return await self.journal.write(_secret)
+        return await self.database.write(_secret)
 
     async def issue(self, ticket: Ticket) -> None:
         """Write a submission down."""
         row = (ticket.id, ticket.call, ticket.key, ticket.issued_at)
-        await self.journal.write(partial(_insert_ticket, row=row))
+        await self.database.write(partial(_insert_ticket, row=row))
 
     async def bind(self, id_: bytes, task_id: str) -> Record:
         """Note which task the submit reply named."""
-        return await self.journal.write(partial(_bind, id_=id_, task_id=task_id))
+        return await self.database.write(partial(_bind, id_=id_, task_id=task_id))
 
     async def deliver(
         self, id_: bytes, arrival: Arrival, *, accept_for: float
     ) -> tuple[Verdict, Record | None]:
         """Judge a delivery, and keep it if it is to be kept, in one transaction."""
-        return await self.journal.write(
+        return await self.database.write(
             partial(_deliver, id_=id_, arrival=arrival, accept_for=accept_for)
         )
 
     async def find(self, wanted: Wanted) -> Record | None:
         """Look a submission up."""
-        return await self.journal.read(partial(_find, wanted=wanted))
+        return await self.database.read(partial(_find, wanted=wanted))
 
     async def told(self, id_: bytes) -> None:
         """Note that the ledger was told."""
-        await self.journal.write(partial(_told, id_=id_))
+        await self.database.write(partial(_told, id_=id_))
 
     async def untold(self) -> tuple[Record, ...]:
         """List what the ledger was not told."""
-        return await self.journal.read(_untold)
+        return await self.database.read(_untold)
 
     async def news(self, since: Any) -> tuple[Any, tuple[Record, ...]]:
         """Look whether anything was written, by whichever process, and if so at what came."""
-        version = await asyncio.to_thread(self.journal.version)
+        version = await asyncio.to_thread(self.database.version)
         if since is not None and since[0] == version:
             return since, ()
-        seq, records, more = await self.journal.read(partial(_news, since=since and since[1]))
+        seq, records, more = await self.database.read(partial(_news, since=since and since[1]))
         return (None if more else version, seq), records
 
     def close(self) -> None:
         """Let go of the file, unless it is the ledger's."""
         if self.is_own:
-            self.journal.close()
+            self.database.close()
 
     def __str__(self) -> str:
-        return str(self.journal.path)
+        return str(self.database.path)
 
 
 def _secret(db: sqlite3.Connection) -> bytes:

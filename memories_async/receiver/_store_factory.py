@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from memories_async._database.database import Journal
+from memories_async._database.database import Database
 from memories_async.receiver._sqlite import SqliteStore
 from memories_async.receiver._store import Settler, Store
 
 
 @runtime_checkable
-class Journaled(Protocol):
-    """Whatever keeps its rows in a journal, as a ledger does: the receiver shares it."""
+class HasDatabase(Protocol):
+    """Whatever keeps its rows in a database, as a ledger does: the receiver shares it."""
 
     @property
-    def journal(self) -> Journal: ...
+    def database(self) -> Database: ...
 
 
-Place: TypeAlias = Store | Journaled | str | os.PathLike[str] | None
+Place: TypeAlias = Store | HasDatabase | str | os.PathLike[str] | None
 
 
 def store_at(place: Place) -> Store:
     """Return the store that *place* stands for."""
     if isinstance(place, Store):
         return place
-    if isinstance(place, Journaled):
-        return SqliteStore(place.journal, is_own=False)
+    if isinstance(place, HasDatabase):
+        return SqliteStore(place.database, is_own=False)
     return SqliteStore.at(place)
 
 

@@ -196,7 +196,7 @@ async def test_a_call_that_this_client_cannot_send_is_that_items_error(ledger):
 
 
 async def test_a_long_line_costs_no_deadline():
-    """At a slow rate the wait for a turn is longer than the whole deadline; nothing fails."""
+    """At a slow rate the wait for a permit is longer than the whole deadline; nothing fails."""
     limits = Limits(embeddings=Limit(50))
     policy = callers.HASTY.__class__(deadline=0.1, timeout=0.09)
     async with serving(answer(EMBEDDED)) as server:  # noqa: SIM117  # reads better apart

@@ -129,10 +129,10 @@ async def test_what_the_ledger_cannot_record_is_given_back(tmp_path):
     with Ledger(tmp_path / "run.db") as ledger:
         async with serving(answer(EMBEDDED)) as server:
             async with callers.client(server.url, budget=budget, ledger=ledger) as client:
-                pages = ledger.journal.write_now(
+                pages = ledger.database.write_now(
                     lambda c: c.execute("PRAGMA page_count").fetchone()[0]
                 )
-                ledger.journal.write_now(lambda c: c.execute(f"PRAGMA max_page_count={pages}"))
+                ledger.database.write_now(lambda c: c.execute(f"PRAGMA max_page_count={pages}"))
                 with pytest.raises(NotSent.__base__):  # noqa: PT012  # raised inside the loop
                     for number in range(200):
                         budget.calls = number + 1

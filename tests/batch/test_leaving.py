@@ -15,7 +15,7 @@ from samples import EMBEDDED, embed_call
 from servers import answer, serving, silent
 
 from memories_async.errors import AuthenticationFailed, NotSent
-from memories_async.ledger import JournalFailed, Ledger
+from memories_async.ledger import DatabaseFailed, Ledger
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ async def test_a_ledger_that_cannot_be_written_stops_the_batch(tmp_path):
     """Nothing is sent unrecorded."""
     (tmp_path / "run.db").write_text("this is no database, and long enough to be told from one")
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
-        with pytest.raises(JournalFailed, match="not a database"):
+        with pytest.raises(DatabaseFailed, match="not a database"):
             await outcomes(client, items(10), ledger=Ledger(tmp_path / "run.db"))
 
         assert server.requests == 0

@@ -1,4 +1,4 @@
-"""The parts of a batch alone: its bounded line, its sums, its witness, what it reads from."""
+"""The parts of a batch alone: its bounded line, its sums, its hook, what it reads from."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ async def test_a_kept_reply_that_this_version_cannot_read_is_reported(tmp_path):
         async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
             async with client.batch({1: embed_call()}, ledger=ledger) as batch:
                 await anext(batch)
-            ledger.journal.write_now(lambda c: c.execute("UPDATE replies SET body = x'7b'"))
+            ledger.database.write_now(lambda c: c.execute("UPDATE replies SET body = x'7b'"))
             async with client.batch({1: embed_call()}, ledger=ledger) as batch:
                 outcome = await anext(batch)
 

@@ -122,14 +122,14 @@ def test_a_repeat_is_told_and_counted(cli, video, service):
     assert "2 requests" in ended.err
 
 
-def test_a_slow_pace_is_told(monkeypatch, capsys):
-    """A store of the shared pace that is down slows everything; the user sees why."""
+def test_a_slow_limiter_is_told(monkeypatch, capsys):
+    """A store of the shared limiter that is down slows everything; the user sees why."""
     from memories_async.cli._run import Run
     from memories_async.events import Degraded
 
-    Run()(Degraded(call="clips.search", attempt=1, reason="the pace file is gone"))
+    Run()(Degraded(call="clips.search", attempt=1, reason="the limiter file is gone"))
 
-    assert capsys.readouterr().err == "asking slowly: the pace file is gone\n"
+    assert capsys.readouterr().err == "asking slowly: the limiter file is gone\n"
 
 
 def test_finding_nothing_is_an_answer(cli, picture, film, monkeypatch):

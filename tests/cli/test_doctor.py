@@ -59,43 +59,43 @@ def test_tells_where_each_setting_came_from(cli, monkeypatch):
 
 
 def test_tells_who_keeps_the_pace(cli, monkeypatch, service, video, tmp_path):
-    """This process alone, or a file, and how its lanes stand."""
-    alone = cli("doctor", "--json").json["pace"]
-    monkeypatch.setenv("MEMORIES_PACE", f"file:{tmp_path / 'pace'}")
+    """This process alone, or a file, and how its buckets stand."""
+    alone = cli("doctor", "--json").json["limiter"]
+    monkeypatch.setenv("MEMORIES_LIMITER", f"file:{tmp_path / 'limiter'}")
     cli("embed", video.asset_id)
-    together = cli("doctor", "--json").json["pace"]
+    together = cli("doctor", "--json").json["limiter"]
 
     assert alone["store"]["value"].startswith("process, ")
-    assert together["store"]["value"] == f"file, {tmp_path / 'pace'}"
+    assert together["store"]["value"] == f"file, {tmp_path / 'limiter'}"
     assert together["store"]["given"] is True
     assert any(name.startswith("embeddings ") for name in together)
 
 
-def test_a_server_that_keeps_the_pace_is_asked_with_ping_only(cli, monkeypatch, service):
+def test_a_server_that_keeps_the_limiter_is_asked_with_ping_only(cli, monkeypatch, service):
     """Without it, nothing is connected to."""
     pytest.importorskip("redis")
-    monkeypatch.setenv("MEMORIES_PACE", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("MEMORIES_LIMITER", "redis://127.0.0.1:1/0")
 
     quiet, asked = cli("doctor", "--json"), cli("doctor", "--ping", "--json")
 
-    assert quiet.json["pace"]["store"]["value"].endswith("not asked without --ping")
-    assert asked.json["pace"]["fault"]["value"]
+    assert quiet.json["limiter"]["store"]["value"].endswith("not asked without --ping")
+    assert asked.json["limiter"]["fault"]["value"]
 
 
-def test_a_lane_that_was_slowed_down_says_so():
+def test_a_bucket_that_was_slowed_down_says_so():
     """The reason why everything takes longer."""
-    from memories_async.cli._findings import pace
+    from memories_async.cli._findings import limiter
     from memories_async.cli._settings import Configuration
-    from memories_async.limiter._in_process import LaneInForce, PaceInForce
+    from memories_async.limiter._in_process import BucketStatus, LimiterStatus
 
     class Slow:
         def describe(self):
-            lane = LaneInForce(
+            bucket = BucketStatus(
                 account="0123456789", family="search", wait=2.5, slowness=2, busy=1, waiting=3
             )
-            return PaceInForce(store="file", where="x", shared_by="all", lanes=(lane,))
+            return LimiterStatus(store="file", where="x", shared_by="all", buckets=(bucket,))
 
-    found = [*pace(evolve(Configuration.read({}), pace=Slow()), ask=True)]
+    found = [*limiter(evolve(Configuration.read({}), limiter=Slow()), ask=True)]
 
     assert found[-1].name == "search 01234567"
     assert found[-1].value == "next turn in 2.5 s, 1 at work, 3 in line, 2.0 times slower"
@@ -151,7 +151,7 @@ def test_remarks_on_variables_that_are_probably_meant_otherwise(cli, monkeypatch
         ("MEMORIES_PROXY", "socks5://x"),
         ("MEMORIES_CA_FILE", "/nowhere.pem"),
         ("MEMORIES_API_KEY", "Bearer local-1"),
-        ("MEMORIES_PACE", "carrier pigeon"),
+        ("MEMORIES_LIMITER", "carrier pigeon"),
     ],
 )
 def test_a_wrong_setting_is_named(cli, monkeypatch, variable, value):
@@ -187,7 +187,7 @@ def test_a_ping_connects_and_asks_nothing(cli, service):
 
     assert ended.code == 0
     assert ended.out.count("connected, ") == 1
-    assert service.journal == ()
+    assert service.database == ()
 
 
 def test_a_host_out_of_reach_ends_with_3(cli, monkeypatch, service):

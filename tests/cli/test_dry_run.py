@@ -74,7 +74,7 @@ def test_other_bodies_are_shown_too(dry):
     assert "cost     nothing" in dry(_call(None))
 
 
-def test_a_slow_pace_is_told_by_its_period(dry):
+def test_a_slow_limiter_is_told_by_its_period(dry):
     """Nobody thinks in 0.0167 a second."""
     shown = dry(_call(None), MEMORIES_VIDEO_LIST_RATE="1/60")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memories_async import errors
-from memories_async._database.file import JournalFailed
+from memories_async._database.file import DatabaseFailed
 from memories_async.cli._exits import Exit, problem_of
 
 
@@ -23,8 +23,8 @@ from memories_async.cli._exits import Exit, problem_of
         (errors.BadReply("no"), Exit.UNKNOWN, "charged twice"),
         (errors.CaptionFailed("no"), Exit.NO_RESULT, "account"),
         (errors.CallbackTimeout("no"), Exit.NO_RESULT, "--timeout"),
-        (JournalFailed("no"), Exit.USAGE, ""),
-        (JournalFailed("no", billed="maybe"), Exit.UNKNOWN, ""),
+        (DatabaseFailed("no"), Exit.USAGE, ""),
+        (DatabaseFailed("no", billed="maybe"), Exit.UNKNOWN, ""),
         (errors.MemoriesError("no"), Exit.UNKNOWN, ""),
     ],
 )

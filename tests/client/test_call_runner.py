@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 from attrs import evolve
-from callers import HASTY, Scripted, Unpaced, over
+from callers import HASTY, Scripted, Unlimited, over
 from samples import FOUND, LIMITED, caption_call, reply, search_call
 
-from memories_async import Client, InProcessPace, Limits, Policy
+from memories_async import Client, InProcessLimiter, Limits, Policy
 from memories_async.errors import (
     BadReply,
     InvalidRequest,
@@ -87,44 +87,46 @@ async def test_a_doubt_outweighs_a_later_certainty(end):
 
 async def test_rate_limits_cost_no_attempt():
     """A policy of one attempt sits out any number of them."""
-    pace = Unpaced()
+    limiter = Unlimited()
     transport = Scripted([TOO_FAST] * 20 + [reply(FOUND)])
-    client = over(transport, policy=evolve(HASTY, attempts=1), pace=pace)
+    client = over(transport, policy=evolve(HASTY, attempts=1), limiter=limiter)
 
     assert await client.send(search_call())
     assert len(transport.requests) == 21
-    assert len(pace.pauses) == 20
+    assert len(limiter.pauses) == 20
 
 
 async def test_rate_limits_do_not_lengthen_the_waits_of_other_errors():
     """Each kind counts for itself."""
     script = [TOO_FAST, DOWN, TOO_FAST, DOWN]
     error, requests = await failing(
-        [*script, DOWN], policy=evolve(HASTY, attempts=3), pace=Unpaced()
+        [*script, DOWN], policy=evolve(HASTY, attempts=3), limiter=Unlimited()
     )
 
     assert (type(error), requests) == (NotSent, 5)
 
 
-async def test_a_rate_limit_holds_the_whole_lane_back():
+async def test_a_rate_limit_holds_the_whole_bucket_back():
     """For as long as the service asks."""
-    pace = Unpaced()
-    await over(Scripted([reply(LIMITED, retry_after="3"), reply(FOUND)]), pace=pace).send(
+    limiter = Unlimited()
+    await over(Scripted([reply(LIMITED, retry_after="3"), reply(FOUND)]), limiter=limiter).send(
         search_call()
     )
 
-    assert pace.pauses == [3.0]
+    assert limiter.pauses == [3.0]
 
 
 @pytest.mark.parametrize(("asked", "paused"), [("4", 4.0), ("500", 120.0)])
-async def test_the_lane_is_held_back_also_where_the_call_gives_up(asked, paused):
+async def test_the_bucket_is_held_back_also_where_the_call_gives_up(asked, paused):
     """The refusal is the account's: other calls must not run into it (at most for the cap)."""
-    pace = Unpaced()
+    limiter = Unlimited()
     policy = evolve(HASTY, deadline=2.0)
-    error, requests = await failing([reply(LIMITED, retry_after=asked)], policy=policy, pace=pace)
+    error, requests = await failing(
+        [reply(LIMITED, retry_after=asked)], policy=policy, limiter=limiter
+    )
 
     assert (type(error), requests, error.retry_after) == (RateLimited, 1, float(asked))
-    assert pace.pauses == [paused]
+    assert limiter.pauses == [paused]
 
 
 async def test_a_wait_beyond_the_deadline_is_not_begun():
@@ -138,15 +140,15 @@ async def test_a_wait_beyond_the_deadline_is_not_begun():
 
 async def test_a_deadline_that_passes_in_line_says_so():
     """Nothing was sent, and the sentence says what to change."""
-    pace = Unpaced()
-    client = over(Scripted([reply(FOUND)]), policy=evolve(HASTY, deadline=0.05), pace=pace)
+    limiter = Unlimited()
+    client = over(Scripted([reply(FOUND)]), policy=evolve(HASTY, deadline=0.05), limiter=limiter)
     settings = client._settings
-    lane = settings.lane(search_call().host, "search")
-    lane = evolve(lane, limit=evolve(lane.limit, concurrency=1))
-    settings = evolve(settings, limits=evolve(settings.limits, search=lane.limit))
+    bucket = settings.bucket(search_call().host, "search")
+    bucket = evolve(bucket, limit=evolve(bucket.limit, concurrency=1))
+    settings = evolve(settings, limits=evolve(settings.limits, search=bucket.limit))
     transport = Scripted([reply(FOUND)])
 
-    async with pace.turn(lane):
+    async with limiter.permit(bucket):
         with pytest.raises(NotSent, match=r"deadline of 0\.05 s passed in line") as caught:
             await Client.over(settings, transport).send(search_call())
     assert (transport.requests, caught.value.attempts, caught.value.billed) == ([], 0, "no")
@@ -155,10 +157,12 @@ async def test_a_deadline_that_passes_in_line_says_so():
 async def test_a_deadline_that_passes_in_line_tells_what_went_wrong_before():
     """It is the reason that the call was still in line."""
     policy = evolve(HASTY, attempts=3, deadline=0.2)
-    error, requests = await failing([DOWN], policy=policy, pace=InProcessPace(), limits=Limits())
+    error, requests = await failing(
+        [DOWN], policy=policy, limiter=InProcessLimiter(), limits=Limits()
+    )
 
     assert requests == 1
-    assert "passed in line for a turn, after 1 failed attempt: down (" in str(error)
+    assert "passed in line for a permit, after 1 failed attempt: down (" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -171,28 +175,28 @@ async def test_a_deadline_that_passes_in_line_tells_what_went_wrong_before():
 )
 async def test_a_failed_call_gives_its_slot_back(step, kind):
     """Whatever became of it."""
-    pace = Unpaced()
-    error, _ = await failing([step], pace=pace)
+    limiter = Unlimited()
+    error, _ = await failing([step], limiter=limiter)
 
-    assert (type(error), pace.busy()) == (kind, 0)
+    assert (type(error), limiter.busy()) == (kind, 0)
 
 
 async def test_a_cancelled_call_gives_its_slot_back():
     """Also in the middle of its request (fault case 54)."""
-    pace, begun = Unpaced(), asyncio.Event()
+    limiter, begun = Unlimited(), asyncio.Event()
 
     class Hanging(Scripted):
         async def carry(self, request):
             begun.set()
             await asyncio.Event().wait()
 
-    task = asyncio.create_task(over(Hanging([]), pace=pace).send(search_call()))
+    task = asyncio.create_task(over(Hanging([]), limiter=limiter).send(search_call()))
     await begun.wait()
-    assert pace.busy() == 1
+    assert limiter.busy() == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert pace.busy() == 0
+    assert limiter.busy() == 0
 
 
 async def test_cancelled_between_two_attempts_it_ends_at_once():

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 from attrs import evolve
-from callers import HASTY, Unpaced
+from callers import HASTY, Unlimited
 from samples import ACCEPTED, EMBEDDED, FOUND, LIMITED, caption_call, embed_call, search_call
 from servers import answer, http, serving
 
@@ -36,19 +36,19 @@ from memories_async.errors import (
 )
 async def test_rate_limits_are_sat_out(connect, limit):
     """Cases 23 and 24: each refused request is counted, none is billed, one answer comes."""
-    pace = Unpaced()
+    limiter = Unlimited()
     async with serving(limit, limit, limit, answer(FOUND)) as server:
-        caller = connect(server.url, policy=evolve(HASTY, attempts=1), pace=pace)
+        caller = connect(server.url, policy=evolve(HASTY, attempts=1), limiter=limiter)
         assert await caller.send(search_call())
 
         assert server.requests == 4
-    assert len(pace.pauses) == 3
+    assert len(limiter.pauses) == 3
 
 
 async def test_a_pause_beyond_the_cap_ends_the_call_with_the_time(connect):
     """Case 23: a day is not waited for, nor shortened."""
     async with serving(answer(LIMITED, Retry_After="86400")) as server:
-        caller = connect(server.url, pace=Unpaced())
+        caller = connect(server.url, limiter=Unlimited())
         error = await caller.fails(search_call(), RateLimited)
 
         assert server.requests == 1

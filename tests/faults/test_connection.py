@@ -195,7 +195,7 @@ def big_search():
 
 
 async def test_many_calls_at_once_wait_for_no_connection(connect):
-    """Case 13: the line is the pace's, so no call's clock runs while it waits in a pool."""
+    """Case 13: the line is the limiter's, so no call's clock runs while it waits in a pool."""
     async with serving(answer(FOUND, after=0.05)) as server:
         caller = connect(server.url)
         await asyncio.gather(*(caller.send(search_call()) for _ in range(120)))

@@ -8,11 +8,11 @@ import time
 import anyio
 import pytest
 from attrs import evolve
-from callers import HASTY, Caller, Unpaced, client
+from callers import HASTY, Caller, Unlimited, client
 from samples import FOUND, caption_call, search_call
 from servers import answer, http, listening, serving, silent
 
-from memories_async import InProcessPace, Limit, Limits, Policy, clips
+from memories_async import InProcessLimiter, Limit, Limits, Policy, clips
 from memories_async.errors import NotSent, OutcomeUnknown
 
 PATIENT = evolve(HASTY, timeout=30.0, deadline=60.0)
@@ -106,7 +106,7 @@ async def test_cancelled_in_line_nothing_is_sent():
 
 async def test_cancelled_while_connecting_nothing_is_sent():
     """Case 53: the slot is free."""
-    pace = Unpaced()
+    limiter = Unlimited()
     reached = asyncio.Event()
 
     async def stall(_):
@@ -114,17 +114,17 @@ async def test_cancelled_while_connecting_nothing_is_sent():
 
     async with listening(stall) as port:
         url = f"https://localhost:{port}"
-        async with client(url, policy=PATIENT, pace=pace) as one:
+        async with client(url, policy=PATIENT, limiter=limiter) as one:
             task = asyncio.create_task(one.send(search_call()))
             await reached.wait()
             await cancel(task)
 
-    assert pace.busy() == 0
+    assert limiter.busy() == 0
 
 
 async def test_cancelled_while_waiting_for_the_answer_the_connection_is_closed():
     """Case 54: the slot is free, and no other call gets the late answer."""
-    pace, closed = Unpaced(), asyncio.Event()
+    limiter, closed = Unlimited(), asyncio.Event()
 
     async def notice(exchange):
         await exchange.receive()
@@ -132,12 +132,12 @@ async def test_cancelled_while_waiting_for_the_answer_the_connection_is_closed()
         closed.set()
 
     async with serving(notice, answer(FOUND)) as server:
-        async with client(server.url, policy=PATIENT, pace=pace) as one:
+        async with client(server.url, policy=PATIENT, limiter=limiter) as one:
             task = asyncio.create_task(one.send(caption_call()))
             await server.saw(1)
             await cancel(task)
             await asyncio.wait_for(closed.wait(), 5)
-            assert pace.busy() == 0
+            assert limiter.busy() == 0
             assert await one.send(search_call())
 
         assert server.requests == 2
@@ -194,7 +194,10 @@ async def with_failing_sibling(one, server):
 
 async def test_a_limiter_never_waits_for_a_wall_clock(monkeypatch):
     """Case 58: the wall clock jumps by an hour, and nobody waits for it."""
-    async with serving(answer(FOUND)) as server, client(server.url, pace=InProcessPace()) as one:
+    async with (
+        serving(answer(FOUND)) as server,
+        client(server.url, limiter=InProcessLimiter()) as one,
+    ):
         await one.send(search_call())
         for jump in (-3600.0, 3600.0):
             now = time.time() + jump

@@ -9,7 +9,7 @@ import pytest_asyncio
 from attrs import define, fields
 from callers import HASTY
 
-from memories_async import Client, InProcessPace, Limit, Limits, blocking
+from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
 from memories_async.ledger import Ledger
 from memories_async.local import Callbacks, LocalService
 from memories_async.local.engine.fixed import FixedEngine
@@ -66,7 +66,7 @@ async def connect(request, service):
     made = []
 
     def connect(**changes):
-        settings = {"policy": HASTY, "limits": FAST, "pace": InProcessPace(), **changes}
+        settings = {"policy": HASTY, "limits": FAST, "limiter": InProcessLimiter(), **changes}
         kind = service.client if request.param == "awaited" else service.blocking_client
         made.append(Library(kind(**settings)))
         return made[-1]

@@ -19,7 +19,7 @@ from memories_async import (
 )
 from memories_async._client.methods import Paged, Ran, Sent
 from memories_async._protocol.reply import Reply
-from memories_async.local import Era
+from memories_async.local import Dialect
 
 QUICK = {"interval": 0.004, "timeout": 10}
 
@@ -29,12 +29,12 @@ def paths(service) -> list[str]:
     return [seen.route for seen in service.journal]
 
 
-@pytest.mark.parametrize("era", [Era(), Era(text_numbers=True, names="camel")])
-async def test_goes_through_all_pages(service, library, era):
+@pytest.mark.parametrize("dialect", [Dialect(), Dialect(text_numbers=True, names="camel")])
+async def test_goes_through_all_pages(service, library, dialect):
     """Each is asked for when it is needed, and never one more."""
     for number in range(5):
         await library("videos.upload", b"film", video_name=f"{number}.mp4")
-    service.era = era
+    service.dialect = dialect
 
     listed = await library.listed(size=2)
 

@@ -12,7 +12,7 @@ from callers import HASTY
 
 from memories_async import AuthenticationFailed, BadReply, ProcessingFailed, WaitTimeout
 from memories_async._flows import polling
-from memories_async.local import Era
+from memories_async.local import Dialect
 
 QUICK = {"interval": 0.004, "timeout": 10}
 
@@ -23,19 +23,19 @@ def looks(service, route="videos.metadata") -> int:
 
 
 @pytest.mark.parametrize(
-    "era",
+    "dialect",
     [
-        Era(),
-        Era(names="camel"),
-        Era(names="snake", short_uploads=True),
-        Era(text_numbers=True, null_words=True),
-        Era(text_numbers=True, null_words=True, names="camel", flags=False),
+        Dialect(),
+        Dialect(names="camel"),
+        Dialect(names="snake", short_uploads=True),
+        Dialect(text_numbers=True, null_words=True),
+        Dialect(text_numbers=True, null_words=True, names="camel", flags=False),
     ],
     ids=["documented", "camel", "snake", "text", "all"],
 )
-async def test_adds_a_video_in_every_era(service, library, film, era):
+async def test_adds_a_video_in_every_dialect(service, library, film, dialect):
     """Casing, numbers as text and the text "null" make no difference to the answer."""
-    service.era = era
+    service.dialect = dialect
 
     video = await library("videos.add", film, **QUICK)
 
@@ -57,7 +57,7 @@ async def test_adds_an_asset(service, library, film):
 @pytest.mark.parametrize("word", ["FAILED", "FAIL", "PARSE_ERROR", "ERROR"])
 async def test_ends_at_once_with_every_word_for_failure(service, library, film, word):
     """And with the service's reason."""
-    service.era = Era(failed_word=word)
+    service.dialect = Dialect(failed_word=word)
     service.faults.add(callback="failure")
 
     with pytest.raises(ProcessingFailed, match="could not be processed: A failure, asked for"):

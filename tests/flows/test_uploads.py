@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from memories_async import InvalidRequest, OutcomeUnknown, Policy, assets, videos
-from memories_async.local import Era
+from memories_async.local import Dialect
 
 
 async def test_an_upload_keeps_the_files_name(service, library, film):
@@ -135,7 +135,7 @@ async def test_a_bad_moment_is_told_from_a_bad_parameter(service, library, film)
 
 async def test_the_short_answer_is_read_as_well(service, library, film):
     """A recorded answer has nothing but number and name."""
-    service.era = Era(short_uploads=True, names="snake")
+    service.dialect = Dialect(short_uploads=True, names="snake")
 
     video = await library("videos.upload", film)
 

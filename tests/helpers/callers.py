@@ -8,7 +8,7 @@ import pytest
 from attrs import define, field
 from samples import KEY
 
-from memories_async import Client, Hosts, InProcessPace, Limit, Limits, Policy, blocking
+from memories_async import Client, Hosts, InProcessLimiter, Limit, Limits, Policy, blocking
 
 HASTY = Policy(timeout=0.4, connect_timeout=2.0, backoff=0.001, max_backoff=0.002, deadline=10.0)
 """Waits of a millisecond, and a silence that tests can sit out."""
@@ -16,9 +16,9 @@ UNLIMITED = Limits(search=Limit(100_000), captions=Limit(100_000), embeddings=Li
 
 
 def settings(url: str, **changes) -> dict:
-    """A client's arguments: this server, a pace of its own, no patience."""
+    """A client's arguments: this server, a limiter of its own, no patience."""
     standard = {"api_key": KEY, "hosts": Hosts.at(url), "policy": HASTY}
-    return standard | {"limits": UNLIMITED, "pace": InProcessPace()} | changes
+    return standard | {"limits": UNLIMITED, "limiter": InProcessLimiter()} | changes
 
 
 def client(url: str, **changes) -> Client:
@@ -51,14 +51,14 @@ class Caller:
             await asyncio.to_thread(self.client.close)
 
 
-class Unpaced(InProcessPace):
-    """A pace that notes pauses instead of keeping them."""
+class Unlimited(InProcessLimiter):
+    """A limiter that notes pauses instead of keeping them."""
 
     def __init__(self):
         super().__init__()
         self.pauses: list[float] = []
 
-    async def pause(self, lane, seconds):
+    async def pause(self, bucket, seconds):
         self.pauses.append(seconds)
 
     def busy(self) -> int:

@@ -14,7 +14,7 @@ STEPS = ("before intent", "after intent", "as it leaves", "before outcome", "aft
 
 
 def picture(number: int) -> bytes:
-    """A picture like no other: the service's journal tells the items apart by it."""
+    """A picture like no other: the service's database tells the items apart by it."""
     return b"\x89PNG\r\n\x1a\n" + number.to_bytes(8, "big")
 
 

@@ -1,4 +1,4 @@
-"""A journal with one small table, and how to write into it and count."""
+"""A database with one small table, and how to write into it and count."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ async def test_an_export_is_private_and_complete_or_not_there(filled, tmp_path, 
     def fail(_):
         raise OSError("no space")
 
-    monkeypatch.setattr("memories_async.ledger._export._json.dumps", fail)
+    monkeypatch.setattr("memories_async.ledger._export.wire_json.dumps", fail)
     with pytest.raises(OSError, match="no space"):
         filled.export(path)
 
@@ -131,7 +131,7 @@ def test_memory_does_not_grow_with_the_entries(ledger, tmp_path):
     """Ten times the entries, the same peak."""
     peaks = []
     for count in (2_000, 20_000):
-        ledger.journal.write_now(lambda connection, n=count: _insert(connection, n))
+        ledger.database.write_now(lambda connection, n=count: _insert(connection, n))
         tracemalloc.start()
         ledger.export(tmp_path / "out.jsonl")
         peaks.append(tracemalloc.get_traced_memory()[1])

@@ -81,7 +81,7 @@ async def test_cancelled_while_claiming_leaves_nothing_claimed(ledger):
         serving(answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
     ):
-        with ledger.journal._writing:
+        with ledger.database._writing:
             task = asyncio.create_task(client.send(search_call()))
             await asyncio.sleep(0.01)
             task.cancel()

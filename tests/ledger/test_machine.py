@@ -38,7 +38,7 @@ class Machine(RuleBasedStateMachine):
 
     def do(self, who, work, **given):
         """Run one move as one of the processes."""
-        return self.ledgers[who].journal.write_now(partial(work, **given))
+        return self.ledgers[who].database.write_now(partial(work, **given))
 
     def name(self, who) -> str:
         """The owner's mark of one of the processes."""
@@ -116,7 +116,7 @@ class Machine(RuleBasedStateMachine):
 
     def states(self) -> list[tuple[str, str]]:
         """Every entry's key and state."""
-        return self.ledgers[0].journal.read_now(
+        return self.ledgers[0].database.read_now(
             lambda c: c.execute("SELECT lower(hex(key)), state FROM entries").fetchall()
         )
 

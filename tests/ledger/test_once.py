@@ -15,7 +15,7 @@ from servers import answer, hang_up, raw, serving
 
 from memories_async import clips, videos
 from memories_async.errors import BadReply, InvalidRequest, OutcomeUnknown
-from memories_async.ledger import JournalFailed, Ledger
+from memories_async.ledger import DatabaseFailed, Ledger
 
 
 async def test_a_paid_call_is_answered_from_the_ledger(ledger):
@@ -232,11 +232,11 @@ async def test_nothing_is_sent_that_cannot_be_recorded(ledger):
     ):
         await client.send(search_call())
         fill(ledger)
-        with pytest.raises(JournalFailed, match="disk is full") as caught:  # noqa: PT012  # raised inside the loop
+        with pytest.raises(DatabaseFailed, match="disk is full") as caught:  # noqa: PT012  # raised inside the loop
             for number in range(1000):
                 await client.send(search_call(prompt=f"{number} {'x' * 400}"))
 
-        paid = ledger.journal.read_now(
+        paid = ledger.database.read_now(
             lambda c: c.execute("SELECT count(*) FROM entries WHERE state='done'").fetchone()[0]
         )
         assert server.requests == paid
@@ -250,7 +250,7 @@ def fill(ledger) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count={pages}")
 
-    ledger.journal.write_now(limit)
+    ledger.database.write_now(limit)
 
 
 async def test_an_answer_that_cannot_be_recorded_is_not_lost(ledger):
@@ -262,7 +262,7 @@ async def test_an_answer_that_cannot_be_recorded_is_not_lost(ledger):
         await answer(big)(exchange)
 
     async with serving(fill_up) as server, callers.client(server.url, ledger=ledger) as client:
-        with pytest.raises(JournalFailed, match="not recorded") as caught:
+        with pytest.raises(DatabaseFailed, match="not recorded") as caught:
             await client.send(search_call())
 
     assert caught.value.billed == "yes"

@@ -14,7 +14,7 @@ from samples import search_call
 from servers import serving, silent
 
 from memories_async.errors import OutcomeUnknown
-from memories_async.ledger import JournalFailed, Ledger
+from memories_async.ledger import DatabaseFailed, Ledger
 from memories_async.ledger._process_lock import Owner
 
 
@@ -108,5 +108,5 @@ def test_an_older_ledger_is_refused_by_name(tmp_path):
     with closing(sqlite3.connect(tmp_path / "run.db")) as connection, connection:
         connection.execute("UPDATE schemas SET version = 99")
 
-    with pytest.raises(JournalFailed, match="newer memories_async"):
+    with pytest.raises(DatabaseFailed, match="newer memories_async"):
         Ledger(tmp_path / "run.db").summary()

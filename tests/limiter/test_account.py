@@ -12,10 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from attrs import define, field
-from paces import busiest, lane
+from limiters import bucket, busiest
 
-from memories_async import Client, FilePace, Hosts, InProcessPace, Limit, Limits, Pace, RedisPace
-from memories_async.limiter._in_process import Turn
+from memories_async import (
+    Client,
+    FileLimiter,
+    Hosts,
+    InProcessLimiter,
+    Limit,
+    Limits,
+    RateLimiter,
+    RedisLimiter,
+)
+from memories_async.limiter._in_process import Permit
 from memories_async.local import LocalService
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -26,10 +35,10 @@ LENIENT = 0.9
 
 @pytest.fixture(params=["file", "redis"])
 def shared(request, tmp_path):
-    """The two paces that processes share."""
+    """The two limiters that processes share."""
     if request.param == "file":
-        return FilePace(tmp_path / "account.pace")
-    return RedisPace(request.getfixturevalue("redis_url"))
+        return FileLimiter(tmp_path / "account.limiter")
+    return RedisLimiter(request.getfixturevalue("redis_url"))
 
 
 def arrivals(service) -> list[float]:
@@ -43,7 +52,7 @@ def warmed(film, **settings) -> LocalService:
 
 async def warm(service) -> str:
     asset = service.library[0].asset_id
-    async with service.client(pace=InProcessPace()) as client:
+    async with service.client(limiter=InProcessLimiter()) as client:
         await client.embeddings.video(asset)
     return asset
 
@@ -68,14 +77,17 @@ async def test_thirty_calls_at_once_at_one_a_second_all_succeed(film):
 
 async def _thirty_awaited(service, asset) -> float:
     begun = time.monotonic()
-    async with service.client(pace=InProcessPace()) as client:
+    async with service.client(limiter=InProcessLimiter()) as client:
         await asyncio.gather(*(client.embeddings.video(asset) for _ in range(30)))
     return time.monotonic() - begun
 
 
 def _thirty_blocking(service, asset) -> float:
     begun = time.monotonic()
-    with service.blocking_client(pace=InProcessPace()) as client, ThreadPoolExecutor(30) as pool:
+    with (
+        service.blocking_client(limiter=InProcessLimiter()) as client,
+        ThreadPoolExecutor(30) as pool,
+    ):
         assert len([*pool.map(client.embeddings.video, [asset] * 30)]) == 30
     return time.monotonic() - begun
 
@@ -107,49 +119,49 @@ async def test_four_processes_use_the_whole_rate_and_never_more(film, shared):
     assert len(seen) == 200
     assert busiest([at for at, _ in left]) <= 10
     assert busiest(seen, per=LENIENT) <= 10
-    # How much of the rate is used is measured in `benchmarks/pace.py`; this holds on a busy machine.
+    # How much of the rate is used is measured in `benchmarks/limiter.py`; this holds on a busy machine.
     assert 199 / (seen[-1] - seen[0]) >= 0.9 * 10
     assert max(shares) <= 1.1 * min(shares) + 1
 
 
 @define(eq=False)
 class Noted:
-    """A pace that notes when requests leave."""
+    """A limiter that notes when requests leave."""
 
-    pace: Pace
+    limiter: RateLimiter
     log: list[float] = field(factory=list)
 
-    def turn(self, where):
-        return NotedTurn(self.pace.turn(where), self.log)
+    def permit(self, where):
+        return NotedTurn(self.limiter.permit(where), self.log)
 
     async def pause(self, where, seconds):
-        await self.pace.pause(where, seconds)
+        await self.limiter.pause(where, seconds)
 
 
 @define(eq=False)
 class NotedTurn:
-    """A turn of such a pace."""
+    """A permit of such a limiter."""
 
-    turn: Turn
+    permit: Permit
     log: list[float]
     fault: str | None = None
 
     async def __aenter__(self):
-        return await self.turn.__aenter__()
+        return await self.permit.__aenter__()
 
     async def __aexit__(self, *raised):
-        await self.turn.__aexit__(*raised)
+        await self.permit.__aexit__(*raised)
 
     def left(self):
         self.log.append(time.monotonic())
-        self.turn.left()
+        self.permit.left()
 
 
-def _fifty(service, asset, pace, start, sent) -> None:
-    (url, key), noted = service, Noted(pace)
+def _fifty(service, asset, limiter, start, sent) -> None:
+    (url, key), noted = service, Noted(limiter)
 
     async def work() -> None:
-        client = Client(api_key=key, hosts=Hosts.at(url), limits=TEN, pace=noted)
+        client = Client(api_key=key, hosts=Hosts.at(url), limits=TEN, limiter=noted)
         async with client, asyncio.TaskGroup() as tasks:
             for _ in range(50):
                 tasks.create_task(client.embeddings.video(asset))
@@ -162,23 +174,23 @@ def _fifty(service, asset, pace, start, sent) -> None:
 @pytest.mark.slow
 async def test_a_killed_process_gives_its_slot_back_in_seconds(shared):
     """It held the only slot, in the middle of a call."""
-    where = lane(100, concurrency=1)
+    where = bucket(100, concurrency=1)
     held = SPAWN.Event()
     holder = SPAWN.Process(target=_hold, args=(shared, where, held))
     holder.start()
     await asyncio.to_thread(held.wait, 60)
-    assert shared.describe().lanes[0].busy == 1
+    assert shared.describe().buckets[0].busy == 1
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
 
     begun = time.monotonic()
-    async with asyncio.timeout(20), shared.turn(where):
+    async with asyncio.timeout(20), shared.permit(where):
         assert 2 < time.monotonic() - begun < 8
 
 
-def _hold(pace, where, held) -> None:
+def _hold(limiter, where, held) -> None:
     async def work() -> None:
-        async with pace.turn(where):
+        async with limiter.permit(where):
             held.set()
             await asyncio.sleep(60)
 
@@ -186,13 +198,13 @@ def _hold(pace, where, held) -> None:
 
 
 async def test_a_refusal_of_the_service_slows_every_process(film, shared):
-    """The service grants less than the limit says: one call is refused, both paces wait."""
+    """The service grants less than the limit says: one call is refused, both limiters wait."""
     generous = Limits(embeddings=Limit(1000))
     async with warmed(film, limits=2) as service:
         asset = await warm(service)
-        async with service.client(pace=shared, limits=generous) as client:
+        async with service.client(limiter=shared, limits=generous) as client:
             await asyncio.gather(*(client.embeddings.video(asset) for _ in range(4)))
-        state = next(one for one in shared.describe().lanes if one.family == "embeddings")
+        state = next(one for one in shared.describe().buckets if one.family == "embeddings")
 
     assert state.slowness > 1.5
     assert service.account.paid == 5

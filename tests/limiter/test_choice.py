@@ -1,4 +1,4 @@
-"""Which pace a client has: the argument, the variable `MEMORIES_PACE`, or the process's own."""
+"""Which limiter a client has: the argument, the variable `MEMORIES_LIMITER`, or the process's own."""
 
 from __future__ import annotations
 
@@ -7,50 +7,54 @@ import pickle
 import pytest
 from samples import KEY
 
-from memories_async import Client, FilePace, InProcessPace, RedisPace, blocking
-from memories_async.limiter._choice import pace_from_environment
+from memories_async import Client, FileLimiter, InProcessLimiter, RedisLimiter, blocking
+from memories_async.limiter._choice import limiter_from_environment
 from memories_async.limiter._in_process import in_process
 
 
 @pytest.mark.parametrize("value", ["", "process"])
 def test_the_process_is_the_default(value):
-    """One pace for all clients of a process."""
-    assert pace_from_environment({"MEMORIES_PACE": value}) is in_process
-    assert pace_from_environment({}) is in_process
+    """One limiter for all clients of a process."""
+    assert limiter_from_environment({"MEMORIES_LIMITER": value}) is in_process
+    assert limiter_from_environment({}) is in_process
 
 
 @pytest.mark.parametrize("form", ["file:{}", "file://{}"])
 def test_a_file_is_named_by_its_path(form, tmp_path):
     """As a path or as a URL; every client gets the same object."""
-    path = tmp_path / "account.pace"
-    pace = pace_from_environment({"MEMORIES_PACE": form.format(path)})
+    path = tmp_path / "account.limiter"
+    limiter = limiter_from_environment({"MEMORIES_LIMITER": form.format(path)})
 
-    assert isinstance(pace, FilePace)
-    assert pace.path == str(path)
-    assert pace_from_environment({"MEMORIES_PACE": form.format(path)}) is pace
+    assert isinstance(limiter, FileLimiter)
+    assert limiter.path == str(path)
+    assert limiter_from_environment({"MEMORIES_LIMITER": form.format(path)}) is limiter
 
 
 def test_a_redis_server_is_named_by_its_url():
     """Nothing is connected yet."""
     pytest.importorskip("redis")
-    assert isinstance(pace_from_environment({"MEMORIES_PACE": "redis://127.0.0.1:1/0"}), RedisPace)
+    assert isinstance(
+        limiter_from_environment({"MEMORIES_LIMITER": "redis://127.0.0.1:1/0"}), RedisLimiter
+    )
 
 
 @pytest.mark.parametrize("value", ["file:", "postgres://:geheim@x/y", "fast"])
 def test_anything_else_is_refused(value):
     """The message names the variable, and no password."""
-    with pytest.raises(ValueError, match="MEMORIES_PACE") as caught:
-        pace_from_environment({"MEMORIES_PACE": value})
+    with pytest.raises(ValueError, match="MEMORIES_LIMITER") as caught:
+        limiter_from_environment({"MEMORIES_LIMITER": value})
     assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [Client, blocking.Client])
 def test_clients_honour_the_variable(kind, monkeypatch, tmp_path):
     """And the argument before it; a pickled client keeps its file."""
-    monkeypatch.setenv("MEMORIES_PACE", f"file:{tmp_path / 'account.pace'}")
-    own = InProcessPace()
+    monkeypatch.setenv("MEMORIES_LIMITER", f"file:{tmp_path / 'account.limiter'}")
+    own = InProcessLimiter()
     chosen = kind(api_key=KEY)
 
-    assert isinstance(chosen._settings.pace, FilePace)
-    assert kind(api_key=KEY, pace=own)._settings.pace is own
-    assert pickle.loads(pickle.dumps(chosen))._settings.pace.path == chosen._settings.pace.path
+    assert isinstance(chosen._settings.limiter, FileLimiter)
+    assert kind(api_key=KEY, limiter=own)._settings.limiter is own
+    assert (
+        pickle.loads(pickle.dumps(chosen))._settings.limiter.path == chosen._settings.limiter.path
+    )

@@ -1,11 +1,11 @@
-"""The rate of a lane, as arithmetic: nothing waits here, the time is made up."""
+"""The rate of a bucket, as arithmetic: nothing waits here, the time is made up."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paces import busiest
+from limiters import busiest
 
 from memories_async import Limit, Limits
 from memories_async.limiter._gcra import SLOWEST, Spacing, choose, streak_after
@@ -16,7 +16,7 @@ LIMITS = st.builds(Limit, st.integers(1, 500).map(float), per=st.sampled_from([0
 
 @given(LIMITS, st.lists(st.floats(0, 3), min_size=2, max_size=400))
 def test_no_window_holds_more_turns_than_the_limit(limit, naps):
-    """However turns are asked for: with the slack, and half the margin left for the way."""
+    """However permits are asked for: with the slack, and half the margin left for the way."""
     spacing, now, taken = Spacing(), 1000.0, []
     for nap in naps:
         now += max(spacing.wait(now), nap * limit.interval)
@@ -51,7 +51,7 @@ def test_a_late_request_moves_the_next_turn_by_as_much():
 
 
 def test_requests_that_leave_late_together_are_made_up_for():
-    """Five connections took half a second each: the turns given meanwhile come on top."""
+    """Five connections took half a second each: the permits given meanwhile come on top."""
     limit, spacing = Limit(10), Spacing()
     for at in (10.0, 10.2, 10.4):
         spacing = spacing.taken(at, limit)
@@ -62,7 +62,7 @@ def test_requests_that_leave_late_together_are_made_up_for():
 
 
 def test_a_refusal_halves_the_rate_and_pauses_everybody():
-    """After the pause, turns come half as often."""
+    """After the pause, permits come half as often."""
     limit = Limit(1)
     spacing = Spacing().taken(10.0, limit).paused(10.5, 5.0)
     after = spacing.taken(15.5, limit)
@@ -90,7 +90,7 @@ def test_the_rate_never_falls_below_a_sixteenth():
 
 
 def test_the_rate_grows_back():
-    """Fourteen turns after a refusal the lane is at its full rate."""
+    """Fourteen permits after a refusal the bucket is at its full rate."""
     limit, spacing = Limit(1), Spacing().paused(0.0, 1.0)
     for _ in range(14):
         spacing = spacing.taken(spacing.next_at, limit)

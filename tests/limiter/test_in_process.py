@@ -1,4 +1,4 @@
-"""The default pace: one process, any number of loops and threads."""
+"""The default limiter: one process, any number of loops and threads."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ import threading
 import time
 
 import pytest
-from paces import busiest, lane
+from limiters import bucket, busiest
 
-from memories_async import InProcessPace
+from memories_async import InProcessLimiter
 from memories_async.limiter._in_process import in_process
 from memories_async.limiter._limits import Priority
 
 
-async def take(pace, where, log=None, name=None):
-    """Have one turn, and note it."""
-    async with pace.turn(where) as turn:
-        turn.left()
+async def take(limiter, where, log=None, name=None):
+    """Have one permit, and note it."""
+    async with limiter.permit(where) as permit:
+        permit.left()
         if log is not None:
             log.append((time.monotonic(), name))
 
 
 async def test_turns_come_evenly_and_in_order():
     """Twenty at once at two hundred a second."""
-    pace, log = InProcessPace(), []
-    await asyncio.gather(*(take(pace, lane(200), log, n) for n in range(20)))
+    limiter, log = InProcessLimiter(), []
+    await asyncio.gather(*(take(limiter, bucket(200), log, n) for n in range(20)))
 
     assert [name for _, name in log] == [*range(20)]
     assert log[-1][0] - log[0][0] >= 18 / 200
 
 
 async def test_interactive_calls_go_ahead_of_batches():
-    """But for every fifth turn."""
-    pace, log = InProcessPace(), []
-    batch = lane(500, priority=Priority.BATCH)
-    waiters = [take(pace, batch, log, "batch") for _ in range(6)]
-    waiters += [take(pace, lane(500), log, "call") for _ in range(8)]
+    """But for every fifth permit."""
+    limiter, log = InProcessLimiter(), []
+    batch = bucket(500, priority=Priority.BATCH)
+    waiters = [take(limiter, batch, log, "batch") for _ in range(6)]
+    waiters += [take(limiter, bucket(500), log, "call") for _ in range(8)]
     await asyncio.gather(*waiters)
     order = [name for _, name in log]
 
@@ -47,28 +47,28 @@ async def test_interactive_calls_go_ahead_of_batches():
 
 
 async def test_a_thousand_cancelled_waiters_cost_nothing():
-    """Whoever comes after them has the very next turn."""
-    pace, where = InProcessPace(), lane(1)
-    await take(pace, where)
-    spacing = pace._queues[where].spacing
-    waiters = [asyncio.ensure_future(take(pace, where)) for _ in range(1000)]
+    """Whoever comes after them has the very next permit."""
+    limiter, where = InProcessLimiter(), bucket(1)
+    await take(limiter, where)
+    spacing = limiter._queues[where].spacing
+    waiters = [asyncio.ensure_future(take(limiter, where)) for _ in range(1000)]
     await asyncio.sleep(0)
     for waiter in waiters:
         waiter.cancel()
     await asyncio.gather(*waiters, return_exceptions=True)
-    state = pace.describe().lanes[0]
+    state = limiter.describe().buckets[0]
 
     assert (state.waiting, state.busy) == (0, 0)
-    assert pace._queues[where].spacing == spacing
+    assert limiter._queues[where].spacing == spacing
 
 
 async def test_no_more_calls_at_work_than_slots():
     """The third begins when one of two has ended."""
-    pace, where = InProcessPace(), lane(1000, concurrency=2)
-    first, second = pace.turn(where), pace.turn(where)
+    limiter, where = InProcessLimiter(), bucket(1000, concurrency=2)
+    first, second = limiter.permit(where), limiter.permit(where)
     await first.__aenter__()
     await second.__aenter__()
-    third = asyncio.ensure_future(take(pace, where))
+    third = asyncio.ensure_future(take(limiter, where))
     await asyncio.sleep(0.02)
     assert not third.done()
     await first.__aexit__(None, None, None)
@@ -78,33 +78,35 @@ async def test_no_more_calls_at_work_than_slots():
 async def test_a_call_that_connects_slowly_holds_the_next_one_back():
     """The gap is kept where the service sees it."""
     now = [100.0]
-    pace, where = InProcessPace(clock=lambda: now[0]), lane(1)
-    async with pace.turn(where) as turn:
+    limiter, where = InProcessLimiter(clock=lambda: now[0]), bucket(1)
+    async with limiter.permit(where) as permit:
         now[0] += 0.4
-        turn.left()
-        turn.left()
+        permit.left()
+        permit.left()
 
-    assert pace.describe().lanes[0].wait == pytest.approx(where.limit.gap - where.limit.slack)
+    assert limiter.describe().buckets[0].wait == pytest.approx(where.limit.gap - where.limit.slack)
 
 
 async def test_a_pause_holds_everybody():
-    """The lane goes at half its rate afterwards."""
-    pace, where = InProcessPace(), lane(100)
-    await pace.pause(where, 0.05)
+    """The bucket goes at half its rate afterwards."""
+    limiter, where = InProcessLimiter(), bucket(100)
+    await limiter.pause(where, 0.05)
     begun = time.monotonic()
-    await take(pace, where)
+    await take(limiter, where)
 
     assert time.monotonic() - begun >= 0.04
-    assert pace.describe().lanes[0].slowness == pytest.approx(1.9)
+    assert limiter.describe().buckets[0].slowness == pytest.approx(1.9)
 
 
 def test_loops_in_threads_share_the_rate():
-    """Four loops, one lane: no window above the rate, everybody served."""
-    pace, log = InProcessPace(), []
+    """Four loops, one bucket: no window above the rate, everybody served."""
+    limiter, log = InProcessLimiter(), []
 
     def loop(name):
         async def work():
-            await asyncio.gather(*(take(pace, lane(100, per=0.5), log, name) for _ in range(20)))
+            await asyncio.gather(
+                *(take(limiter, bucket(100, per=0.5), log, name) for _ in range(20))
+            )
 
         asyncio.run(work())
 
@@ -120,12 +122,12 @@ def test_loops_in_threads_share_the_rate():
 
 def test_a_loop_that_stopped_in_line_holds_nobody_up():
     """Its waiters are passed over, and served when it runs again."""
-    pace, where = InProcessPace(), lane(100)
+    limiter, where = InProcessLimiter(), bucket(100)
     stopped = asyncio.new_event_loop()
-    waiters = [stopped.create_task(take(pace, where)) for _ in range(3)]
+    waiters = [stopped.create_task(take(limiter, where)) for _ in range(3)]
     stopped.run_until_complete(asyncio.sleep(0))
 
-    asyncio.run(asyncio.wait_for(take(pace, where), 5))
+    asyncio.run(asyncio.wait_for(take(limiter, where), 5))
 
     stopped.run_until_complete(asyncio.wait_for(asyncio.gather(*waiters), 10))
     stopped.close()
@@ -133,53 +135,53 @@ def test_a_loop_that_stopped_in_line_holds_nobody_up():
 
 def test_a_loop_that_was_closed_in_line_holds_nobody_up():
     """Nor does waking its waiters raise."""
-    pace, where = InProcessPace(), lane(100)
+    limiter, where = InProcessLimiter(), bucket(100)
     gone = asyncio.new_event_loop()
-    task = gone.create_task(_take_two(pace, where))
+    task = gone.create_task(_take_two(limiter, where))
     gone.run_until_complete(asyncio.sleep(0))
-    waiter = pace._queues[where].line.first(time.monotonic())
+    waiter = limiter._queues[where].line.first(time.monotonic())
     gone.close()
     assert waiter is None
 
-    asyncio.run(asyncio.wait_for(_take_two(pace, where), 5))
+    asyncio.run(asyncio.wait_for(_take_two(limiter, where), 5))
     assert not task.done()
     task._log_destroy_pending = False
 
 
-async def _take_two(pace, where):
-    async with pace.turn(where):
-        await take(pace, where)
+async def _take_two(limiter, where):
+    async with limiter.permit(where):
+        await take(limiter, where)
 
 
 def test_a_forked_child_starts_with_no_turns_of_its_parent():
-    """The default pace forgets in the child, and only there."""
-    where = lane(1, family="captions")
+    """The default limiter forgets in the child, and only there."""
+    where = bucket(1, family="captions")
     asyncio.run(take(in_process, where))
     child = os.fork()
     if child == 0:
-        os._exit(len(in_process.describe().lanes))
+        os._exit(len(in_process.describe().buckets))
     try:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert len(in_process.describe().lanes) >= 1
+        assert len(in_process.describe().buckets) >= 1
     finally:
         in_process.forget()
 
 
-def test_the_pace_pickles_as_configuration():
+def test_the_limiter_pickles_as_configuration():
     """The default stays the default; another one is a new one."""
-    own = InProcessPace()
+    own = InProcessLimiter()
 
     assert pickle.loads(pickle.dumps(in_process)) is in_process
-    assert isinstance(pickle.loads(pickle.dumps(own)), InProcessPace)
+    assert isinstance(pickle.loads(pickle.dumps(own)), InProcessLimiter)
     assert own.describe().store == "process"
 
 
 async def test_calls_that_take_long_are_at_work_together():
-    """Whoever has a turn wakes the next in line at once, not when the call has ended."""
-    pace, all_begun = InProcessPace(), asyncio.Barrier(4)
+    """Whoever has a permit wakes the next in line at once, not when the call has ended."""
+    limiter, all_begun = InProcessLimiter(), asyncio.Barrier(4)
 
     async def long_call():
-        async with pace.turn(lane(200)):
+        async with limiter.permit(bucket(200)):
             await all_begun.wait()
 
     async with asyncio.timeout(2):

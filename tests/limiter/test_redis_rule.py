@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from memories_async import Limit
 from memories_async.limiter._redis import _LOOK as LOOK
 from memories_async.limiter._redis import PREFIX, heard, script, seen, spoken
-from memories_async.limiter._rule import LaneState, Word, hear
+from memories_async.limiter._rule import BucketState, Word, hear
 
 WORDS = st.builds(
     Word,
@@ -29,14 +29,14 @@ STEPS = st.lists(
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, limit=st.sampled_from([Limit(1), Limit(10, concurrency=2), Limit(1, per=60)]))
 def test_the_script_answers_as_the_rules_do(redis_url, steps, limit):
-    """Any words at any times: the same answers, and the same lane after each."""
+    """Any words at any times: the same answers, and the same bucket after each."""
     from redis import Redis
 
     with Redis.from_url(redis_url) as client:
         client.flushall()
         run, look = client.register_script(script()), client.register_script(LOOK)
         now = 1000.0
-        state = LaneState(seen=now + steps[0][1])
+        state = BucketState(seen=now + steps[0][1])
         for word, step in steps:
             now += step
             state, expected = hear(state, word, limit, now)
@@ -52,7 +52,7 @@ def test_the_script_answers_as_the_rules_do(redis_url, steps, limit):
 
 def same(answer, expected):
     """Compare all but the last digits."""
-    for name in ("granted", "turn", "scarce"):
+    for name in ("granted", "permit", "scarce"):
         assert getattr(answer, name) == getattr(expected, name)
     for name in ("start", "again"):
         assert getattr(answer, name) == pytest.approx(getattr(expected, name), abs=1e-6)

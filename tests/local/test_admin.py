@@ -27,9 +27,9 @@ async def test_tells_the_state(service, local, search):
     assert service.api_key.encode() not in state.body
 
 
-async def test_sets_points_and_era(service, local, embed):
+async def test_sets_points_and_dialect(service, local, embed):
     """An empty account and another dialect, from outside."""
-    await local("POST", "state", {"points": 1, "era": {"v2_code": 200}})
+    await local("POST", "state", {"points": 1, "dialect": {"v2_code": 200}})
 
     assert (await embed()).json["code"] == 200
     assert (await embed()).status == 402
@@ -44,8 +44,8 @@ async def test_sets_points_and_era(service, local, embed):
     [
         ({"point": 1}, "cannot be set: point"),
         ({"points": "many"}, "whole number"),
-        ({"era": {"v2_code": 5}}, "v2_code is"),
-        ({"era": {"v3": 5}}, "v3"),
+        ({"dialect": {"v2_code": 5}}, "v2_code is"),
+        ({"dialect": {"v3": 5}}, "v3"),
         ([], "must be an object"),
     ],
 )
@@ -109,7 +109,7 @@ async def test_resets_everything_but_the_library(service, local, search, caption
 
     await local("POST", "reset")
 
-    assert (service.journal, service.callbacks, list(service.faults)) == ((), (), [])
+    assert (service.request_log, service.callbacks, list(service.faults)) == ((), (), [])
     assert (service.account.calls, service.account.points) == (0, 1_000_000)
     await search()
     assert len(engine.indexed) == 1

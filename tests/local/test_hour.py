@@ -30,7 +30,7 @@ def test_an_hour_is_indexed_in_bounded_memory(tmp_path):
     """Its samples lie further apart; half an hour takes as much."""
     path, kept = tmp_path / "hour.mp4", tmp_path / "hour.npz"
     write(path, even(1, 3600), cut=1800, size=(96, 54), rate=1, preset="ultrafast")
-    given = one_shot.command("worker", "index", str(path), str(kept), "")
+    given = one_shot.command("one_shot_child", "index", str(path), str(kept), "")
     # Started by a small process: the system counts what was there before the program itself, too.
     command = [sys.executable, "-c", MEMORY, *given]
     said = subprocess.run(command, env=one_shot.environment(), capture_output=True, check=True)

@@ -75,7 +75,7 @@ async def test_names_engine_and_what_it_ignored(film, cache):
         await client.clips.search(frame(film[0], 1), prompt="xylophone", video_no=video_no)
 
     assert pixels.engine_name.startswith("pixels/")
-    assert pixels.journal[0].ignored == ("xylophone",)
+    assert pixels.request_log[0].ignored == ("xylophone",)
 
 
 async def test_refuses_a_short_film_and_a_broken_one_by_callback(tmp_path, cache, receiver):

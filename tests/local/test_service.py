@@ -66,7 +66,7 @@ async def test_several_stand_side_by_side(films, engine, search):
         await search()
 
         assert other.account.calls == 0
-        assert other.journal == ()
+        assert other.request_log == ()
 
 
 async def test_indexes_each_film_once_however_many_ask(service, search, engine):
@@ -100,7 +100,7 @@ async def test_one_who_gives_up_takes_nothing_from_the_others(service, search, e
     warming = asyncio.create_task(service.warm())
     await until(begun.is_set)
     asking = asyncio.create_task(search())
-    await until(lambda: service.journal)
+    await until(lambda: service.request_log)
     warming.cancel()
     await asyncio.wait([warming])
     go_on.set()
@@ -135,9 +135,9 @@ async def test_a_fault_for_a_caller_who_left_is_no_trouble(service, search, unti
     asking = asyncio.create_task(search())
     await until(lambda: service.account.paid)
     asking.cancel()
-    await until(lambda: service.journal[0].answered)
+    await until(lambda: service.request_log[0].answered)
 
-    assert service.journal[0].fault == "drop after"
+    assert service.request_log[0].fault == "drop after"
 
 
 async def test_an_early_refusal_reaches_a_caller_who_still_sends(service, send):
@@ -148,7 +148,7 @@ async def test_an_early_refusal_reaches_a_caller_who_still_sends(service, send):
     reply = await send("/serve/api/v1/search_clips_by_image", data=form)
 
     assert reply.json["msg"] == "The file 'q.png' is larger than 1000 bytes."
-    assert service.journal[0].size < 2**22
+    assert service.request_log[0].size < 2**22
 
 
 async def test_work_on_its_thread_needs_a_thread(service):
@@ -174,7 +174,7 @@ async def test_warm_indexes_all_beforehand(films, service, engine, search):
 
 
 async def test_reset_forgets_and_keeps_the_index(service, search, caption, engine):
-    """Points, calls, rates, faults, journal, callbacks and tasks under way."""
+    """Points, calls, rates, faults, request_log, callbacks and tasks under way."""
     service.set_limits(Rate(1, 3600))
     service.faults.add(kind="delay", seconds=0, times=None)
     await search()
@@ -185,7 +185,7 @@ async def test_reset_forgets_and_keeps_the_index(service, search, caption, engin
     service.reset()
     await service.settle()
 
-    assert (service.account.calls, service.account.paid, service.journal) == (0, 0, ())
+    assert (service.account.calls, service.account.paid, service.request_log) == (0, 0, ())
     assert (service.callbacks, list(service.faults)) == ((), [])
     assert (await search()).json["code"] == "0000"
     assert len(engine.indexed) == 1
@@ -196,7 +196,7 @@ async def test_stops_with_requests_and_tasks_under_way(films, engine, until):
     async with LocalService([films], engine=engine, limits=None) as service:
         service.faults.add(kind="delay", seconds=3600)
         asking = asyncio.create_task(_get(service))
-        await until(lambda: service.journal)
+        await until(lambda: service.request_log)
 
     with pytest.raises(ConnectionError):
         await asking

@@ -30,7 +30,7 @@ def test_a_key_is_revealed_for_the_one_header():
 
 
 def test_a_fingerprint_tells_keys_apart_and_gives_none_away():
-    """It names the account in lanes and ledgers."""
+    """It names the account in buckets and ledgers."""
     assert key().fingerprint == key().fingerprint != key("local-other").fingerprint
     assert KEY not in key().fingerprint
 

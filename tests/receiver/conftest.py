@@ -6,10 +6,8 @@ from functools import partial
 
 import pytest
 import pytest_asyncio
-from names import NAMES
 
-from memories_async import InProcessPace, Limit, Limits, Receiver
-from memories_async._database.database import Journal
+from memories_async import InProcessLimiter, Limit, Limits, Receiver
 
 URL = "https://public.example/memories"
 
@@ -23,14 +21,6 @@ def _no_file_of_the_users_own(tmp_path, monkeypatch) -> None:
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "callbacks.db"
-
-
-@pytest.fixture
-def journal(path):
-    """A journal with the table of names."""
-    made = Journal(path, (NAMES,))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -70,6 +60,6 @@ async def service(tmp_path):
 
 @pytest.fixture
 def client(service):
-    """Make a client of the service at a pace of its own."""
+    """Make a client of the service at a limiter of its own."""
     limits = Limits(captions=Limit(10_000))
-    return partial(service.client, limits=limits, pace=InProcessPace())
+    return partial(service.client, limits=limits, limiter=InProcessLimiter())

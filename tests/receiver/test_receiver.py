@@ -8,7 +8,7 @@ import pytest
 from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, lost, success
 
 from memories_async import CaptionTask, Receiver
-from memories_async._database.file import JournalFailed
+from memories_async._database.file import DatabaseFailed
 from memories_async.errors import Refused
 from memories_async.receiver import MemoryStore
 
@@ -109,7 +109,7 @@ async def test_what_cannot_be_stored_is_not_acknowledged(receiver, monkeypatch, 
     store = receiver._open().store
 
     async def full(*_, **__):
-        raise JournalFailed("the disk is full")
+        raise DatabaseFailed("the disk is full")
 
     with monkeypatch.context() as broken:
         broken.setattr(type(store), "deliver", full)
@@ -131,7 +131,7 @@ async def test_a_task_that_cannot_be_noted_is_still_returned(receiver, monkeypat
     """It is paid for: the callback will name it."""
 
     async def full(*_, **__):
-        raise JournalFailed("the disk is full")
+        raise DatabaseFailed("the disk is full")
 
     send = Submitted()
     with monkeypatch.context() as broken:

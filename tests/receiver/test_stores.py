@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from memories_async import Receiver
-from memories_async._database.database import Journal
-from memories_async._database.file import JournalFailed
+from memories_async._database.database import Database
+from memories_async._database.file import DatabaseFailed
 from memories_async.receiver import (
     Arrival,
     MemoryStore,
@@ -140,7 +140,7 @@ async def test_the_file_is_private_and_durable(path) -> None:
     with sqlite3.connect(path) as file:
         assert file.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     file.close()
-    assert store.journal.write_now(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (2,)
+    assert store.database.write_now(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (2,)
     store.close()
 
 
@@ -160,7 +160,7 @@ class _Ledger:
     """What the receiver needs of a ledger."""
 
     def __init__(self, path):
-        self.journal = Journal(path)
+        self.database = Database(path)
 
     async def settled(self, key, *, answer):
         raise LookupError(key)
@@ -176,8 +176,8 @@ async def test_a_ledgers_file_is_shared_and_left_open(path) -> None:
 
     assert settler_in(ledger) is ledger
     assert settler_in(path) is None
-    assert any(thread.name == "memories_async journal" for thread in threading.enumerate())
-    ledger.journal.close()
+    assert any(thread.name == "memories_async database" for thread in threading.enumerate())
+    ledger.database.close()
     assert isinstance(store, Store)
     assert store_at(store) is store
     assert "process" in str(MemoryStore())
@@ -187,6 +187,6 @@ async def test_a_store_that_cannot_be_used_says_so_before_anything_is_served(tmp
     """A missing folder is found when serving starts, not at the first delivery."""
     receiver = Receiver("https://x.example", store=tmp_path / "missing" / "x.db")
 
-    with pytest.raises(JournalFailed, match="missing"):
+    with pytest.raises(DatabaseFailed, match="missing"):
         async with receiver.serve():
             pass

@@ -10,7 +10,7 @@ import pytest
 from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, lost, success
 
 from memories_async import CallbackTimeout, CaptionFailed, OutcomeUnknown
-from memories_async._database.file import JournalFailed
+from memories_async._database.file import DatabaseFailed
 from memories_async.receiver import _waiters
 
 URL = "https://public.example/memories"
@@ -141,12 +141,12 @@ async def test_a_store_that_fails_while_waiting_wakes_the_waiter(receiver, monke
 
     async def news(since):
         if since is not None:
-            raise JournalFailed("the disk is gone")
+            raise DatabaseFailed("the disk is gone")
         return 1, ()
 
     monkeypatch.setattr(type(desk.store), "news", lambda _, since: news(since))
     monkeypatch.setattr(_waiters, "PAUSE", 0.001)
-    with pytest.raises(JournalFailed):
+    with pytest.raises(DatabaseFailed):
         await receiver.wait(task, timeout=5)
 
     monkeypatch.undo()
@@ -166,7 +166,7 @@ async def test_a_waiter_is_woken_once(receiver) -> None:
         desk.waiting.tell(record)
         desk.waiting.tell(record)
         loop = asyncio.get_running_loop()
-        desk.waiting._fail(loop, desk.waiting._watches[loop], JournalFailed("the disk is gone"))
+        desk.waiting._fail(loop, desk.waiting._watches[loop], DatabaseFailed("the disk is gone"))
 
         assert coming.result() is record
 
@@ -176,8 +176,8 @@ async def test_a_store_that_fails_at_once_fails_the_wait(receiver, monkeypatch) 
     desk = receiver._open()
 
     async def broken(_, since):
-        raise JournalFailed("unreadable")
+        raise DatabaseFailed("unreadable")
 
     monkeypatch.setattr(type(desk.store), "news", broken)
-    with pytest.raises(JournalFailed, match="unreadable"):
+    with pytest.raises(DatabaseFailed, match="unreadable"):
         await receiver.wait("t", timeout=5)

@@ -8,7 +8,7 @@ import pytest
 from callbacks import SUBMISSION, Submitted
 
 from memories_async import Receiver, Video, videos
-from memories_async._database.file import JournalFailed
+from memories_async._database.file import DatabaseFailed
 from memories_async.receiver import MemoryStore
 
 URL = "https://public.example/memories"
@@ -45,7 +45,7 @@ async def test_an_upload_goes_without_a_callback_that_cannot_be_kept(tmp_path, c
     assert await receiver.submit(UPLOAD, upload) == Video(video_no="VI1")
     assert upload.call is UPLOAD
     assert "videos.upload_url is sent without a callback" in caplog.text
-    with pytest.raises(JournalFailed):
+    with pytest.raises(DatabaseFailed):
         await receiver.submit(SUBMISSION, Submitted())
 
 

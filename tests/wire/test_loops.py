@@ -15,7 +15,7 @@ from callers import HASTY, UNLIMITED, client, settings
 from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
-from memories_async import Client, InProcessPace, Limit, Limits, blocking
+from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_loop_that_ends_badly_takes_its_session_along(url):
 
 
 def test_two_threads_with_loops_share_one_client(url):
-    """Each has its own session; the line for turns is common."""
+    """Each has its own session; the line for permits is common."""
     one = client(url)
     found = []
 
@@ -158,7 +158,7 @@ async def test_a_copy_with_another_policy_shares_the_session(url):
         await twin.send(search_call())
 
         assert twin._transport is one._transport
-        assert twin._settings.pace is one._settings.pace
+        assert twin._settings.limiter is one._settings.limiter
         assert (twin._settings.policy.attempts, one._settings.policy) == (1, HASTY)
 
 
@@ -181,7 +181,7 @@ def test_ten_thousand_copies_stay_flat(kind):
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_clients_pickle_as_configuration(kind, protocol):
     """Without the key's bytes, and before as after use."""
-    one = kind(**settings("http://localhost:1", pace=InProcessPace(), proxy="http://p:1"))
+    one = kind(**settings("http://localhost:1", limiter=InProcessLimiter(), proxy="http://p:1"))
     packed = pickle.dumps(one, protocol)
     twin = pickle.loads(packed)
 
@@ -262,13 +262,13 @@ def test_both_clients_work_in_a_forked_child(url):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-@pytest.mark.parametrize("pace", [None, InProcessPace()])
-def test_a_child_forked_in_the_middle_of_a_call_has_its_own_line(url, pace):
-    """The parent's turns are not the child's: nobody there would ever give them back."""
+@pytest.mark.parametrize("limiter", [None, InProcessLimiter()])
+def test_a_child_forked_in_the_middle_of_a_call_has_its_own_line(url, limiter):
+    """The parent's permits are not the child's: nobody there would ever give them back."""
     one = blocking.Client(
-        **settings(url, pace=pace, limits=Limits(search=Limit(100_000, concurrency=1)))
+        **settings(url, limiter=limiter, limits=Limits(search=Limit(100_000, concurrency=1)))
     )
-    taken = one._settings.pace.turn(one._settings.lane(search_call().host, "search"))
+    taken = one._settings.limiter.permit(one._settings.bucket(search_call().host, "search"))
     one._thread.wait(taken.__aenter__)
 
     def work():

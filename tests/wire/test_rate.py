@@ -11,7 +11,7 @@ from callers import HASTY, client
 from samples import EMBEDDED, FOUND, LIMITED, embed_call, search_call
 from servers import answer, serving
 
-from memories_async import InProcessPace, Limit, Limits
+from memories_async import InProcessLimiter, Limit, Limits
 
 
 def granting(rate: float):
@@ -60,10 +60,10 @@ async def test_thirty_calls_at_once_at_the_documented_rate():
 
 async def test_two_clients_of_one_account_keep_one_rate():
     """The limit is the account's, not the client's."""
-    pace, limits = InProcessPace(), Limits(search=Limit(50.0))
+    limiter, limits = InProcessLimiter(), Limits(search=Limit(50.0))
     async with serving(answer(FOUND)) as server:
-        one = client(server.url, pace=pace, limits=limits)
-        two = client(server.url, pace=pace, limits=limits)
+        one = client(server.url, limiter=limiter, limits=limits)
+        two = client(server.url, limiter=limiter, limits=limits)
         async with one, two:
             await asyncio.gather(*(c.send(search_call()) for c in (one, two) for _ in range(6)))
 

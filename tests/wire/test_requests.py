@@ -189,7 +189,7 @@ async def test_neither_proxies_nor_keys_come_from_the_environment(monkeypatch, t
 
 
 async def test_a_transport_can_be_used_by_itself():
-    """A request needs neither a pace nor anybody who watches; a GET has no body."""
+    """A request needs neither a limiter nor anybody who watches; a GET has no body."""
     transport = AiohttpTransport(user_agent="mine")
     key = Key(KEY, variable="MEMORIES_API_KEY")
     limits = {"connect_timeout": 5.0, "timeout": 5.0, "deadline": None}

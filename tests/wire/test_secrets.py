@@ -10,7 +10,7 @@ import traceback
 
 import pytest
 from attrs import evolve
-from callers import HASTY, Unpaced, client, settings
+from callers import HASTY, Unlimited, client, settings
 from samples import FOUND, KEY, LIMITED, caption_call, search_call
 from servers import answer, hang_up, raw, reset, serving, silent
 
@@ -85,7 +85,7 @@ def log():
 async def test_no_failure_tells_the_key(connect, log, name):
     """Whatever goes wrong after the request has left."""
     async with serving(FAILURES[name]) as server:
-        caller = connect(server.url, pace=Unpaced())
+        caller = connect(server.url, limiter=Unlimited())
         with pytest.raises(MemoriesError) as caught:
             await caller.send(search_call(prompt=PROMPT))
 

@@ -16,7 +16,7 @@ from memories_async.local.jobs.upload_store import Shelf, Stored
 from memories_async.local.state.accounts import Purse
 from memories_async.local.state.faults import Fault
 from memories_async.local.state.library import VIDEO
-from memories_async.local.state.wire import Era
+from memories_async.local.state.wire import Dialect
 
 __all__ = ["Parsing"]
 
@@ -35,15 +35,26 @@ class Parsing:
     """How long an upload waits before the engine looks at it."""
 
     async def begin(
-        self, stored: Stored, purse: Purse, *, callback: str | None, fault: Fault | None, era: Era
+        self,
+        stored: Stored,
+        purse: Purse,
+        *,
+        callback: str | None,
+        fault: Fault | None,
+        dialect: Dialect,
     ) -> None:
         """Start; the page lets a callback come after the upload, too, which a fault asks for."""
         if callback is not None and fault is not None and fault.callback == "early":
-            await self.outbox.deliver(_result(stored, callback, era))
-        self.errands.start(self._parse(stored, purse, callback, fault, era))
+            await self.outbox.deliver(_result(stored, callback, dialect))
+        self.errands.start(self._parse(stored, purse, callback, fault, dialect))
 
     async def _parse(
-        self, stored: Stored, purse: Purse, callback: str | None, fault: Fault | None, era: Era
+        self,
+        stored: Stored,
+        purse: Purse,
+        callback: str | None,
+        fault: Fault | None,
+        dialect: Dialect,
     ) -> None:
         await asyncio.sleep(self.seconds)
         if stored not in self.shelf:
@@ -53,7 +64,7 @@ class Parsing:
         if stored.cause is not None:
             purse.pay_back(stored.id)
         if callback is not None:
-            await self.outbox.dispatch(_result(stored, callback, era), fault)
+            await self.outbox.dispatch(_result(stored, callback, dialect), fault)
 
     async def _looked_at(self, stored: Stored, fault: Fault | None) -> str | None:
         """Index a video, so that a later search is quick; returns why that failed."""
@@ -71,8 +82,8 @@ class Parsing:
         return None
 
 
-def _result(stored: Stored, url: str, era: Era) -> Result:
+def _result(stored: Stored, url: str, dialect: Dialect) -> Result:
     """Word the callback; it has no signature and no task."""
-    status = era.failed_word if stored.status == "FAILED" else stored.status
+    status = dialect.failed_word if stored.status == "FAILED" else stored.status
     body: dict[str, Any] = {"videoNo": stored.id, "status": status}
     return Result(task_id=stored.id, url=url, body=body)

@@ -11,7 +11,7 @@ from attrs import Factory, define, field, frozen
 
 from memories_async.local.state.accounts import Account, Purse
 from memories_async.local.state.faults import Fault
-from memories_async.local.state.wire import Era, Host
+from memories_async.local.state.wire import Dialect, Host
 
 __all__ = ["Answer", "Route", "Visit"]
 
@@ -31,7 +31,7 @@ class Visit:
     drafts: list[Path] = field(factory=list[Path])
     """Files to remove when the visit is over, unless they were moved to stay."""
     account: Account
-    era: Era
+    dialect: Dialect
 
 
 @frozen(kw_only=True)

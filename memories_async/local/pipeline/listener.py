@@ -85,7 +85,7 @@ class Listener:
             host = known.host
             sentence = f"Request method '{request.method}' is not supported"
             refusal = Refusal(Reason.NOT_ALLOWED, sentence)
-        return send(wire.refuse(host, refusal, self.door.era))
+        return send(wire.refuse(host, refusal, self.door.dialect))
 
 
 def _leads_to(route: Route[Any], path: str) -> bool:

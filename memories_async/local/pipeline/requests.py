@@ -23,8 +23,8 @@ from memories_async.local.state.accounts import Account, Accounts
 from memories_async.local.state.faults import Fault, Faults, from_header
 from memories_async.local.state.forms import drain
 from memories_async.local.state.rate_limits import Windows, family_of
-from memories_async.local.state.request_log import Journal
-from memories_async.local.state.wire import Era, Host, Reason, Refusal, Reply
+from memories_async.local.state.request_log import RequestLog
+from memories_async.local.state.wire import Dialect, Host, Reason, Refusal, Reply
 
 __all__ = ["Door"]
 
@@ -44,8 +44,8 @@ class Door:
     accounts: Accounts
     windows: Windows
     faults: Faults
-    journal: Journal
-    era: Era
+    request_log: RequestLog
+    dialect: Dialect
 
     def handler(self, route: Route[Any]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Return what aiohttp calls for *route*."""
@@ -56,11 +56,11 @@ class Door:
         return handle
 
     async def enter(self, route: Route[Any], request: web.Request) -> web.StreamResponse:
-        """Answer one request, and write it into the journal."""
+        """Answer one request, and write it into the request_log."""
         arrival = time.monotonic()
-        number = self.journal.arrive(route.name, arrival)
+        number = self.request_log.arrive(route.name, arrival)
         account = self.accounts.holding(request.headers.get("Authorization", ""))
-        visit = Visit(request=request, account=account or self.accounts.first, era=self.era)
+        visit = Visit(request=request, account=account or self.accounts.first, dialect=self.dialect)
         visit.account.calls += 1
         try:
             reply, fault = await self._answer(route, visit, arrival, number)
@@ -70,7 +70,7 @@ class Door:
         finally:
             for draft in visit.drafts:
                 draft.unlink(missing_ok=True)
-            self.journal.note(
+            self.request_log.note(
                 number,
                 size=request.content.total_bytes,
                 uploads=tuple(visit.uploads),
@@ -78,7 +78,7 @@ class Door:
                 note=visit.note,
             )
         shown = send(reply) if fault is None else await misbehave(fault, request, reply)
-        self.journal.note(number, **_outcome(shown, reply, fault))
+        self.request_log.note(number, **_outcome(shown, reply, fault))
         return shown
 
     async def _answer(
@@ -89,9 +89,9 @@ class Door:
             fault, visit.callback_fault = self._faults_of(route, visit.request)
         except ValueError as error:
             refusal = Refusal(Reason.WRONG, f"The header X-Local-Fault cannot be read: {error}")
-            return wire.refuse(route.host, refusal, self.era), None
+            return wire.refuse(route.host, refusal, self.dialect), None
         struck = [str(one) for one in (fault, visit.callback_fault) if one is not None]
-        self.journal.note(number, fault=" + ".join(struck) or None)
+        self.request_log.note(number, fault=" + ".join(struck) or None)
         if fault is not None and fault.before:
             await asyncio.sleep(fault.seconds)
             if fault.kind != "delay":
@@ -107,18 +107,18 @@ class Door:
         """Read what was sent, unless the connection is to break, and do nothing with it."""
         if fault.kind == "drop":
             await _whole(drain(visit.request))
-        nothing = wire.coded(route.host, "0500", "A fault was asked for.", self.era)
+        nothing = wire.coded(route.host, "0500", "A fault was asked for.", self.dialect)
         return self._spelt(fault, route.host, nothing)
 
     def _spelt(self, fault: Fault, host: Host, reply: Reply) -> Reply:
         """Turn *reply* into the business code, or the null, that the fault asks for."""
         if fault.kind == "null":
-            return wire.succeed(host, None, self.era)
+            return wire.succeed(host, None, self.dialect)
         if fault.kind != "code":
             return reply
         limit = fault.code == Reason.LIMIT.code
         message = "Request has exceeded the limit." if limit else "A fault was asked for."
-        spelt = wire.coded(host, fault.code, fault.message or message, self.era)
+        spelt = wire.coded(host, fault.code, fault.message or message, self.dialect)
         wait = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         return evolve(spelt, headers=wait)
 
@@ -142,8 +142,8 @@ class Door:
         except _Gone:
             raise
         except Exception as error:  # noqa: BLE001  # an engine is a guest, and may throw anything
-            return wire.refuse(route.host, _refusal(error, route.name), self.era)
-        reply = wire.succeed(route.host, answer.content, self.era)
+            return wire.refuse(route.host, _refusal(error, route.name), self.dialect)
+        reply = wire.succeed(route.host, answer.content, self.dialect)
         return evolve(reply, headers=answer.headers, file=answer.file)
 
     async def _worked(self, route: Route[T], order: T, visit: Visit) -> Answer:
@@ -201,7 +201,7 @@ def _check_key(key: str, account: Account, host: Host) -> None:
 
 
 def _outcome(response: web.StreamResponse, reply: Reply, fault: Fault | None) -> dict[str, Any]:
-    """What the journal keeps of the reply that really went out."""
+    """What the request_log keeps of the reply that really went out."""
     kind = None if fault is None else fault.kind
     return {
         "status": None if kind in ("drop", "reset") else response.status,

@@ -53,7 +53,9 @@ class UploadAsset:
         """Give the file its id."""
         stored = self.parsing.shelf.put(order, kind=ASSET, account=visit.account, unique_id=DEFAULT)
         fault = visit.callback_fault
-        begin = partial(self.parsing.begin, stored, callback=None, fault=fault, era=visit.era)
+        begin = partial(
+            self.parsing.begin, stored, callback=None, fault=fault, dialect=visit.dialect
+        )
         return Answer(content={"asset_id": stored.id}, item=stored.id, then=begin)
 
 

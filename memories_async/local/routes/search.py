@@ -59,7 +59,7 @@ class Search:
         if found is None or not video_no.startswith(VIDEO):
             raise Refusal(Reason.NOT_FOUND, f"The video {video_no} does not exist.")
         ready = found.status == "PARSE"
-        if not ready and visit.era.unparsed == "refused":
+        if not ready and visit.dialect.unparsed == "refused":
             raise Refusal(Reason.WRONG, f"The video {video_no} is not parsed.")
         video = found.video if ready else None
         return Query(image=image.content, prompt=prompt, video=video, video_no=found.id)

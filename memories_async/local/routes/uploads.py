@@ -23,7 +23,7 @@ from memories_async.local.pipeline.upload_stream import Delivered, Sink, take_in
 from memories_async.local.state.forms import read_fields, required
 from memories_async.local.state.library import VIDEO
 from memories_async.local.state.page_limits import Rules
-from memories_async.local.state.wire import Era, Host, Reason, Refusal
+from memories_async.local.state.wire import Dialect, Host, Reason, Refusal
 
 __all__ = ["UploadFile", "UploadUrl"]
 
@@ -173,16 +173,16 @@ def _accepted(parsing: Parsing, parcel: Parcel, options: Options, visit: Visit) 
         stored,
         callback=options.callback,
         fault=visit.callback_fault,
-        era=visit.era,
+        dialect=visit.dialect,
     )
-    return Answer(content=_shown(stored, visit.era), item=stored.id, then=begin)
+    return Answer(content=_shown(stored, visit.dialect), item=stored.id, then=begin)
 
 
-def _shown(stored: Stored, era: Era) -> dict[str, Any]:
+def _shown(stored: Stored, dialect: Dialect) -> dict[str, Any]:
     shown = {"videoNo": stored.id, "videoName": stored.name}
-    if not era.short_uploads:
+    if not dialect.short_uploads:
         shown |= {"videoStatus": stored.status, "uploadTime": str(stored.created)}
-    if era.names == "snake":
+    if dialect.names == "snake":
         snake = {"videoNo": "video_no", "videoName": "video_name", "videoStatus": "video_status"}
         return {snake.get(name, "upload_time"): value for name, value in shown.items()}
     return shown

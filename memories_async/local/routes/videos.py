@@ -12,7 +12,7 @@ from memories_async.local.jobs.request_context import Answer, Visit
 from memories_async.local.jobs.upload_store import DEFAULT, Shelf, Stored
 from memories_async.local.state.forms import read_json, read_texts, required
 from memories_async.local.state.library import VIDEO
-from memories_async.local.state.wire import Era, Host, Reason, Refusal
+from memories_async.local.state.wire import Dialect, Host, Reason, Refusal
 
 __all__ = ["DeleteVideos", "ListVideos", "VideoMetadata"]
 
@@ -42,7 +42,7 @@ class VideoMetadata:
         scope = visit.request.query.get("unique_id") or DEFAULT
         found = await self.shelf.find(order, account=visit.account, unique_id=scope)
         known = found is not None and order.startswith(VIDEO)
-        return Answer(content=_shown(found, visit.era) if known and found else None, item=order)
+        return Answer(content=_shown(found, visit.dialect) if known and found else None, item=order)
 
 
 @frozen(kw_only=True)
@@ -73,7 +73,7 @@ class ListVideos:
             page=_number(fields, "page", 1, 2**31),
             size=_number(fields, "size", 20, MOST_LISTED),
             unique_id=_text(fields, "unique_id") or DEFAULT,
-            tests=_tests(fields, visit.era),
+            tests=_tests(fields, visit.dialect),
         )
 
     async def work(self, order: Wish, visit: Visit) -> Answer:
@@ -82,12 +82,12 @@ class ListVideos:
         fitting = [one for one in seen if all(test(one) for test in order.tests)]
         start = (order.page - 1) * order.size
         content = {
-            "videos": [_shown(one, visit.era) for one in fitting[start : start + order.size]],
+            "videos": [_shown(one, visit.dialect) for one in fitting[start : start + order.size]],
             "current_page": order.page,
             "page_size": order.size,
             "total_count": len(fitting),
         }
-        return Answer(content=_spelt(content, visit.era), item="")
+        return Answer(content=_spelt(content, visit.dialect), item="")
 
 
 @frozen(kw_only=True)
@@ -118,31 +118,31 @@ class DeleteVideos:
         return Answer(content=None, item="")
 
 
-def _shown(stored: Stored, era: Era) -> dict[str, Any]:
+def _shown(stored: Stored, dialect: Dialect) -> dict[str, Any]:
     shown = {
         "video_no": stored.id,
         "video_name": stored.name,
         "duration": None if stored.duration is None else round(stored.duration, 3),
         "size": stored.size,
-        "status": _status(stored, era),
+        "status": _status(stored, dialect),
         "cause": stored.cause,
         "create_time": stored.created,
     }
     words = {name: "null" if value is None else value for name, value in shown.items()}
-    return _spelt(words if era.null_words else shown, era)
+    return _spelt(words if dialect.null_words else shown, dialect)
 
 
-def _status(stored: Stored, era: Era) -> str:
-    return era.failed_word if stored.status == "FAILED" else stored.status
+def _status(stored: Stored, dialect: Dialect) -> str:
+    return dialect.failed_word if stored.status == "FAILED" else stored.status
 
 
-def _spelt(shown: dict[str, Any], era: Era) -> dict[str, Any]:
-    if era.names != "camel":
+def _spelt(shown: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    if dialect.names != "camel":
         return shown
     return {re.sub("_([a-z])", lambda m: m[1].upper(), name): shown[name] for name in shown}
 
 
-def _tests(fields: Mapping[str, Any], era: Era) -> tuple[_Test, ...]:
+def _tests(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Test, ...]:
     name, number, status = (_text(fields, word) for word in ("video_name", "video_no", "status"))
     several = fields.get("video_nos")
     tests: list[_Test] = []
@@ -153,7 +153,7 @@ def _tests(fields: Mapping[str, Any], era: Era) -> tuple[_Test, ...]:
     if isinstance(several, list):
         tests.append(lambda one: one.id in several)
     if status:
-        tests.append(lambda one: status in (one.status, _status(one, era)))
+        tests.append(lambda one: status in (one.status, _status(one, dialect)))
     return tuple(tests)
 
 

@@ -103,7 +103,7 @@ class Fault:
         return self.when != "after" and self.kind not in _OF_A_REPLY
 
     def __str__(self) -> str:
-        """Name it for the journal, as `drop after` or `callback early`."""
+        """Name it for the request_log, as `drop after` or `callback early`."""
         if self.kind is None:
             return f"callback {self.callback}"
         return f"{self.kind} {'before' if self.before else 'after'}"

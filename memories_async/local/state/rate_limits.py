@@ -13,7 +13,7 @@ from attrs import Factory, define, frozen
 
 __all__ = ["DOCUMENTED", "Rate", "Windows", "as_rates", "family_of"]
 
-# The part of a window that a request may come early. A client paces what it sends, the service
+# The part of a window that a request may come early. A client limiters what it sends, the service
 # sees what arrives, and a loopback network under load moves that by some hundredths of a second.
 GRACE = 0.1
 

@@ -1,4 +1,4 @@
-"""The journal: every request that reached a route, as the service saw it.
+"""The request_log: every request that reached a route, as the service saw it.
 
 It holds sizes and hashes, never a body, a prompt or a key.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
-__all__ = ["Journal", "Seen"]
+__all__ = ["RequestLog", "Seen"]
 
 # A batch of a hundred thousand calls is looked at whole; a longer one forgets its beginning.
 KEPT = 200_000
@@ -43,7 +43,7 @@ class Seen:
 
 
 @define(eq=False)
-class Journal:
+class RequestLog:
     """Requests in the order of their arrival."""
 
     _seen: dict[int, Seen] = Factory(dict[int, Seen])

@@ -1,6 +1,6 @@
 """The three hosts' envelopes, and what each says when it refuses. Pure.
 
-The pages document three dialects, and each changed over time; `Era` chooses among the documented
+The pages document three dialects, and each changed over time; `Dialect` chooses among the documented
 forms. Where the pages are silent (how the caption host words a refusal, for one), the form taken
 here is stated beside it.
 """
@@ -18,7 +18,7 @@ from attrs import Factory, frozen
 
 from memories_async._protocol import wire_json
 
-__all__ = ["Era", "Host", "Reason", "Refusal", "Reply", "coded", "encode", "refuse", "succeed"]
+__all__ = ["Dialect", "Host", "Reason", "Refusal", "Reply", "coded", "encode", "refuse", "succeed"]
 
 _STATUSES = frozenset(int(status) for status in HTTPStatus)
 
@@ -71,7 +71,7 @@ Unparsed = Literal["refused", "empty"]
 
 
 @frozen(kw_only=True)
-class Era:
+class Dialect:
     """Which of the documented dialects the service speaks."""
 
     v2_code: Literal["0000", 200] = "0000"
@@ -111,7 +111,7 @@ class Reply:
 
     status: int = 200
     code: str
-    """The business code as text, for the journal."""
+    """The business code as text, for the request_log."""
     payload: Mapping[str, Any]
     headers: Mapping[str, str] = Factory(dict[str, str])
     file: Path | None = None
@@ -126,25 +126,27 @@ def encode(document: Any) -> bytes:
         return json.dumps(document).encode("ascii")
 
 
-def succeed(host: Host, answer: Any, era: Era) -> Reply:
+def succeed(host: Host, answer: Any, dialect: Dialect) -> Reply:
     """Wrap *answer* as *host* does on success."""
     if host is Host.SECURITY:
         return Reply(code="0", payload={"code": 0, "msg": "success", "data": answer})
-    code = era.v2_code if host is Host.V2 else "0000"
-    shown = _dialect(answer, era) if host is Host.V1 else answer
-    payload = {"code": code, "msg": "success", "data": shown, **_flags(era, success=True)}
+    code = dialect.v2_code if host is Host.V2 else "0000"
+    shown = _dialect(answer, dialect) if host is Host.V1 else answer
+    payload = {"code": code, "msg": "success", "data": shown, **_flags(dialect, success=True)}
     return Reply(code=str(code), payload=payload)
 
 
-def refuse(host: Host, refusal: Refusal, era: Era) -> Reply:
+def refuse(host: Host, refusal: Refusal, dialect: Dialect) -> Reply:
     """Word *refusal* as *host* does."""
     reason, message = refusal.reason, str(refusal)
     if reason is Reason.LIMIT and host is Host.V2:
         message = "Rate limit exceeded"
-    return coded(host, reason.code, message, era, status=reason.status)
+    return coded(host, reason.code, message, dialect, status=reason.status)
 
 
-def coded(host: Host, code: str, message: str, era: Era, *, status: int | None = None) -> Reply:
+def coded(
+    host: Host, code: str, message: str, dialect: Dialect, *, status: int | None = None
+) -> Reply:
     """Say no with any business *code*, spelt as the search host does; *status* is its HTTP twin.
 
     A failure of the service itself is HTTP 500 on every host.
@@ -157,8 +159,10 @@ def coded(host: Host, code: str, message: str, era: Era, *, status: int | None =
         return Reply(status=http, code=str(http), payload=payload)
     if host is Host.SECURITY:
         payload = {"code": -1, "msg": message, "data": None}
-        return Reply(status=http if era.security_statuses else failed, code="-1", payload=payload)
-    payload = {"code": code, "msg": message, "data": None, **_flags(era, success=False)}
+        return Reply(
+            status=http if dialect.security_statuses else failed, code="-1", payload=payload
+        )
+    payload = {"code": code, "msg": message, "data": None, **_flags(dialect, success=False)}
     return Reply(status=failed, code=code, payload=payload)
 
 
@@ -167,15 +171,15 @@ def _twin(code: str) -> int:
     return number if number in _STATUSES and number >= HTTPStatus.BAD_REQUEST else 400
 
 
-def _flags(era: Era, *, success: bool) -> dict[str, bool]:
-    return {"success": success, "failed": not success} if era.flags else {}
+def _flags(dialect: Dialect, *, success: bool) -> dict[str, bool]:
+    return {"success": success, "failed": not success} if dialect.flags else {}
 
 
-def _dialect(answer: Any, era: Era) -> Any:
+def _dialect(answer: Any, dialect: Dialect) -> Any:
     if answer == []:
         nothing: dict[str, Any] = {"list": [], "object": {}, "null": None}
-        return nothing[era.empty]
-    return _as_text(answer) if era.text_numbers else answer
+        return nothing[dialect.empty]
+    return _as_text(answer) if dialect.text_numbers else answer
 
 
 def _as_text(answer: Any) -> Any:

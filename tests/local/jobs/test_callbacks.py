@@ -59,7 +59,7 @@ async def test_spoils_the_delivery_as_asked(service, caption, receiver, fault, s
     await service.settle()
 
     assert [body["status"] for body in receiver.bodies] == statuses
-    assert service.journal[0].fault == fault.split(";")[0].replace("=", " ")
+    assert service.request_log[0].fault == fault.split(";")[0].replace("=", " ")
 
 
 async def test_an_early_callback_is_there_before_the_reply(service, caption, receiver):
@@ -88,7 +88,7 @@ async def test_an_early_callback_and_a_lost_reply_come_together(service, http, c
 
     assert len(receiver.bodies) == 1
     assert service.account.paid == 1
-    assert service.journal[0].fault == "drop after + callback early"
+    assert service.request_log[0].fault == "drop after + callback early"
 
 
 async def test_sends_a_result_again_on_request(service, caption, receiver):

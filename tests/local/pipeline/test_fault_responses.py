@@ -25,7 +25,7 @@ async def test_a_lost_reply_is_paid_exactly_when_the_work_was_done(
         await search()
 
     assert (service.account.calls, service.account.paid) == (1, paid)
-    seen = service.journal[0]
+    seen = service.request_log[0]
     assert (seen.status, seen.code, seen.fault) == (None, None, f"{kind} {when}")
     assert (await search()).status == 200
 
@@ -173,9 +173,9 @@ async def test_a_caller_who_hangs_up_is_noted_and_not_billed(service, until):
     ]
     writer.write("\r\n".join(head).encode())
     await writer.drain()
-    await until(lambda: service.journal)
+    await until(lambda: service.request_log)
     writer.close()
-    await until(lambda: service.journal[0].note)
+    await until(lambda: service.request_log[0].note)
 
-    assert "hung up" in service.journal[0].note
+    assert "hung up" in service.request_log[0].note
     assert (service.account.calls, service.account.paid) == (1, 0)

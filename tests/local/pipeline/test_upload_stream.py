@@ -27,7 +27,7 @@ async def test_one_who_hangs_up_leaves_nothing(service, http, until):
     await begun.wait()
     sending.cancel()
     await asyncio.wait([sending])
-    await until(lambda: service.journal and service.journal[0].note)
+    await until(lambda: service.request_log and service.request_log[0].note)
 
     assert list(service._machine.shelf.draft().parent.iterdir()) == []
 
@@ -53,7 +53,7 @@ async def test_a_long_file_is_taken_down_piece_by_piece(films, engine):
         (stored,) = service.uploads
 
         assert hashlib.sha256(stored.video.path.read_bytes()).digest() == digest.digest()
-        assert service.journal[0].uploads == (digest.hexdigest(),)
+        assert service.request_log[0].uploads == (digest.hexdigest(),)
 
 
 async def test_a_draft_is_never_left_open(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestServer
 
-from memories_async.local import Era
+from memories_async.local import Dialect
 
 
 async def test_a_library_film_named_by_url_is_captioned_without_fetching(
@@ -42,7 +42,7 @@ async def test_a_file_is_captioned_with_the_persons_pictures_in_order(
 
     assert reply.json["code"] == 0
     assert receiver.bodies[0]["data"]["text"] == "40 seconds. Tell all. [Alice 1, Bob 2]"
-    assert len(service.journal[0].uploads) == 3
+    assert len(service.request_log[0].uploads) == 3
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def _form(req):
     return form
 
 
-async def test_refuses_by_status_in_the_other_era(service, caption):
+async def test_refuses_by_status_in_the_other_dialect(service, caption):
     """Where the host used HTTP statuses, a missing field would be a 400."""
-    service.era = Era(security_statuses=True)
+    service.dialect = Dialect(security_statuses=True)
 
     reply = await caption(user_prompt=None)
 
@@ -215,13 +215,13 @@ async def test_a_picture_that_is_not_there_fails_the_task(service, caption, rece
 
 
 async def test_a_film_out_of_reach_is_accepted_with_a_note(service, caption, receiver):
-    """The submit works as printed; header, journal and callback say why nothing comes of it."""
+    """The submit works as printed; header, request_log and callback say why nothing comes of it."""
     reply = await caption(video_url="https://example.com/unknown.mp4")
     await service.settle()
 
     assert reply.json["code"] == 0
     assert "will not be fetched" in reply.headers["X-Local-Note"]
-    assert service.journal[0].note == reply.headers["X-Local-Note"]
+    assert service.request_log[0].note == reply.headers["X-Local-Note"]
     assert "connects to loopback only" in receiver.bodies[0]["msg"]
 
 

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 
-from memories_async.local import Era
+from memories_async.local import Dialect
 
 
 async def test_answers_one_vector_of_the_dimensions_asked(embed):
@@ -26,9 +26,9 @@ async def test_answers_one_vector_of_the_dimensions_asked(embed):
     }
 
 
-async def test_speaks_the_newer_era(service, embed):
+async def test_speaks_the_newer_dialect(service, embed):
     """The newer pages answer the number 200."""
-    service.era = Era(v2_code=200)
+    service.dialect = Dialect(v2_code=200)
 
     assert (await embed()).json["code"] == 200
 

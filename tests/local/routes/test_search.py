@@ -7,7 +7,7 @@ from io import BytesIO
 import aiohttp
 import pytest
 
-from memories_async.local import Era
+from memories_async.local import Dialect
 from memories_async.local.engine.protocol import EngineFailed
 
 
@@ -41,14 +41,14 @@ async def test_finds_nothing_as_an_empty_list(search):
 @pytest.mark.parametrize(("empty", "expected"), [("object", {}), ("null", None)])
 async def test_speaks_the_other_eras_of_an_empty_answer(service, search, empty, expected):
     """Older pages show an empty result as an object."""
-    service.era = Era(empty=empty)
+    service.dialect = Dialect(empty=empty)
 
     assert (await search(b"green")).json["data"] == expected
 
 
 async def test_speaks_the_era_of_numbers_as_text_and_no_flags(service, search):
     """The sibling search sends times as text, the oldest answers had two fields less."""
-    service.era = Era(text_numbers=True, flags=False)
+    service.dialect = Dialect(text_numbers=True, flags=False)
 
     assert (await search()).json == {
         "code": "0000",

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from uploading import FILM, V1, form_of
 
-from memories_async.local import Era, Fault
+from memories_async.local import Dialect, Fault
 
 
 async def test_an_upload_is_parsed_after_a_while(service, upload, described):
@@ -22,7 +22,7 @@ async def test_an_upload_is_parsed_after_a_while(service, upload, described):
     await service.settle()
     shown = await described(data["videoNo"])
     assert (shown["status"], shown["duration"], shown["size"]) == ("PARSE", 30.0, len(FILM))
-    assert (service.account.paid, service.journal[0].uploads != ()) == (1, True)
+    assert (service.account.paid, service.request_log[0].uploads != ()) == (1, True)
 
 
 async def test_every_upload_is_another_video(service, upload):
@@ -59,7 +59,7 @@ async def test_an_upload_can_be_searched_once_it_is_parsed(service, upload, sear
 
 async def test_an_unparsed_video_may_be_searched_in_vain(service, upload, search):
     """The other reading of the pages: no clip, and no refusal."""
-    service.era = Era(unparsed="empty")
+    service.dialect = Dialect(unparsed="empty")
     number = (await upload()).json["data"]["videoNo"]
 
     reply = await search(b"ball", video_no=number)
@@ -68,8 +68,8 @@ async def test_an_unparsed_video_may_be_searched_in_vain(service, upload, search
 
 
 async def test_a_file_that_is_no_video_fails_and_is_paid_back(service, upload, described):
-    """The engine's reason is the cause, and the word for it is the era's."""
-    service.era = Era(failed_word="PARSE_ERROR")
+    """The engine's reason is the cause, and the word for it is the dialect's."""
+    service.dialect = Dialect(failed_word="PARSE_ERROR")
     number = (await upload(b"no pictures")).json["data"]["videoNo"]
     await service.settle()
 
@@ -194,7 +194,7 @@ async def test_what_is_free_needs_no_points(service, described, listed):
 )
 async def test_the_callback_tells_number_and_status(service, upload, receiver, fault, statuses):
     """Nothing else is in it, and it may come early, twice, or not at all."""
-    service.era = Era(failed_word="FAIL")
+    service.dialect = Dialect(failed_word="FAIL")
     if fault is not None:
         service.faults.add(Fault(callback=fault))
     number = (await upload(callback=receiver.url)).json["data"]["videoNo"]
@@ -217,7 +217,7 @@ async def test_fetches_a_video_by_url(service, send, described):
     await service.settle()
 
     assert (await described(reply.json["data"]["videoNo"]))["video_name"] == "there.mp4"
-    assert service.journal[0].route == "videos.upload_url"
+    assert service.request_log[0].route == "videos.upload_url"
 
 
 async def test_a_url_may_name_a_video_of_the_library(service, send):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from uploading import FILM, V1
 
-from memories_async.local import Era
+from memories_async.local import Dialect
 
 
 async def test_lists_in_pages_the_newest_first(service, upload, listed):
@@ -57,7 +57,7 @@ async def test_deletes_a_bare_array_of_a_hundred_at_most(send, document):
 
 async def test_speaks_the_eras_of_the_library(service, upload, listed):
     """Text numbers, the text "null", either casing, and a short answer to uploads."""
-    service.era = Era(names="camel", text_numbers=True, null_words=True, short_uploads=True)
+    service.dialect = Dialect(names="camel", text_numbers=True, null_words=True, short_uploads=True)
     answer = (await upload()).json["data"]
     page = await listed(size=1)
 
@@ -66,7 +66,7 @@ async def test_speaks_the_eras_of_the_library(service, upload, listed):
     shown = page["videos"][0]
     assert (shown["videoNo"], shown["cause"]) == (answer["videoNo"], "null")
     assert shown["size"] == str(len(FILM))
-    service.era = Era(names="snake")
+    service.dialect = Dialect(names="snake")
     assert "video_no" in (await upload()).json["data"]
 
 
@@ -86,4 +86,4 @@ async def test_a_fault_answers_null_or_a_bad_moment(service, described, send):
 def test_an_era_that_never_was_is_refused(wrong):
     """A misspelt one would change nothing."""
     with pytest.raises(ValueError, match="is none of"):
-        Era(**wrong)
+        Dialect(**wrong)

@@ -54,7 +54,7 @@ def run_apart(
     """
     group = set[subprocess.Popen[bytes]]() if under_way is None else under_way
     with _TURNS, tempfile.TemporaryFile() as said, _lifeline() as lifeline:
-        given = command("worker", task, str(video.resolve()), str(result), settings)
+        given = command("one_shot_child", task, str(video.resolve()), str(result), settings)
         with _started(given, lifeline, said) as child:
             group.add(child)
             try:

@@ -59,7 +59,7 @@ class _Process:
     def __init__(self) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 # `end` closes it
         self._child = subprocess.Popen(  # noqa: S603 # our own program, no shell
-            command("answerer"),
+            command("pool_child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

@@ -262,7 +262,7 @@ def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
 def test_the_process_answers_line_by_line(place, index, monkeypatch):
     """What a decoder prints goes to the errors, not among the answers."""
     questions = pickle.dumps((5, "facts", place)) * 2
-    command = one_shot.command("answerer")
+    command = one_shot.command("pool_child")
 
     done = subprocess.run(command, input=questions, capture_output=True, check=True)
 

@@ -1,4 +1,4 @@
-"""The pace of the command: one rate for all its runs, since a shell's loop makes a process of each."""
+"""The limiter of the command: one rate for all its runs, since a shell's loop makes a process of each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from memories_async import FilePace, Hosts
+from memories_async import FileLimiter, Hosts
 from memories_async._client.hosts import is_loopback
-from memories_async.limiter._in_process import Pace, in_process
+from memories_async.limiter._in_process import RateLimiter, in_process
 
 
-def own_pace(hosts: Hosts, environment: Mapping[str, str]) -> Pace:
+def own_limiter(hosts: Hosts, environment: Mapping[str, str]) -> RateLimiter:
     """Share a file of the user's; a process of its own where that cannot be, or need not.
 
     A service on this machine is an embedded one or a test: it has no account to lose.
@@ -23,10 +23,10 @@ def own_pace(hosts: Hosts, environment: Mapping[str, str]) -> Pace:
     folder = _folder(environment)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        pace = FilePace(folder / "command.pace")
+        limiter = FileLimiter(folder / "command.limiter")
     except (OSError, NotImplementedError):
         return in_process
-    return pace if os.access(folder, os.W_OK | os.X_OK) else in_process
+    return limiter if os.access(folder, os.W_OK | os.X_OK) else in_process
 
 
 def _folder(environment: Mapping[str, str]) -> Path:

@@ -1,4 +1,4 @@
-"""Processes at a lane, on a clock that is stepped from one event to the next."""
+"""Processes at a bucket, on a clock that is stepped from one event to the next."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from itertools import count
 from attrs import define, field
 
 from memories_async import Limit
-from memories_async.limiter._limits import Lane, Priority
-from memories_async.limiter._rule import Answer, LaneState, Word, hear
+from memories_async.limiter._limits import Bucket, Priority
+from memories_async.limiter._rule import Answer, BucketState, Word, hear
 
 BEAT = 1.25
 
 
-def lane(rate: float = 1.0, *, per: float = 1.0, family: str = "search", **more) -> Lane:
-    """A lane of some account."""
+def bucket(rate: float = 1.0, *, per: float = 1.0, family: str = "search", **more) -> Bucket:
+    """A bucket of some account."""
     priority = more.pop("priority", Priority.INTERACTIVE)
     limit = Limit(rate, per=per, **more)
-    return Lane(account="f00d@http://127.0.0.1", family=family, limit=limit, priority=priority)
+    return Bucket(account="f00d@http://127.0.0.1", family=family, limit=limit, priority=priority)
 
 
 def busiest(times: Sequence[float], per: float = 1.0) -> int:
@@ -46,15 +46,15 @@ class Process:
 
 @define(eq=False)
 class Crowd:
-    """Processes that keep to what the lane tells them. *turns* is what the service would see."""
+    """Processes that keep to what the bucket tells them. *permits* is what the service would see."""
 
     limit: Limit
     processes: list[Process]
     call_seconds: float = 0.1
-    hear: Callable[[LaneState, Word, Limit, float], tuple[LaneState, Answer]] = hear
-    state: LaneState = field(factory=LaneState)
+    hear: Callable[[BucketState, Word, Limit, float], tuple[BucketState, Answer]] = hear
+    state: BucketState = field(factory=BucketState)
     now: float = 0.0
-    turns: list[tuple[float, str, Priority]] = field(factory=list)
+    permits: list[tuple[float, str, Priority]] = field(factory=list)
     most_busy: int = 0
     _events: list = field(factory=list)
     _order: Callable[[], int] = field(factory=lambda: count().__next__)
@@ -84,7 +84,7 @@ class Crowd:
         self.state, answer = self.hear(self.state, word, self.limit, self.now)
         process.scarce = answer.scarce
         if answer.granted is not None:
-            self.turns.append((self.now, process.name, answer.granted))
+            self.permits.append((self.now, process.name, answer.granted))
             process.waiting[answer.granted] -= 1
             process.busy += 1
             self._plan(self.now + self.call_seconds, process, "end")

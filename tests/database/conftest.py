@@ -1,0 +1,21 @@
+"""A database with one table, in a file of its own."""
+
+from __future__ import annotations
+
+import pytest
+from names import NAMES
+
+from memories_async._database.database import Database
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "names.db"
+
+
+@pytest.fixture
+def database(path):
+    """A database with the table of names."""
+    made = Database(path, (NAMES,))
+    yield made
+    made.close()
