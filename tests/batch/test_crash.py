@@ -80,7 +80,7 @@ async def finish(service, ledger, **settings) -> dict:
 
 def requests(service) -> Counter:
     """How often the service saw each item's picture."""
-    pictures = [one.uploads[0] for one in service.database if one.uploads]
+    pictures = [one.uploads[0] for one in service.request_log if one.uploads]
     assert len(pictures) >= service.account.paid
     return Counter(pictures)
 
@@ -172,7 +172,7 @@ async def test_a_process_takes_over_what_a_killed_one_had_claimed(film, tmp_path
         service.faults.add(kind="delay", seconds=0.3, times=2)
         with Ledger(tmp_path / "run.db") as ledger:
             first, _ = await asyncio.to_thread(start, service, ledger, count=20, concurrency=2)
-            while len(service.database) < 2:  # noqa: ASYNC110  # nothing announces it
+            while len(service.request_log) < 2:  # noqa: ASYNC110  # nothing announces it
                 await asyncio.sleep(0.005)
             second = asyncio.create_task(finish(service, ledger, count=20, concurrency=2))
             await asyncio.sleep(0.1)

@@ -74,7 +74,7 @@ def test_persons_go_with_their_pictures(cli, film, picture, reaching):
     )
 
     assert ended.code == 0
-    assert len(reaching.database[0].uploads) == 3
+    assert len(reaching.request_log[0].uploads) == 3
 
 
 def test_a_video_by_url_is_sent_as_a_url(cli, reaching):

@@ -187,7 +187,7 @@ def test_a_ping_connects_and_asks_nothing(cli, service):
 
     assert ended.code == 0
     assert ended.out.count("connected, ") == 1
-    assert service.database == ()
+    assert service.request_log == ()
 
 
 def test_a_host_out_of_reach_ends_with_3(cli, monkeypatch, service):

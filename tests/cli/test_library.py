@@ -164,7 +164,7 @@ def test_an_interrupt_while_waiting_names_what_was_paid(start, film, service, un
     """The number is not lost, and nobody fears that it may have been charged twice."""
     service.faults.add(kind="null", route="videos.metadata", times=None)
     process = start("add", film)
-    until_said(lambda: any(seen.route == "videos.metadata" for seen in service.database))
+    until_said(lambda: any(seen.route == "videos.metadata" for seen in service.request_log))
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)

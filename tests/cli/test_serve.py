@@ -245,7 +245,7 @@ def test_traffic_waits_for_what_is_under_way(film, engine):
         service.faults.add(kind="delay", seconds=0.2)
         asking = threading.Thread(target=_embed, args=(service,))
         asking.start()
-        while not service.database:
+        while not service.request_log:
             time.sleep(0.005)
         early = [*traffic.news()]
         asking.join()

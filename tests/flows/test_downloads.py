@@ -62,7 +62,7 @@ async def test_whatever_goes_wrong_leaves_the_old_file(
 
     assert [path.name for path in folder.iterdir()] == ["copy.mp4"]
     assert (folder / "copy.mp4").read_bytes() == b"old"
-    assert [seen.route for seen in service.journal].count("assets.download") == 1
+    assert [seen.route for seen in service.request_log].count("assets.download") == 1
 
 
 async def test_an_empty_file_is_a_file(tmp_path):

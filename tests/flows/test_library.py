@@ -26,7 +26,7 @@ QUICK = {"interval": 0.004, "timeout": 10}
 
 def paths(service) -> list[str]:
     """The routes asked, in order."""
-    return [seen.route for seen in service.journal]
+    return [seen.route for seen in service.request_log]
 
 
 @pytest.mark.parametrize("dialect", [Dialect(), Dialect(text_numbers=True, names="camel")])

@@ -19,7 +19,7 @@ QUICK = {"interval": 0.004, "timeout": 10}
 
 def looks(service, route="videos.metadata") -> int:
     """How often the service was asked."""
-    return sum(seen.route == route for seen in service.journal)
+    return sum(seen.route == route for seen in service.request_log)
 
 
 @pytest.mark.parametrize(

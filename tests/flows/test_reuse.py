@@ -15,7 +15,7 @@ QUICK = {"interval": 0.004, "timeout": 10}
 
 def uploads(service) -> int:
     """How often a file was sent."""
-    return sum(seen.route.endswith(".upload") for seen in service.journal)
+    return sum(seen.route.endswith(".upload") for seen in service.request_log)
 
 
 @pytest.mark.parametrize("kind", ["videos", "assets"])

@@ -60,7 +60,7 @@ async def test_a_url_is_sent_as_a_form(service, library):
     with pytest.raises(InvalidRequest, match="The url parameter: no connection"):
         await library("videos.upload_url", "http://127.0.0.1:1/x.mp4", tags=["a"])
 
-    assert service.journal[-1].code == "0003"
+    assert service.request_log[-1].code == "0003"
     assert service.account.paid == 0
 
 

@@ -42,7 +42,7 @@ def shared(request, tmp_path):
 
 
 def arrivals(service) -> list[float]:
-    return [seen.arrival for seen in service.journal]
+    return [seen.arrival for seen in service.request_log]
 
 
 def warmed(film, **settings) -> LocalService:
@@ -69,8 +69,8 @@ async def test_thirty_calls_at_once_at_one_a_second_all_succeed(film):
         )
         for service, seconds in zip((awaited, blocking), times, strict=True):
             assert 29 <= seconds <= 31
-            assert len(service.journal) == 31
-            assert {seen.status for seen in service.journal} == {200}
+            assert len(service.request_log) == 31
+            assert {seen.status for seen in service.request_log} == {200}
             assert service.account.paid == 31
             assert busiest(arrivals(service)[1:], per=LENIENT) == 1
 

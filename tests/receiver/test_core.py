@@ -33,7 +33,11 @@ def test_other_methods_learn_nothing_of_the_path(method) -> None:
     assert admitted(method=method) == admitted("/nothing", method=method) == 405
 
 
-@pytest.mark.parametrize("path", ["", "/", "*", f"{GOOD}/", f"{GOOD}x", f"{GOOD}/../x", GOOD[:-1]])
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "*", f"{GOOD}/", f"{GOOD}x", f"{GOOD}/../x", GOOD[:-1]],
+    ids=["empty", "root", "star", "slash", "longer", "dots", "shorter"],
+)
 def test_a_wrong_path_is_not_found(path) -> None:
     """Whatever is wrong with it, the answer is one."""
     assert _core.admit(_core.Head(method="POST", path=path, headers={}), SECRET) == _core.NOT_FOUND

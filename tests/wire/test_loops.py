@@ -16,6 +16,7 @@ from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
 from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
+from memories_async._http import sessions as session_module
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ async def test_inherited_sessions_are_neither_used_nor_closed(url):
         await one.send(search_call())
         sessions = one._transport._sessions
         mine = sessions._held
-        sessions._inherit()
+        session_module._inherit()
         await one.send(search_call())
 
         (session, _), (inherited, _) = *sessions._held.values(), *mine.values()

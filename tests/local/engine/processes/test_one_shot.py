@@ -11,8 +11,8 @@ import pytest
 
 RUN = """
 import sys; from pathlib import Path
-from memories_async.local.engine.processes import isolated
-isolated.run_apart("index", Path(sys.argv[1]), Path(sys.argv[2]), seconds=60)
+from memories_async.local.engine.processes import one_shot
+one_shot.run_apart("index", Path(sys.argv[1]), Path(sys.argv[2]), seconds=60)
 """
 
 

@@ -207,11 +207,11 @@ def test_a_fork_begins_anew(place):
     """The processes stay its parent's, which goes on using them."""
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from memories_async.local.engine.processes import answering\n"
+        "from memories_async.local.engine.processes import pool\n"
         "from memories_async.local.engine.protocol import Facts\n"
         "def who():\n"
-        "    answering.ask(Facts, 'facts', Path(sys.argv[1]))\n"
-        "    return answering._POOL._free[0]._child.pid\n"
+        "    pool.ask(Facts, 'facts', Path(sys.argv[1]))\n"
+        "    return pool._POOL._free[0]._child.pid\n"
         "mine, fork = who(), os.fork()\n"
         "if not fork:\n"
         "    sys.exit(0 if who() != mine else 'shared')\n"
@@ -239,10 +239,10 @@ def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
     """Neither leaves anything behind."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from memories_async.local.engine.processes import answering\n"
+        "from memories_async.local.engine.processes import pool\n"
         "from memories_async.local.engine.protocol import Facts\n"
-        "answering.ask(Facts, 'facts', Path(sys.argv[1]))\n"
-        "print(answering._POOL._free[0]._child.pid)"
+        "pool.ask(Facts, 'facts', Path(sys.argv[1]))\n"
+        "print(pool._POOL._free[0]._child.pid)"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(place)]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
