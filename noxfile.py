@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from shutil import which
 
 import nox
 
@@ -24,13 +22,6 @@ BENCHMARKS = (
 def group(name: str) -> list[str]:
     """Read a dependency group, which an older pip could not install by name."""
     return list(nox.project.dependency_groups(PROJECT, name))
-
-
-def redis_server(session: nox.Session) -> None:
-    """Install a Redis server where this user may; where not, its tests say that they are skipped."""
-    if which("redis-server") is None and which("apt-get") is not None and os.geteuid() == 0:
-        for command in (["update", "-q"], ["install", "-qy", "redis-server"]):
-            session.run("apt-get", *command, external=True, silent=True, success_codes=range(256))
 
 
 @nox.session
@@ -53,7 +44,6 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests, the README's and the docs' code blocks among them, and ask for coverage."""
-    redis_server(session)
     session.install(".[all]", *group("test"))
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     if not session.posargs:

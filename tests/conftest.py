@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import signal
-import sys
-from pathlib import Path
 from unittest.mock import Mock
 
 import aiohttp
@@ -16,10 +14,6 @@ import pytest_asyncio
 from aiohttp.client_proto import ResponseHandler
 
 from memories_async import blocking
-
-HERE = Path(__file__).parent
-# `servers`, `samples` and `callers` are modules of helpers, and test folders are no packages.
-sys.path.insert(0, str(HERE / "helpers"))
 
 # A shell's background job ignores Ctrl-C, and so would the processes that the tests send it to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
