@@ -15,7 +15,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 BENCHMARKS = (
     *("overhead", "blocking", "search", "uploads", "fanout", "imports"),
-    *("batch", "receiver", "limiter", "engine", "clothing", "service"),
+    *("batch", "receiver", "limiter", "engine", "service"),
 )
 
 

@@ -26,7 +26,6 @@ class EngineWish:
     kind: Literal["pixels", "fixed", "openai", "onnx"] = "pixels"
     url: str | None = None
     model: str | None = None
-    clothing_match: bool = False
 
     def __attrs_post_init__(self) -> None:
         needed = {"openai": {"url", "model"}, "onnx": {"model"}}.get(self.kind, set[str]())
@@ -34,8 +33,6 @@ class EngineWish:
         for name in sorted(needed ^ given):
             says = "needs" if name in needed else "takes no"
             raise click.UsageError(f"--engine {self.kind} {says} --engine-{name}")
-        if self.clothing_match and self.kind in {"fixed", "openai"}:
-            raise click.UsageError(f"--engine {self.kind} takes no --clothing-match")
 
     def engine(self) -> Engine:
         """Make the engine; raises `ModuleNotFoundError`, `OSError` or `ValueError`."""
@@ -45,16 +42,13 @@ class EngineWish:
             return FixedEngine()
         if self.kind == "openai":
             return self._openai()
-        return self._onnx() if self.kind == "onnx" else self._pixels()
-
-    def _pixels(self) -> Engine:
-        return pixel_engine(clothing_match=self.clothing_match)
+        return self._onnx() if self.kind == "onnx" else pixel_engine()
 
     def _openai(self) -> Engine:
         from memories_async.local.engine.openai import OpenAIEngine
 
         return OpenAIEngine(
-            beneath=self._pixels(),
+            beneath=pixel_engine(),
             base_url=self.url or "",
             model=self.model or "",
             api_key=os.environ.get(ENGINE_KEY_VARIABLE) or None,
@@ -73,13 +67,13 @@ class EngineWish:
             raise
         except Exception as error:  # the runtime's own kinds have nothing else in common
             raise ValueError(f"--engine-model: {path.name} is no ONNX model: {error}") from error
-        return OnnxEngine(beneath=self._pixels(), image=tower, cache=cache_folder())
+        return OnnxEngine(beneath=pixel_engine(), image=tower, cache=cache_folder())
 
 
 def engine_options(function: F) -> F:
     """Add `--engine` and its settings to a command.
 
-    They arrive as `engine`, `engine_url`, `engine_model` and `clothing_match`.
+    They arrive as `engine`, `engine_url` and `engine_model`.
     """
     kind = click.option(
         "--engine",
@@ -98,10 +92,4 @@ def engine_options(function: F) -> F:
         metavar="NAME",
         help="For openai the model's name; for onnx the file of a CLIP image encoder.",
     )
-    clothing = click.option(
-        "--clothing-match",
-        is_flag=True,
-        help="Let captions tell when somebody wore clothes like those in a person's picture, before "
-        "a fixed camera. It identifies nobody.",
-    )
-    return kind(url(model(clothing(function))))
+    return kind(url(model(function)))

@@ -27,11 +27,11 @@ def cache_folder() -> Path:
     return Path(home) / "memories_async"
 
 
-def pixel_engine(*, clothing_match: bool = False) -> Engine:
+def pixel_engine() -> Engine:
     """Make the engine that looks at pixels and keeps what it saw."""
     from memories_async.local.engine.pixels import PixelEngine
 
-    return PixelEngine(cache_folder(), clothing_match=clothing_match)
+    return PixelEngine(cache_folder())
 
 
 def rate_option(default: str) -> Callable[[F], F]:

@@ -54,7 +54,6 @@ def command(
     engine: Any,
     engine_url: str | None,
     engine_model: str | None,
-    clothing_match: bool,
     words: tuple[str, ...],
 ) -> int:
     """Run COMMAND with the embedded service in place of memories.ai.
@@ -63,9 +62,7 @@ def command(
     with a key and an account of its own. The exit code is COMMAND's; 128 and the signal's number
     where a signal ended it. What COMMAND says is its own: --json adds nothing.
     """
-    wish = EngineWish(
-        kind=engine, url=engine_url, model=engine_model, clothing_match=clothing_match
-    )
+    wish = EngineWish(kind=engine, url=engine_url, model=engine_model)
     with ExitStack() as stack:
         with starting():
             service = stack.enter_context(_service(videos, rate, wish))

@@ -97,7 +97,6 @@ def command(
     engine: Any,
     engine_url: str | None,
     engine_model: str | None,
-    clothing_match: bool,
     **wish: Any,
 ) -> None:
     """Answer like memories.ai, from your own videos.
@@ -105,9 +104,7 @@ def command(
     One port speaks the three APIs, keeps an account with points, and calls back. It runs until
     Ctrl-C and listens on loopback only: nobody else can reach it.
     """
-    made = EngineWish(
-        kind=engine, url=engine_url, model=engine_model, clothing_match=clothing_match
-    )
+    made = EngineWish(kind=engine, url=engine_url, model=engine_model)
     asyncio.run(_serve(run, _Wish(engine=made, **wish)))
 
 

@@ -41,19 +41,6 @@ def test_fixed_answers_need_no_opencv(cli, capfd, monkeypatch):
     assert '"fixed/1"' in capfd.readouterr().out
 
 
-@pytest.mark.parametrize(("words", "wished"), [((), False), (("--clothing-match",), True)])
-def test_clothing_is_compared_where_it_is_wished_for(cli, monkeypatch, words, wished):
-    """And by nobody else."""
-    asked = []
-    monkeypatch.setattr(
-        "memories_async.cli._engines.pixel_engine",
-        lambda **given: asked.append(given) or FixedEngine(),
-    )
-
-    assert cli("exec", *words, "--", sys.executable, "-c", "").code == 0
-    assert asked == [{"clothing_match": wished}]
-
-
 def test_a_vision_models_key_comes_from_the_environment(beneath, monkeypatch):
     """And is not shown."""
     monkeypatch.setenv("MEMORIES_ENGINE_API_KEY", "local-secret")
@@ -127,7 +114,6 @@ def test_without_the_runtime_it_says_what_to_install(cli, beneath, film, monkeyp
         ({"kind": "onnx"}, "--engine onnx needs --engine-model"),
         ({"kind": "pixels", "model": "m"}, "--engine pixels takes no --engine-model"),
         ({"kind": "onnx", "model": "m", "url": "u"}, "--engine onnx takes no --engine-url"),
-        ({"kind": "fixed", "clothing_match": True}, "--engine fixed takes no --clothing-match"),
     ],
 )
 def test_a_setting_is_needed_or_refused(settings, told):

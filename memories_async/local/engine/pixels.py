@@ -48,18 +48,10 @@ class KeptIndex:
 class PixelEngine:
     """Computes answers from pixels; safe to use from several threads."""
 
-    def __init__(
-        self,
-        cache: Path | None = None,
-        *,
-        time_limit: float = 600.0,
-        clothing_match: bool = False,
-    ) -> None:
+    def __init__(self, cache: Path | None = None, *, time_limit: float = 600.0) -> None:
         """Keep indexes in the folder *cache*; give up a video after *time_limit* s.
 
-        Without *cache* they are kept as long as the engine. With *clothing_match* captions tell
-        where clothing like that in a person's picture was seen; see `persons.HOW` for how often
-        it is the right person. Raises `ModuleNotFoundError`, naming
+        Without *cache* they are kept as long as the engine. Raises `ModuleNotFoundError`, naming
         what to install, where OpenCV or numpy is missing.
         """
         for name in ("numpy", "cv2"):
@@ -68,11 +60,10 @@ class PixelEngine:
                     f"the embedded engine needs {name}: pip install 'memories_async[local]'",
                     name=name,
                 )
-        self.name = "pixels/2"
+        self.name = "pixels/3"
         # Those who answer may have been started in another folder.
         self._cache = None if cache is None else cache.absolute()
         self._time_limit = time_limit
-        self._clothing_match = clothing_match
         self._lock = threading.Lock()
         self._under_way: set[subprocess.Popen[bytes]] = set()
 
@@ -100,7 +91,7 @@ class PixelEngine:
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Tell the measured facts that *request* asks for."""
-        return self._ask(CaptionText, "caption", index, request, self._clothing_match)
+        return self._ask(CaptionText, "caption", index, request)
 
     def close(self) -> None:
         """End the indexing that is under way, which fails then; the engine can be used again."""

@@ -28,7 +28,7 @@ def test_answers_all_four_questions(engine: Engine, film, jpeg):
     """Index, search, embed, caption."""
     index = engine.index(film)
 
-    assert engine.name == "pixels/2"
+    assert engine.name == "pixels/3"
     assert engine.search(index, jpeg(1.3), "anything").clips[0].start_time == 0
     assert len(engine.embed(index, 512)) == 512
     assert "3 shots" in engine.caption(index, CaptionRequest(user_prompt="", system_prompt="")).text

@@ -2,8 +2,7 @@
 
 The prompt chooses what is told (duration, size, shots, colours, brightness, motion) and how much
 ("brief", "detailed"); with `thinking` the caption says how each figure was obtained. Persons are
-not searched for, and the caption says so: without weights nobody can be recognised. Who wishes it
-is told where similar clothing was seen.
+not searched for, and the caption says so: without weights nobody can be recognised.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import re
 
 from attrs import frozen
 
-from memories_async.local.engine.clothing.persons import HOW, clothing_told, unsearched
 from memories_async.local.engine.facts.facts import ShotFacts, measure
 from memories_async.local.engine.protocol import CaptionRequest, CaptionText
 from memories_async.local.engine.tokens import tokens
@@ -52,15 +50,12 @@ class _Plan:
         return topic in self.topics
 
 
-def caption(
-    index: PixelIndex, request: CaptionRequest, *, clothing_match: bool = False
-) -> CaptionText:
-    """Tell what was measured, as *request* asks; with *clothing_match* of persons' clothing, too."""
+def caption(index: PixelIndex, request: CaptionRequest) -> CaptionText:
+    """Write what was measured, as *request* asks."""
     plan = _plan(request.user_prompt)
-    persons = clothing_told(index, request) if clothing_match else unsearched(request)
-    sentences = [MARK, *_whole(index, plan), *_each(index, plan), *persons]
+    sentences = [MARK, *_whole(index, plan), *_each(index, plan), _unsearched(request)]
     if request.thinking:
-        sentences += [_HOW, HOW] if clothing_match and request.persons else [_HOW]
+        sentences.append(_HOW)
     text = " ".join(sentences)
     read = [request.system_prompt, request.user_prompt, *(one.name for one in request.persons)]
     return CaptionText(
@@ -104,6 +99,14 @@ def _each(index: PixelIndex, plan: _Plan) -> list[str]:
     if left:
         told.append(f"{left} shorter shot{'s' * (left != 1)} not told here.")
     return told
+
+
+def _unsearched(request: CaptionRequest) -> str:
+    """Say that no person was searched for."""
+    if not request.persons:
+        return "Persons were not searched for."
+    names = ", ".join(person.name for person in request.persons)
+    return f"Persons were given ({names}), but nobody is recognised here: none was searched for."
 
 
 def _shot(one: ShotFacts, plan: _Plan) -> str:

@@ -91,8 +91,8 @@ def _embed(index: PixelIndex, dimensions: int) -> tuple[float, ...]:
     return _pixels.embed(index.summary, dimensions)
 
 
-def _caption(index: PixelIndex, request: CaptionRequest, clothing_match: bool) -> CaptionText:
-    return _pixels.caption(index, request, clothing_match=clothing_match)
+def _caption(index: PixelIndex, request: CaptionRequest) -> CaptionText:
+    return _pixels.caption(index, request)
 
 
 def _plain(answer: Callable[..., Any]) -> Callable[..., dict[str, Any]]:

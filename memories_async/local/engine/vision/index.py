@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from memories_async.local.engine._cv import Bytes, Flags, Floats, Numbers, np
+from memories_async.local.engine._cv import Flags, Floats, Numbers, np
 from memories_async.local.engine.protocol import Facts
 from memories_async.local.engine.vision.features import Looks
 from memories_async.local.engine.vision.local_features import LONGEST, Points
 
 __all__ = [
-    "NO_BLOBS",
     "NO_STAGING",
-    "Blobs",
     "PixelIndex",
     "Samples",
     "Signals",
@@ -63,25 +61,8 @@ class Staging:
     """Whether the shot shows the place of the one before; the first does not."""
 
 
-@frozen(kw_only=True)
-class Blobs:
-    """Foreground blobs of the size and shape of a person (see `clothing.blobs`); one row each."""
-
-    samples: Numbers
-    """In which sample, by its place; rising."""
-    boxes: Floats
-    """Left, top, width and height, as shares of the picture's."""
-    clothing: Bytes
-    """Descriptors (see `clothing.descriptor`), times 255."""
-
-
 _NONE = np.zeros(0, np.bool_)
 NO_STAGING = Staging(still=_NONE, moving=_NONE, stays=_NONE)
-NO_BLOBS = Blobs(
-    samples=np.zeros(0, np.int64),
-    boxes=np.zeros((0, 4), np.float32),
-    clothing=np.zeros((0, 0), np.uint8),
-)
 
 
 @frozen(kw_only=True)
@@ -92,7 +73,6 @@ class PixelIndex:
     samples: Samples = field(repr=False)
     signals: Signals = field(repr=False)
     staging: Staging = field(repr=False)
-    blobs: Blobs = field(repr=False)
     summary: Floats = field(repr=False)
     """The video's pooled looks, the raw material of its embedding."""
 

@@ -12,7 +12,7 @@ from memories_async.local.engine._cv import np
 from memories_async.local.engine.protocol import Facts, Shot
 from memories_async.local.engine.vision import npz
 from memories_async.local.engine.vision.features import Looks
-from memories_async.local.engine.vision.index import Blobs, PixelIndex, Samples, Signals, Staging
+from memories_async.local.engine.vision.index import PixelIndex, Samples, Signals, Staging
 from memories_async.local.engine.vision.local_features import Points
 
 __all__ = ["load", "save"]
@@ -42,7 +42,6 @@ def _arrays(index: PixelIndex) -> dict[str, Any]:
         **{f"looks_{name}": rows for name, rows in attrs.asdict(samples.looks).items()},
         **{f"signals_{name}": rows for name, rows in attrs.asdict(signals).items()},
         **{f"staging_{name}": rows for name, rows in attrs.asdict(index.staging).items()},
-        **{f"blobs_{name}": rows for name, rows in attrs.asdict(index.blobs).items()},
     }
 
 
@@ -61,7 +60,6 @@ def _index(found: dict[str, Any]) -> PixelIndex:
         ),
         signals=Signals(**_part("signals_", found)),
         staging=Staging(**_part("staging_", found)),
-        blobs=Blobs(**_part("blobs_", found)),
         summary=found["summary"],
     )
 

@@ -10,17 +10,15 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, field, frozen
 
 from memories_async.local.engine._cv import Floats, Picture, cv2, np, shrink
-from memories_async.local.engine.clothing.blobs import find_blobs
 from memories_async.local.engine.protocol import Facts
 from memories_async.local.engine.video.frames import Film, Frame
 from memories_async.local.engine.vision import colours, shots
 from memories_async.local.engine.vision.embedding import summarise
 from memories_async.local.engine.vision.features import Looks, look, stack
 from memories_async.local.engine.vision.index import (
-    NO_BLOBS,
     NO_STAGING,
     PixelIndex,
     Samples,
@@ -138,11 +136,9 @@ def _index(film: Film, recorder: _Recorder, described: list[_Described]) -> Pixe
         samples=_samples(described),
         signals=Signals(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
         staging=NO_STAGING,
-        blobs=NO_BLOBS,
         summary=summarise(small),
     )
-    index = staged(index)
-    return evolve(index, blobs=find_blobs(index, small))
+    return staged(index)
 
 
 def _facts(film: Film, times: Floats, gaps: Floats) -> Facts:
