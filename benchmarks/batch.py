@@ -16,7 +16,7 @@ import _harness as harness
 import aiohttp
 
 from memories_async import Call, Client, Hosts, Ledger, Limit, Limits, captions
-from memories_async._http.attempt import Request
+from memories_async._http.attempt import Attempt
 from memories_async._protocol.reply import Reply
 from memories_async.ledger._claims import Line
 from memories_async.ledger._coordinator import ask_for
@@ -47,7 +47,7 @@ def calls(count: int) -> Iterator[tuple[int, Call[captions.CaptionTask]]]:
 class Nowhere:
     """A transport that answers at once."""
 
-    async def carry(self, request: Request) -> Reply:
+    async def carry(self, attempt: Attempt) -> Reply:
         """Answer, after giving the others a turn."""
         await asyncio.sleep(0)
         return REPLY

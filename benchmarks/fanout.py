@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import _harness as harness
 
 from memories_async import Client, Limit, Limits, embeddings
-from memories_async._http.attempt import Request
+from memories_async._http.attempt import Attempt
 from memories_async._protocol.reply import Reply
 
 WIDTH = 64
@@ -19,7 +19,7 @@ CALL = embeddings.video("re_657")
 class Nowhere:
     """A transport that answers at once."""
 
-    async def carry(self, request: Request) -> Reply:
+    async def carry(self, attempt: Attempt) -> Reply:
         """Answer, after giving the others a turn."""
         await asyncio.sleep(0)
         return REPLY

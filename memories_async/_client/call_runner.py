@@ -11,8 +11,8 @@ from attrs import define, field
 
 from memories_async._client.ports import AttemptHook
 from memories_async._client.settings import Settings
-from memories_async._http.attempt import Request
-from memories_async._http.deadline import Until
+from memories_async._http.attempt import Attempt
+from memories_async._http.deadline import Deadline
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
@@ -104,7 +104,7 @@ class CallRunner(Generic[T]):
         if self.settings.priority is Priority.BATCH:
             return await self._after_all_others(permit)
         try:
-            with Until(self.deadline):
+            with Deadline(self.deadline):
                 await permit.__aenter__()
         except TimeoutError:
             pass
@@ -127,9 +127,9 @@ class CallRunner(Generic[T]):
             self.deadline += clock() - came
         return permit
 
-    def _request(self, permit: Permit) -> Request:
+    def _request(self, permit: Permit) -> Attempt:
         settings, policy = self.settings, self.settings.policy
-        return Request(
+        return Attempt(
             method=self.call.method,
             url=settings.hosts.of(self.call.host) + self.call.target,
             body=self.call.body,
@@ -139,7 +139,7 @@ class CallRunner(Generic[T]):
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,
             deadline=self.deadline,
-            left=permit.left if self.hook is None else partial(_tell_left, permit, self.hook),
+            on_sent=permit.left if self.hook is None else partial(_tell_left, permit, self.hook),
         )
 
     def _wait_after(self, error: MemoriesError) -> float | None:

@@ -1,7 +1,7 @@
-"""One attempt at a call: what is to be sent, and, by aiohttp's trace signals, what has left.
+"""One attempt at a call: what is sent, and the trace that records what has been sent.
 
-A `TraceConfig` would send each request six signals, four of them to nobody, for 16 us. A request
-that is given its traces itself signals what is asked for, to whom it concerns, for 4 us.
+aiohttp reports the progress of a request by trace signals. A `TraceConfig` of a session sends each
+request six of them, for 16 us. `TracedRequest` is given its one trace directly, for 4 us.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp.tracing import Trace
 from attrs import define, field, frozen
 
-from memories_async._http.deadline import Until
+from memories_async._http.deadline import Deadline
 from memories_async._protocol.call import Body, Progress
 from memories_async._protocol.keys import Key
 
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
-class Request:
-    """One attempt."""
+class Attempt:
+    """One HTTP request on behalf of a call."""
 
     url: str
     body: Body
@@ -39,90 +39,93 @@ class Request:
     progress: Progress | None = field(default=None, repr=False)
     save_to: Path | None = None
     connect_timeout: float
+    """Seconds until the request's first byte must have been sent."""
     timeout: float
-    """Seconds of silence that end the attempt once it is connected."""
+    """Seconds without a byte in either direction that end the attempt once it is connected."""
     deadline: float | None
-    """The loop's time by which everything must be over."""
-    left: Callable[[], None] | None = field(default=None, repr=False)
-    """Called as the headers leave: a turn is spent then, not while a connection is made."""
+    """The loop's time at which the attempt ends, whatever its state."""
+    on_sent: Callable[[], None] | None = field(default=None, repr=False)
+    """Called when the request's headers are sent, not while a connection is made."""
 
 
 @define(eq=False)
-class Departure(Trace):
-    """What aiohttp's signals told of one attempt; moves the clock while bytes move.
+class AttemptTrace(Trace):
+    """Receives aiohttp's signals for one attempt, and keeps its time limit.
 
-    It has nothing of the trace it descends from: a signal it does not know of fails the request,
-    before anything was sent, and is not missed.
+    It does not call `Trace.__init__`: a signal that this class does not handle raises
+    `AttributeError` and fails the request before it is sent, instead of going unnoticed.
     """
 
-    request: Request
+    attempt: Attempt
     loop: AbstractEventLoop
-    clock: Until = field(init=False)
-    sent: bool = False
-    size: int = 0
-    """Bytes of the body, known before it leaves."""
-    gone: int = 0
+    limit: Deadline = field(init=False)
+    has_sent: bool = False
+    """Whether a byte of the request may have reached the service."""
+    body_size: int = 0
+    """Bytes of the body."""
+    body_sent: int = 0
+    """Bytes of the body sent so far."""
 
-    def begun(self) -> Until:
-        """Give it the time to connect."""
-        self.clock = Until(self._time_in(self.request.connect_timeout))
-        return self.clock
+    def start_limit(self) -> Deadline:
+        """Return the attempt's time limit, set to the time that connecting may take."""
+        self.limit = Deadline(self._cap(self.attempt.connect_timeout))
+        return self.limit
+
+    def extend_limit(self) -> None:
+        """Restart the seconds of silence, because bytes have moved."""
+        self.limit.reschedule(self._cap(self.attempt.timeout))
+
+    def _cap(self, seconds: float) -> float:
+        when, deadline = self.loop.time() + seconds, self.attempt.deadline
+        return when if deadline is None or when < deadline else deadline
 
     async def send_request_headers(self, method: str, url: URL, headers: Any) -> None:  # noqa: ARG002
-        """Note that the service may have seen the request from here on."""
-        self.sent = True
-        if self.request.left is not None:
-            self.request.left()
-        self.moved()
+        """Record that the service may see the request from here on."""
+        self.has_sent = True
+        if self.attempt.on_sent is not None:
+            self.attempt.on_sent()
+        self.extend_limit()
 
     async def send_request_chunk_sent(self, method: str, url: URL, chunk: bytes) -> None:  # noqa: ARG002
-        """Count what left, for whoever watches the upload."""
-        self.moved()
-        if self.request.progress is None:
+        """Report the bytes sent to the call's progress callback."""
+        self.extend_limit()
+        if self.attempt.progress is None:
             return
-        self.gone += len(chunk)
+        self.body_sent += len(chunk)
         try:
-            self.request.progress(self.gone, self.size)
+            self.attempt.progress(self.body_sent, self.body_size)
         except Exception:
-            # Who watches must not break an upload that may be billed.
+            # A mistake in the callback must not end an upload that may be billed.
             log.exception("a progress callback raised")
 
-    async def once(
+    async def send_once(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Let the request out, but not twice: aiohttp repeats a GET by itself, also a billed one."""
-        if self.sent:
+        """Middleware that refuses aiohttp's own repeat of a GET or DELETE, which may be billed."""
+        if self.has_sent:
             raise aiohttp.ServerDisconnectedError
         return await handler(request)
 
-    def moved(self) -> None:
-        """Start the seconds of silence anew."""
-        self.clock.move(self._time_in(self.request.timeout))
 
-    def _time_in(self, seconds: float) -> float:
-        then, deadline = self.loop.time() + seconds, self.request.deadline
-        return then if deadline is None or then < deadline else deadline
-
-
-_listeners: ContextVar[list[Trace]] = ContextVar("_listeners")
+_traces: ContextVar[list[Trace]] = ContextVar("_traces")
 
 
 @contextmanager
-def heard(departure: Departure) -> Generator[None]:
-    """Have requests that are made meanwhile signal to *departure*."""
-    listeners: list[Trace] = [departure]
-    token = _listeners.set(listeners)
+def trace_requests(trace: AttemptTrace) -> Generator[None]:
+    """Give every request that is created meanwhile *trace* as its only trace."""
+    traces: list[Trace] = [trace]
+    token = _traces.set(traces)
     try:
         yield
     finally:
-        _listeners.reset(token)
+        _traces.reset(token)
         # A connection that was opened keeps a copy of this context for as long as it lives.
-        listeners.clear()
+        traces.clear()
 
 
-class WatchedRequest(aiohttp.ClientRequest):
-    """A request that signals to the attempt under way, and to nobody else."""
+class TracedRequest(aiohttp.ClientRequest):
+    """A request whose only trace is the one that `trace_requests` has set."""
 
     def __init__(self, method: str, url: URL, **settings: Any) -> None:
-        settings["traces"] = _listeners.get()
+        settings["traces"] = _traces.get()
         super().__init__(method, url, **settings)

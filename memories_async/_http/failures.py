@@ -12,7 +12,7 @@ import aiohttp
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 
 
-def failure(error: Exception, *, url: str, sent: bool, seconds: float) -> MemoriesError:
+def build_error(error: Exception, *, url: str, sent: bool, seconds: float) -> MemoriesError:
     """Turn what aiohttp raised into `NotSent` or `OutcomeUnknown`; *sent* alone decides which."""
     host = urlsplit(url).netloc
     if sent:

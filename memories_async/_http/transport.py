@@ -19,9 +19,9 @@ import aiohttp
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT
 
 from memories_async._http import multipart
-from memories_async._http.attempt import Departure, Request, WatchedRequest, heard
+from memories_async._http.attempt import Attempt, AttemptTrace, TracedRequest, trace_requests
 from memories_async._http.download import save
-from memories_async._http.failures import failure
+from memories_async._http.failures import build_error
 from memories_async._http.sessions import Sessions
 from memories_async._protocol.call import Fields, Form, Json
 from memories_async._protocol.reply import Reply
@@ -38,7 +38,7 @@ _KEPT_HEADERS = ("content-type", "date", "location", "retry-after", "retry-after
 class Transport(Protocol):
     """Carries one request; never repeats it, never follows a redirect."""
 
-    async def carry(self, request: Request) -> Reply:
+    async def carry(self, attempt: Attempt) -> Reply:
         """Return the complete reply, or raise `NotSent` or `OutcomeUnknown`."""
         ...
 
@@ -56,62 +56,57 @@ class AiohttpTransport:
         self._user_agent = user_agent
         self._proxy = proxy
         self._ssl = ssl
-        self._sessions = Sessions(self._open)
+        self._sessions = Sessions(self._open_session)
 
-    async def carry(self, request: Request) -> Reply:
+    async def carry(self, attempt: Attempt) -> Reply:
         """See `Transport.carry`."""
-        outcome = await self._attempt(request)
-        # Raised here, not where it was found: aiohttp's exception, which holds the key, stays behind.
-        if isinstance(outcome, MemoriesError):
-            raise outcome
-        return outcome
+        loop = asyncio.get_running_loop()
+        started, trace = loop.time(), AttemptTrace(attempt, loop)
+        try:
+            session = await self._sessions.current()
+            if not isinstance(attempt.body, Form):
+                return await self._exchange(session, trace, *_encode_plain(attempt.body))
+            async with _open_form(attempt.body) as (body, headers):
+                trace.body_size = int(headers[CONTENT_LENGTH])
+                return await self._exchange(session, trace, body, headers)
+        except (NotSent, OutcomeUnknown) as error:
+            # The frames where it was raised hold the response, which refers to the request's headers.
+            outcome: MemoriesError = error.with_traceback(None)
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
+            seconds = loop.time() - started
+            outcome = build_error(error, url=attempt.url, sent=trace.has_sent, seconds=seconds)
+        except asyncio.CancelledError as error:
+            # The frames below hold the headers, and with them the key.
+            raise error.with_traceback(None) from None
+        # Raised outside the handlers: aiohttp's exception, which holds the key, is not its context.
+        raise outcome
 
     async def aclose(self) -> None:
         """See `Transport.aclose`."""
         await self._sessions.aclose()
 
-    async def _attempt(self, request: Request) -> Reply | MemoriesError:
-        loop = asyncio.get_running_loop()
-        begun, departure = loop.time(), Departure(request, loop)
-        try:
-            session = await self._sessions.current()
-            if not isinstance(request.body, Form):
-                return await self._exchange(session, departure, *_plain(request.body))
-            async with _laid_out(request.body) as (body, headers):
-                departure.size = int(headers[CONTENT_LENGTH])
-                return await self._exchange(session, departure, body, headers)
-        except (NotSent, OutcomeUnknown) as error:
-            # The frames where it was raised hold the reply, which knows the request's headers.
-            return error.with_traceback(None)
-        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
-            seconds = loop.time() - begun
-            return failure(error, url=request.url, sent=departure.sent, seconds=seconds)
-        except asyncio.CancelledError as error:
-            # The frames below hold the headers, and with them the key.
-            raise error.with_traceback(None) from None
-
     async def _exchange(
         self,
         session: aiohttp.ClientSession,
-        departure: Departure,
+        trace: AttemptTrace,
         body: bytes | multipart.Stream | None,
         headers: Mapping[str, str],
     ) -> Reply:
-        request = departure.request
-        with heard(departure), departure.begun():
+        attempt = trace.attempt
+        with trace_requests(trace), trace.start_limit():
             async with await session.request(
-                request.method,
-                request.url,
+                attempt.method,
+                attempt.url,
                 data=body,
-                headers={**headers, AUTHORIZATION: request.key.reveal()},
+                headers={**headers, AUTHORIZATION: attempt.key.reveal()},
                 allow_redirects=False,
                 proxy=self._proxy,
                 # A POST is never repeated, so it goes without.
-                middlewares=() if request.method == "POST" else (departure.once,),
+                middlewares=() if attempt.method == "POST" else (trace.send_once,),
             ) as response:
-                return await _reply(response, departure)
+                return await _read_reply(response, trace)
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=0, keepalive_timeout=KEEP_ALIVE, ssl=self._ssl if self._ssl is not None else True
         )
@@ -120,12 +115,12 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={USER_AGENT: self._user_agent},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            request_class=WatchedRequest,
+            request_class=TracedRequest,
         )
 
 
 @asynccontextmanager
-async def _laid_out(
+async def _open_form(
     form: Form,
 ) -> AsyncGenerator[tuple[bytes | multipart.Stream, dict[str, str]]]:
     """Lay a form out for the wire, with the headers that announce it."""
@@ -141,7 +136,7 @@ async def _laid_out(
         yield stream, headers
 
 
-def _plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, str]]:
+def _encode_plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, str]]:
     """Lay a body without files out."""
     if body is None:
         return None, {}
@@ -149,30 +144,30 @@ def _plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, str]]:
     return body.encoded(), {CONTENT_TYPE: kind}
 
 
-async def _reply(response: aiohttp.ClientResponse, departure: Departure) -> Reply:
-    target, headers = departure.request.save_to, response.headers
-    saved = None if target is None else await _saved(response, target, departure)
+async def _read_reply(response: aiohttp.ClientResponse, trace: AttemptTrace) -> Reply:
+    target, headers = trace.attempt.save_to, response.headers
+    saved = None if target is None else await _save_body(response, target, trace)
     return Reply(
         status=response.status,
-        body=b"" if saved else await _bounded(response),
+        body=b"" if saved else await _read_bounded(response),
         headers={n: headers[n] for n in _KEPT_HEADERS if n in headers},
         at=time.time(),
         saved=saved,
     )
 
 
-async def _saved(
-    response: aiohttp.ClientResponse, target: Path, departure: Departure
+async def _save_body(
+    response: aiohttp.ClientResponse, target: Path, trace: AttemptTrace
 ) -> int | None:
     """Write a binary answer to *target*; failures are JSON, and are read like every reply."""
     # Text, too, is no file of ours, but the page of some proxy.
     told = response.content_type == "application/json" or response.content_type.startswith("text/")
     if response.status != HTTPStatus.OK or told:
         return None
-    return await save(response.content.iter_any(), target, departure.moved)
+    return await save(response.content.iter_any(), target, trace.extend_limit)
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     pieces: list[bytes] = []
     size = 0
     # Not `iter_any`, whose machinery costs as much again for a reply of one piece.

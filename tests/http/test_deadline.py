@@ -1,4 +1,4 @@
-"""Time limits over one timer: they end what they limit, and nothing else."""
+"""Deadlines that share one timer end their own block, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ import weakref
 
 import pytest
 
-from memories_async._http.deadline import Until
+from memories_async._http.deadline import Deadline
 
 
 def soon(seconds):
     return asyncio.get_running_loop().time() + seconds
 
 
-async def test_ends_a_block_whose_time_has_come():
-    """A block that waits longer than it may raises TimeoutError."""
-    with pytest.raises(TimeoutError), Until(soon(0.01)):
+async def test_a_block_that_runs_too_long_raises_timeout_error():
+    """The block is cancelled at its deadline."""
+    with pytest.raises(TimeoutError), Deadline(soon(0.01)):
         await asyncio.Event().wait()
 
 
-async def test_lets_a_block_that_is_quick_be():
-    """Nothing happens to a block that ends in time, nor to what follows it."""
-    with Until(soon(0.005)):
+async def test_a_block_that_ends_in_time_is_not_cancelled():
+    """Nor is what follows it."""
+    with Deadline(soon(0.005)):
         await asyncio.sleep(0)
 
     await asyncio.sleep(0.01)
 
 
-async def test_no_limit_is_no_limit():
-    """None waits for as long as it takes, and moves nowhere."""
-    with Until(None) as until:
-        until.move(soon(-1))
+async def test_a_deadline_of_none_never_ends_a_block():
+    """Rescheduling it changes nothing."""
+    with Deadline(None) as deadline:
+        deadline.reschedule(soon(-1))
         await asyncio.sleep(0.005)
 
 
-async def test_each_block_ends_at_its_own_time():
-    """One timer serves limits that come in any order."""
+async def test_blocks_end_in_the_order_of_their_deadlines():
+    """One timer serves deadlines that are set in any order."""
     ended = []
 
     async def wait(seconds):
         try:
-            with Until(soon(seconds)):
+            with Deadline(soon(seconds)):
                 await asyncio.Event().wait()
         except TimeoutError:
             ended.append(seconds)
@@ -54,40 +54,40 @@ async def test_each_block_ends_at_its_own_time():
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.005, 0.05), (0.05, 0.005)])
-async def test_a_limit_can_be_moved_both_ways(first, second):
-    """What counts is where the limit was moved last."""
-    begun = soon(0)
+async def test_a_deadline_can_be_moved_both_ways(first, second):
+    """The block ends between its second deadline and the next one of a later block."""
+    ended = []
 
-    async def wait():
-        with Until(soon(first)) as until:
-            until.move(soon(second))
+    async def wait(*seconds):
+        with contextlib.suppress(TimeoutError), Deadline(soon(seconds[0])) as deadline:
+            deadline.reschedule(soon(seconds[-1]))
             await asyncio.Event().wait()
+        ended.append(seconds[-1])
 
-    with pytest.raises(TimeoutError):
-        await wait()
+    await asyncio.gather(wait(first, second), wait(0.025))
 
-    assert (soon(0) - begun > 0.03) is (second > first)
+    assert ended == sorted([second, 0.025])
 
 
-async def test_a_limit_that_has_passed_cannot_be_moved():
-    """Whoever is told that the time is over is not called back."""
+async def test_a_deadline_that_has_passed_cannot_be_moved():
+    """A block that is being cancelled stays cancelled."""
 
     async def wait():
-        with Until(soon(0.005)) as until:
+        with Deadline(soon(0.005)) as deadline:
             try:
                 await asyncio.Event().wait()
             finally:
-                until.move(soon(10))
+                deadline.reschedule(soon(10))
 
     with pytest.raises(TimeoutError):
         await wait()
 
 
-async def test_a_cancellation_from_outside_stays_one():
-    """Only the limit's own cancellation becomes TimeoutError."""
+async def test_a_cancellation_from_outside_raises_cancelled_error():
+    """Only the deadline's own cancellation becomes TimeoutError."""
 
     async def wait():
-        with Until(soon(10)):
+        with Deadline(soon(10)):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -98,11 +98,11 @@ async def test_a_cancellation_from_outside_stays_one():
         await task
 
 
-async def test_a_cancellation_from_outside_outweighs_the_limit():
-    """Who was told to stop, and ran out of time on the way, was told to stop."""
+async def test_a_cancellation_from_outside_wins_over_the_deadline():
+    """A task that is cancelled while its deadline ends it raises CancelledError."""
 
     async def wait():
-        with Until(soon(0.005)):
+        with Deadline(soon(0.005)):
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
@@ -115,48 +115,48 @@ async def test_a_cancellation_from_outside_outweighs_the_limit():
         await task
 
 
-async def test_a_limit_within_a_cancelled_block_still_ends():
-    """A cancellation that was dealt with before does not hide the limit's own."""
+async def test_a_deadline_in_a_task_that_was_cancelled_before_still_raises_timeout_error():
+    """An earlier cancellation that was caught does not hide the deadline's own."""
     task = asyncio.current_task()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.sleep(0)
 
-    with pytest.raises(TimeoutError), Until(soon(0.005)):
+    with pytest.raises(TimeoutError), Deadline(soon(0.005)):
         await asyncio.Event().wait()
 
     assert task.uncancel() == 0
 
 
-async def test_a_block_that_ends_well_though_late_is_let_be():
-    """Whoever catches the cancellation and returns has its way, and can be cancelled again."""
-    with Until(soon(0.005)), contextlib.suppress(asyncio.CancelledError):
+async def test_a_block_that_catches_the_cancellation_returns_normally():
+    """The task can be cancelled again afterwards."""
+    with Deadline(soon(0.005)), contextlib.suppress(asyncio.CancelledError):
         await asyncio.Event().wait()
 
     assert asyncio.current_task().cancelling() == 0
 
 
-async def test_many_limits_set_few_timers(monkeypatch):
-    """A limit that is later than the timer sets none of its own."""
+async def test_many_deadlines_share_one_timer(monkeypatch):
+    """A deadline that is later than the timer sets none of its own."""
     loop, timers = asyncio.get_running_loop(), []
     real = loop.call_at
     monkeypatch.setattr(loop, "call_at", lambda *given: timers.append(given) or real(*given))
 
     for _ in range(100):
-        with Until(soon(10)) as until:
-            until.move(soon(20))
+        with Deadline(soon(10)) as deadline:
+            deadline.reschedule(soon(20))
 
     assert len(timers) == 1
 
 
-def test_a_closed_loop_is_let_go():
-    """Limits keep no loop alive after its end."""
+def test_deadlines_keep_no_reference_to_a_closed_loop():
+    """The loop can be collected after its end."""
 
     async def wait():
-        with Until(soon(10)):
+        with Deadline(soon(10)):
             return weakref.ref(asyncio.get_running_loop())
 
-    gone = asyncio.run(wait())
+    reference = asyncio.run(wait())
     gc.collect()
 
-    assert gone() is None
+    assert reference() is None

@@ -1,4 +1,4 @@
-"""Why a request brought no reply: the sentence and whether it may have cost something."""
+"""Errors for requests without a reply: what they say, and whether the call may be billed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from memories_async._http.failures import failure
+from memories_async._http.failures import build_error
 from memories_async.errors import NotSent, OutcomeUnknown
 
 KEY = ConnectionKey("h", 1, True, True, None, None, None)
@@ -17,9 +17,8 @@ URL = "https://h:1/path?secret=1"
 REQUEST = SimpleNamespace(real_url=URL, headers={}, url=URL, method="POST")
 
 
-def told(error, *, sent):
-    """The failure that *error* means."""
-    return failure(error, url=URL, sent=sent, seconds=1.25)
+def build(error, *, sent):
+    return build_error(error, url=URL, sent=sent, seconds=1.25)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +43,9 @@ def told(error, *, sent):
         (RuntimeError("Session is closed"), "could not be begun (RuntimeError)", False),
     ],
 )
-def test_what_was_never_sent(error, words, transient):
-    """Free, and tried again where that may help."""
-    failed = told(error, sent=False)
+def test_a_failure_before_the_first_byte_is_not_sent(error, words, transient):
+    """It is free, and transient where another try may help."""
+    failed = build(error, sent=False)
 
     assert (type(failed), failed.billed, failed.transient) == (NotSent, "no", transient)
     assert words in failed.message
@@ -65,9 +64,9 @@ def test_what_was_never_sent(error, words, transient):
         (ValueError("x"), "failed before the answer (ValueError)"),
     ],
 )
-def test_what_left_may_have_cost_something(error, words):
-    """Whatever the exception says: the trace's signal decides."""
-    failed = told(error, sent=True)
+def test_a_failure_after_the_first_byte_may_be_billed(error, words):
+    """The trace's signal decides, whatever the exception says."""
+    failed = build(error, sent=True)
 
     assert (type(failed), failed.billed, failed.status) == (OutcomeUnknown, "maybe", None)
     assert words in failed.message

@@ -25,7 +25,7 @@ from servers import answer, http, serving
 
 import memories_async
 from memories_async import Person, captions, clips
-from memories_async._http.attempt import Request
+from memories_async._http.attempt import Attempt
 from memories_async._http.transport import AiohttpTransport
 from memories_async._protocol.keys import Key
 
@@ -198,8 +198,8 @@ async def test_a_transport_can_be_used_by_itself():
         await exchange.write(http(b"{}"))
 
     async with serving(respond) as server:
-        request = Request(method="GET", url=f"{server.url}/x", body=None, key=key, **limits)
-        carried = await transport.carry(request)
+        attempt = Attempt(method="GET", url=f"{server.url}/x", body=None, key=key, **limits)
+        carried = await transport.carry(attempt)
         await transport.aclose()
 
         (exchange,) = server.exchanges
