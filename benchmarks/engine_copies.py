@@ -10,7 +10,7 @@ import numpy as np
 from engine_films import KINDS, RATE, clips, stretch
 
 from memories_async.local.engine._cv import shrink
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 from memories_async.local.engine.video.render import render
 from memories_async.local.engine.vision.embedding import embed, summarise
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from engine_wild import WILD, more
 
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 from memories_async.local.engine.video.render import render
 
 VIDEOS = Path(

@@ -17,7 +17,7 @@ from engine_queries import DISTORTIONS
 
 from memories_async.local.engine.search import matching
 from memories_async.local.engine.search.score import score
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 from memories_async.local.engine.video.render import render
 from memories_async.local.engine.vision.index import shot_of
 from memories_async.local.engine.vision.indexing import index_video

@@ -39,7 +39,7 @@ class Drawing:
             raise click.UsageError(f"--picture: there is no folder {out.parent}")
         with starting():
             from memories_async.local.engine.protocol import EngineError
-            from memories_async.local.engine.video.frames import Film
+            from memories_async.local.engine.video.film import Film
             from memories_async.local.engine.video.picture import decode
         try:
             decode(image.read_bytes())

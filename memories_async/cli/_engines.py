@@ -48,7 +48,7 @@ class EngineWish:
         from memories_async.local.engine.openai import OpenAIEngine
 
         return OpenAIEngine(
-            beneath=pixel_engine(),
+            base=pixel_engine(),
             base_url=self.url or "",
             model=self.model or "",
             api_key=os.environ.get(ENGINE_KEY_VARIABLE) or None,
@@ -67,7 +67,7 @@ class EngineWish:
             raise
         except Exception as error:  # the runtime's own kinds have nothing else in common
             raise ValueError(f"--engine-model: {path.name} is no ONNX model: {error}") from error
-        return OnnxEngine(beneath=pixel_engine(), image=tower, cache=cache_folder())
+        return OnnxEngine(base=pixel_engine(), image=tower, cache=cache_folder())
 
 
 def engine_options(function: F) -> F:

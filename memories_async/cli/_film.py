@@ -46,7 +46,7 @@ def middle(facts: Facts) -> float:
 def cut(film: Path, *, at: float, folder: Path) -> Cut:
     """Save the frame shown at second *at* as a JPEG in *folder*."""
     from memories_async.local.engine._cv import cv2
-    from memories_async.local.engine.video.frames import Film
+    from memories_async.local.engine.video.film import Film
 
     with Film.open(film) as opened:
         # One frame at each multiple of *at*: the film's first, then the one wanted.

@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from memories_async.local.engine._cv import Picture, shrink
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 
 _FINE = 8.0
 """Frames a second among which the wanted ones are looked for."""

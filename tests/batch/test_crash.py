@@ -18,7 +18,7 @@ import pytest
 
 from memories_async import Ledger
 from memories_async.local import LocalService
-from memories_async.local.engine.protocol import Facts, Found, Shot
+from memories_async.local.engine.protocol import Facts, SearchResult, Shot
 
 KILLS = int(os.environ.get("MEMORIES_TEST_KILLS", "12"))
 SPAWN = multiprocessing.get_context("forkserver")
@@ -47,7 +47,7 @@ class Engine:
         return Index()
 
     def search(self, index, image, prompt):
-        return Found(clips=(), ignored=())
+        return SearchResult(clips=(), ignored=())
 
 
 @pytest.fixture

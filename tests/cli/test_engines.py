@@ -26,7 +26,7 @@ print(urllib.request.urlopen(url).read().decode(), sorted(os.environ))
 
 
 @pytest.fixture
-def beneath(monkeypatch) -> None:
+def base_engine(monkeypatch) -> None:
     """Look into no pixels."""
     monkeypatch.setattr("memories_async.cli._engines.pixel_engine", lambda **_: FixedEngine())
 
@@ -41,7 +41,7 @@ def test_fixed_answers_need_no_opencv(cli, capfd, monkeypatch):
     assert '"fixed/1"' in capfd.readouterr().out
 
 
-def test_a_vision_models_key_comes_from_the_environment(beneath, monkeypatch):
+def test_a_vision_models_key_comes_from_the_environment(base_engine, monkeypatch):
     """And is not shown."""
     monkeypatch.setenv("MEMORIES_ENGINE_API_KEY", "local-secret")
     wish = EngineWish(kind="openai", url="http://127.0.0.1:1/v1/", model="llava")
@@ -54,7 +54,7 @@ def test_a_vision_models_key_comes_from_the_environment(beneath, monkeypatch):
     assert "local-secret" not in repr((wish, engine))
 
 
-def test_the_key_is_kept_from_the_command(cli, beneath, capfd, monkeypatch):
+def test_the_key_is_kept_from_the_command(cli, base_engine, capfd, monkeypatch):
     """It is the service's."""
     monkeypatch.setenv("MEMORIES_ENGINE_API_KEY", "local-secret")
     words = ("--engine", "openai", "--engine-url", "http://127.0.0.1:1", "--engine-model", "llava")
@@ -66,7 +66,7 @@ def test_the_key_is_kept_from_the_command(cli, beneath, capfd, monkeypatch):
     assert "ENGINE_API_KEY" not in told
 
 
-def test_a_vision_model_without_a_key_is_asked_without_one(beneath):
+def test_a_vision_model_without_a_key_is_asked_without_one(base_engine):
     """As on one's own machine."""
     wish = EngineWish(kind="openai", url="http://127.0.0.1:1", model="llava")
 
@@ -74,7 +74,7 @@ def test_a_vision_model_without_a_key_is_asked_without_one(beneath):
 
 
 @pytest.mark.parametrize(("model", "side"), [(MODEL, 32), (ANY_SIZE, 224)])
-def test_an_onnx_model_says_how_large_its_pictures_are(beneath, tmp_path, model, side):
+def test_an_onnx_model_says_how_large_its_pictures_are(base_engine, tmp_path, model, side):
     """CLIP's usual size where it takes any."""
     pytest.importorskip("onnxruntime")
     path = tmp_path / "colours.onnx"
@@ -86,7 +86,7 @@ def test_an_onnx_model_says_how_large_its_pictures_are(beneath, tmp_path, model,
     assert engine.image.side == side
 
 
-def test_what_is_no_model_is_told(cli, beneath, tmp_path, film):
+def test_what_is_no_model_is_told(cli, base_engine, tmp_path, film):
     """By its name."""
     pytest.importorskip("onnxruntime")
     words = ("serve", "--videos", film, "--port", 0, "--engine", "onnx", "--engine-model")
@@ -95,7 +95,7 @@ def test_what_is_no_model_is_told(cli, beneath, tmp_path, film):
     assert "--engine-model: no such file: " in cli(*words, tmp_path / "no.onnx").err
 
 
-def test_without_the_runtime_it_says_what_to_install(cli, beneath, film, monkeypatch):
+def test_without_the_runtime_it_says_what_to_install(cli, base_engine, film, monkeypatch):
     """It is large, and in no other extra."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     words = ("--engine", "onnx", "--engine-model", film)
@@ -122,7 +122,7 @@ def test_a_setting_is_needed_or_refused(settings, told):
         EngineWish(**settings)
 
 
-def test_a_key_in_the_clear_is_refused(cli, beneath, film, monkeypatch):
+def test_a_key_in_the_clear_is_refused(cli, base_engine, film, monkeypatch):
     """It is not the command line that allows it."""
     monkeypatch.setenv("MEMORIES_ENGINE_API_KEY", "local-secret")
     words = ("--engine", "openai", "--engine-url", "http://models.example", "--engine-model", "m")
@@ -134,7 +134,7 @@ def test_a_key_in_the_clear_is_refused(cli, beneath, film, monkeypatch):
     assert "local-secret" not in ended.err
 
 
-def test_a_wrong_address_is_told(cli, beneath, film):
+def test_a_wrong_address_is_told(cli, base_engine, film):
     """Before the service starts."""
     words = ("--engine", "openai", "--engine-url", "host/v1", "--engine-model", "llava")
 

@@ -21,8 +21,8 @@ from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
     Facts,
-    Found,
     Match,
+    SearchResult,
     Shot,
     UnreadableImage,
     UnreadableVideo,
@@ -60,7 +60,9 @@ class ByteEngine:
             raise UnreadableImage("The picture cannot be decoded.")
         at = index.content.find(image)
         clips = () if at < 0 else (Match(start_time=float(at), end_time=at + 1.5, score=0.87654),)
-        return Found(clips=clips, ignored=tuple(word for word in prompt.split() if "é" in word))
+        return SearchResult(
+            clips=clips, ignored=tuple(word for word in prompt.split() if "é" in word)
+        )
 
     def embed(self, index, dimensions):
         seed = hashlib.sha256(index.content).digest()

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from memories_async.local import LocalService, Rate
-from memories_async.local.engine.protocol import Found
+from memories_async.local.engine.protocol import SearchResult
 from memories_async.local.jobs import engine_pool
 
 
@@ -115,7 +115,7 @@ async def test_a_caller_who_stops_waiting_pays(service, search, engine, until):
     def wait(index, image, prompt):
         begun.set()
         left.wait(10)
-        return Found(clips=())
+        return SearchResult(clips=())
 
     engine.search = wait
     asking = asyncio.create_task(search())

@@ -12,12 +12,12 @@ from typing import BinaryIO, TypeVar
 
 from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
 
-__all__ = ["content_hash", "kept", "place", "put"]
+__all__ = ["hash_content", "kept", "place", "put"]
 
 T = TypeVar("T")
 
 
-def content_hash(path: Path) -> str:
+def hash_content(path: Path) -> str:
     """Hash the file at *path* by SHA-256, in constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -58,7 +58,7 @@ def kept(
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
-            content = content_hash(video)
+            content = hash_content(video)
         except OSError as error:
             raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
         path = place(folder, content=content, engine=engine, suffix=suffix)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from memories_async.local.engine.content_cache import content_hash
+from memories_async.local.engine.content_cache import hash_content
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
     Facts,
-    Found,
     Index,
     Match,
+    SearchResult,
     Shot,
     UnreadableVideo,
 )
@@ -62,16 +62,16 @@ class FixedEngine:
     def index(self, path: Path) -> FixedIndex:
         """Hash the file at *path*. Raises `UnreadableVideo` where it is empty or cannot be read."""
         try:
-            content = content_hash(path)
+            content = hash_content(path)
         except OSError as error:
             raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
         if content == hashlib.sha256().hexdigest():
             raise UnreadableVideo("the file is empty")
         return FixedIndex(facts=self.facts, content=content)
 
-    def search(self, index: Index, image: bytes, prompt: str) -> Found:  # noqa: ARG002 # fixed
+    def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:  # noqa: ARG002 # fixed
         """Give the clips that were told; every word of *prompt* is ignored."""
-        return Found(clips=self.clips, ignored=tuple(prompt.split()))
+        return SearchResult(clips=self.clips, ignored=tuple(prompt.split()))
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
         """Give numbers made from the content's hash: the same file, the same vector."""

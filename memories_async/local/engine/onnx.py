@@ -1,6 +1,6 @@
 """Search and embed by an image-text model that the user brings as ONNX files (CLIP, SigLIP).
 
-Such a model knows kinds of things where pixels know only the same footage. The engine beneath still
+Such a model knows kinds of things where pixels know only the same footage. The base engine still
 makes shots, facts, captions and its own matches; the model's likeness adds clips. Its scores follow
 a plain curve over the cosine, not a fitted one: set `Likeness` for the model at hand.
 """
@@ -20,9 +20,9 @@ from memories_async.local.engine.protocol import (
     CaptionText,
     Engine,
     Facts,
-    Found,
     Index,
     Match,
+    SearchResult,
 )
 from memories_async.local.engine.video.picture import decode
 from memories_async.local.engine.vision.embedding import project
@@ -48,58 +48,58 @@ class Likeness:
 
 @frozen(kw_only=True)
 class OnnxIndex:
-    """The index beneath, and what the model saw of the video."""
+    """The index of the base engine, and what the model saw of the video."""
 
-    beneath: Index = field(repr=False)
+    base: Index = field(repr=False)
     frames: FrameVectors
 
     @property
     def facts(self) -> Facts:
-        return self.beneath.facts
+        return self.base.facts
 
 
 @frozen(kw_only=True)
 class OnnxEngine:
-    """Adds what a model sees to what *beneath* finds."""
+    """Adds what a model sees to what *base* finds."""
 
-    beneath: Engine
+    base: Engine
     image: ImageTower
     text: TextTower | None = None
     likeness: Likeness = Likeness()
     cache: Path | None = None
-    """Folder for the vectors of frames, by content, model and ways; that of *beneath* will do."""
+    """Folder for the vectors of frames, by content, model and ways; that of *base* will do."""
     time_limit: float = 1800.0
     """Seconds for decoding one video and putting its frames through the model."""
 
     @property
     def name(self) -> str:
-        return f"{self.beneath.name}+{self.image.path.stem}"
+        return f"{self.base.name}+{self.image.path.stem}"
 
     def index(self, path: Path) -> OnnxIndex:
-        """Index the video at *path* beneath, then put a frame a second through the model.
+        """Index the video at *path* with the base engine, then put a frame a second through the model.
 
         That is done apart, as the default engine does. Raises `UnreadableVideo`.
         """
-        beneath = self.beneath.index(path)
+        base = self.base.index(path)
         frames = frame_vectors(
             path,
             self.cache,
             tower=self.image,
-            rate=min(_RATE, _MOST / beneath.facts.duration),
+            rate=min(_RATE, _MOST / base.facts.duration),
             seconds=self.time_limit,
         )
-        return OnnxIndex(beneath=beneath, frames=frames)
+        return OnnxIndex(base=base, frames=frames)
 
-    def search(self, index: Index, image: bytes, prompt: str) -> Found:
-        """Find what *beneath* finds, and what the model holds alike; the text tower weighs."""
+    def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:
+        """Find what *base* finds, and what the model holds alike; the text tower weighs."""
         own = _own(index)
-        found = self.beneath.search(own.beneath, image, prompt)
+        found = self.base.search(own.base, image, prompt)
         vectors = own.frames.vectors
         scores = self.likeness.score(vectors @ self.image.vector(decode(image)))
         if self.text is not None:
             scores = scores * _weights(vectors @ self.text.vector(prompt))
         clips = _apart([*found.clips, *_runs(scores, own, keep=self.likeness.keep)])
-        return Found(clips=clips, ignored=found.ignored if self.text is None else ())
+        return SearchResult(clips=clips, ignored=found.ignored if self.text is None else ())
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
         """Average the model's vectors; projected where it has another number of them."""
@@ -109,8 +109,8 @@ class OnnxEngine:
         return project(mean.astype(np.float64), dimensions)
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
-        """Caption with the engine beneath."""
-        return self.beneath.caption(_own(index).beneath, request)
+        """Caption with the base engine."""
+        return self.base.caption(_own(index).base, request)
 
 
 def _own(index: Index) -> OnnxIndex:

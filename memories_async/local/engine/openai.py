@@ -25,8 +25,8 @@ from memories_async.local.engine.protocol import (
     Engine,
     EngineFailed,
     Facts,
-    Found,
     Index,
+    SearchResult,
 )
 from memories_async.local.engine.tokens import tokens
 
@@ -35,14 +35,14 @@ __all__ = ["OpenAIEngine", "VisionIndex"]
 
 @frozen(kw_only=True)
 class VisionIndex:
-    """A video indexed by the engine beneath, and the frames that captions are made of."""
+    """A video indexed by the base engine, and the frames that captions are made of."""
 
-    beneath: Index = field(repr=False)
+    base: Index = field(repr=False)
     stills: tuple[Still, ...]
 
     @property
     def facts(self) -> Facts:
-        return self.beneath.facts
+        return self.base.facts
 
 
 def _key(secret: str | Key) -> Key:
@@ -51,9 +51,9 @@ def _key(secret: str | Key) -> Key:
 
 @frozen(kw_only=True)
 class OpenAIEngine:
-    """Sends captions to *base_url*; indexes, searches and embeds with *beneath*."""
+    """Sends captions to *base_url*; indexes, searches and embeds with *base*."""
 
-    beneath: Engine
+    base: Engine
     base_url: str
     """Such as `https://host/v1`; `ValueError` where the key would travel in the clear."""
     model: str
@@ -64,7 +64,7 @@ class OpenAIEngine:
     plain_http: bool = False
     """Let the key go over plain http to another machine, where nobody else can listen."""
     cache: Path | None = None
-    """Folder for the frames that were taken, by content; that of *beneath* will do."""
+    """Folder for the frames that were taken, by content; that of *base* will do."""
     time_limit: float = 600.0
     """Seconds for taking the frames of one video."""
     endpoint: Endpoint = field(init=False, repr=False, eq=False)
@@ -80,24 +80,24 @@ class OpenAIEngine:
 
     @property
     def name(self) -> str:
-        return f"{self.beneath.name}+{self.model}"
+        return f"{self.base.name}+{self.model}"
 
     def index(self, path: Path) -> VisionIndex:
-        """Index the video at *path* beneath, and take its frames; it may go away afterwards.
+        """Index the video at *path* with the base engine, and take its frames; it may go away afterwards.
 
         Both are done apart, as the default engine does. Raises `UnreadableVideo`.
         """
-        beneath = self.beneath.index(path)
-        taken = stills(path, self.cache, times=moments(beneath.facts), seconds=self.time_limit)
-        return VisionIndex(beneath=beneath, stills=taken)
+        base = self.base.index(path)
+        taken = stills(path, self.cache, times=moments(base.facts), seconds=self.time_limit)
+        return VisionIndex(base=base, stills=taken)
 
-    def search(self, index: Index, image: bytes, prompt: str) -> Found:
-        """Search with the engine beneath."""
-        return self.beneath.search(_own(index).beneath, image, prompt)
+    def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:
+        """Search with the base engine."""
+        return self.base.search(_own(index).base, image, prompt)
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
-        """Embed with the engine beneath."""
-        return self.beneath.embed(_own(index).beneath, dimensions)
+        """Embed with the base engine."""
+        return self.base.embed(_own(index).base, dimensions)
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Ask the model. Raises `EngineFailed`, which never holds the key."""

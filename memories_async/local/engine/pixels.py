@@ -27,8 +27,8 @@ from memories_async.local.engine.protocol import (
     CaptionText,
     EngineFailed,
     Facts,
-    Found,
     Index,
+    SearchResult,
 )
 
 __all__ = ["KeptIndex", "PixelEngine"]
@@ -81,9 +81,9 @@ class PixelEngine:
 
         return kept(video, self._folder(), engine=self.name, load=load, build=build)
 
-    def search(self, index: Index, image: bytes, prompt: str) -> Found:
+    def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:
         """Find the stretches that look like *image*; 50-150 ms. Raises `UnreadableImage`."""
-        return self._ask(Found, "search", index, image, prompt)
+        return self._ask(SearchResult, "search", index, image, prompt)
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
         """Describe the whole video by *dimensions* numbers of length 1."""

@@ -20,10 +20,10 @@ __all__ = [
     "EngineError",
     "EngineFailed",
     "Facts",
-    "Found",
     "Index",
     "Match",
     "ReferencePerson",
+    "SearchResult",
     "Shot",
     "UnreadableImage",
     "UnreadableVideo",
@@ -95,7 +95,7 @@ class Match:
 
 
 @frozen(kw_only=True)
-class Found:
+class SearchResult:
     """An answer to a search, best first."""
 
     clips: tuple[Match, ...]
@@ -145,7 +145,7 @@ class Engine(Protocol):
         """
         ...
 
-    def search(self, index: Index, image: bytes, prompt: str) -> Found:
+    def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:
         """Find the stretches that look like *image*; an empty answer is a right answer.
 
         Raises `UnreadableImage`.

@@ -14,8 +14,8 @@ from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
     Engine,
-    Found,
     Index,
+    SearchResult,
     UnreadableVideo,
 )
 from memories_async.local.state.library import Library, LocalVideo
@@ -74,7 +74,7 @@ class Workshop:
         videos = await self.in_thread(self.library.videos)
         await asyncio.gather(*map(self.index_of, videos), return_exceptions=True)
 
-    async def search(self, video: LocalVideo, image: bytes, prompt: str) -> Found:
+    async def search(self, video: LocalVideo, image: bytes, prompt: str) -> SearchResult:
         """Find the stretches of *video* that look like *image*."""
         index = await self.index_of(video)
         return await self.in_thread(lambda: self.engine.search(index, image, prompt))

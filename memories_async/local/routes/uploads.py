@@ -15,7 +15,7 @@ from yarl import URL
 
 from memories_async.local.egress.client import Outgoing
 from memories_async.local.egress.policy import Unreachable
-from memories_async.local.engine.content_cache import content_hash
+from memories_async.local.engine.content_cache import hash_content
 from memories_async.local.jobs.ingest import Parsing
 from memories_async.local.jobs.request_context import Answer, Visit
 from memories_async.local.jobs.upload_store import DEFAULT, Parcel, Stored
@@ -116,7 +116,7 @@ class UploadUrl:
         known = await workshop.in_thread(partial(workshop.library.named, name))
         if known is not None:
             draft.symlink_to(known.path)
-            digest = await workshop.in_thread(partial(content_hash, known.path))
+            digest = await workshop.in_thread(partial(hash_content, known.path))
             return Parcel(path=draft, file_name=name, size=known.path.stat().st_size, sha256=digest)
         sink = Sink(draft, self.rules.url_size)
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import Factory, define, field, frozen
 
-from memories_async.local.engine.content_cache import content_hash
+from memories_async.local.engine.content_cache import hash_content
 
 __all__ = ["ASSET", "VIDEO", "Library", "LocalVideo", "as_sources", "digits_of"]
 
@@ -96,7 +96,7 @@ def _files(sources: Iterable[Path]) -> Iterator[Path]:
 
 
 def _identify(path: Path) -> LocalVideo:
-    digest = content_hash(path)
+    digest = hash_content(path)
     return LocalVideo(
         path=path,
         video_no=f"{VIDEO}{digits_of(digest)}",

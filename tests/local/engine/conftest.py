@@ -11,7 +11,7 @@ pytest.importorskip("cv2")
 
 from memories_async.local.engine.pixels import PixelEngine
 from memories_async.local.engine.protocol import Shot
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 from memories_async.local.engine.video.picture import encode
 from memories_async.local.engine.video.render import render
 from memories_async.local.engine.vision.index import PixelIndex

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memories_async.local.engine.content_cache import content_hash, kept, place
+from memories_async.local.engine.content_cache import hash_content, kept, place
 from memories_async.local.engine.protocol import EngineFailed
 
 
@@ -42,18 +42,18 @@ def test_without_a_folder_nothing_stays(make):
     assert (make(None), make(None)) == ((4, 1), (4, 2))
 
 
-@pytest.mark.parametrize("beneath", ["", "cache"])
-def test_says_at_once_that_a_folder_cannot_be_used(make, tmp_path, beneath):
+@pytest.mark.parametrize("base", ["", "cache"])
+def test_says_at_once_that_a_folder_cannot_be_used(make, tmp_path, base):
     """Before anything is decoded for it."""
     (tmp_path / "file").touch()
 
     with pytest.raises(EngineFailed, match=r"nothing can be kept in .*file.*: .+; name another"):
-        make(tmp_path / "file" / beneath)
+        make(tmp_path / "file" / base)
 
 
 def test_the_place_depends_on_content_and_engine(tmp_path):
     """Another version of the engine does not read the old one's work."""
-    content = content_hash(Path(__file__))
+    content = hash_content(Path(__file__))
 
     places = {
         place(tmp_path, content=content, engine="pixels/1"),

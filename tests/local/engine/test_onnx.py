@@ -94,7 +94,7 @@ def tower(image_file):
 
 @pytest.fixture(scope="module")
 def seeing(engine, tower, tmp_path_factory) -> OnnxEngine:
-    return OnnxEngine(beneath=engine, image=tower, cache=tmp_path_factory.mktemp("seen"))
+    return OnnxEngine(base=engine, image=tower, cache=tmp_path_factory.mktemp("seen"))
 
 
 @pytest.fixture(scope="module")
@@ -197,13 +197,13 @@ def test_the_workers_task_is_to_look(film, tower, own, tmp_path):
 
 def test_frames_are_decoded_apart(engine, tower, film, monkeypatch):
     """A decoder that dies on a file takes nothing down; one that hangs is given up."""
-    beneath = Known(engine.index(film))
+    base = Known(engine.index(film))
 
     with pytest.raises(UnreadableVideo, match=r"longer than 0\.01 s"):
-        OnnxEngine(beneath=beneath, image=tower, time_limit=0.01).index(film)
+        OnnxEngine(base=base, image=tower, time_limit=0.01).index(film)
     monkeypatch.setattr(one_shot, "_START", "import os, signal; os.kill(os.getpid(), 11)")
     with pytest.raises(UnreadableVideo, match="signal 11"):
-        OnnxEngine(beneath=beneath, image=tower).index(film)
+        OnnxEngine(base=base, image=tower).index(film)
 
 
 def test_a_file_without_pictures_is_refused(engine, tower, film, tmp_path):
@@ -212,12 +212,12 @@ def test_a_file_without_pictures_is_refused(engine, tower, film, tmp_path):
     path.write_bytes(b"no video" * 500)
 
     with pytest.raises(UnreadableVideo, match="no video that can be read"):
-        OnnxEngine(beneath=Known(engine.index(film)), image=tower).index(path)
+        OnnxEngine(base=Known(engine.index(film)), image=tower).index(path)
 
 
 def test_adds_what_the_model_holds_alike(engine, film, tower, jpeg, own):
     """With every frame alike to it, each shot is an answer; pixels alone gave one."""
-    easy = OnnxEngine(beneath=engine, image=tower, likeness=Likeness(middle=-1.0))
+    easy = OnnxEngine(base=engine, image=tower, likeness=Likeness(middle=-1.0))
 
     found = easy.search(own, jpeg(1.3), "a red umbrella")
 
@@ -230,7 +230,7 @@ def test_adds_what_the_model_holds_alike(engine, film, tower, jpeg, own):
 
 def test_a_strict_likeness_adds_nothing(engine, tower, own, jpeg, film):
     """Then only pixels speak."""
-    strict = OnnxEngine(beneath=engine, image=tower, likeness=Likeness(middle=2.0))
+    strict = OnnxEngine(base=engine, image=tower, likeness=Likeness(middle=2.0))
 
     assert (
         strict.search(own, jpeg(1.3), "x").clips
@@ -245,7 +245,7 @@ def test_the_text_tower_weighs_and_reads_every_word(engine, tower, text_file, ow
         return [*text.encode(), 0, 0, 0, 0][:4]
 
     reading = OnnxEngine(
-        beneath=engine,
+        base=engine,
         image=tower,
         text=TextTower(path=text_file, tokenize=tokenize),
         likeness=Likeness(middle=0.0),

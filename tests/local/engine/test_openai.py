@@ -88,7 +88,7 @@ def taken(tmp_path_factory):
 @pytest.fixture
 def seeing(engine, model, taken) -> OpenAIEngine:
     """The engine with the endpoint behind it."""
-    return OpenAIEngine(beneath=engine, base_url=model.url, model="tiny", api_key=KEY, cache=taken)
+    return OpenAIEngine(base=engine, base_url=model.url, model="tiny", api_key=KEY, cache=taken)
 
 
 def ask(**more):
@@ -165,7 +165,7 @@ def test_counts_tokens_itself_where_the_endpoint_does_not(seeing, film, model):
 
 def test_sends_no_empty_system_prompt_and_no_absent_key(engine, film, model):
     """What was not given is not sent."""
-    open_engine = OpenAIEngine(beneath=engine, base_url=model.url + "/", model="tiny")
+    open_engine = OpenAIEngine(base=engine, base_url=model.url + "/", model="tiny")
 
     open_engine.caption(open_engine.index(film), CaptionRequest(user_prompt="x", system_prompt=""))
 
@@ -209,7 +209,7 @@ def test_an_unreadable_answer_is_a_failure(seeing, film, model, body):
 def test_an_absent_endpoint_is_a_failure(engine, film, scheme):
     """Nobody listens there."""
     lost = OpenAIEngine(
-        beneath=engine, base_url=f"{scheme}://127.0.0.1:9/v1", model="tiny", api_key=KEY
+        base=engine, base_url=f"{scheme}://127.0.0.1:9/v1", model="tiny", api_key=KEY
     )
 
     with pytest.raises(EngineFailed, match="no answer"):
@@ -252,7 +252,7 @@ def test_refuses_the_index_of_another_engine(seeing, engine, film):
 
 def test_the_key_is_in_no_repr_and_no_pickle(seeing):
     """Who unpickles looks it up for itself."""
-    pickled = pickle.dumps(evolve(seeing, beneath=FixedEngine()))
+    pickled = pickle.dumps(evolve(seeing, base=FixedEngine()))
 
     assert KEY not in repr(seeing)
     assert KEY.encode() not in pickled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from memories_async.local.engine.protocol import Found
+from memories_async.local.engine.protocol import SearchResult
 from memories_async.local.state import request_log as log_module
 from memories_async.local.state.request_log import RequestLog
 
@@ -31,7 +31,7 @@ async def test_shows_a_request_that_is_under_way(service, search, engine):
 
     def look(index, image, prompt):
         seen.extend(service.request_log)
-        return Found(clips=())
+        return SearchResult(clips=())
 
     engine.search = look
 

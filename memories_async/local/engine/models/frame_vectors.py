@@ -11,7 +11,7 @@ from memories_async.local.engine._cv import Floats, np
 from memories_async.local.engine.content_cache import kept
 from memories_async.local.engine.models.towers import ImageTower
 from memories_async.local.engine.processes.one_shot import run_apart
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 from memories_async.local.engine.vision import npz
 
 __all__ = ["FrameVectors", "embed_frames", "frame_vectors"]

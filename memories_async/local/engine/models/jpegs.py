@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from memories_async.local.engine._cv import shrink
-from memories_async.local.engine.video.frames import Film, Frame
+from memories_async.local.engine.video.film import Film, Frame
 from memories_async.local.engine.video.picture import encode
 
 __all__ = ["jpegs"]

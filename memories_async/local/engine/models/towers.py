@@ -14,7 +14,7 @@ import attrs
 from attrs import field, frozen
 
 from memories_async.local.engine._cv import Floats, Picture, cv2, np, unit
-from memories_async.local.engine.content_cache import content_hash
+from memories_async.local.engine.content_cache import hash_content
 
 __all__ = ["ImageTower", "TextTower"]
 
@@ -84,7 +84,7 @@ class ImageTower:
         Such files begin with the model's own name: `model.onnx`, `model.onnx_data`.
         """
         beside = (one for one in self.path.parent.iterdir() if one.name.startswith(self.path.name))
-        files = [content_hash(one) for one in sorted(beside)]
+        files = [hash_content(one) for one in sorted(beside)]
         ways = [self.side, self.mean, self.spread, self.squash]
         return hashlib.sha256(json.dumps([files, ways]).encode()).hexdigest()
 

@@ -14,7 +14,7 @@ from attrs import Factory, define, field, frozen
 
 from memories_async.local.engine._cv import Floats, Picture, cv2, np, shrink
 from memories_async.local.engine.protocol import Facts
-from memories_async.local.engine.video.frames import Film, Frame
+from memories_async.local.engine.video.film import Film, Frame
 from memories_async.local.engine.vision import colours, shots
 from memories_async.local.engine.vision.embedding import summarise
 from memories_async.local.engine.vision.features import Looks, look, stack

@@ -16,20 +16,20 @@ KEY = "local-secret-key"
 def test_refuses_what_is_no_address(url):
     """When it is made, not when it is asked."""
     with pytest.raises(ValueError, match="base_url must be a full"):
-        OpenAIEngine(beneath=FixedEngine(), base_url=url, model="tiny")
+        OpenAIEngine(base=FixedEngine(), base_url=url, model="tiny")
 
 
 def test_refuses_a_password_in_the_address():
     """It would stand in every repr."""
     with pytest.raises(ValueError, match="user name or password") as caught:
-        OpenAIEngine(beneath=FixedEngine(), base_url="https://me:secret@host/v1", model="tiny")
+        OpenAIEngine(base=FixedEngine(), base_url="https://me:secret@host/v1", model="tiny")
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["models.example", "10.0.0.7", "localhost.example", "[fe80::1]"])
 def test_sends_no_key_in_the_clear(host):
     """Unless it is allowed on purpose; without a key there is nothing to lose."""
-    there = {"beneath": FixedEngine(), "base_url": f"http://{host}/v1", "model": "tiny"}
+    there = {"base": FixedEngine(), "base_url": f"http://{host}/v1", "model": "tiny"}
 
     with pytest.raises(ValueError, match="API key in the clear: use https") as caught:
         OpenAIEngine(api_key=KEY, **there)
@@ -43,15 +43,13 @@ def test_sends_no_key_in_the_clear(host):
 )
 def test_takes_a_key_where_nobody_can_listen(url):
     """Over https, and on this machine."""
-    assert (
-        OpenAIEngine(beneath=FixedEngine(), base_url=url, model="tiny", api_key=KEY).key is not None
-    )
+    assert OpenAIEngine(base=FixedEngine(), base_url=url, model="tiny", api_key=KEY).key is not None
 
 
 def test_refuses_a_key_that_is_no_header():
     """And does not repeat it."""
     with pytest.raises(ValueError, match="printable ASCII") as caught:
         OpenAIEngine(
-            beneath=FixedEngine(), base_url="https://host", model="tiny", api_key="local\nsecret"
+            base=FixedEngine(), base_url="https://host", model="tiny", api_key="local\nsecret"
         )
     assert "secret" not in str(caught.value)

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from memories_async.local.engine.processes import one_shot, pool, pool_child
-from memories_async.local.engine.protocol import EngineFailed, Facts, Found, UnreadableImage
+from memories_async.local.engine.protocol import EngineFailed, Facts, SearchResult, UnreadableImage
 from memories_async.local.engine.vision import index_cache
 
 
@@ -43,7 +43,7 @@ def pid(processes):
 def test_answers_as_the_functions_do(processes, place, index, jpeg):
     """The values are the same, to the last bit, on this side and on that."""
     assert pool.ask(Facts, "facts", place) == index.facts
-    found = pool.ask(Found, "search", place, jpeg(1.3), "quick \ud800 xylophone")
+    found = pool.ask(SearchResult, "search", place, jpeg(1.3), "quick \ud800 xylophone")
     assert found.clips[0].start_time == 0
     assert found.ignored[-1] == "xylophone"
     assert pool.ask(tuple[float, ...], "embed", place, 64) == pool_child._embed(index, 64)
@@ -90,7 +90,7 @@ def test_notices_an_index_that_was_taken_away_and_came_back(processes, place, tm
 def test_a_bad_picture_is_refused_with_its_reason(processes, place):
     """The process goes on."""
     with pytest.raises(UnreadableImage, match="damaged or in a format"):
-        pool.ask(Found, "search", place, b"no picture", "x")
+        pool.ask(SearchResult, "search", place, b"no picture", "x")
     assert processes._free[-1].alive
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 from memories_async.local.engine.video.render import render
 from memories_async.local.engine.video.scenery import KINDS, paint
 

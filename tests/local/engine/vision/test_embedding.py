@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 from memories_async.local.engine.vision.embedding import embed, summarise
 from memories_async.local.engine.vision.indexing import index_video
 

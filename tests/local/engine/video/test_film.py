@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memories_async.local.engine.protocol import UnreadableVideo
-from memories_async.local.engine.video.frames import Film
+from memories_async.local.engine.video.film import Film
 
 
 def write(path, pictures, *, rate=10):
