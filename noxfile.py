@@ -62,6 +62,13 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Break the pure core in one place at a time, and ask that the tests notice; not in CI."""
+    session.install(".[all]", *group("test"))
+    session.run("python", "tests/package/mutants.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks; with `-- --quick` or by default just long enough that they cannot rot."""
     session.install(".[all]", *group("bench"))
