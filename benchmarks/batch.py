@@ -101,7 +101,7 @@ async def bare(url: str, count: int, rate: float) -> float:
             while (number := next(numbers)) < count:
                 await asyncio.sleep(max(0.0, begun + number / rate - clock()))
                 body = call(number).body
-                async with session.post(url + PATH, data=body.encoded()) as response:
+                async with session.post(url + PATH, data=body.encode()) as response:
                     assert await response.json()
 
         await asyncio.gather(*(work() for _ in range(WIDTH)))

@@ -16,11 +16,17 @@ from attrs import field, fields, frozen
 
 from memories_async import media
 from memories_async._protocol import wire_json
-from memories_async._protocol.call import Call, Form, Part, Progress, text, transfer_time
-from memories_async._protocol.decode import converter, nothing
-from memories_async._protocol.fields import FAILED, READY, named
+from memories_async._protocol.call import (
+    Call,
+    Form,
+    Part,
+    Progress,
+    check_text,
+    estimate_transfer_time,
+)
+from memories_async._protocol.decode import FAILED, READY, converter, is_empty, split_fields
 from memories_async._protocol.reply import Host
-from memories_async.videos import MAX_VIDEO_SIZE, nothing_more
+from memories_async.videos import MAX_VIDEO_SIZE, ignore_data
 
 _PATH = "/serve/api/v2"
 
@@ -67,8 +73,10 @@ def upload(
     bytes sent and in all. *filename* defaults to the file's own name. The page states no size
     limit. Raises `ValueError` for an empty file or one that is no video.
     """
-    name = media.stem(file) if filename is None else media.checked_name("filename", filename)
-    video = media.video("file", file, max_size=max_video_size, name=name)
+    name = (
+        media.derive_name(file) if filename is None else media.check_file_name("filename", filename)
+    )
+    video = media.prepare_video("file", file, max_size=max_video_size, name=name)
     return Call(
         name="assets.upload",
         host=Host.EMBEDDINGS,
@@ -78,7 +86,7 @@ def upload(
         unit="asset",
         repeatable=False,
         progress=progress,
-        allowance=transfer_time(video.size),
+        allowance=estimate_transfer_time(video.size),
         decode=_asset,
     )
 
@@ -107,7 +115,7 @@ def delete(asset_id: str) -> Call[None]:
         family="asset_delete",
         unit=None,
         repeatable=True,
-        decode=nothing_more,
+        decode=ignore_data,
     )
 
 
@@ -128,19 +136,19 @@ def download(asset_id: str, *, to: str | os.PathLike[str]) -> Call[int]:
         unit="download",
         repeatable=True,
         save_to=target,
-        allowance=transfer_time(MAX_VIDEO_SIZE),
+        allowance=estimate_transfer_time(MAX_VIDEO_SIZE),
         decode=_size,
     )
 
 
 def _id(asset_id: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", text("asset_id", asset_id)):
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", check_text("asset_id", asset_id)):
         raise ValueError(f"asset_id must be letters, digits, _ and -, not {asset_id!r}")
     return asset_id
 
 
 def _asset(data: Any) -> Asset:
-    asset = converter.structure(named(data, _NAMES, {}), Asset)
+    asset = converter.structure(split_fields(data, _NAMES, {}), Asset)
     if not asset.asset_id:
         raise ValueError("asset_id is empty")
     return asset
@@ -148,7 +156,11 @@ def _asset(data: Any) -> Asset:
 
 def _described(data: Any) -> Asset | None:
     listed = (
-        None if nothing(data) else data.get("resource", data) if wire_json.is_object(data) else data
+        None
+        if is_empty(data)
+        else data.get("resource", data)
+        if wire_json.is_object(data)
+        else data
     )
     if listed is None or wire_json.is_array(listed):
         return _asset(listed[0]) if listed else None

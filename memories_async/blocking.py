@@ -20,8 +20,8 @@ from memories_async._client.loop_thread import LoopThread
 from memories_async._client.ports import CallbackIssuer, Record
 from memories_async._client.settings import Settings
 from memories_async._http.transport import Transport
-from memories_async._protocol.address import Address
 from memories_async._protocol.call import Call
+from memories_async._protocol.network import Address
 from memories_async.budget import Budget
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import OutcomeUnknown

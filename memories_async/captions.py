@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from attrs import field, frozen
 
 from memories_async import media
-from memories_async._protocol.call import Call, Form, Json, Part, text, web_url
+from memories_async._protocol.call import Call, Form, Json, Part, check_text, check_url
 from memories_async._protocol.decode import converter
 from memories_async._protocol.reply import Host
 
@@ -93,7 +93,7 @@ def upload(
     `ValueError` for an empty prompt, an unusable URL or more than *max_persons* persons.
     """
     people = _people(persons, max_persons)
-    body: dict[str, Any] = {"video_url": web_url("video_url", video_url)}
+    body: dict[str, Any] = {"video_url": check_url("video_url", video_url)}
     body |= _asked(user_prompt, system_prompt, callback)
     if people:
         body["persons"] = [_by_url(person) for person in people]
@@ -123,7 +123,7 @@ def upload_file(
         body["persons"] = [{"name": person.name} for person in people]
     parts = [
         Part("req", Json({**body, "thinking": thinking}), file_name="req.json"),
-        Part("files", media.video("video", video, max_size=max_video_size)),
+        Part("files", media.prepare_video("video", video, max_size=max_video_size)),
         *(Part("files", _picture(person, at)) for at, person in enumerate(people, 1)),
     ]
     return _submission("upload_file", Form(tuple(parts)), callback)
@@ -145,10 +145,10 @@ def _submission(name: str, body: Json | Form, callback: str | None) -> Call[Capt
 
 def _asked(user_prompt: str, system_prompt: str, callback: str | None) -> dict[str, Any]:
     asked = {
-        "user_prompt": text("user_prompt", user_prompt),
-        "system_prompt": text("system_prompt", system_prompt),
+        "user_prompt": check_text("user_prompt", user_prompt),
+        "system_prompt": check_text("system_prompt", system_prompt),
     }
-    return asked if callback is None else {**asked, "callback": web_url("callback", callback)}
+    return asked if callback is None else {**asked, "callback": check_url("callback", callback)}
 
 
 def _people(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
@@ -158,21 +158,21 @@ def _people(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
     for at, person in enumerate(people):
         if not isinstance(person, Person):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
             raise TypeError(f"persons[{at}] must be a Person, not {type(person).__name__}")
-        text(f"persons[{at}].name", person.name)
+        check_text(f"persons[{at}].name", person.name)
     return people
 
 
 def _by_url(person: Person) -> dict[str, str]:
     if person.url is None:
         raise ValueError(f"persons: {person.name} needs a url (upload_file takes an image)")
-    return {"name": person.name, "url": web_url(f"persons: {person.name}: url", person.url)}
+    return {"name": person.name, "url": check_url(f"persons: {person.name}: url", person.url)}
 
 
 def _picture(person: Person, at: int) -> media.Media:
     if person.image is None:
         raise ValueError(f"persons: {person.name} needs an image (upload takes a url)")
     argument = f"persons: {person.name}: image"
-    return media.image(argument, person.image, name=f"person{at}", max_size=MAX_IMAGE_SIZE)
+    return media.prepare_image(argument, person.image, name=f"person{at}", max_size=MAX_IMAGE_SIZE)
 
 
 def _task(data: Any) -> CaptionTask:

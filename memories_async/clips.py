@@ -11,8 +11,8 @@ from attrs import frozen
 
 from memories_async import media
 from memories_async._protocol import wire_json
-from memories_async._protocol.call import Call, Form, Part, text
-from memories_async._protocol.decode import converter, nothing
+from memories_async._protocol.call import Call, Form, Part, check_text
+from memories_async._protocol.decode import converter, is_empty
 from memories_async._protocol.reply import Host
 
 MAX_IMAGE_SIZE = 20 * media.MB
@@ -47,8 +47,11 @@ def search(
     `ValueError` for what the page refuses: an empty prompt or id, an empty, large or foreign image.
     """
     fields = {"video_no": video_no, "prompt": prompt, "unique_id": unique_id}
-    picture = media.image("image", image, name="query", max_size=max_image_size)
-    parts = [Part("file", picture), *(Part(name, text(name, fields[name])) for name in fields)]
+    picture = media.prepare_image("image", image, name="query", max_size=max_image_size)
+    parts = [
+        Part("file", picture),
+        *(Part(name, check_text(name, fields[name])) for name in fields),
+    ]
     return Call(
         name="clips.search",
         host=Host.SEARCH,
@@ -62,7 +65,7 @@ def search(
 
 
 def _clips(data: Any) -> tuple[Clip, ...]:
-    if nothing(data):
+    if is_empty(data):
         return ()
     if not wire_json.is_array(data):
         raise TypeError("data must be a list of clips")

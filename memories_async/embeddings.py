@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
 from memories_async._protocol import wire_json
-from memories_async._protocol.call import Call, Json, text
+from memories_async._protocol.call import Call, Json, check_text
 from memories_async._protocol.reply import Host
 
 DEFAULT_MODEL = "multimodalembedding@001"
@@ -34,7 +34,7 @@ def video(asset_id: str, *, model: str = DEFAULT_MODEL) -> Call[Embedding]:
     length of the vector depends on the model; the page says 512 to 1,024, the model's own
     documentation 1,408, so none is assumed. Raises `ValueError` for an empty id or model.
     """
-    asked = {"asset_id": text("asset_id", asset_id), "model": text("model", model)}
+    asked = {"asset_id": check_text("asset_id", asset_id), "model": check_text("model", model)}
     return Call(
         name="embeddings.video",
         host=Host.EMBEDDINGS,

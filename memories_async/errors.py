@@ -150,7 +150,7 @@ class WaitTimeout(MemoriesError):
     """What was waited for is not ready yet; waiting can go on later, in any process."""
 
 
-def with_facts(error: MemoriesError, *, call: str, attempts: int) -> MemoriesError:
+def add_context(error: MemoriesError, *, call: str, attempts: int) -> MemoriesError:
     """Tell *error* which call it belongs to and how many requests that call has begun."""
     error.call, error.attempts = call, attempts
     return error

@@ -120,7 +120,7 @@ class Media:
         return reader
 
 
-def image(argument: str, source: Source, *, name: str, max_size: int | None) -> Media:
+def prepare_image(argument: str, source: Source, *, name: str, max_size: int | None) -> Media:
     """Describe a picture, refusing what the service's page refuses.
 
     Allowed are .jpg, .jpeg, .png, .gif, .bmp and .webp, not empty, at most *max_size* bytes
@@ -142,7 +142,9 @@ def image(argument: str, source: Source, *, name: str, max_size: int | None) -> 
     )
 
 
-def video(argument: str, source: Source, *, max_size: int | None, name: str = "video") -> Media:
+def prepare_video(
+    argument: str, source: Source, *, max_size: int | None, name: str = "video"
+) -> Media:
     """Describe a video, called *name* and its extension: not empty, at most *max_size* bytes."""
     opened = _checked(argument, source)
     size, start = _extent(argument, opened, max_size)
@@ -160,14 +162,14 @@ def video(argument: str, source: Source, *, max_size: int | None, name: str = "v
     )
 
 
-def stem(source: Source) -> str:
+def derive_name(source: Source) -> str:
     """The name of a path or file without its extension, fit to stand in a request; or `video`."""
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "")
     found = Path(os.fspath(name)).stem if isinstance(name, str | os.PathLike) else ""
     return "".join(c for c in found if c.isprintable() and c not in '"\\') or "video"
 
 
-def checked_name(argument: str, name: str) -> str:
+def check_file_name(argument: str, name: str) -> str:
     """Check a file name that a caller made up: it stands in a header of the request."""
     if not name.strip() or not name.isprintable() or set(name) & set('"\\/'):
         raise ValueError(f"{argument} must be a file name without quotes and slashes, not {name!r}")

@@ -68,7 +68,7 @@ class Policy:
 
     def _may_repeat(self, error: MemoriesError, call: Call[Any]) -> bool:
         if isinstance(error, OutcomeUnknown):
-            free = call.unit is None and call.repeatable
+            free = call.is_free and call.repeatable
             # An unreadable success was paid for once already: a repeat would be unreadable too.
             return (free or self.resend_unknown) and not isinstance(error, BadReply)
         return error.transient

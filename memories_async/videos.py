@@ -22,12 +22,18 @@ from memories_async._protocol.call import (
     Json,
     Part,
     Progress,
-    text,
-    transfer_time,
-    web_url,
+    check_text,
+    check_url,
+    estimate_transfer_time,
 )
-from memories_async._protocol.decode import converter, nothing, whole
-from memories_async._protocol.fields import FAILED, READY, named
+from memories_async._protocol.decode import (
+    FAILED,
+    READY,
+    converter,
+    is_empty,
+    read_integer,
+    split_fields,
+)
 from memories_async._protocol.reply import Host
 
 MAX_VIDEO_SIZE = 3 * 1024 * media.MB
@@ -110,8 +116,12 @@ def upload(
     Raises `ValueError` for another extension than .mp4, .avi, .mkv and .mov, an empty file, or one
     above *max_video_size* bytes.
     """
-    name = media.stem(file) if video_name is None else media.checked_name("video_name", video_name)
-    video = media.video("file", file, max_size=max_video_size, name=name)
+    name = (
+        media.derive_name(file)
+        if video_name is None
+        else media.check_file_name("video_name", video_name)
+    )
+    video = media.prepare_video("file", file, max_size=max_video_size, name=name)
     if not video.name.lower().endswith(EXTENSIONS):
         raise ValueError(f"file must be one of {', '.join(EXTENSIONS)}, not {video.name}")
     options = _options(unique_id, callback, tags)
@@ -126,8 +136,8 @@ def upload(
         repeatable=False,
         welcomes_callback=callback is None,
         progress=progress,
-        allowance=transfer_time(video.size),
-        decode=video_of,
+        allowance=estimate_transfer_time(video.size),
+        decode=read_video,
     )
 
 
@@ -146,18 +156,21 @@ def upload_url(
         name="videos.upload_url",
         host=Host.SEARCH,
         path="/serve/api/v1/upload_url",
-        body=Fields((("url", web_url("url", url)), *_options(unique_id, callback, tags))),
+        body=Fields((("url", check_url("url", url)), *_options(unique_id, callback, tags))),
         family="video_upload",
         unit="video",
         repeatable=False,
         welcomes_callback=callback is None,
-        decode=video_of,
+        decode=read_video,
     )
 
 
 def metadata(video_no: str, *, unique_id: str = "default") -> Call[Video | None]:
     """Ask for one video; free. None for an unknown one, and for a while after its upload."""
-    query = (("video_no", text("video_no", video_no)), ("unique_id", text("unique_id", unique_id)))
+    query = (
+        ("video_no", check_text("video_no", video_no)),
+        ("unique_id", check_text("unique_id", unique_id)),
+    )
     return Call(
         name="videos.metadata",
         host=Host.SEARCH,
@@ -185,7 +198,7 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
         raise ValueError(f"page must be from 1 and size from 1 to 200, not {page} and {size}")
     asked = {"video_name": video_name, "video_no": video_no, "status": status}
     given = {name: value for name, value in asked.items() if value is not None}
-    body = {"page": page, "size": size, **given, "unique_id": text("unique_id", unique_id)}
+    body = {"page": page, "size": size, **given, "unique_id": check_text("unique_id", unique_id)}
     return Call(
         name="videos.list",
         host=Host.SEARCH,
@@ -202,57 +215,57 @@ def delete(video_nos: Iterable[str], *, unique_id: str = "default") -> Call[None
     """Delete at most 100 videos; free, final. Unknown ones are no error to the service."""
     if isinstance(video_nos, str):
         raise TypeError("video_nos must be several ids, such as [video_no], not one str")
-    numbers = tuple(text("video_nos", video_no) for video_no in video_nos)
+    numbers = tuple(check_text("video_nos", video_no) for video_no in video_nos)
     if not 1 <= len(numbers) <= MAX_DELETED:
         raise ValueError(f"video_nos must be 1 to {MAX_DELETED} ids, not {len(numbers)}")
     return Call(
         name="videos.delete",
         host=Host.SEARCH,
         path="/serve/api/v1/delete_videos",
-        query=(("unique_id", text("unique_id", unique_id)),),
+        query=(("unique_id", check_text("unique_id", unique_id)),),
         body=Json(numbers),
         family="video_delete",
         unit=None,
         repeatable=True,
-        decode=nothing_more,
+        decode=ignore_data,
     )
 
 
 def _options(
     unique_id: str, callback: str | None, tags: Iterable[str]
 ) -> tuple[tuple[str, str], ...]:
-    options = [("unique_id", text("unique_id", unique_id))]
+    options = [("unique_id", check_text("unique_id", unique_id))]
     if callback is not None:
-        options.append(("callback", web_url("callback", callback)))
-    return (*options, *(("tags", text("tags", tag)) for tag in tags))
+        options.append(("callback", check_url("callback", callback)))
+    return (*options, *(("tags", check_text("tags", tag)) for tag in tags))
 
 
-def video_of(data: Any) -> Video:
+def read_video(data: Any) -> Video:
     """Read one video, whatever the dialect of the reply."""
-    found = converter.structure(named(data, _NAMES, _RENAMES), Video)
+    found = converter.structure(split_fields(data, _NAMES, _RENAMES), Video)
     if not found.video_no:
         raise ValueError("video_no is empty")
     return found
 
 
 def _video_if_any(data: Any) -> Video | None:
-    return None if nothing(data) else video_of(data)
+    return None if is_empty(data) else read_video(data)
 
 
 def _page(data: Any, *, page: int, size: int) -> Page:
-    listed = {} if nothing(data) else named(data, _PAGE_NAMES, {"records": "videos"})
+    listed = {} if is_empty(data) else split_fields(data, _PAGE_NAMES, {"records": "videos"})
     videos, counted = listed.get("videos") or _NONE, listed.get("total_count")
     if not wire_json.is_array(videos):
         raise TypeError("data.videos must be a list")
     return Page(
-        videos=tuple(video_of(video) for video in videos),
-        current_page=whole(listed.get("current_page", page)),
-        page_size=whole(listed.get("page_size", size)),
-        total_count=None if counted is None else whole(counted),
+        videos=tuple(read_video(video) for video in videos),
+        current_page=read_integer(listed.get("current_page", page)),
+        page_size=read_integer(listed.get("page_size", size)),
+        total_count=None if counted is None else read_integer(counted),
     )
 
 
-def nothing_more(_: Any) -> None:
+def ignore_data(_: Any) -> None:
     """Read a reply that has nothing to tell but its success."""
 
 

@@ -34,7 +34,7 @@ def test_by_url_sends_the_pages_document():
     """Every field of the sample, in its order; `thinking` is a JSON boolean."""
     call = captions.upload("https://x/v.mp4", **ASKED, persons=PEOPLE, thinking=True)
 
-    assert json.loads(call.body.encoded()) == {
+    assert json.loads(call.body.encode()) == {
         "video_url": "https://x/v.mp4",
         "user_prompt": "u",
         "system_prompt": "s",
@@ -50,7 +50,7 @@ def test_by_url_sends_the_pages_document():
 
 def test_without_persons_none_are_sent():
     """And no reasoning unless asked for."""
-    document = json.loads(caption_call().body.encoded())
+    document = json.loads(caption_call().body.encode())
 
     assert "persons" not in document
     assert document["thinking"] is False
@@ -62,7 +62,7 @@ def test_by_file_sends_req_then_the_video_then_each_person_in_order():
     req, *files = by_file(persons=people).body.parts
 
     assert (req.name, req.file_name) == ("req", "req.json")
-    assert json.loads(req.content.encoded()) == {
+    assert json.loads(req.content.encode()) == {
         **ASKED,
         "persons": [{"name": "Alice"}, {"name": "Bob"}],
         "thinking": False,
@@ -103,7 +103,7 @@ def test_at_most_five_persons_unless_told_otherwise():
     """The page's limit; None lifts it."""
     six = [Person(f"P{n}", url="https://x/p.png", image=PNG) for n in range(6)]
 
-    assert len(json.loads(caption_call(persons=six[:5]).body.encoded())["persons"]) == 5
+    assert len(json.loads(caption_call(persons=six[:5]).body.encode())["persons"]) == 5
     for build in (caption_call, by_file):
         with pytest.raises(ValueError, match="persons must be at most 5, not 6"):
             build(persons=six)

@@ -67,7 +67,7 @@ def test_no_match_is_an_empty_tuple(nothing):
 @pytest.mark.parametrize("data", [7, True, "", "clips", {"a": 1}, [7], [None], [[]], ["x"]])
 def test_data_of_another_form_is_a_bad_reply(data):
     """Never a guess, and never "no match" by mistake."""
-    with pytest.raises(BadReply, match="another form than promised"):
+    with pytest.raises(BadReply, match="an unexpected form"):
         search_call().read(reply({**FOUND, "data": data}))
 
 

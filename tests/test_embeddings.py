@@ -34,7 +34,7 @@ def test_it_is_the_call_of_the_page():
 
     assert (call.host, call.path) == (Host.EMBEDDINGS, "/serve/api/v2/embeddings/video")
     assert (call.family, call.unit, call.repeatable) == ("embeddings", "embedding", True)
-    assert call.body.encoded() == b'{"asset_id":"re_1","model":"multimodalembedding@001"}'
+    assert call.body.encode() == b'{"asset_id":"re_1","model":"multimodalembedding@001"}'
 
 
 @pytest.mark.parametrize("name", ["asset_id", "model"])

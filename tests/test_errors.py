@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 from memories_async import errors
-from memories_async.errors import BadReply, MemoriesError, OutcomeUnknown, RateLimited, with_facts
+from memories_async.errors import BadReply, MemoriesError, OutcomeUnknown, RateLimited, add_context
 
 KINDS = [
     kind
@@ -75,7 +75,7 @@ def test_an_error_reads_as_a_sentence_with_its_facts():
 
 def test_facts_are_added_to_an_error_on_its_way_out():
     """The send loop tells an error whose it is."""
-    error = with_facts(OutcomeUnknown("lost"), call="a.b", attempts=1)
+    error = add_context(OutcomeUnknown("lost"), call="a.b", attempts=1)
 
     assert (error.call, error.attempts) == ("a.b", 1)
 

@@ -26,7 +26,7 @@ SNIFFED = {
 
 def picture(source, *, max_size=None):
     """Describe a query picture."""
-    return media.image("image", source, name="query", max_size=max_size)
+    return media.prepare_image("image", source, name="query", max_size=max_size)
 
 
 def content(one):
@@ -141,10 +141,10 @@ def test_size_limits_hold_to_the_byte():
 def test_videos_are_told_by_extension(tmp_path, name, content_type):
     """Bytes without a name are taken for mp4."""
     (tmp_path / name).write_bytes(b"x")
-    one = media.video("video", tmp_path / name, max_size=None)
+    one = media.prepare_video("video", tmp_path / name, max_size=None)
 
     assert (one.name, one.content_type) == (f"video{Path(name).suffix.lower()}", content_type)
-    assert media.video("video", b"x", max_size=None).name == "video.mp4"
+    assert media.prepare_video("video", b"x", max_size=None).name == "video.mp4"
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.png", "a.nothing"])
@@ -153,7 +153,7 @@ def test_what_is_no_video_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
 
     with pytest.raises(ValueError, match="extension of a video"):
-        media.video("video", tmp_path / name, max_size=None)
+        media.prepare_video("video", tmp_path / name, max_size=None)
 
 
 def test_an_open_file_is_read_from_where_it_stood():

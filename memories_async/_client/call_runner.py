@@ -16,7 +16,7 @@ from memories_async._http.deadline import Deadline
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
-from memories_async.errors import MemoriesError, NotSent, RateLimited, with_facts
+from memories_async.errors import MemoriesError, NotSent, RateLimited, add_context
 from memories_async.events import (
     Answered,
     Degraded,
@@ -59,7 +59,9 @@ class CallRunner(Generic[T]):
             try:
                 return await self._attempt()
             except MemoriesError as error:
-                wait = self._wait_after(with_facts(error, call=self.call.name, attempts=self.begun))
+                wait = self._wait_after(
+                    add_context(error, call=self.call.name, attempts=self.begun)
+                )
                 slow_down = isinstance(error, RateLimited)
                 if slow_down:
                     await self._hold_back(error, wait)
@@ -177,7 +179,7 @@ class CallRunner(Generic[T]):
         if self.doubt is None or self.doubt is error:
             return error
         self.doubt.add_note(f"a later attempt: {error}")
-        return with_facts(self.doubt, call=self.call.name, attempts=self.begun)
+        return add_context(self.doubt, call=self.call.name, attempts=self.begun)
 
     def _tell(self, event: Event) -> None:
         tell(self.settings.observers, event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import field, frozen
 
+from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
 
 
@@ -38,14 +38,6 @@ def _base_url(url: str) -> str:
     if in_the_clear(parsed_url(url, what="a host")):
         raise ValueError(f"{url!r} would send your API key in the clear: use https")
     return re.sub(r"/serve/api/v[12]$", "", url.rstrip("/"))
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host of that name is this machine."""
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 @frozen(kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
-from memories_async._protocol.address import Address
 from memories_async._protocol.call import Call
+from memories_async._protocol.network import Address
 from memories_async._protocol.reply import Reply
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import MemoriesError, OutcomeUnknown

@@ -68,13 +68,9 @@ def encode(form: Form) -> Encoded:
             segments += b"".join(between), part.content
             between = [b"\r\n"]
         else:
-            between += _encoded(part.content), b"\r\n"
+            between += part.content.encode(), b"\r\n"
     between.append(f"--{boundary}--\r\n".encode())
     return Encoded(segments=(*segments, b"".join(between)), boundary=boundary)
-
-
-def _encoded(content: str | Json) -> bytes:
-    return content.encode() if isinstance(content, str) else content.encoded()
 
 
 def _head(part: Part, boundary: str) -> bytes:

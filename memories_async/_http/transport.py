@@ -141,7 +141,7 @@ def _encode_plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, s
     if body is None:
         return None, {}
     kind = "application/json" if isinstance(body, Json) else "application/x-www-form-urlencoded"
-    return body.encoded(), {CONTENT_TYPE: kind}
+    return body.encode(), {CONTENT_TYPE: kind}
 
 
 async def _read_reply(response: aiohttp.ClientResponse, trace: AttemptTrace) -> Reply:

@@ -1,4 +1,4 @@
-"""Calls as values: what one endpoint is asked, what it costs, how to read the reply. Pure."""
+"""Calls as values: what one request asks, what it costs, and how to read its reply. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from attrs import evolve, field, frozen
 from cattrs import BaseValidationError, transform_error
 
 from memories_async._protocol import wire_json
-from memories_async._protocol.reply import Host, Reply, unreadable, unwrap
+from memories_async._protocol.reply import Host, Reply, build_bad_reply, unwrap
 from memories_async.media import Media
 
 T = TypeVar("T")
 
 
-def _read_only(document: Mapping[str, Any] | tuple[Any, ...]) -> _Document:
+def _freeze(document: Mapping[str, Any] | tuple[Any, ...]) -> _Document:
     return document if isinstance(document, tuple) else MappingProxyType(dict(document))
 
 
@@ -28,17 +28,17 @@ _Document = Mapping[str, Any] | tuple[Any, ...]
 
 @frozen
 class Json:
-    """A body, or a part of one, that is a JSON object, or a bare array as a tuple."""
+    """A body, or a part of one, that is a JSON object, or a JSON array given as a tuple."""
 
-    document: _Document = field(converter=_read_only)
+    document: _Document = field(converter=_freeze)
 
     @property
     def plain(self) -> Any:
         """The document in the types that `json` writes."""
         return self.document if isinstance(self.document, tuple) else dict(self.document)
 
-    def encoded(self) -> bytes:
-        """Write the document in the order its page gives."""
+    def encode(self) -> bytes:
+        """Write the document, its fields in the order of the service's page."""
         return wire_json.dumps(self.plain)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -51,14 +51,14 @@ class Fields:
 
     fields: tuple[tuple[str, str], ...]
 
-    def encoded(self) -> bytes:
-        """Write the fields as the header promises."""
+    def encode(self) -> bytes:
+        """Write the fields, percent-encoded."""
         return urlencode(self.fields).encode()
 
 
 @frozen
 class Part:
-    """One part of a form: a field's text, a JSON document or a file."""
+    """One part of a form: the text of a field, a JSON document or a file."""
 
     name: str
     content: str | Json | Media
@@ -67,7 +67,7 @@ class Part:
 
 @frozen
 class Form:
-    """A multipart body."""
+    """A body with files (`multipart/form-data`)."""
 
     parts: tuple[Part, ...]
 
@@ -79,13 +79,15 @@ class Form:
 
 Body = Json | Fields | Form | None
 Progress = Callable[[int, int], None]
-"""Told of an upload's bytes sent and in all, on the event loop: be quick. Counts from 0 again when an
-upload that was refused, or that never left, is repeated."""
+"""Called during an upload with the bytes sent so far and the bytes of the whole body.
+
+It runs on the event loop, so it must return quickly. The count starts at 0 again when an upload that
+was refused, or that was never sent, is repeated."""
 
 
 @frozen(kw_only=True)
 class Call(Generic[T]):
-    """One request to the service, not yet sent. Building one costs nothing and does no network I/O."""
+    """One request to the service, not yet sent. Building one costs nothing and uses no network."""
 
     name: str
     """Module and function that built it, such as `clips.search`."""
@@ -95,36 +97,41 @@ class Call(Generic[T]):
     method: str = "POST"
     query: tuple[tuple[str, str], ...] = ()
     family: str
-    """Which of the account's limits it counts against; a field of `Limits`."""
+    """The rate limit that the call counts against; a field of `Limits`."""
     unit: str | None
-    """What a success is billed as (`search`, `caption`, `embedding`), or None if it is free."""
+    """What a success is billed as, such as `search`, `caption` or `embedding`; None if it is free."""
     repeatable: bool
-    """Whether a repeat changes nothing but the bill."""
+    """Whether a repeat has no effect other than another bill."""
     needs_callback: bool = False
-    """Whether a callback URL must still be filled in, by the client's receiver."""
+    """Whether the client's receiver must fill in a callback URL before the call is sent."""
     welcomes_callback: bool = False
     """Whether the client's receiver, if there is one, may fill in a callback URL."""
     progress: Progress | None = field(default=None, repr=False, eq=False)
     allowance: float = 0.0
-    """Seconds by which the client's deadline is later: a long transfer takes its time, and one that
-    stands still is ended by the policy's `timeout`."""
+    """Seconds that a long transfer adds to the policy's deadline. A transfer that stands still is
+    ended by the policy's `timeout` all the same."""
     save_to: Path | None = None
-    """Where a binary answer is written; None where the answer is JSON."""
+    """The file that a binary answer is written to; None where the answer is JSON."""
     # It follows from the name and the arguments, and partial functions do not compare.
     decode: Callable[[Any], T] = field(repr=False, eq=False)
 
     @property
+    def is_free(self) -> bool:
+        """Whether a success costs nothing."""
+        return self.unit is None
+
+    @property
     def media(self) -> tuple[Media, ...]:
-        """The files it carries."""
+        """The files that the call uploads."""
         return self.body.media if isinstance(self.body, Form) else ()
 
     @property
     def target(self) -> str:
-        """Path and query, as they stand in the request line."""
+        """Path and query, as in the request line."""
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
 
     def read(self, reply: Reply) -> T:
-        """Return the typed answer, or raise what the reply says instead. Pure."""
+        """Return the typed answer in *reply*, or raise the `MemoriesError` that it means. Pure."""
         data = unwrap(reply, self.host)
         try:
             return self.decode(data)
@@ -132,78 +139,71 @@ class Call(Generic[T]):
             reasons = "; ".join(transform_error(error, path=self.name))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             reasons = str(error)
-        raise unreadable(reply, f"the reply has another form than promised: {reasons[:300]}")
+        raise build_bad_reply(reply, f"the reply has an unexpected form: {reasons[:300]}")
 
     def with_callback(self, url: str) -> Call[T]:
-        """Fill in where the result shall be delivered."""
-        body = _with_callback(self.body, url)
+        """Return the call with *url* as the address to which the service delivers its result."""
+        body: Body = self.body
+        if isinstance(body, Json):
+            body = _add_callback(body, url)
+        elif isinstance(body, Fields):
+            body = Fields((*body.fields, ("callback", url)))
+        elif isinstance(body, Form):
+            parts = [
+                evolve(part, content=_add_callback(part.content, url))
+                if isinstance(part.content, Json)
+                else part
+                for part in body.parts
+            ]
+            # The JSON part of a form holds its arguments; a form without one takes a field.
+            if not any(isinstance(part.content, Json) for part in parts):
+                parts.append(Part("callback", url))
+            body = Form(tuple(parts))
         return evolve(self, body=body, needs_callback=False, welcomes_callback=False)
 
 
-def _with_callback(body: Body, url: str) -> Body:
-    if isinstance(body, Fields):
-        return Fields((*body.fields, ("callback", url)))
-    if isinstance(body, Form):
-        return _form_with_callback(body, url)
-    return _json_with_callback(body, url) if isinstance(body, Json) else body
-
-
-def _form_with_callback(form: Form, url: str) -> Form:
-    """Fill the callback into the form's JSON part; a form without one takes it as a field."""
-    if not any(isinstance(part.content, Json) for part in form.parts):
-        return Form((*form.parts, Part("callback", url)))
-    return Form(tuple(_part_with_callback(part, url) for part in form.parts))
-
-
-def _part_with_callback(part: Part, url: str) -> Part:
-    if not isinstance(part.content, Json):
-        return part
-    return evolve(part, content=_json_with_callback(part.content, url))
-
-
-def _json_with_callback(content: Json, url: str) -> Json:
+def _add_callback(content: Json, url: str) -> Json:
     return Json({**content.plain, "callback": url})
 
 
-def transfer_time(size: int) -> float:
-    """Seconds that *size* bytes take on a line of one megabit a second."""
+def estimate_transfer_time(size: int) -> float:
+    """Seconds that *size* bytes take at one megabit a second."""
     return size * 8 / 1e6
 
 
 def fingerprint(call: Call[Any], account: str) -> str:
-    """Hash what *call* asks on behalf of *account* (hex): equal calls, equal fingerprints.
+    """Hash what *call* asks on behalf of *account* (hex): equal calls have equal fingerprints.
 
-    It covers the endpoint, the arguments and the content of each medium, whatever its file is
-    called. Files are read, so run it in a thread.
+    The hash covers the endpoint, the arguments and the content of each medium, not the names of its
+    files. It reads the files, so run it in a thread.
     """
-    return identity(call, account)[0]
+    return identify(call, account)[0]
 
 
-def identity(call: Call[Any], account: str) -> tuple[str, bytes]:
-    """Return the fingerprint of *call*, and the JSON of what it asks, media by their hashes."""
-    asked = wire_json.canonical(_asked(call.body))
-    digest = hashlib.blake2b(asked, digest_size=20)
-    # None of the four can hold a NUL, so no two lists of them run together alike.
+def identify(call: Call[Any], account: str) -> tuple[str, bytes]:
+    """Return the fingerprint of *call*, and its arguments as JSON with the hash of each medium."""
+    arguments: Any = None
+    if isinstance(call.body, Form):
+        arguments = [[part.name, _identify_content(part.content)] for part in call.body.parts]
+    elif isinstance(call.body, Fields):
+        arguments = [list(pair) for pair in call.body.fields]
+    elif call.body is not None:
+        arguments = call.body.plain
+    document = wire_json.canonical(arguments)
+    digest = hashlib.blake2b(document, digest_size=20)
+    # None of the four can hold a NUL, so two different lists never give the same bytes.
     digest.update(f"{call.name}\0{call.method}\0{call.target}\0{account}".encode())
-    return digest.hexdigest(), asked
+    return digest.hexdigest(), document
 
 
-def _asked(body: Body) -> Any:
-    if isinstance(body, Form):
-        return [[part.name, _content(part.content)] for part in body.parts]
-    if isinstance(body, Fields):
-        return [list(pair) for pair in body.fields]
-    return None if body is None else body.plain
-
-
-def _content(content: str | Json | Media) -> Any:
+def _identify_content(content: str | Json | Media) -> Any:
     if isinstance(content, Media):
         return [content.content_type, content.digest()]
     return content.plain if isinstance(content, Json) else content
 
 
-def text(argument: str, value: str) -> str:
-    """Check that an argument is text with something in it."""
+def check_text(argument: str, value: str) -> str:
+    """Return *value* if it is text that is not blank; otherwise raise `TypeError` or `ValueError`."""
     if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
         raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
     if not value.strip():
@@ -211,24 +211,21 @@ def text(argument: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{argument} must be text that UTF-8 can write") from None
+        raise ValueError(f"{argument} must be text that UTF-8 can encode") from None
     return value
 
 
-def web_url(argument: str, value: str) -> str:
-    """Check that an argument is a full URL that a stranger could fetch."""
-    if not _is_web_url(text(argument, value)):
-        raise ValueError(f"{argument} must be a full http or https URL, not {value!r}")
-    return value
-
-
-def _is_web_url(value: str) -> bool:
+def check_url(argument: str, value: str) -> str:
+    """Return *value* if it is a full http or https URL; otherwise raise `ValueError`."""
+    check_text(argument, value)
     try:
         parts = urlsplit(value)
-        whole = bool(parts.hostname) and parts.port != 0
+        has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets that do not match, a port beyond 65535
-        return False
-    return whole and parts.scheme in {"http", "https"} and value.isprintable()
+        has_host, parts = False, urlsplit("")
+    if not has_host or parts.scheme not in {"http", "https"} or not value.isprintable():
+        raise ValueError(f"{argument} must be a full http or https URL, not {value!r}")
+    return value
 
 
 __all__ = [
@@ -239,9 +236,9 @@ __all__ = [
     "Json",
     "Part",
     "Progress",
+    "check_text",
+    "check_url",
+    "estimate_transfer_time",
     "fingerprint",
-    "identity",
-    "text",
-    "transfer_time",
-    "web_url",
+    "identify",
 ]

@@ -1,17 +1,29 @@
-"""Answers as typed values: tolerant of how the service writes them, strict about what is missing."""
+"""Reads the `data` of a reply into typed values. Pure.
+
+The service writes one field in several ways (camelCase or snake_case, numbers as text, "null" as
+text); all of them are accepted. A value that is missing or of the wrong type is an error.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cattrs import Converter
 
+from memories_async._protocol import wire_json
 
-def number(value: object, _: object = float) -> float:
-    """Read a finite number, also one written as text, as some of the service's replies do."""
-    if type(value) is float and math.isfinite(value):  # what nearly every number is
+READY = frozenset({"PARSE", "SUCCESS"})
+"""Statuses of a video (v1) or an asset (v2) that can be used."""
+FAILED = frozenset({"FAILED", "FAIL", "PARSE_ERROR", "ERROR"})
+"""Final statuses of a video or an asset that cannot be used; every other status means "not yet"."""
+
+
+def read_number(value: object, _: object = float) -> float:
+    """Read a finite number, also one written as text."""
+    if type(value) is float and math.isfinite(value):  # the usual case, first
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"expected a number, not {type(value).__name__}")
@@ -21,34 +33,45 @@ def number(value: object, _: object = float) -> float:
     return result
 
 
-def whole(value: Any, _: object = int) -> int:
-    """Read a whole number, also one written as text."""
-    result = number(value)
+def read_integer(value: Any, _: object = int) -> int:
+    """Read an integer, also one written as text or with a fraction of zero."""
+    result = read_number(value)
     if not result.is_integer():
         raise ValueError("expected a whole number")
-    # Beyond 2**53 only the number as it was written is exact.
+    # A float holds integers exactly up to 2**53 only.
     return int(value) if re.fullmatch(r"[+-]?[0-9]+", str(value)) else int(result)
 
 
-def words(value: object, _: object = str) -> str:
-    """Read text that can be written out again: not a number, and no lone surrogate."""
+def read_text(value: object, _: object = str) -> str:
+    """Read text that UTF-8 can encode: not a number, and without lone surrogates."""
     if not isinstance(value, str):
         raise TypeError(f"expected text, not {type(value).__name__}")
     value.encode()
     return value
 
 
-def _converter() -> Converter:
-    converter = Converter()
-    converter.register_structure_hook(float, number)
-    converter.register_structure_hook(int, whole)
-    converter.register_structure_hook(str, words)
-    return converter
+converter = Converter()
+converter.register_structure_hook(float, read_number)
+converter.register_structure_hook(int, read_integer)
+converter.register_structure_hook(str, read_text)
 
 
-converter = _converter()
-
-
-def nothing(data: Any) -> bool:
-    """Tell whether *data* is one of the ways in which the service writes "none": null or `{}`."""
+def is_empty(data: Any) -> bool:
+    """Tell whether *data* is null or `{}`, the service's two ways to write "none"."""
     return data is None or data == {}
+
+
+def split_fields(data: Any, names: Iterable[str], renames: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of an object that are in *names*, and the others under `extra`.
+
+    camelCase becomes snake_case, *renames* are applied, and the text "null" becomes None.
+    """
+    if not wire_json.is_object(data):
+        raise TypeError("expected an object")
+    known: dict[str, Any] = {}
+    for name, value in data.items():
+        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+        known[renames.get(snake, snake)] = None if value == "null" else value
+    wanted = frozenset(names)
+    extra = {name: value for name, value in known.items() if name not in wanted}
+    return {name: value for name, value in known.items() if name in wanted} | {"extra": extra}

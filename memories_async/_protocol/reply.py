@@ -87,7 +87,7 @@ def unwrap(reply: Reply, host: Host) -> Any:
     return document.get("data")
 
 
-def unreadable(reply: Reply, reason: str) -> BadReply:
+def build_bad_reply(reply: Reply, reason: str) -> BadReply:
     """Report a success that cannot be used: it was paid, so its body is kept."""
     return BadReply(reason, status=reply.status, body=reply.body)
 
@@ -97,12 +97,12 @@ def _document(reply: Reply) -> dict[str, Any]:
         document = wire_json.loads(reply.body)
     except wire_json.NotJson as error:
         if reply.status == HTTPStatus.OK:
-            raise unreadable(reply, f"the reply is {error}") from None
+            raise build_bad_reply(reply, f"the reply is {error}") from None
         return {}
     if wire_json.is_object(document):
         return document
     if reply.status == HTTPStatus.OK:
-        raise unreadable(reply, "the reply is not a JSON object")
+        raise build_bad_reply(reply, "the reply is not a JSON object")
     return {}
 
 
@@ -134,11 +134,13 @@ def _verdict(reply: Reply, document: dict[str, Any]) -> MemoriesError | None:
     code = _code(document)
     denied = document.get("failed") is True or document.get("success") is False
     if code is None:
-        return unreadable(reply, "the reply has no readable code")
+        return build_bad_reply(reply, "the reply has no readable code")
     if code in _SUCCESS:
-        return unreadable(reply, "the reply says success and failure at once") if denied else None
+        return (
+            build_bad_reply(reply, "the reply says success and failure at once") if denied else None
+        )
     if document.get("success") is True or document.get("failed") is False:
-        return unreadable(reply, f"the reply says code {code} and success at once")
+        return build_bad_reply(reply, f"the reply says code {code} and success at once")
     if re.fullmatch(r"0?5\d\d", code):  # HTTP's 5xx, as a code
         return OutcomeUnknown(_sentence(document, reply), **_facts(reply, document))
     return _refusal(_kind(code) or _by_words(document), reply, document)

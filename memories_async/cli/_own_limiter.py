@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from memories_async import FileLimiter, Hosts
-from memories_async._client.hosts import is_loopback
+from memories_async._protocol.network import is_loopback
 from memories_async.limiter._in_process import RateLimiter, in_process
 
 

@@ -12,7 +12,7 @@ import click
 from attrs import asdict, frozen
 
 from memories_async import Caption, CaptionTask
-from memories_async._client.hosts import is_loopback
+from memories_async._protocol.network import is_loopback
 from memories_async.cli._local import starting
 from memories_async.cli._run import Run
 from memories_async.cli._settings import Configuration

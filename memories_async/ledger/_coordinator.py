@@ -12,7 +12,7 @@ from attrs import define, field
 
 from memories_async._client.ports import AttemptHook
 from memories_async._database.database import Database
-from memories_async._protocol.call import Call, Form, identity
+from memories_async._protocol.call import Call, Form, identify
 from memories_async.errors import MemoriesError, OutcomeUnknown
 from memories_async.ledger import _tables
 from memories_async.ledger._claimed import Line, finished
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 def is_recorded(call: Call[Any]) -> bool:
     """Whether a ledger keeps *call*: what is free is asked anew, and a file is no reply to keep."""
-    return call.unit is not None and call.save_to is None
+    return not call.is_free and call.save_to is None
 
 
 def ask_for(call: Call[Any], account: str, item: str | None = None) -> Ask:
     """Put *call* into the ledger's terms. Reads its media, and raises `NotSent` if one changed."""
-    key, document = identity(call, account)
+    key, document = identify(call, account)
     assert call.unit is not None
     return Ask(
         key=key,

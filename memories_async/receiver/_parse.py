@@ -11,8 +11,7 @@ import json
 from typing import Any, NoReturn
 
 from memories_async._protocol import wire_json
-from memories_async._protocol.decode import converter, whole
-from memories_async._protocol.fields import FAILED, READY
+from memories_async._protocol.decode import FAILED, READY, converter, read_integer
 from memories_async.captions import Caption, Tokens
 from memories_async.errors import BadReply, CaptionFailed
 from memories_async.receiver._records import Arrival
@@ -78,7 +77,7 @@ def _task_id(value: object) -> str | None:
 
 def _status(value: object) -> int | None:
     try:
-        return whole(value)
+        return read_integer(value)
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -8,13 +8,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import define, field
 
-from memories_async._protocol.call import web_url
+from memories_async._protocol.call import check_url
 
 
 def _checked(url: str) -> str:
     parts = urlsplit(url)
     # Port 0 is ours: no URL that is asked for has it.
-    web_url("public_url", parts._replace(netloc=_host(parts)).geturl() if parts.port == 0 else url)
+    check_url(
+        "public_url", parts._replace(netloc=_host(parts)).geturl() if parts.port == 0 else url
+    )
     if "?" in url or "#" in url:
         raise ValueError("public_url must have no query and no fragment: the token is added to it")
     return url.rstrip("/")

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from memories_async._protocol.address import Address
 from memories_async._protocol.call import Call
+from memories_async._protocol.network import Address
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import CallbackTimeout, MemoriesError, OutcomeUnknown
 from memories_async.receiver import _parse, _tokens

@@ -15,8 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from attrs import define, field
 
-from memories_async._client.hosts import is_loopback
-from memories_async._protocol.address import Address
+from memories_async._protocol.network import Address, is_loopback
 from memories_async.receiver._web import Handler
 
 HEAD_SECONDS = 5.0

@@ -137,7 +137,7 @@ def test_an_upload_without_a_number_is_no_answer(data):
 
 def test_unknown_fields_are_kept():
     """Whatever the next version of the page adds."""
-    video = videos.video_of({"videoNo": "VI1", "videoStatus": "PARSE", "folderId": -1})
+    video = videos.read_video({"videoNo": "VI1", "videoStatus": "PARSE", "folderId": -1})
 
     assert video == Video(video_no="VI1", status="PARSE")
     assert video.extra == {"folder_id": -1}

@@ -32,7 +32,7 @@ FACE = "__init__"
 PURE = (
     *("errors", "media", "clips", "captions", "embeddings", "videos", "assets", "policy", "events"),
     *("_protocol.wire_json", "_protocol.reply", "_protocol.retry_after", "_protocol.call"),
-    *("_protocol.decode", "_protocol.fields", "_protocol.keys", "_client.hosts", "_client.ports"),
+    *("_protocol.decode", "_protocol.network", "_protocol.keys", "_client.hosts", "_client.ports"),
     *("limiter._limits", "limiter._gcra", "limiter._rule"),
 )
 USES_AIOHTTP_CLIENT = {"_http.attempt", "_http.transport", "_http.sessions", "_http.failures"}

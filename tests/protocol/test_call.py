@@ -10,7 +10,7 @@ from attrs import evolve
 from samples import CLIP, FOUND, PNG, caption_call, embed_call, reply, search_call
 
 from memories_async import Limits, assets, captions, clips, embeddings, videos
-from memories_async._protocol.call import Form, Json, Part, fingerprint, text
+from memories_async._protocol.call import Form, Json, Part, check_text, fingerprint
 from memories_async.errors import BadReply
 
 ASKED = {"user_prompt": "u", "system_prompt": "s"}
@@ -77,8 +77,8 @@ def test_a_callback_can_be_filled_in(build):
     filled = call.with_callback("https://me/cb?t=1")
 
     assert (call.needs_callback, filled.needs_callback) == (True, False)
-    assert b'"callback":"https://me/cb?t=1"' in request_json(filled).encoded()
-    assert b"callback" not in request_json(call).encoded()
+    assert b'"callback":"https://me/cb?t=1"' in request_json(filled).encode()
+    assert b"callback" not in request_json(call).encode()
     assert evolve(filled, body=call.body, needs_callback=True) == call
 
 
@@ -93,7 +93,7 @@ def test_documents_cannot_be_changed_through_a_call():
     body = Json(document)
     document["a"] = 2
 
-    assert body.encoded() == b'{"a":1}'
+    assert body.encode() == b'{"a":1}'
     with pytest.raises(TypeError):
         body.document["a"] = 3
 
@@ -131,19 +131,19 @@ def test_no_half_built_answer_ever(name, value):
 def test_arguments_of_another_type_are_type_errors(value):
     """Callers may be untyped."""
     with pytest.raises(TypeError, match="prompt must be a str, not"):
-        text("prompt", value)
+        check_text("prompt", value)
 
 
 @pytest.mark.parametrize("value", ["", "  ", "\n"])
 def test_empty_text_is_refused(value):
     """Spaces are no prompt."""
     with pytest.raises(ValueError, match="prompt must not be empty"):
-        text("prompt", value)
+        check_text("prompt", value)
 
 
 def test_text_that_cannot_be_written_is_refused_when_the_call_is_built():
     """Half a character has no bytes; better now than after a turn was taken."""
-    with pytest.raises(ValueError, match="prompt must be text that UTF-8 can write"):
+    with pytest.raises(ValueError, match="prompt must be text that UTF-8 can encode"):
         search_call(prompt="\ud800")
 
 
