@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from memories_async import client, views
 from memories_async._client.base import Configured
 from memories_async._client.loop_thread import LoopThread
-from memories_async._client.ports import CallbackIssuer, Record
+from memories_async._client.ports import CallbackIssuer
 from memories_async._client.settings import Settings
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
@@ -29,6 +29,7 @@ from memories_async.errors import OutcomeUnknown
 if TYPE_CHECKING:
     from memories_async import batch
     from memories_async.batch import Calls, OnUnknown, Outcome, Plan, Progress
+    from memories_async.ledger import Ledger
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -130,7 +131,7 @@ class Client(Configured):
         self,
         calls: Calls[K, T],
         *,
-        ledger: Record | None = None,
+        ledger: Ledger | None = None,
         concurrency: int | None = None,
         on_unknown: OnUnknown = "park",
         budget: Budget | None = None,

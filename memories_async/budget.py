@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 
 from attrs import define, evolve, field, frozen
 
-from memories_async._client.onward import Onward
-from memories_async._client.ports import AttemptHook
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
 from memories_async.errors import BudgetExceeded, MemoriesError
@@ -70,16 +68,17 @@ class Budget:
             )
         return price
 
-    def over(self, call: Call[Any], inner: AttemptHook | None) -> AttemptHook | None:
-        """Watch over the delivery of *call*, telling *inner* too. Refuses at once what is too much."""
+    def watch(self, call: Call[Any]) -> BudgetHook | None:
+        """Build the hook that counts the attempts at *call*; None for a free one.
+
+        Raises `BudgetExceeded` where the call is too much already.
+        """
         if call.unit is None:
-            return inner
-        price = self.price(call.unit)
-        if inner is not None and price is not None:
-            inner.priced(price)
+            return None
+        price = self.price(call.unit) or 0.0
         with self._lock:
-            self._check(price or 0.0)
-        return _Watched(inner, self, price or 0.0)
+            self._check(price)
+        return BudgetHook(self, price)
 
     def reserve(self, price: float) -> None:
         """Set one call aside; raise `BudgetExceeded` where that is too much."""
@@ -92,7 +91,7 @@ class Budget:
         with self._lock:
             self._add(calls_at_risk=-1, points_at_risk=-price)
 
-    def settle(self, price: float) -> None:
+    def charge(self, price: float) -> None:
         """Turn a reservation into a payment."""
         with self._lock:
             self._add(calls=1, points=price, calls_at_risk=-1, points_at_risk=-price)
@@ -121,34 +120,30 @@ class Budget:
 
 
 @define(eq=False)
-class _Watched(Onward):
-    """The hook of one call that reserves and settles."""
+class BudgetHook:
+    """Reserves and charges for the attempts at one call; see `AttemptHook`."""
 
     budget: Budget
-    amount: float
+    price: float
     _reserved: bool = field(default=False, init=False)
 
     async def sending(self) -> None:
-        self.budget.reserve(self.amount)
+        """Set the price aside; raise `BudgetExceeded` where that is too much."""
+        self.budget.reserve(self.price)
         self._reserved = True
-        try:
-            await super().sending()
-        except BaseException:
-            self._give_back()
-            raise
 
-    async def answered(self, reply: Reply) -> None:
-        self.budget.settle(self.amount)
+    def sent(self) -> None:
+        """Note nothing: the price is set aside already."""
+
+    async def answered(self, reply: Reply) -> None:  # noqa: ARG002  # a hook's signature
+        """Charge the price."""
+        self.budget.charge(self.price)
         self._reserved = False
-        await super().answered(reply)
 
-    async def failed(self, error: MemoriesError, *, final: bool) -> None:
-        if error.billed == "no":
-            self._give_back()
+    async def failed(self, error: MemoriesError, *, final: bool) -> None:  # noqa: ARG002  # as above
+        """Release what was not charged; what may have been stays set aside."""
+        if self._reserved and error.billed == "no":
+            self.budget.release(self.price)
+        if self._reserved and error.billed == "yes":
+            self.budget.charge(self.price)
         self._reserved = False
-        await super().failed(error, final=final)
-
-    def _give_back(self) -> None:
-        if self._reserved:
-            self._reserved = False
-            self.budget.release(self.amount)

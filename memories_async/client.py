@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from memories_async import views
 from memories_async._client.base import Configured
-from memories_async._client.call_runner import CallRunner
-from memories_async._client.ports import AttemptHook, CallbackIssuer, Record
+from memories_async._client.call_runner import AttemptHook, CallRunner
+from memories_async._client.ports import CallbackIssuer
 from memories_async._client.settings import Settings
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call, fingerprint
@@ -18,6 +17,8 @@ from memories_async.budget import Budget
 
 if TYPE_CHECKING:
     from memories_async.batch import Batch, Calls, OnUnknown
+    from memories_async.ledger import Ledger
+    from memories_async.ledger._claimed import Line
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -48,8 +49,9 @@ class Client(Configured):
         settings.check(call)
         if settings.ledger is None:
             return await self._submit(call)
-        account = settings.bucket(call.host, call.family).account
-        return await settings.ledger.once(call, account, self._submit, fresh=fresh)
+        return await settings.ledger.once(
+            call, settings.account(call), self._submit, fresh=fresh, price=settings.price(call.unit)
+        )
 
     async def settle(self, call: Call[T], *, answer: T) -> bool:
         """Tell the ledger that *call*, whose outcome was unknown, was paid and brought *answer*.
@@ -59,42 +61,30 @@ class Client(Configured):
         ledger, settings = self._settings.ledger, self._settings
         if ledger is None:
             return False
-        account = settings.bucket(call.host, call.family).account
-        key = await asyncio.to_thread(fingerprint, call, account)
+        key = await asyncio.to_thread(fingerprint, call, settings.account(call))
         try:
             await ledger.settled(key, answer=answer)
         except KeyError:
             return False
         return True
 
-    def _submit(self, call: Call[T], hook: AttemptHook | None = None) -> Coroutine[Any, Any, T]:
-        receiver = self._settings.receiver
-        if receiver is None or not (call.needs_callback or call.welcomes_callback):
-            return self._deliver(call, hook)
-        key = None if hook is None else hook.key
-        return receiver.submit(call, partial(self._deliver, hook=hook), key=key)
-
-    async def _deliver(self, call: Call[T], hook: AttemptHook | None) -> T:
-        for budget in self._settings.budgets:
-            hook = budget.over(call, hook)
-        seconds = self._settings.policy.deadline
-        runner = CallRunner(
-            call,
-            self._settings,
-            self._transport,
-            self._settings.bucket(call.host, call.family),
-            None
-            if seconds is None
-            else asyncio.get_running_loop().time() + seconds + call.allowance,
-            hook,
-        )
-        return await runner.run()
+    def _submit(
+        self, call: Call[T], entry: Line | None = None, *others: AttemptHook
+    ) -> Coroutine[Any, Any, T]:
+        """Send *call*, telling its *entry* in the ledger and *others* of the attempts."""
+        settings = self._settings
+        watching = (budget.watch(call) for budget in settings.budgets)
+        hooks = tuple(hook for hook in (entry, *watching, *others) if hook is not None)
+        runner = CallRunner(settings, self._transport, hooks)
+        if settings.receiver is None or not (call.needs_callback or call.welcomes_callback):
+            return runner.run(call)
+        return settings.receiver.submit(call, runner.run, key=None if entry is None else entry.key)
 
     def batch(
         self,
         calls: Calls[K, T],
         *,
-        ledger: Record | None = None,
+        ledger: Ledger | None = None,
         concurrency: int | None = None,
         on_unknown: OnUnknown = "park",
         budget: Budget | None = None,

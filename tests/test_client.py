@@ -63,6 +63,13 @@ def test_hosts_come_from_the_environment(kind, monkeypatch):
 
 
 @BOTH
+def test_a_ledger_that_is_none_is_refused(kind):
+    """When the client is made, naming the argument."""
+    with pytest.raises(TypeError, match=r"ledger must be a memories_async\.Ledger, not 'run\.db'"):
+        kind(api_key=KEY, ledger="run.db")
+
+
+@BOTH
 def test_the_defaults_are_the_documented_ones(kind):
     """One policy, the documented limits, and one limiter for the whole process."""
     one, two = kind(api_key=KEY)._settings, kind(api_key=KEY)._settings

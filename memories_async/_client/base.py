@@ -5,12 +5,12 @@ from __future__ import annotations
 import ssl as tls
 from collections.abc import Iterable
 from copy import copy
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from attrs import evolve
 
 from memories_async._client.hosts import Hosts
-from memories_async._client.ports import CallbackIssuer, Record
+from memories_async._client.ports import CallbackIssuer
 from memories_async._client.settings import CA, Settings
 from memories_async._http.transport import AiohttpTransport, Transport
 from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, find_key
@@ -20,6 +20,9 @@ from memories_async.events import Observer, log
 from memories_async.limiter._choice import limiter_from_environment
 from memories_async.limiter._in_process import Limits, RateLimiter
 from memories_async.policy import Policy, PolicyChanges
+
+if TYPE_CHECKING:
+    from memories_async.ledger import Ledger
 
 
 class Configured:
@@ -37,7 +40,7 @@ class Configured:
         policy: Policy | None = None,
         limits: Limits | None = None,
         limiter: RateLimiter | None = None,
-        ledger: Record | None = None,
+        ledger: Ledger | None = None,
         receiver: CallbackIssuer | None = None,
         budget: Budget | None = None,
         proxy: str | None = None,

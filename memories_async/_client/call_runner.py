@@ -1,15 +1,14 @@
-"""One call on its way: permits, attempts and waits, until there is an answer or a reason to give up."""
+"""Runs one call: permits, attempts and waits, until there is an answer or a reason to give up."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from functools import partial
-from typing import Generic, TypeVar
+from math import inf
+from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.ports import AttemptHook
 from memories_async._client.settings import Settings
 from memories_async._http.attempt import Attempt
 from memories_async._http.deadline import Deadline
@@ -33,158 +32,164 @@ from memories_async.limiter._limits import Priority
 T = TypeVar("T")
 
 
-@define(eq=False)
-class CallRunner(Generic[T]):
-    """The state of one call while it is being delivered."""
+class AttemptHook(Protocol):
+    """Is told of the attempts at one call, in time to write them down."""
 
-    call: Call[T]
+    async def sending(self) -> None:
+        """Note that an attempt begins. Nothing is sent before this returns, or if it raises."""
+        ...
+
+    def sent(self) -> None:
+        """Note that the first bytes of the attempt leave: from here on it may be billed."""
+        ...
+
+    async def answered(self, reply: Reply) -> None:
+        """Keep *reply*, a success that was read. The caller gets the answer after this returns."""
+        ...
+
+    async def failed(self, error: MemoriesError, *, final: bool) -> None:
+        """Note how an attempt ended without an answer, and whether it was the last one."""
+        ...
+
+
+@define(eq=False)
+class CallRunner:
+    """Sends one call: `run`, awaited once, is its loop of attempts."""
+
     settings: Settings
     transport: Transport
-    bucket: Bucket
-    deadline: float | None
+    hooks: tuple[AttemptHook, ...] = ()
+    """Told of every attempt, in this order."""
+    call: Call[Any] = field(init=False)
+    bucket: Bucket = field(init=False)
+    deadline: float | None = field(default=None, init=False)
     """The loop's time by which everything must be over."""
-    hook: AttemptHook | None = None
-    begun: int = field(default=0, init=False)
+    attempts: int = field(default=0, init=False)
     """Requests so far."""
     limited: int = field(default=0, init=False)
     """How many of them were refused for their rate; they cost no attempt."""
     doubt: MemoriesError | None = field(default=None, init=False)
     """The last attempt's error that may have been charged, if there was one."""
-    before: MemoriesError | None = field(default=None, init=False)
-    """Why the attempt before this one failed, if there was one."""
+    failure: MemoriesError | None = field(default=None, init=False)
+    """The last attempt's error, if there was one."""
 
-    async def run(self) -> T:
+    async def run(self, call: Call[T]) -> T:
         """Return the answer, or raise the error that says most about what the call cost."""
+        self.call, self.bucket = call, self.settings.bucket(call.host, call.family)
+        if (seconds := self.settings.policy.deadline) is not None:
+            self.deadline = asyncio.get_running_loop().time() + seconds + call.allowance
         while True:
             try:
-                return await self._attempt()
+                return await self._try_once(call)
+            except TimeoutError:  # raised by the wait for a permit, and by nothing else
+                error = self._deadline_error()
+                await self._fail(error)
+                raise self._outweigh(error) from None
             except MemoriesError as error:
-                wait = self._wait_after(
-                    add_context(error, call=self.call.name, attempts=self.begun)
-                )
-                slow_down = isinstance(error, RateLimited)
-                if slow_down:
-                    await self._hold_back(error, wait)
-                verdict = self._weighed(error)
-                if self.hook is not None:
-                    await self.hook.failed(error, final=wait is None)
+                wait = await self._fail(error)
+                if wait is None and self.doubt in {None, error}:
+                    raise
                 if wait is None:
-                    raise verdict from None
-                self.before = error
-            if not slow_down:
-                await asyncio.sleep(wait)
+                    raise self._outweigh(error) from None
+            await asyncio.sleep(wait)
 
-    async def _attempt(self) -> T:
-        clock, followed = asyncio.get_running_loop().time, is_followed(self.settings.observers)
-        came = clock()
-        permit = await self._permit()
-        try:
-            self.begun += 1
-            went = clock()
-            if followed:
-                self._tell(Sending(call=self.call.name, attempt=self.begun, waited=went - came))
-            if permit.fault is not None:
-                self._tell(Degraded(call=self.call.name, attempt=self.begun, reason=permit.fault))
-            if self.hook is not None:
-                await self.hook.sending()
-            reply = await self.transport.carry(self._request(permit))
-            answer = self.call.read(reply)
-            if self.hook is not None:
-                await self.hook.answered(reply)
-        finally:
-            await permit.__aexit__(None, None, None)
-        if followed:
-            self._tell(self._answered(reply, seconds=clock() - went))
+    async def _try_once(self, call: Call[T]) -> T:
+        settings, clock = self.settings, asyncio.get_running_loop().time
+        permit, asked_at = settings.limiter.permit(self.bucket), clock()
+        is_batch = settings.priority is Priority.BATCH
+        with Deadline(None if is_batch else self.deadline) as waiting:
+            async with permit:
+                waiting.reschedule(inf)
+                begun_at = clock()
+                if is_batch and self.deadline is not None:
+                    # What a batch's call waits behind the others costs none of its own time.
+                    self.deadline += begun_at - asked_at
+                self._begin(permit, waited=begun_at - asked_at)
+                for hook in self.hooks:
+                    await hook.sending()
+                reply = await self.transport.carry(self._build_attempt(permit))
+                answer = call.read(reply)
+                for hook in self.hooks:
+                    await hook.answered(reply)
+        if is_followed(settings.observers):
+            seconds, status = clock() - begun_at, reply.status
+            self._tell(
+                Answered(call=call.name, attempt=self.attempts, status=status, seconds=seconds)
+            )
         return answer
 
-    def _answered(self, reply: Reply, *, seconds: float) -> Answered:
-        name, attempt = self.call.name, self.begun
-        return Answered(call=name, attempt=attempt, status=reply.status, seconds=seconds)
+    def _begin(self, permit: Permit, *, waited: float) -> None:
+        self.attempts += 1
+        name, attempt = self.call.name, self.attempts
+        if is_followed(self.settings.observers):
+            self._tell(Sending(call=name, attempt=attempt, waited=waited))
+        if permit.fault is not None:
+            self._tell(Degraded(call=name, attempt=attempt, reason=permit.fault))
 
-    async def _permit(self) -> Permit:
-        permit = self.settings.limiter.permit(self.bucket)
-        if self.settings.priority is Priority.BATCH:
-            return await self._after_all_others(permit)
-        try:
-            with Deadline(self.deadline):
-                await permit.__aenter__()
-        except TimeoutError:
-            pass
-        else:
-            return permit
-        passed = f"the deadline of {self.settings.policy.deadline} s passed in line for a permit"
-        if self.before is not None:
-            count = f"{self.begun} failed attempt{'s' * (self.begun > 1)}"
-            raise NotSent(f"{passed}, after {count}: {self.before.message}")
-        raise NotSent(
-            f"{passed}; raise Policy(deadline=...), or use client.batch, which builds no such line"
-        )
-
-    async def _after_all_others(self, permit: Permit) -> Permit:
-        """Wait for a permit without a deadline, and have the wait cost none of it."""
-        clock = asyncio.get_running_loop().time
-        came = clock()
-        await permit.__aenter__()
-        if self.deadline is not None:
-            self.deadline += clock() - came
-        return permit
-
-    def _request(self, permit: Permit) -> Attempt:
-        settings, policy = self.settings, self.settings.policy
+    def _build_attempt(self, permit: Permit) -> Attempt:
+        settings, policy, call = self.settings, self.settings.policy, self.call
         return Attempt(
-            method=self.call.method,
-            url=settings.hosts.of(self.call.host) + self.call.target,
-            body=self.call.body,
-            progress=self.call.progress,
-            save_to=self.call.save_to,
-            key=settings.key_of(self.call.host),
+            method=call.method,
+            url=settings.hosts.of(call.host) + call.target,
+            body=call.body,
+            progress=call.progress,
+            save_to=call.save_to,
+            key=settings.key_of(call.host),
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,
             deadline=self.deadline,
-            on_sent=permit.left if self.hook is None else partial(_tell_left, permit, self.hook),
+            on_sent=(permit.left, *(hook.sent for hook in self.hooks)),
         )
+
+    async def _fail(self, error: MemoriesError) -> float | None:
+        """Tell everybody of a failed attempt; return the seconds until the next, or None."""
+        add_context(error, call=self.call.name, attempts=self.attempts)
+        self._tell(Failed(call=self.call.name, attempt=self.attempts, error=error))
+        self.failure = error
+        if error.billed != "no":
+            self.doubt = error
+        wait = self._wait_after(error)
+        if isinstance(error, RateLimited):
+            # Also where this call gives up: the refusal concerns the whole account.
+            policy = self.settings.policy
+            asked = policy.backoff if error.retry_after is None else error.retry_after
+            pause = min(asked, policy.max_retry_after) if wait is None else wait
+            await self.settings.limiter.pause(self.bucket, pause)
+            wait = None if wait is None else 0.0
+        for hook in self.hooks:
+            await hook.failed(error, final=wait is None)
+        return wait
 
     def _wait_after(self, error: MemoriesError) -> float | None:
         """Ask the policy, and the deadline, whether to go on."""
-        self._tell(Failed(call=self.call.name, attempt=self.begun, error=error))
         self.limited += isinstance(error, RateLimited)
-        count = self.limited if isinstance(error, RateLimited) else self.begun - self.limited
         wait = self.settings.policy.wait_after(
             error,
             self.call,
-            count,
+            self.limited if isinstance(error, RateLimited) else self.attempts - self.limited,
             jitter=random.random(),  # noqa: S311  # spreads waits, guards nothing
         )
-        if wait is None or self._is_late(wait):
+        now = asyncio.get_running_loop().time()
+        if wait is None or (self.deadline is not None and now + wait >= self.deadline):
             return None
-        self._tell(Waiting(call=self.call.name, attempt=self.begun, seconds=wait))
+        self._tell(Waiting(call=self.call.name, attempt=self.attempts, seconds=wait))
         return wait
 
-    def _is_late(self, wait: float) -> bool:
-        now = asyncio.get_running_loop().time()
-        return self.deadline is not None and now + wait >= self.deadline
-
-    async def _hold_back(self, error: MemoriesError, wait: float | None) -> None:
-        """Pause the whole bucket, also where this call gives up: the refusal is the account's."""
-        policy = self.settings.policy
-        if wait is None:
-            asked = policy.backoff if error.retry_after is None else error.retry_after
-            wait = min(asked, policy.max_retry_after)
-        await self.settings.limiter.pause(self.bucket, wait)
-
-    def _weighed(self, error: MemoriesError) -> MemoriesError:
-        """Let an earlier attempt that may have been charged outweigh a last one that was not."""
-        if error.billed != "no":
-            self.doubt = error
+    def _outweigh(self, error: MemoriesError) -> MemoriesError:
+        """Return the error of an attempt that may have been charged before one that was not."""
         if self.doubt is None or self.doubt is error:
             return error
         self.doubt.add_note(f"a later attempt: {error}")
-        return add_context(self.doubt, call=self.call.name, attempts=self.begun)
+        return add_context(self.doubt, call=self.call.name, attempts=self.attempts)
+
+    def _deadline_error(self) -> NotSent:
+        passed = f"the deadline of {self.settings.policy.deadline} s passed in line for a permit"
+        if self.failure is None:
+            return NotSent(
+                f"{passed}; raise Policy(deadline=...), or use client.batch, which builds no such line"
+            )
+        count = f"{self.attempts} failed attempt{'s' * (self.attempts > 1)}"
+        return NotSent(f"{passed}, after {count}: {self.failure.message}")
 
     def _tell(self, event: Event) -> None:
         tell(self.settings.observers, event)
-
-
-def _tell_left(permit: Permit, hook: AttemptHook) -> None:
-    permit.left()
-    hook.left()

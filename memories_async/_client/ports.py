@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from memories_async._protocol.call import Call
 from memories_async._protocol.network import Address
-from memories_async._protocol.reply import Reply
 from memories_async.captions import Caption, CaptionTask
-from memories_async.errors import MemoriesError, OutcomeUnknown
+from memories_async.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from memories_async.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -44,56 +46,8 @@ class CallbackIssuer(Protocol):
         """Receive callbacks on a port while the context is open."""
         ...
 
-    def beside(self, ledger: Record, /) -> None:
+    def beside(self, ledger: Ledger, /) -> None:
         """Tell *ledger* of callbacks, and keep them in its file unless told where."""
-        ...
-
-
-class AttemptHook(Protocol):
-    """Is told what becomes of one call while it is delivered, in time to write it down."""
-
-    @property
-    def key(self) -> str | None:
-        """The call's entry in the ledger, if it has one."""
-        ...
-
-    def priced(self, points: float) -> None:
-        """Note what a success costs, where a budget knows it."""
-        ...
-
-    async def sending(self) -> None:
-        """Note that the next attempt begins. No byte leaves before this returns, none if it raises."""
-        ...
-
-    def left(self) -> None:
-        """Note that the attempt's first bytes are leaving: from here on it may be paid."""
-        ...
-
-    async def answered(self, reply: Reply) -> None:
-        """Keep *reply*, a success that was read. The caller sees no answer before this returns."""
-        ...
-
-    async def failed(self, error: MemoriesError, *, final: bool) -> None:
-        """Note how an attempt ended without an answer, and whether it was the last one."""
-        ...
-
-
-class Record(Protocol):
-    """Remembers what was asked and answered, so that nothing is paid twice."""
-
-    async def once(
-        self,
-        call: Call[T],
-        account: str,
-        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
-        *,
-        fresh: bool,
-    ) -> T:
-        """Answer *call* from the record, or *send* it and write down what its hook is told."""
-        ...
-
-    async def settled(self, key: str, *, answer: object) -> None:
-        """Note that a call whose outcome was unknown was paid; `KeyError` if it is not recorded."""
         ...
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import ssl as tls
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attrs import field, fields, frozen
+from attrs import Attribute, field, fields, frozen
 
 from memories_async._client.hosts import Hosts
-from memories_async._client.ports import CallbackIssuer, Record
+from memories_async._client.ports import CallbackIssuer
 from memories_async._protocol.call import Call
 from memories_async._protocol.keys import KEY_VARIABLE, Key
 from memories_async._protocol.reply import Host
@@ -18,8 +18,21 @@ from memories_async.events import Observer
 from memories_async.limiter._in_process import Bucket, Limits, Priority, RateLimiter, in_process
 from memories_async.policy import Policy
 
+if TYPE_CHECKING:
+    from memories_async.ledger import Ledger
+
 CA = tls.SSLContext | str | os.PathLike[str]
 """Which certificates to trust: a context, or a file of certificates (which pickles)."""
+
+
+def _check_ledger(_: object, __: Attribute[Any], ledger: object) -> None:
+    if ledger is None:
+        return
+    # Imported here: SQLite is not loaded for clients without a ledger.
+    from memories_async.ledger import Ledger  # noqa: PLC0415
+
+    if not isinstance(ledger, Ledger):
+        raise TypeError(f"ledger must be a memories_async.Ledger, not {ledger!r}")
 
 
 @frozen(kw_only=True)
@@ -32,7 +45,7 @@ class Settings:
     policy: Policy
     limits: Limits
     limiter: RateLimiter
-    ledger: Record | None
+    ledger: Ledger | None = field(validator=_check_ledger)
     receiver: CallbackIssuer | None
     proxy: str | None = field(repr=False)
     ssl: CA | None
@@ -56,6 +69,15 @@ class Settings:
         """Refuse, as a `ValueError`, what a client that is set up so cannot send."""
         if call.needs_callback and self.receiver is None:
             raise ValueError(f"{call.name} needs callback=, or a Client with a receiver")
+
+    def account(self, call: Call[Any]) -> str:
+        """Name the account that *call* is billed to: a hash, never the key."""
+        return self.bucket(call.host, call.family).account
+
+    def price(self, unit: str | None) -> float | None:
+        """Look up what a success costs in points, where a budget knows it."""
+        prices = (budget.prices.get(unit or "") for budget in self.budgets)
+        return next((price for price in prices if price is not None), None)
 
     def bucket(self, host: Host, family: str) -> Bucket:
         """Name the queue in which calls of this account and *family* wait."""

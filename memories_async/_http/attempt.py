@@ -44,7 +44,7 @@ class Attempt:
     """Seconds without a byte in either direction that end the attempt once it is connected."""
     deadline: float | None
     """The loop's time at which the attempt ends, whatever its state."""
-    on_sent: Callable[[], None] | None = field(default=None, repr=False)
+    on_sent: tuple[Callable[[], None], ...] = field(default=(), repr=False)
     """Called when the request's headers are sent, not while a connection is made."""
 
 
@@ -82,8 +82,8 @@ class AttemptTrace(Trace):
     async def send_request_headers(self, method: str, url: URL, headers: Any) -> None:  # noqa: ARG002
         """Record that the service may see the request from here on."""
         self.has_sent = True
-        if self.attempt.on_sent is not None:
-            self.attempt.on_sent()
+        for notify in self.attempt.on_sent:
+            notify()
         self.extend_limit()
 
     async def send_request_chunk_sent(self, method: str, url: URL, chunk: bytes) -> None:  # noqa: ARG002

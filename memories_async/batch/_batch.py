@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sized
+from collections.abc import AsyncIterable, Iterator, Sized
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from attrs import evolve
 
-from memories_async._client.ports import AttemptHook, Record
 from memories_async._client.settings import Settings
-from memories_async._protocol.call import Call
 from memories_async.batch._plan import plan_of
-from memories_async.batch._run import OnUnknown, Run
+from memories_async.batch._run import OnUnknown, Run, Submit
 from memories_async.batch._source import Calls, source_of
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome, Plan, Progress
@@ -47,7 +45,7 @@ class Batch(Generic[K, T]):
     def __init__(
         self,
         calls: Calls[K, T],
-        submit: Callable[[Call[T], AttemptHook], Awaitable[T]],
+        submit: Submit,
         settings: Settings,
         *,
         concurrency: int | None = None,
@@ -101,7 +99,7 @@ class Batch(Generic[K, T]):
                 limits=settings.limits,
                 clock=time.monotonic,
                 total=len(self._calls) if isinstance(self._calls, Sized) else None,
-                price=self._price,
+                price=settings.price,
             ),
             concurrency=self._concurrency,
             on_unknown=self._on_unknown,
@@ -152,31 +150,26 @@ class Batch(Generic[K, T]):
 
     def _desk(self) -> Desk | None:
         ledger = self._settings.ledger
-        if ledger is not None and not isinstance(ledger, Ledger):
-            raise TypeError("a batch needs a memories_async.Ledger")
         return None if ledger is None else ledger.desk
-
-    def _price(self, unit: str) -> float | None:
-        prices = (budget.prices.get(unit) for budget in self._settings.budgets)
-        return next((price for price in prices if price is not None), None)
 
 
 def for_batch(
-    settings: Settings, *, ledger: Record | None, budget: Budget | None, on_unknown: OnUnknown
+    settings: Settings, *, ledger: Ledger | None, budget: Budget | None, on_unknown: OnUnknown
 ) -> Settings:
     """Set a client up for a batch: behind the calls that somebody waits for, its budget on top."""
     if on_unknown not in {"park", "resend", "raise"}:
         raise ValueError(f"on_unknown must be park, resend or raise, not {on_unknown!r}")
     policy = settings.policy
-    if ledger is not None and settings.receiver is not None:
-        settings.receiver.beside(ledger)
-    return evolve(
+    changed = evolve(
         settings,
         ledger=ledger or settings.ledger,
         budgets=settings.budgets if budget is None else (*settings.budgets, budget),
         policy=evolve(policy, resend_unknown=True) if on_unknown == "resend" else policy,
         priority=Priority.BATCH,
     )
+    if ledger is not None and settings.receiver is not None:
+        settings.receiver.beside(ledger)
+    return changed
 
 
 __all__ = ["Batch", "Calls", "OnUnknown", "Outcome", "Plan", "Progress", "for_batch"]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from attrs import define
 
+from memories_async._client.settings import Settings
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
 from memories_async.batch._source import Item
@@ -66,14 +67,12 @@ class Job(Generic[K, T]):
         )
 
 
-def prepared(
-    items: Sequence[Item[K, T]], desk: Desk | None, account_of: Callable[[Call[Any]], str]
-) -> list[Job[K, T]]:
+def prepared(items: Sequence[Item[K, T]], desk: Desk | None, settings: Settings) -> list[Job[K, T]]:
     """Make jobs of the first of *items*: of all, if their media are quickly read."""
     until = time.monotonic() + SLICE
     jobs: list[Job[K, T]] = []
     for key, call in items:
-        jobs.append(_job(key, call, desk, account_of))
+        jobs.append(_job(key, call, desk, settings))
         if time.monotonic() > until:
             break
     if desk is not None:
@@ -81,13 +80,12 @@ def prepared(
     return jobs
 
 
-def _job(
-    key: K, call: Call[T], desk: Desk | None, account_of: Callable[[Call[Any]], str]
-) -> Job[K, T]:
+def _job(key: K, call: Call[T], desk: Desk | None, settings: Settings) -> Job[K, T]:
     if desk is None or not is_recorded(call):
         return Job(key, call)
     try:
-        return Job(key, call, ask_for(call, account_of(call), item=str(key)))
+        account, price = settings.account(call), settings.price(call.unit)
+        return Job(key, call, ask_for(call, account, item=str(key), price=price))
     except (MemoriesError, OSError) as error:
         return Job(key, call, outcome=Job(key, call).failed(error))
 

@@ -61,7 +61,7 @@ class _Draft:
         if not is_recorded(call):
             return "calls"
         try:
-            ask = ask_for(call, self.settings.bucket(call.host, call.family).account)
+            ask = ask_for(call, self.settings.account(call))
         except (MemoriesError, OSError):
             return "invalid"
         found = None if connection is None else _tables.find(connection, ask.key)

@@ -7,24 +7,23 @@ items. Whatever ends the batch early leaves the rest *planned*: claimed entries 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.ports import AttemptHook
+from memories_async._client.call_runner import AttemptHook
 from memories_async._client.settings import Settings
 from memories_async._database.file import DatabaseFailed
 from memories_async._protocol.call import Call
-from memories_async._protocol.reply import Host
+from memories_async._protocol.reply import Reply
 from memories_async.batch._channel import Pipe
 from memories_async.batch._circuit_breaker import Outage
 from memories_async.batch._jobs import Job, prepared
 from memories_async.batch._source import Source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome
-from memories_async.batch._watch import Watch
 from memories_async.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -54,12 +53,20 @@ _STOPPING = (
 )
 
 
+class Submit(Protocol):
+    """Sends a call, telling its ledger entry and other hooks of the attempts."""
+
+    def __call__(
+        self, call: Call[T], entry: Line | None, /, *others: AttemptHook
+    ) -> Awaitable[T]: ...
+
+
 @define(eq=False)
 class Run(Generic[K, T]):
     """The state of a batch that was entered."""
 
     source: Source[K, T]
-    submit: Callable[[Call[T], AttemptHook], Awaitable[T]]
+    submit: Submit
     settings: Settings
     desk: Desk | None
     tally: Tally
@@ -72,7 +79,6 @@ class Run(Generic[K, T]):
     """The error of an item that is wrong with every further item, too."""
     _jobs: Pipe[Job[K, T]] = field(init=False)
     _outage: Outage = field(factory=Outage, init=False)
-    _accounts: dict[Host, str] = field(factory=dict[Host, str], init=False)
     _loose: set[asyncio.Task[Any]] = field(factory=set[asyncio.Task[Any]], init=False)
     """Tasks that can be cancelled without losing anything: nothing of theirs is under way."""
     _dropped: list[Job[K, T]] = field(factory=list[Job[K, T]], init=False)
@@ -106,24 +112,26 @@ class Run(Generic[K, T]):
         for task in self._loose:
             task.cancel()
 
+    def mark_sending(self, worker: asyncio.Task[Any], *, is_sending: bool) -> None:
+        """Count a request that begins or ends; `stop` cancels only workers that send nothing."""
+        if is_sending:
+            self._loose.discard(worker)
+            self.tally.in_flight += 1
+        else:
+            self._loose.add(worker)
+            self.tally.in_flight -= 1
+
     async def _feed(self) -> None:
         try:
             while items := await self.source.some():
                 while items:
-                    jobs = await asyncio.to_thread(prepared, items, self.desk, self._account)
+                    jobs = await asyncio.to_thread(prepared, items, self.desk, self.settings)
                     items = items[len(jobs) :]
                     await self._admit(jobs)
         except Exception as error:  # noqa: BLE001  # the caller's iterable, or the ledger: they end it
             self.failure = error
         finally:
             self._jobs.end()
-
-    def _account(self, call: Call[Any]) -> str:
-        account = self._accounts.get(call.host)
-        if account is None:
-            account = self.settings.bucket(call.host, call.family).account
-            self._accounts[call.host] = account
-        return account
 
     async def _admit(self, jobs: Iterable[Job[K, T]]) -> None:
         """Tell what is known already, and line the rest up as room comes."""
@@ -214,25 +222,43 @@ class Run(Generic[K, T]):
         return False
 
     async def _answer(self, job: Job[K, T], task: asyncio.Task[Any]) -> T:
-        async def send(call: Call[T], line: AttemptHook | None) -> T:
-            watch = Watch(line, lambda out: self._out(task, out=out))
+        async def send(call: Call[T], entry: Line | None) -> T:
+            worker = WorkerHook(self, task)
             try:
-                return await self.submit(call, watch)
+                return await self.submit(call, entry, worker)
             finally:
-                self.tally.in_flight -= watch.is_out
+                self.tally.in_flight -= worker.is_sending
 
         if self.desk is None or job.claim is None:
             return await send(job.call, None)
         assert not isinstance(job.claim, Elsewhere)
         return await self.desk.finish(job.claim, job.call, send)
 
-    def _out(self, task: asyncio.Task[Any], *, out: bool) -> None:
-        if out:
-            self._loose.discard(task)
-            self.tally.in_flight += 1
-        else:
-            self._loose.add(task)
-            self.tally.in_flight -= 1
+
+@define(eq=False)
+class WorkerHook:
+    """Notes when the request of one worker is under way; see `AttemptHook`."""
+
+    run: Run[Any, Any]
+    worker: asyncio.Task[Any]
+    is_sending: bool = field(default=False, init=False)
+
+    async def sending(self) -> None:
+        """Count the request, and keep `stop` from cancelling it."""
+        self.is_sending = True
+        self.run.mark_sending(self.worker, is_sending=True)
+
+    def sent(self) -> None:
+        """Note nothing: the request counts since it had its permit."""
+
+    async def answered(self, reply: Reply) -> None:
+        """Note nothing: the worker ends the request."""
+
+    async def failed(self, error: MemoriesError, *, final: bool) -> None:  # noqa: ARG002  # a hook's
+        """Let `stop` cancel the wait for the next attempt."""
+        if self.is_sending and not final:
+            self.is_sending = False
+            self.run.mark_sending(self.worker, is_sending=False)
 
 
 async def _let_go(job: Job[Any, Any]) -> None:

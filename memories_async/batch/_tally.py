@@ -23,7 +23,7 @@ class Tally:
     limits: Limits
     clock: Callable[[], float]
     total: int | None = None
-    price: Callable[[str], float | None] = field(default=lambda _: None)
+    price: Callable[[str | None], float | None] = field(default=lambda _: None)
     in_flight: int = field(default=0, init=False)
     _began: float = field(init=False)
     _kinds: Counter[str] = field(factory=Counter[str], init=False)
@@ -44,7 +44,7 @@ class Tally:
             return
         self._families[outcome.call.family] += 1
         self._sample()
-        price = None if outcome.call.unit is None else self.price(outcome.call.unit)
+        price = self.price(outcome.call.unit)
         if price is not None and outcome.billed == "yes":
             self._points = (self._points or 0.0) + price
         if price is not None and outcome.billed == "maybe":

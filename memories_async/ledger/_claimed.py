@@ -32,7 +32,6 @@ class Line:
     """Whether an earlier attempt may have been paid, and is not written off."""
     landed: Callable[[MemoriesError | None], None]
     """Told once, when nothing more will happen, for those who wait for the same call."""
-    price: float | None = field(default=None, init=False)
     _held: bool = field(default=True, init=False)
     """Whether the ledger may still name us as the entry's owner."""
     _begun: bool = field(default=False, init=False)
@@ -42,26 +41,22 @@ class Line:
     _closed: bool = field(default=False, init=False)
 
     @property
-    def key(self) -> str | None:
-        """See `AttemptHook.key`."""
+    def key(self) -> str:
+        """The call's key in the ledger."""
         return self.ask.key
-
-    def priced(self, points: float) -> None:
-        """See `AttemptHook.priced`."""
-        self.price = points
 
     async def sending(self) -> None:
         """See `AttemptHook.sending`."""
         self._begun = True
         begun = await self.database.write(
-            lambda connection: _tables.begin(connection, self.entry, self.owner, self.price)
+            lambda connection: _tables.begin(connection, self.entry, self.owner, self.ask.price)
         )
         if not begun:
             self._held = self._begun = False
             raise NotSent("the ledger's entry was settled or taken by another; ask again")
 
-    def left(self) -> None:
-        """See `AttemptHook.left`."""
+    def sent(self) -> None:
+        """See `AttemptHook.sent`."""
         self._out = True
 
     async def answered(self, reply: Reply) -> None:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.ports import AttemptHook
 from memories_async._database.database import Database
 from memories_async._protocol.call import Call, Form, identify
 from memories_async.errors import MemoriesError, OutcomeUnknown
@@ -29,7 +28,9 @@ def is_recorded(call: Call[Any]) -> bool:
     return not call.is_free and call.save_to is None
 
 
-def ask_for(call: Call[Any], account: str, item: str | None = None) -> Ask:
+def ask_for(
+    call: Call[Any], account: str, *, item: str | None = None, price: float | None = None
+) -> Ask:
     """Put *call* into the ledger's terms. Reads its media, and raises `NotSent` if one changed."""
     key, document = identify(call, account)
     assert call.unit is not None
@@ -40,6 +41,7 @@ def ask_for(call: Call[Any], account: str, item: str | None = None) -> Ask:
         account=account,
         unit=call.unit,
         item=item,
+        price=price,
     )
 
 
@@ -55,12 +57,13 @@ class Desk:
         self,
         call: Call[T],
         account: str,
-        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
+        send: Callable[[Call[T], Line], Awaitable[T]],
         *,
         fresh: bool,
+        price: float | None,
     ) -> T:
-        """See `Record.once`."""
-        ask = await _asked(call, account)
+        """See `Ledger.once`."""
+        ask = await _asked(call, account, price)
         while True:
             (claim,) = await self.claim([ask], fresh=fresh)
             if not isinstance(claim, Elsewhere):
@@ -88,7 +91,7 @@ class Desk:
         self,
         claim: Line | Paid | Doubt,
         call: Call[T],
-        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
+        send: Callable[[Call[T], Line], Awaitable[T]],
     ) -> T:
         """Answer *call* as its claim allows."""
         if isinstance(claim, Line):
@@ -136,7 +139,7 @@ class Desk:
         self,
         line: Line,
         call: Call[T],
-        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
+        send: Callable[[Call[T], Line], Awaitable[T]],
     ) -> T:
         try:
             answer = await send(call, line)
@@ -177,7 +180,9 @@ class Desk:
         return answer
 
 
-async def _asked(call: Call[Any], account: str) -> Ask:
+async def _asked(call: Call[Any], account: str, price: float | None) -> Ask:
     # Hashing a video takes a while; a thread for a prompt would take longer than its hash.
     has_media = isinstance(call.body, Form) and bool(call.body.media)
-    return await asyncio.to_thread(ask_for, call, account) if has_media else ask_for(call, account)
+    if has_media:
+        return await asyncio.to_thread(ask_for, call, account, price=price)
+    return ask_for(call, account, price=price)

@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from memories_async._client.ports import AttemptHook
 from memories_async._database.database import Database
 from memories_async._database.file import DatabaseFailed
 from memories_async._protocol.call import Call
 from memories_async.ledger import _queries, _reconcile, _tables
+from memories_async.ledger._claimed import Line
 from memories_async.ledger._coordinator import Desk, is_recorded
 from memories_async.ledger._export import export
 from memories_async.ledger._parquet import vector_of
@@ -49,17 +49,19 @@ class Ledger:
         self,
         call: Call[T],
         account: str,
-        send: Callable[[Call[T], AttemptHook | None], Awaitable[T]],
+        send: Callable[[Call[T], Line | None], Awaitable[T]],
         *,
         fresh: bool = False,
+        price: float | None = None,
     ) -> T:
         """Answer *call* from the record, or *send* it and write down what becomes of it.
 
         An identical call in flight, in this process or another, is waited for. *fresh* asks anew.
+        *price* is what a success costs in points, where it is known.
         """
         if not is_recorded(call):
             return await send(call, None)
-        return await self.desk.once(call, account, send, fresh=fresh)
+        return await self.desk.once(call, account, send, fresh=fresh, price=price)
 
     def summary(self) -> Summary:
         """Count the entries by state, and add up what they cost."""

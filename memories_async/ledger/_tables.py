@@ -49,6 +49,8 @@ class Ask:
     account: str
     unit: str
     item: str | None = None
+    price: float | None = None
+    """Points that a success costs, where a budget knows it."""
 
 
 @frozen(kw_only=True)

@@ -214,7 +214,7 @@ async def test_wrong_settings_are_refused():
         with pytest.raises(ValueError, match="on_unknown"):
             client.batch({}, on_unknown="perhaps")
         with pytest.raises(TypeError, match="Ledger"):
-            await outcomes(client, {}, ledger=object())
+            client.batch({}, ledger=object())
 
 
 async def test_a_batch_is_entered_once():

@@ -15,7 +15,7 @@ from servers import answer, hang_up, serving, silent
 from memories_async import Budget, videos
 from memories_async.budget import Spending
 from memories_async.errors import BudgetExceeded, InvalidRequest, NotSent, OutcomeUnknown
-from memories_async.ledger import Ledger
+from memories_async.ledger import DatabaseFailed, Ledger
 from memories_async.ledger._coordinator import ask_for
 
 WRONG = {"code": 400, "msg": "no such asset"}
@@ -141,40 +141,35 @@ async def test_what_the_ledger_cannot_record_is_given_back(tmp_path):
             assert server.requests == budget.spending.calls + budget.spending.calls_at_risk
 
 
-async def test_a_caption_through_a_receiver_keeps_its_key(tmp_path):
-    """A budget on top does not hide the ledger's entry, nor what leaves."""
+async def test_what_was_paid_but_not_recorded_is_charged():
+    """The error of the ledger says that the call was billed."""
+    budget = Budget(calls=1)
+    hook = budget.watch(embed_call())
+    await hook.sending()
+    await hook.failed(DatabaseFailed("the disk is full", billed="yes"), final=True)
+
+    assert budget.spending == Spending(calls=1)
+
+
+async def test_the_ledger_keeps_the_price_of_an_entry(tmp_path):
+    """It is known when the entry is claimed."""
     with Ledger(tmp_path / "run.db") as ledger:
-        ask = ask_for(caption_call(), "account")
-        (line,) = await ledger.desk.claim([ask])
-        budget = Budget(calls=1, prices={"caption": 2.0})
-        watched = Budget(calls=1).over(caption_call(), budget.over(caption_call(), line))
-        watched.priced(2.0)
-        await watched.sending()
-        watched.left()
-        assert (watched.key, line.price) == (ask.key, 2.0)
-        await line.close()
-        ledger.settle(ask.key, paid=True)
+        (entry,) = await ledger.desk.claim([ask_for(caption_call(), "account", price=2.0)])
+        await entry.sending()
+        entry.sent()
+        await entry.close()
 
-        with pytest.raises(NotSent):
-            await Budget(calls=1).over(caption_call(), line).sending()
-
-
-def test_a_budget_may_have_nobody_behind_it():
-    """A client without a ledger."""
-    watched = Budget(calls=1).over(caption_call(), None)
-    watched.priced(1.0)
-    watched.left()
-
-    assert watched.key is None
+        (known,) = ledger.unknown()
+    assert (known.price, known.billed) == (2.0, "maybe")
 
 
 async def test_a_reservation_is_given_back_once():
     """Also where a call failed before it was sent."""
     budget = Budget(calls=1)
-    watched = budget.over(caption_call(), None)
-    await watched.failed(NotSent("no"), final=False)
-    await watched.sending()
-    await watched.failed(NotSent("no"), final=True)
+    hook = budget.watch(caption_call())
+    await hook.failed(NotSent("no"), final=False)
+    await hook.sending()
+    await hook.failed(NotSent("no"), final=True)
 
     assert budget.spending == Spending()
 
@@ -201,7 +196,7 @@ def test_a_budget_of_less_than_nothing_is_refused(wrong, named):
 
 @given(
     st.integers(0, 20),
-    st.lists(st.sampled_from(["settle", "release", "hold"]), max_size=60),
+    st.lists(st.sampled_from(["charge", "release", "hold"]), max_size=60),
 )
 def test_it_is_never_passed(cap, ends):
     """Whatever becomes of the calls, what is spent and at risk fits."""

@@ -119,7 +119,7 @@ async def test_killed_at_each_step(film, tmp_path, step):
             await asyncio.to_thread(check, service, ledger, found, 8)
             sure = step in {"before intent", "after outcome"}
             assert sum(billed == "maybe" for billed in found.values()) == (0 if sure else 1)
-            paid = 7 if step in {"after intent", "as it leaves"} else 8
+            paid = 7 if step in {"after intent", "as it is sent"} else 8
             assert service.account.paid == paid
 
 

@@ -9,16 +9,16 @@ import callers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import EMBEDDED, caption_call, embed_call
+from samples import EMBEDDED, embed_call
 from servers import answer, serving
 
 from memories_async import Ledger, Limits, captions, videos
 from memories_async.batch import _jobs
 from memories_async.batch._channel import Pipe
+from memories_async.batch._run import WorkerHook
 from memories_async.batch._source import source_of
 from memories_async.batch._tally import WINDOW, Tally
 from memories_async.batch._values import Outcome
-from memories_async.batch._watch import Watch
 from memories_async.errors import NotSent
 from memories_async.ledger._replies import data_of
 
@@ -116,31 +116,19 @@ def test_a_batch_that_only_replays_has_no_time_left():
     assert tally.progress().seconds_left == 0.0
 
 
-async def test_a_watch_passes_everything_on(tmp_path):
-    """The ledger's key reaches a receiver through it, the price the ledger."""
-    with Ledger(tmp_path / "run.db") as ledger:
-        ask = _jobs.ask_for(caption_call(), "account")
-        (line,) = await ledger.desk.claim([ask])
-        watch = Watch(line, lambda _: None)
-        watch.priced(3.0)
-        await watch.sending()
-        watch.left()
-        await line.close()
+async def test_a_worker_that_fails_before_it_sends_counts_no_request():
+    """The call may end while it waits for its permit."""
+    async with callers.client("http://localhost:9") as client:
+        batch = client.batch({1: embed_call()})
+        async with batch:
+            assert batch._run is not None
+            task = asyncio.current_task()
+            assert task is not None
+            hook = WorkerHook(batch._run, task)
+            await hook.failed(NotSent("in line"), final=False)
 
-        assert watch.key == ask.key
-        (entry,) = ledger.unknown()
-        assert (entry.price, entry.billed) == (3.0, "maybe")
-
-
-async def test_a_watch_may_have_nobody_behind_it():
-    """A batch without a ledger; and a call may fail before it ever went out."""
-    told = []
-    watch = Watch(None, told.append)
-    watch.priced(1.0)
-    watch.left()
-    await watch.failed(NotSent("in line"), final=False)
-
-    assert (watch.key, told) == (None, [])
+            assert not hook.is_sending
+            assert batch.progress.in_flight == 0
 
 
 async def test_a_plan_counts_free_calls_as_calls(tmp_path):
@@ -159,8 +147,9 @@ def test_a_slow_medium_does_not_hold_up_the_ready(tmp_path, monkeypatch):
     asked = {"user_prompt": "what", "system_prompt": "brief", "callback": "https://example.com/"}
     items = [(number, captions.upload_file(film, **asked)) for number in range(3)]
     monkeypatch.setattr(_jobs, "SLICE", 0.0)
+    settings = callers.client("http://localhost:9")._settings
     with Ledger(tmp_path / "run.db") as ledger:
-        assert len(_jobs.prepared(items, ledger.desk, lambda _: "account")) == 1
+        assert len(_jobs.prepared(items, ledger.desk, settings)) == 1
 
 
 async def test_a_slow_iterable_does_not_hold_up_what_it_brought():

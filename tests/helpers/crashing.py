@@ -10,7 +10,7 @@ from pathlib import Path
 from memories_async import Client, Hosts, Ledger, Limit, Limits, Policy, clips
 from memories_async.ledger._claimed import Line
 
-STEPS = ("before intent", "after intent", "as it leaves", "before outcome", "after outcome")
+STEPS = ("before intent", "after intent", "as it is sent", "before outcome", "after outcome")
 
 
 def picture(number: int) -> bytes:
@@ -70,7 +70,7 @@ def die_at(step: str, nth: int) -> None:  # noqa: C901  # one arm a step
 
         return wrapped
 
-    def left_(self):
+    def sent(self):
         die()
 
     match step:
@@ -78,8 +78,8 @@ def die_at(step: str, nth: int) -> None:  # noqa: C901  # one arm a step
             Line.sending = around("sending", before=True)
         case "after intent":
             Line.sending = around("sending", before=False)
-        case "as it leaves":
-            Line.left = left_
+        case "as it is sent":
+            Line.sent = sent
         case "before outcome":
             Line.answered = around("answered", before=True)
         case "after outcome":

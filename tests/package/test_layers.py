@@ -21,8 +21,8 @@ LAYERS = (
     # From the bottom: a module imports its own layer and those before it. A folder is one layer.
     *("_version", "_lazy", "errors", "media", "_protocol"),
     *("videos", "assets", "clips", "captions", "embeddings"),
-    *("policy", "events", "limiter", "_client.ports", "_client.onward", "budget"),
-    *("_http", "_client", "_database", "ledger", "receiver", "batch"),
+    *("policy", "events", "limiter", "budget"),
+    *("_http", "_database", "ledger", "_client", "receiver", "batch"),
     *("_flows", "views", "client", "blocking", "__init__"),
     *("local.egress", "local.engine", "local.state", "local.jobs", "local.pipeline"),
     *("local.routes", "local", "pytest_plugin", "cli", "__main__"),
