@@ -26,13 +26,14 @@ from memories_async._protocol.call import (
 )
 from memories_async._protocol.decode import FAILED, READY, converter, is_empty, split_fields
 from memories_async._protocol.reply import Host
+from memories_async._protocol.value import Value
 from memories_async.videos import MAX_VIDEO_SIZE, ignore_data
 
 _PATH = "/serve/api/v2"
 
 
-@frozen(kw_only=True)
-class Asset:
+@frozen(kw_only=True, slots=False)
+class Asset(Value):
     """A stored file, as far as the service told."""
 
     asset_id: str

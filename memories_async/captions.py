@@ -16,6 +16,7 @@ from memories_async import media
 from memories_async._protocol.call import Call, Form, Json, Part, check_text, check_url
 from memories_async._protocol.decode import converter
 from memories_async._protocol.reply import Host
+from memories_async._protocol.value import Value
 
 MAX_VIDEO_SIZE = 20 * media.MB
 """Bytes that the page allows for a video sent as a file."""
@@ -34,8 +35,8 @@ class Person:
     image: media.Source | None = field(default=None, kw_only=True, repr=False)
 
 
-@frozen
-class CaptionTask:
+@frozen(slots=False)
+class CaptionTask(Value):
     """A submission that was accepted; its caption comes to the callback.
 
     `str(task)` is short printable text to keep anywhere; `CaptionTask.parse` reads it.
@@ -54,8 +55,8 @@ class CaptionTask:
         return cls(unquote(text, errors="strict"))
 
 
-@frozen(kw_only=True)
-class Tokens:
+@frozen(kw_only=True, slots=False)
+class Tokens(Value):
     """What a caption read and wrote, as billed by the service."""
 
     input: int
@@ -63,8 +64,8 @@ class Tokens:
     total: int
 
 
-@frozen(kw_only=True)
-class Caption:
+@frozen(kw_only=True, slots=False)
+class Caption(Value):
     """A finished caption."""
 
     text: str

@@ -14,13 +14,14 @@ from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Form, Part, check_text
 from memories_async._protocol.decode import converter, is_empty
 from memories_async._protocol.reply import Host
+from memories_async._protocol.value import Value
 
 MAX_IMAGE_SIZE = 20 * media.MB
 """Bytes that the page allows for a query image."""
 
 
-@frozen(kw_only=True)
-class Clip:
+@frozen(kw_only=True, slots=False)
+class Clip(Value):
     """A stretch of a video."""
 
     start_time: float

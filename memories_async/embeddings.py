@@ -9,13 +9,14 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
 from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Json, check_text
 from memories_async._protocol.reply import Host
+from memories_async._protocol.value import Value
 
 DEFAULT_MODEL = "multimodalembedding@001"
 """The one model that the page names."""
@@ -47,7 +48,7 @@ def video(asset_id: str, *, model: str = DEFAULT_MODEL) -> Call[Embedding]:
     )
 
 
-class Embedding(_Doubles):  # noqa: PLW1641  # as unhashable as the array it is
+class Embedding(Value, _Doubles):  # noqa: PLW1641  # as unhashable as the array it is
     """A vector of doubles, packed: 8 bytes a number, the buffer protocol, no numpy needed.
 
     `numpy.asarray(embedding)` and `memoryview(embedding)` share its memory. It cannot be changed,
@@ -74,6 +75,25 @@ class Embedding(_Doubles):  # noqa: PLW1641  # as unhashable as the array it is
     def values(self) -> tuple[float, ...]:
         """The numbers."""
         return tuple(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `embedding`, the numbers as a list, and `model`."""
+        return {"embedding": self.tolist(), "model": self.model}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the embedding that `to_dict` gave; raises as the constructor does."""
+        return cls(data["embedding"], model=data["model"])
+
+    @classmethod
+    def list_field_types(cls) -> dict[str, tuple[Any, bool]]:
+        """Return the types of `embedding` and `model`."""
+        return {"embedding": (list[float], True), "model": (str, True)}
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]  # what `vars` shows
+        """The fields as `vars` shows them, for encoders that know nothing else of an object."""
+        return self.to_dict()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         import numpy as np  # noqa: PLC0415  # whoever calls this has it

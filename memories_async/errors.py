@@ -7,6 +7,7 @@ service: *was I charged?* No error ever holds an API key, and all of them pickle
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar, Literal
 
 Billed = Literal["no", "maybe", "yes"]
@@ -63,6 +64,24 @@ class MemoriesError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.message, self._facts())
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what a program needs of the error as plain data: its class as `type`, and its facts.
+
+        Headers and body of the service's reply are left out: they are for support, not for whoever
+        reads the answer of a web application.
+        """
+        facts = ("message", "call", "status", "code", "attempts", "billed", "retry_after")
+        kind = {"type": type(self).__name__}
+        return {
+            **kind,
+            **{name: getattr(self, name) for name in facts},
+            "transient": self.transient,
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict()` as JSON text."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def _facts(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if name != "message"}

@@ -35,6 +35,7 @@ from memories_async._protocol.decode import (
     split_fields,
 )
 from memories_async._protocol.reply import Host
+from memories_async._protocol.value import Value
 
 MAX_VIDEO_SIZE = 3 * 1024 * media.MB
 """Bytes that the page allows for an upload."""
@@ -45,8 +46,8 @@ MAX_DELETED = 100
 _RENAMES = {"video_status": "status", "upload_time": "create_time"}
 
 
-@frozen(kw_only=True)
-class Video:
+@frozen(kw_only=True, slots=False)
+class Video(Value):
     """A video of the library, as far as the service told."""
 
     video_no: str
@@ -75,8 +76,8 @@ class Video:
         return self.status in FAILED
 
 
-@frozen(kw_only=True)
-class Page:
+@frozen(kw_only=True, slots=False)
+class Page(Value):
     """One page of a listing."""
 
     videos: tuple[Video, ...]
