@@ -92,6 +92,10 @@ class Media:
             raise NotSent(f"the file of {self.name} was closed since the call was built")
         return _Rewound(self.source, self.start)
 
+    def read(self) -> bytes:
+        """Read everything; bytes in memory are returned as they are."""
+        return self.source if isinstance(self.source, bytes) else b"".join(self.chunks())
+
     def chunks(self, size: int = MB) -> Iterator[bytes]:
         """Read everything, *size* bytes at a time."""
         reader = self.open()

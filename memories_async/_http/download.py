@@ -1,73 +1,61 @@
-"""Binary answers, written to a file as they come: complete under its name, or not there at all."""
+"""Writes a binary answer to a file: the whole answer under its name, or no file at all."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from attrs import define, field
 
+from memories_async._http.threads import in_thread
 from memories_async.errors import OutcomeUnknown
 
-T = TypeVar("T")
 
+async def save(chunks: AsyncIterator[bytes], target: Path, on_chunk: Callable[[], None]) -> int:
+    """Write *chunks* to *target* by way of a temporary file beside it; return the bytes written.
 
-async def save(pieces: AsyncIterator[bytes], target: Path, moved: Callable[[], None]) -> int:
-    """Write *pieces* to *target* by way of a temporary file beside it; return its bytes.
-
-    *moved* is called after each piece, for the clock that ends a silent transfer. Raises
-    `OutcomeUnknown` where the disk refuses: what came was paid for, and is not kept.
+    *on_chunk* is called after each chunk, to restart the time limit for silence. Raises
+    `OutcomeUnknown` if the file cannot be written: the answer may be billed, and is not kept.
     """
-    draft, size = _Draft(target.with_name(f".{secrets.token_hex(8)}.part")), 0
+    part, size = _PartFile(target.with_name(f".{secrets.token_hex(8)}.part")), 0
     try:
-        async for piece in pieces:
-            await _on_disk(partial(draft.write, piece), target)
-            size += len(piece)
-            moved()
-        await _on_disk(partial(draft.keep, target), target)
+        async for chunk in chunks:
+            await _write(partial(part.write, chunk), target)
+            size += len(chunk)
+            on_chunk()
+        await _write(partial(part.publish, target), target)
     finally:
-        draft.discard()
+        part.discard()
     return size
 
 
-async def _on_disk(work: Callable[[], None], target: Path) -> None:
-    """Do *work*; a disk's failure is not to be taken for the network's."""
+async def _write(work: Callable[[], None], target: Path) -> None:
+    """Do *work* in a thread, and keep an error of the disk apart from one of the network."""
     try:
-        await beside(work)
+        await in_thread(work)
     except OSError as error:
         raise OutcomeUnknown(f"{target} cannot be written: {error.strerror}") from None
 
 
-async def beside(work: Callable[[], T]) -> T:
-    """Run *work* in a thread, to its end also when we are cancelled: it holds a file."""
-    running = asyncio.get_running_loop().run_in_executor(None, work)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
-
-
 @define
-class _Draft:
-    """A file that is not complete; each method but `discard` is run in a thread."""
+class _PartFile:
+    """A file that is not complete. Each method except `discard` is run in a thread."""
 
     path: Path
     file: BinaryIO | None = field(default=None, init=False)
 
-    def write(self, piece: bytes) -> None:
+    def write(self, chunk: bytes) -> None:
         if self.file is None:
             self.file = self.path.open("xb")
-        self.file.write(piece)
+        self.file.write(chunk)
 
-    def keep(self, target: Path) -> None:
-        """Give it its name, once its bytes are on the disk."""
+    def publish(self, target: Path) -> None:
+        """Rename it to *target*, once its bytes are on the disk."""
         self.write(b"")
         assert self.file is not None
         self.file.flush()
@@ -75,7 +63,7 @@ class _Draft:
         self.path.replace(target)
 
     def discard(self) -> None:
-        """Close it, and remove what was not kept."""
+        """Close it, and remove it unless it was published."""
         if self.file is not None:
             with suppress(OSError):  # a full disk refuses the last bytes once more
                 self.file.close()

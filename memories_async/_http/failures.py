@@ -1,6 +1,7 @@
-"""Why a request brought no reply, in words that say what to do and give nothing away. Pure.
+"""Turns aiohttp's exceptions into errors that say what failed and whether it may be billed. Pure.
 
-aiohttp's exceptions hold the request headers, and with them the API key: they end here.
+aiohttp's exceptions hold the request's headers, and with them the API key, so none of them leaves
+this package.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 
 
 def build_error(error: Exception, *, url: str, sent: bool, seconds: float) -> MemoriesError:
-    """Turn what aiohttp raised into `NotSent` or `OutcomeUnknown`; *sent* alone decides which."""
+    """Return the `NotSent` or `OutcomeUnknown` that *error* means; *sent* alone decides which."""
     host = urlsplit(url).netloc
     if sent:
-        return OutcomeUnknown(_lost(error, host, seconds), transient=True)
-    reason, transient = _unsent(error, host, seconds)
+        return OutcomeUnknown(_explain_lost_reply(error, host, seconds), transient=True)
+    reason, transient = _explain_unsent(error, host, seconds)
     return NotSent(reason, transient=transient)
 
 
-def _lost(error: Exception, host: str, seconds: float) -> str:
+def _explain_lost_reply(error: Exception, host: str, seconds: float) -> str:
     if isinstance(error, TimeoutError):
         return f"{host} gave no complete answer in time ({seconds:.1f} s)"
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
@@ -33,8 +34,8 @@ def _lost(error: Exception, host: str, seconds: float) -> str:
     return f"the connection to {host} failed before the answer ({type(error).__name__})"
 
 
-def _unsent(error: Exception, host: str, seconds: float) -> tuple[str, bool]:
-    """Say why nothing left, and whether trying again may help."""
+def _explain_unsent(error: Exception, host: str, seconds: float) -> tuple[str, bool]:
+    """Return why no byte was sent, and whether another attempt may help."""
     if isinstance(error, TimeoutError):
         return f"{host} could not be reached within {seconds:.1f} s", True
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -45,9 +46,9 @@ def _unsent(error: Exception, host: str, seconds: float) -> tuple[str, bool]:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the name of {host} could not be resolved", True
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy refused the way to {host} (status {error.status})", False
+        return f"the proxy refused to connect to {host} (status {error.status})", False
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return "the proxy could not be reached", True
     if isinstance(error, OSError):
         return f"{host} could not be reached: {error.strerror or type(error).__name__}", True
-    return f"the request to {host} could not be begun ({type(error).__name__})", False
+    return f"the request to {host} could not be started ({type(error).__name__})", False

@@ -1,44 +1,40 @@
-"""Multipart bodies: small ones joined into one piece, large ones streamed at constant memory.
+"""Multipart bodies: a small one is one piece of bytes, a large one is streamed at constant memory.
 
-Bytes that are at hand are not copied once they are longer than a write's own cost (64 KB).
-
-The length is always known, so that nothing is sent in chunked encoding, and the event loop never
-waits for a disk: files are read in a thread, one piece ahead of the network.
+The length is always known, so nothing is sent in chunked encoding. The event loop never waits for a
+disk: files are read in a thread, one chunk ahead of the network.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
-from functools import partial
-from typing import Self, TypeVar
+from collections.abc import AsyncGenerator
+from typing import Self
 
 from attrs import frozen
 
+from memories_async._http.threads import in_thread
 from memories_async._protocol.call import Form, Json, Part
 from memories_async.media import MB, Media, Reader
 
 JOIN_BELOW = MB
-"""Files of bodies below this many bytes are read at once: one write beats several."""
+"""Bodies with files below this many bytes are read at once: one write costs less than several."""
 COPY_BELOW = 64 * 1024
-"""Bodies below this many bytes are joined also where everything is at hand."""
-T = TypeVar("T")
-
-PIECE = MB
-"""Bytes read from a file at a time; what they cost is measured in benchmarks/uploads.py."""
+"""Bodies in memory below this many bytes are joined; a copy of more costs more than a write."""
+CHUNK = MB
+"""Bytes read from a file at a time; benchmarks/uploads.py measures the choice."""
 
 
 @frozen(kw_only=True)
-class Encoded:
-    """A form on its way to the wire."""
+class EncodedForm:
+    """A form as it is sent: bytes and media in order."""
 
     segments: tuple[bytes | Media, ...]
     boundary: str
 
     @property
     def content_type(self) -> str:
-        """The header that announces the body."""
+        """The body's Content-Type header."""
         return f"multipart/form-data; boundary={self.boundary}"
 
     @property
@@ -47,36 +43,45 @@ class Encoded:
         return sum(s.size if isinstance(s, Media) else len(s) for s in self.segments)
 
     @property
-    def is_short(self) -> bool:
-        """Whether the body is better joined than streamed."""
-        return self.size < (COPY_BELOW if self.is_at_hand else JOIN_BELOW)
+    def is_small(self) -> bool:
+        """Whether the body is sent as one piece."""
+        return self.size < (COPY_BELOW if self.is_in_memory else JOIN_BELOW)
 
     @property
-    def is_at_hand(self) -> bool:
-        """Whether nothing needs to be read from a file."""
+    def is_in_memory(self) -> bool:
+        """Whether no file needs to be read."""
         return all(isinstance(s, bytes) or isinstance(s.source, bytes) for s in self.segments)
 
+    async def join(self) -> bytes:
+        """Read the whole body."""
+        return self._join() if self.is_in_memory else await in_thread(self._join)
 
-def encode(form: Form) -> Encoded:
-    """Lay *form* out in segments; nothing is read yet. Pure but for the random boundary."""
+    def _join(self) -> bytes:
+        return b"".join(
+            segment if isinstance(segment, bytes) else segment.read() for segment in self.segments
+        )
+
+
+def encode_form(form: Form) -> EncodedForm:
+    """Encode everything but the media, which are not read yet. Pure but for the random boundary."""
     boundary = os.urandom(16).hex()
     segments: list[bytes | Media] = []
-    between: list[bytes] = []
+    text: list[bytes] = []
     for part in form.parts:
-        between.append(_head(part, boundary))
+        text.append(_encode_head(part, boundary))
         if isinstance(part.content, Media):
-            segments += b"".join(between), part.content
-            between = [b"\r\n"]
+            segments += b"".join(text), part.content
+            text = [b"\r\n"]
         else:
-            between += part.content.encode(), b"\r\n"
-    between.append(f"--{boundary}--\r\n".encode())
-    return Encoded(segments=(*segments, b"".join(between)), boundary=boundary)
+            text += part.content.encode(), b"\r\n"
+    text.append(f"--{boundary}--\r\n".encode())
+    return EncodedForm(segments=(*segments, b"".join(text)), boundary=boundary)
 
 
-def _head(part: Part, boundary: str) -> bytes:
-    # Names are this library's own, so nothing in them needs quoting.
+def _encode_head(part: Part, boundary: str) -> bytes:
     content = part.content
     file_name = content.name if isinstance(content, Media) else part.file_name
+    # Names are made or checked by this library, so nothing in them needs quoting.
     lines = [f"--{boundary}", f'Content-Disposition: form-data; name="{part.name}"']
     if file_name is not None:
         lines[1] += f'; filename="{file_name}"'
@@ -87,79 +92,57 @@ def _head(part: Part, boundary: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-async def joined(encoded: Encoded) -> bytes:
-    """Read everything into one piece; for small bodies."""
-    if encoded.is_at_hand:
-        return _join(encoded)
-    return await _in_thread(partial(_join, encoded))
-
-
-def _join(encoded: Encoded) -> bytes:
-    return b"".join(_read(s) if isinstance(s, Media) else s for s in encoded.segments)
-
-
-def _read(media: Media) -> bytes:
-    # Bytes that are here already are not copied once more.
-    return media.source if isinstance(media.source, bytes) else b"".join(media.chunks())
-
-
-class Stream:
+class FormStream:
     """A body that is read while it is sent. Enter it before the request, leave it after."""
 
-    def __init__(self, encoded: Encoded) -> None:
+    def __init__(self, encoded: EncodedForm) -> None:
         self._encoded = encoded
         self._open: list[bytes | Reader] = []
-        self._ahead: asyncio.Future[bytes] | None = None
+        self._next: asyncio.Future[bytes] | None = None
 
     async def __aenter__(self) -> Self:
-        """Open every file, so that one that is gone or changed is known before a byte is sent."""
-        if self._encoded.is_at_hand:
-            self._open_all()
-            return self
-        opening = _in_thread(self._open_all)
+        """Open every file, so that one that is missing or changed is found before a byte is sent."""
         try:
-            await asyncio.shield(opening)
+            if self._encoded.is_in_memory:
+                self._open_all()
+            else:
+                await in_thread(self._open_all)
         except BaseException:
-            await asyncio.wait((opening,))
             self._close_all()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # A file must not be closed under a read that is under way in a thread.
-        if self._ahead is not None:
-            await asyncio.wait((self._ahead,))
-            # A disk that fails behind the last byte sent is nobody's concern.
-            self._ahead.exception()
+        # A file must not be closed while a thread reads it.
+        if self._next is not None:
+            await asyncio.wait((self._next,))
+            # An error behind the last byte sent has no effect on the request.
+            self._next.exception()
         self._close_all()
 
     async def __aiter__(self) -> AsyncGenerator[bytes | memoryview]:
+        loop = asyncio.get_running_loop()
         for segment in self._open:
             if isinstance(segment, bytes):
-                for at in range(0, len(segment), PIECE):
-                    yield memoryview(segment)[at : at + PIECE]
+                for at in range(0, len(segment), CHUNK):
+                    yield memoryview(segment)[at : at + CHUNK]
                 continue
-            self._ahead = _in_thread(partial(segment.read, PIECE))
-            # Whoever stops waiting does not stop the thread.
-            while piece := await asyncio.shield(self._ahead):
-                self._ahead = _in_thread(partial(segment.read, PIECE))
-                yield piece
+            self._next = loop.run_in_executor(None, segment.read, CHUNK)
+            # A reader that is cancelled does not stop the thread.
+            while chunk := await asyncio.shield(self._next):
+                self._next = loop.run_in_executor(None, segment.read, CHUNK)
+                yield chunk
 
     def _open_all(self) -> None:
         for segment in self._encoded.segments:
-            self._open.append(_opened(segment))
+            if isinstance(segment, bytes):
+                self._open.append(segment)
+            elif isinstance(segment.source, bytes):
+                self._open.append(segment.source)
+            else:
+                self._open.append(segment.open())
 
     def _close_all(self) -> None:
         for segment in self._open:
             if not isinstance(segment, bytes):
                 segment.close()
-
-
-def _opened(segment: bytes | Media) -> bytes | Reader:
-    if isinstance(segment, bytes):
-        return segment
-    return segment.source if isinstance(segment.source, bytes) else segment.open()
-
-
-def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    return asyncio.get_running_loop().run_in_executor(None, work)

@@ -1,7 +1,8 @@
-"""The wire: one request, one complete reply, or the one error that tells what became of it.
+"""Sends one HTTP request and returns its complete reply, or raises the error that it ended in.
 
-The only user of aiohttp's client. Whether a failed request may have been billed is decided by
-aiohttp's trace signals (did a header leave?), for its exception types cannot tell.
+This is the only module that sends requests by aiohttp's client. Whether a failed request may be
+billed is decided by aiohttp's trace signals (were its headers sent?), because the types of aiohttp's
+exceptions do not tell.
 """
 
 from __future__ import annotations
@@ -9,46 +10,46 @@ from __future__ import annotations
 import asyncio
 import ssl as tls
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from http import HTTPStatus
-from pathlib import Path
 from typing import Protocol
 
 import aiohttp
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT
 
-from memories_async._http import multipart
 from memories_async._http.attempt import Attempt, AttemptTrace, TracedRequest, trace_requests
 from memories_async._http.download import save
 from memories_async._http.failures import build_error
+from memories_async._http.multipart import FormStream, encode_form
 from memories_async._http.sessions import Sessions
-from memories_async._protocol.call import Fields, Form, Json
+from memories_async._protocol.call import Body, Form, Json
 from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 from memories_async.media import MB
 
 MAX_REPLY = 8 * MB
-"""Bytes of a reply, unpacked, that are read at most."""
+"""Bytes of a reply, uncompressed, that are read at most."""
 KEEP_ALIVE = 2.0
-"""Seconds that an idle connection is kept: a billed POST never rides one that may be stale."""
+"""Seconds that an idle connection is kept. Longer ones may be closed by the server while a billed
+POST is sent, which leaves its outcome unknown."""
 _KEPT_HEADERS = ("content-type", "date", "location", "retry-after", "retry-after-ms")
 
 
 class Transport(Protocol):
-    """Carries one request; never repeats it, never follows a redirect."""
+    """Sends requests. It never repeats one and never follows a redirect."""
 
     async def carry(self, attempt: Attempt) -> Reply:
         """Return the complete reply, or raise `NotSent` or `OutcomeUnknown`."""
         ...
 
     async def aclose(self) -> None:
-        """Close what was opened; may be called twice."""
+        """Close every connection; may be called twice."""
         ...
 
 
 class AiohttpTransport:
-    """The transport over aiohttp. Opens nothing before the first request."""
+    """The transport over aiohttp. It opens nothing before the first request."""
 
     def __init__(
         self, *, user_agent: str, proxy: str | None = None, ssl: tls.SSLContext | None = None
@@ -64,10 +65,9 @@ class AiohttpTransport:
         started, trace = loop.time(), AttemptTrace(attempt, loop)
         try:
             session = await self._sessions.current()
-            if not isinstance(attempt.body, Form):
-                return await self._exchange(session, trace, *_encode_plain(attempt.body))
-            async with _open_form(attempt.body) as (body, headers):
-                trace.body_size = int(headers[CONTENT_LENGTH])
+            body, headers = await _encode_body(attempt.body)
+            trace.body_size = int(headers.get(CONTENT_LENGTH, 0))
+            async with body if isinstance(body, FormStream) else nullcontext():
                 return await self._exchange(session, trace, body, headers)
         except (NotSent, OutcomeUnknown) as error:
             # The frames where it was raised hold the response, which refers to the request's headers.
@@ -89,7 +89,7 @@ class AiohttpTransport:
         self,
         session: aiohttp.ClientSession,
         trace: AttemptTrace,
-        body: bytes | multipart.Stream | None,
+        body: bytes | FormStream | None,
         headers: Mapping[str, str],
     ) -> Reply:
         attempt = trace.attempt
@@ -119,34 +119,26 @@ class AiohttpTransport:
         )
 
 
-@asynccontextmanager
-async def _open_form(
-    form: Form,
-) -> AsyncGenerator[tuple[bytes | multipart.Stream, dict[str, str]]]:
-    """Lay a form out for the wire, with the headers that announce it."""
-    encoded = multipart.encode(form)
-    headers: dict[str, str] = {
-        CONTENT_TYPE: encoded.content_type,
-        CONTENT_LENGTH: str(encoded.size),
-    }
-    if encoded.is_short:
-        yield await multipart.joined(encoded), headers
-        return
-    async with multipart.Stream(encoded) as stream:
-        yield stream, headers
-
-
-def _encode_plain(body: Json | Fields | None) -> tuple[bytes | None, dict[str, str]]:
-    """Lay a body without files out."""
+async def _encode_body(body: Body) -> tuple[bytes | FormStream | None, dict[str, str]]:
+    """Return the body as it is sent, and the headers that describe it."""
     if body is None:
         return None, {}
+    if isinstance(body, Form):
+        form = encode_form(body)
+        content = await form.join() if form.is_small else FormStream(form)
+        return content, {CONTENT_TYPE: form.content_type, CONTENT_LENGTH: str(form.size)}
     kind = "application/json" if isinstance(body, Json) else "application/x-www-form-urlencoded"
     return body.encode(), {CONTENT_TYPE: kind}
 
 
 async def _read_reply(response: aiohttp.ClientResponse, trace: AttemptTrace) -> Reply:
-    target, headers = trace.attempt.save_to, response.headers
-    saved = None if target is None else await _save_body(response, target, trace)
+    target, headers, saved = trace.attempt.save_to, response.headers, None
+    # A failure is JSON, and text is a proxy's page: both are read like every other reply.
+    is_text = response.content_type == "application/json" or response.content_type.startswith(
+        "text/"
+    )
+    if target is not None and response.status == HTTPStatus.OK and not is_text:
+        saved = await save(response.content.iter_any(), target, trace.extend_limit)
     return Reply(
         status=response.status,
         body=b"" if saved else await _read_bounded(response),
@@ -154,17 +146,6 @@ async def _read_reply(response: aiohttp.ClientResponse, trace: AttemptTrace) -> 
         at=time.time(),
         saved=saved,
     )
-
-
-async def _save_body(
-    response: aiohttp.ClientResponse, target: Path, trace: AttemptTrace
-) -> int | None:
-    """Write a binary answer to *target*; failures are JSON, and are read like every reply."""
-    # Text, too, is no file of ours, but the page of some proxy.
-    told = response.content_type == "application/json" or response.content_type.startswith("text/")
-    if response.status != HTTPStatus.OK or told:
-        return None
-    return await save(response.content.iter_any(), target, trace.extend_limit)
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

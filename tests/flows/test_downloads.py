@@ -94,15 +94,15 @@ async def test_silence_in_the_middle_ends_it(tmp_path):
 async def test_one_who_gives_up_leaves_nothing(tmp_path, monkeypatch):
     """Also while a thread is at the file: it is waited for, and then the file goes."""
     begun, written = asyncio.Event(), []
-    loop, write = asyncio.get_running_loop(), download._Draft.write
+    loop, write = asyncio.get_running_loop(), download._PartFile.write
 
-    def slowly(draft, piece):
-        write(draft, piece)
+    def slowly(part, piece):
+        write(part, piece)
         loop.call_soon_threadsafe(begun.set)
         os.sched_yield()
         written.append(piece)
 
-    monkeypatch.setattr(download._Draft, "write", slowly)
+    monkeypatch.setattr(download._PartFile, "write", slowly)
 
     async def pieces():
         while True:

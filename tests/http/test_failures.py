@@ -39,8 +39,8 @@ def build(error, *, sent):
             True,
         ),
         (OSError(), "h:1 could not be reached: OSError", True),
-        (ValueError("bad header"), "could not be begun (ValueError)", False),
-        (RuntimeError("Session is closed"), "could not be begun (RuntimeError)", False),
+        (ValueError("bad header"), "could not be started (ValueError)", False),
+        (RuntimeError("Session is closed"), "could not be started (RuntimeError)", False),
     ],
 )
 def test_a_failure_before_the_first_byte_is_not_sent(error, words, transient):

@@ -15,16 +15,16 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def search(size):
     image = PNG + bytes(size - len(PNG))
-    return multipart.encode(clips.search(image, prompt="p", video_no="v").body)
+    return multipart.encode_form(clips.search(image, prompt="p", video_no="v").body)
 
 
 def upload(video):
     asked = {"user_prompt": "u", "system_prompt": "s", "callback": "https://example.com/cb"}
-    return multipart.encode(captions.upload_file(video, **asked).body)
+    return multipart.encode_form(captions.upload_file(video, **asked).body)
 
 
 async def streamed(encoded):
-    async with multipart.Stream(encoded) as stream:
+    async with multipart.FormStream(encoded) as stream:
         return [bytes(piece) async for piece in stream]
 
 
@@ -35,7 +35,7 @@ async def test_streamed_and_joined_bodies_are_the_same(size, tmp_path):
     path.write_bytes(bytes(size))
 
     for encoded in (upload(path), upload(path.read_bytes()), search(size)):
-        joined = await multipart.joined(encoded)
+        joined = await encoded.join()
 
         assert b"".join(await streamed(encoded)) == joined
         assert len(joined) == encoded.size
@@ -93,7 +93,7 @@ def test_only_short_bodies_are_joined(size, from_file, short, tmp_path):
     path = tmp_path / "v.mp4"
     path.write_bytes(bytes(size))
 
-    assert upload(path if from_file else bytes(size)).is_short is short
+    assert upload(path if from_file else bytes(size)).is_small is short
 
 
 async def test_leaving_early_waits_for_the_read_ahead(tmp_path):
@@ -101,11 +101,11 @@ async def test_leaving_early_waits_for_the_read_ahead(tmp_path):
     path = tmp_path / "v.mp4"
     path.write_bytes(bytes(4 * MB))
 
-    async with multipart.Stream(upload(path)) as stream:
+    async with multipart.FormStream(upload(path)) as stream:
         pieces = aiter(stream)
         for _ in range(2):
             await anext(pieces)
-        ahead = stream._ahead
+        ahead = stream._next
 
     assert ahead.done()
     with pytest.raises(ValueError, match="closed"):

@@ -54,9 +54,9 @@ def test_one_client_works_under_three_runs(url):
     for _ in range(3):
         assert len(asyncio.run(one.send(search_call()))) == 1
 
-    assert len(one._transport._sessions._held) == 1
+    assert len(one._transport._sessions._open) == 1
     asyncio.run(one.aclose())
-    assert not one._transport._sessions._held
+    assert not one._transport._sessions._open
 
 
 def test_a_loop_that_ends_badly_takes_its_session_along(url):
@@ -95,7 +95,7 @@ def test_sessions_of_dead_loops_are_forgotten(url):
     run_threads(8, lambda: [asyncio.run(one.send(search_call())) for _ in range(4)])
     asyncio.run(one.send(search_call()))
 
-    assert len(one._transport._sessions._held) == 1
+    assert len(one._transport._sessions._open) == 1
 
 
 def run_threads(number, work):
@@ -124,7 +124,7 @@ async def test_closing_closes_the_sessions_of_other_loops_too(url):
 
     async def ask():
         await one.send(search_call())
-        session = next(iter(one._transport._sessions._held.values()))[0]
+        session = next(iter(one._transport._sessions._open.values()))[0]
         opened.set()
         await asyncio.to_thread(done.wait)
         closed.append(session.closed)
@@ -216,14 +216,14 @@ async def test_inherited_sessions_are_neither_used_nor_closed(url):
     async with client(url) as one:
         await one.send(search_call())
         sessions = one._transport._sessions
-        mine = sessions._held
-        session_module._inherit()
+        mine = sessions._open
+        session_module._reset_all_after_fork()
         await one.send(search_call())
 
-        (session, _), (inherited, _) = *sessions._held.values(), *mine.values()
+        (session, _), (inherited, _) = *sessions._open.values(), *mine.values()
         assert session is not inherited
         assert not inherited.closed
-        sessions._held |= mine
+        sessions._open |= mine
         await session.close()
 
 
@@ -251,7 +251,7 @@ def test_both_clients_work_in_a_forked_child(url):
         return await awaited.send(search_call())
 
     def work():
-        assert not waited._transport._sessions._held
+        assert not waited._transport._sessions._open
         assert asyncio.run(ask())
         assert waited.send(search_call())
         waited.close()

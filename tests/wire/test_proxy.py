@@ -79,7 +79,8 @@ async def test_a_tunnel_that_is_refused_is_final(connect, tls, trusted, status):
 
         assert (server.connections, proxy.requests) == (0, 1)
     assert (
-        f"the proxy refused the way to localhost:{server.port} (status {status})" in error.message
+        f"the proxy refused to connect to localhost:{server.port} (status {status})"
+        in error.message
     )
     assert (error.billed, error.attempts) == ("no", 1)
 

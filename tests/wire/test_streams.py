@@ -44,7 +44,7 @@ def picture(tmp_path, size=2_000_000):
 
 async def consume(call):
     """Read a body to its end, as a transport does."""
-    async with multipart.Stream(multipart.encode(call.body)) as stream:
+    async with multipart.FormStream(multipart.encode_form(call.body)) as stream:
         async for _ in stream:
             pass
 
@@ -94,9 +94,9 @@ async def test_a_disk_that_fails_behind_a_finished_body_is_no_scandal(tmp_path, 
             raise OSError("disk")
 
     monkeypatch.setattr(Media, "open", lambda _: Broken())
-    stream = multipart.Stream(multipart.encode(picture(tmp_path)[1].body))
+    stream = multipart.FormStream(multipart.encode_form(picture(tmp_path)[1].body))
     async with stream:
-        stream._ahead = multipart._in_thread(lambda: Broken().read(0))
+        stream._next = asyncio.get_running_loop().run_in_executor(None, Broken().read, 0)
     del stream
     gc.collect()
 
@@ -135,7 +135,7 @@ async def test_a_client_closed_while_a_file_is_opened_sends_nothing(tmp_path, mo
         await asyncio.to_thread(slow.begun.wait)
         await one.aclose()
         slow.go.set()
-        with pytest.raises(NotSent, match="could not be begun") as caught:
+        with pytest.raises(NotSent, match="could not be started") as caught:
             await task
 
         assert (server.requests, caught.value.billed) == (0, "no")

@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from aiohttp import BodyPartReader, web
 from attrs import define, field, frozen
 
-from memories_async._http.download import beside
+from memories_async._http.threads import in_thread
 from memories_async.local.jobs.upload_store import Parcel
 from memories_async.local.state.forms import MEGABYTE, checked_multipart, read_field
 from memories_async.local.state.wire import Reason, Refusal
@@ -68,7 +68,7 @@ class Sink:
 
     async def _flush(self) -> None:
         waiting, self._waiting = self._waiting, bytearray()
-        await beside(lambda: self._put(waiting))
+        await in_thread(lambda: self._put(waiting))
 
     def _put(self, piece: bytearray) -> None:
         if self._file is None:
