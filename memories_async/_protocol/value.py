@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self, get_type_hints
 
 import attrs
@@ -87,9 +87,8 @@ def make_plain(value: Any) -> Any:
         return value.to_dict()
     if wire_json.is_object(value):
         return {key: make_plain(one) for key, one in value.items()}
-    if isinstance(value, tuple | list):
-        elements: Iterable[Any] = value
-        return [make_plain(one) for one in elements]
+    if wire_json.is_sequence(value):
+        return [make_plain(one) for one in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return str(value)

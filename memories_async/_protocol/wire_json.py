@@ -72,3 +72,8 @@ def is_object(document: object) -> TypeGuard[dict[str, Any]]:
 def is_array(document: object) -> TypeGuard[list[Any]]:
     """Tell whether *document* is a JSON array."""
     return isinstance(document, list)
+
+
+def is_sequence(document: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Tell whether *document* is a list or a tuple, which is written as an array."""
+    return isinstance(document, list | tuple)
