@@ -39,7 +39,7 @@ def contenders() -> dict[str, Callable[[], Awaitable[object]]]:
 
     async def paced() -> None:
         async with ours.permit(where) as permit:
-            permit.left()
+            permit.renew_if_late()
 
     async def guarded() -> None:
         async with semaphore:
@@ -81,7 +81,7 @@ async def share(rate: float, seconds: float) -> float:
 
     async def one() -> None:
         async with limiter.permit(where) as permit:
-            permit.left()
+            permit.renew_if_late()
             times.append(time.monotonic())
 
     await asyncio.gather(*(one() for _ in range(int(rate * seconds) + 1)))

@@ -52,15 +52,15 @@ class NoLimiter:
 
     fault = None
 
-    def turn(self, bucket: Bucket) -> NoLimiter:
+    def permit(self, bucket: Bucket) -> NoLimiter:
         """Let everybody go."""
         return self
 
     async def pause(self, bucket: Bucket, seconds: float) -> None:
         """Hold nobody back."""
 
-    def left(self) -> None:
-        """Note nothing."""
+    def renew_if_late(self) -> None:
+        """Let every request be sent."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,8 +91,8 @@ async def limiter_cost(count: int) -> float:
     limiter, bucket = InProcessLimiter(), Bucket(account="a", family="embeddings", limit=FAR)
 
     async def turn() -> None:
-        async with limiter.turn(bucket) as taken:
-            taken.left()
+        async with limiter.permit(bucket) as taken:
+            taken.renew_if_late()
 
     async def nothing() -> None:
         pass

@@ -138,7 +138,8 @@ class CallRunner:
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,
             deadline=self.deadline,
-            on_sent=(permit.left, *(hook.sent for hook in self.hooks)),
+            renew_permit=permit.renew_if_late,
+            on_sent=tuple(hook.sent for hook in self.hooks),
         )
 
     async def _fail(self, error: MemoriesError) -> float | None:

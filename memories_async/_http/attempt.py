@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,16 @@ from memories_async._protocol.call import Body, Progress
 from memories_async._protocol.keys import Key
 
 if TYPE_CHECKING:
+    from aiohttp.connector import Connection
     from yarl import URL
 
 log = logging.getLogger(__name__)
+
+KEEP_ALIVE = 2.0
+"""Seconds that a connection may be idle before it is used. Later the server may close it while a
+billed POST is sent, which leaves the outcome unknown."""
+QUICK = 0.01
+"""Seconds within which a connection, or a permit, counts as had at once."""
 
 
 @frozen(kw_only=True)
@@ -44,8 +52,14 @@ class Attempt:
     """Seconds without a byte in either direction that end the attempt once it is connected."""
     deadline: float | None
     """The loop's time at which the attempt ends, whatever its state."""
+    renew_permit: Callable[[], Awaitable[None] | None] | None = field(default=None, repr=False)
+    """Called before the first byte is sent. None: the permit is on time. Else the byte waits for it."""
     on_sent: tuple[Callable[[], None], ...] = field(default=(), repr=False)
     """Called when the request's headers are sent, not while a connection is made."""
+
+
+class StaleConnectionError(Exception):
+    """The connection idled while its request waited for a permit; nothing was sent on it."""
 
 
 @define(eq=False)
@@ -59,6 +73,9 @@ class AttemptTrace(Trace):
     attempt: Attempt
     loop: AbstractEventLoop
     limit: Deadline = field(init=False)
+    started_at: float = field(default=0.0, init=False)
+    connection: Connection | None = field(default=None, init=False)
+    """What the request is sent on, once there is one."""
     has_sent: bool = False
     """Whether a byte of the request may have reached the service."""
     body_size: int = 0
@@ -68,6 +85,7 @@ class AttemptTrace(Trace):
 
     def start_limit(self) -> Deadline:
         """Return the attempt's time limit, set to the time that connecting may take."""
+        self.started_at = self.loop.time()
         self.limit = Deadline(self._cap(self.attempt.connect_timeout))
         return self.limit
 
@@ -80,11 +98,30 @@ class AttemptTrace(Trace):
         return when if deadline is None or when < deadline else deadline
 
     async def send_request_headers(self, method: str, url: URL, headers: Any) -> None:  # noqa: ARG002
-        """Record that the service may see the request from here on."""
+        """Wait for the permit of a late request; the service may see the request from here on."""
+        if self.attempt.renew_permit is not None:
+            renewal = self.attempt.renew_permit()
+            if renewal is not None:
+                await self._wait_for_permit(renewal)
         self.has_sent = True
         for notify in self.attempt.on_sent:
             notify()
         self.extend_limit()
+
+    async def _wait_for_permit(self, renewal: Awaitable[None]) -> None:
+        """Await *renewal*, and check that the connection may still be used."""
+        connected_at = self.loop.time()
+        # The deadline holds while the request waits; the seconds of silence do not run.
+        self.limit.reschedule(inf if self.attempt.deadline is None else self.attempt.deadline)
+        await renewal
+        assert self.connection is not None
+        protocol, now = self.connection.protocol, self.loop.time()
+        if protocol is None or not protocol.is_connected():
+            raise StaleConnectionError
+        # A connection that was had at once may be one that idled before, and is soon replaced.
+        is_new = connected_at - self.started_at > QUICK
+        if now - connected_at > QUICK and not (is_new and now - self.started_at <= KEEP_ALIVE):
+            raise StaleConnectionError
 
     async def send_request_chunk_sent(self, method: str, url: URL, chunk: bytes) -> None:  # noqa: ARG002
         """Report the bytes sent to the call's progress callback."""
@@ -107,13 +144,13 @@ class AttemptTrace(Trace):
         return await handler(request)
 
 
-_traces: ContextVar[list[Trace]] = ContextVar("_traces")
+_traces: ContextVar[list[AttemptTrace]] = ContextVar("_traces")
 
 
 @contextmanager
 def trace_requests(trace: AttemptTrace) -> Generator[None]:
     """Give every request that is created meanwhile *trace* as its only trace."""
-    traces: list[Trace] = [trace]
+    traces: list[AttemptTrace] = [trace]
     token = _traces.set(traces)
     try:
         yield
@@ -127,5 +164,11 @@ class TracedRequest(aiohttp.ClientRequest):
     """A request whose only trace is the one that `trace_requests` has set."""
 
     def __init__(self, method: str, url: URL, **settings: Any) -> None:
-        settings["traces"] = _traces.get()
+        settings["traces"] = self._own_traces = _traces.get()
         super().__init__(method, url, **settings)
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Send on *conn*, which the trace learns of."""
+        for trace in self._own_traces:
+            trace.connection = conn
+        return await super().send(conn)

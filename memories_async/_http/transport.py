@@ -18,7 +18,14 @@ from typing import Protocol
 import aiohttp
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT
 
-from memories_async._http.attempt import Attempt, AttemptTrace, TracedRequest, trace_requests
+from memories_async._http.attempt import (
+    KEEP_ALIVE,
+    Attempt,
+    AttemptTrace,
+    StaleConnectionError,
+    TracedRequest,
+    trace_requests,
+)
 from memories_async._http.download import save
 from memories_async._http.failures import build_error
 from memories_async._http.multipart import FormStream, encode_form
@@ -30,9 +37,6 @@ from memories_async.media import MB
 
 MAX_REPLY = 8 * MB
 """Bytes of a reply, uncompressed, that are read at most."""
-KEEP_ALIVE = 2.0
-"""Seconds that an idle connection is kept. Longer ones may be closed by the server while a billed
-POST is sent, which leaves its outcome unknown."""
 _KEPT_HEADERS = ("content-type", "date", "location", "retry-after", "retry-after-ms")
 
 
@@ -65,10 +69,11 @@ class AiohttpTransport:
         started, trace = loop.time(), AttemptTrace(attempt, loop)
         try:
             session = await self._sessions.current()
-            body, headers = await _encode_body(attempt.body)
-            trace.body_size = int(headers.get(CONTENT_LENGTH, 0))
-            async with body if isinstance(body, FormStream) else nullcontext():
-                return await self._exchange(session, trace, body, headers)
+            while True:
+                try:
+                    return await self._send(session, trace)
+                except StaleConnectionError:
+                    continue
         except (NotSent, OutcomeUnknown) as error:
             # The frames where it was raised hold the response, which refers to the request's headers.
             outcome: MemoriesError = error.with_traceback(None)
@@ -84,6 +89,12 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """See `Transport.aclose`."""
         await self._sessions.aclose()
+
+    async def _send(self, session: aiohttp.ClientSession, trace: AttemptTrace) -> Reply:
+        body, headers = await _encode_body(trace.attempt.body)
+        trace.body_size = int(headers.get(CONTENT_LENGTH, 0))
+        async with body if isinstance(body, FormStream) else nullcontext():
+            return await self._exchange(session, trace, body, headers)
 
     async def _exchange(
         self,

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from asyncio import get_running_loop
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
 from weakref import WeakSet
@@ -36,8 +36,12 @@ class Permit(Protocol):
         /,
     ) -> object: ...
 
-    def left(self) -> None:
-        """Note that the request leaves now: what connecting took delays the next permit."""
+    def renew_if_late(self) -> Awaitable[None] | None:
+        """Return None if the request may be sent now, else what waits until it may.
+
+        The transport calls this before it sends the first byte: a request that was held up after
+        its permit, by a connection for instance, is spaced again.
+        """
         ...
 
     @property
@@ -175,10 +179,11 @@ class _InProcessPermit:
     async def __aexit__(self, *_: object) -> None:
         self.queue.give_back()
 
-    def left(self) -> None:
+    def renew_if_late(self) -> Awaitable[None] | None:
         if self.begun is not None:
             begun, self.begun = self.begun, None
             self.queue.left(begun, self.bucket.limit)
+        return None
 
 
 class InProcessLimiter:

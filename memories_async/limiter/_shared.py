@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Self
 
 from attrs import define, evolve
@@ -31,10 +32,11 @@ class _SharedPermit:
     async def __aexit__(self, *_: object) -> None:
         self.clerk.give_back(self.bucket)
 
-    def left(self) -> None:
+    def renew_if_late(self) -> Awaitable[None] | None:
         if self.grant is not None and not self.gone:
             self.gone = True
             self.clerk.left(self.bucket, self.grant.start)
+        return None
 
 
 class SharedLimiter:

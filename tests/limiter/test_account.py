@@ -152,9 +152,9 @@ class NotedTurn:
     async def __aexit__(self, *raised):
         await self.permit.__aexit__(*raised)
 
-    def left(self):
+    def renew_if_late(self):
         self.log.append(time.monotonic())
-        self.permit.left()
+        return self.permit.renew_if_late()
 
 
 def _fifty(service, asset, limiter, start, sent) -> None:

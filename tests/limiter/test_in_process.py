@@ -19,7 +19,7 @@ from memories_async.limiter._limits import Priority
 async def take(limiter, where, log=None, name=None):
     """Have one permit, and note it."""
     async with limiter.permit(where) as permit:
-        permit.left()
+        permit.renew_if_late()
         if log is not None:
             log.append((time.monotonic(), name))
 
@@ -81,8 +81,8 @@ async def test_a_call_that_connects_slowly_holds_the_next_one_back():
     limiter, where = InProcessLimiter(clock=lambda: now[0]), bucket(1)
     async with limiter.permit(where) as permit:
         now[0] += 0.4
-        permit.left()
-        permit.left()
+        permit.renew_if_late()
+        permit.renew_if_late()
 
     assert limiter.describe().buckets[0].wait == pytest.approx(where.limit.gap - where.limit.slack)
 

@@ -71,8 +71,8 @@ def limiter(store):
 async def take(limiter, where, log=None, name=None):
     """Have one permit, and note it."""
     async with limiter.permit(where) as permit:
-        permit.left()
-        permit.left()
+        permit.renew_if_late()
+        permit.renew_if_late()
         if log is not None:
             log.append((time.monotonic(), name))
         return permit.fault
@@ -160,8 +160,8 @@ async def test_a_call_that_leaves_late_holds_the_next_one_back(limiter, store):
     async with limiter.permit(where) as permit:
         begun = time.monotonic()
         await asyncio.sleep(0.1)
-        permit.left()
-        permit.left()
+        permit.renew_if_late()
+        permit.renew_if_late()
     await asyncio.sleep(0.02)
 
     assert 0.05 < store.states[where.name].spacing.next_at - begun - where.limit.gap < 0.15
