@@ -13,7 +13,6 @@ from memories_async.cli._options import common
 from memories_async.cli._receiving import Reception, show_caption
 from memories_async.cli._run import Run, arguments, pass_run
 from memories_async.receiver import Receiver
-from memories_async.receiver._store_factory import store_at
 
 _EXAMPLES = """\
 \b
@@ -50,22 +49,18 @@ def command(
 
 
 async def _resumed(run: Run, task: CaptionTask, reception: Reception) -> Caption:
-    await _check(task, reception.store)
+    await _check(task, reception.receiver)
     async with reception.open() as port:
         run.again = reception.again(task, port)
         with run.screen.waiting("waiting for the caption ..."):
             return await reception.caption_of(task)
 
 
-async def _check(task: CaptionTask, place: Path | None) -> None:
-    """Refuse a task that would be waited for in vain: no callback of it is expected."""
-    store = store_at(place)
-    try:
-        record = await store.find(task.task_id)
-    finally:
-        store.close()
-    if record is None:
+async def _check(task: CaptionTask, receiver: Receiver) -> None:
+    """Refuse a task that the store does not know: no callback for it is expected."""
+    if await receiver.find(task) is None:
+        receiver.close()
         raise click.UsageError(
-            f"{store} knows no task {task.task_id}: name the file of the receiver that it was "
+            f"{receiver.store} knows no task {task.task_id}: name the file of the receiver that it was "
             "submitted with by --store"
         )

@@ -1,19 +1,24 @@
-"""Captions that can be awaited: callbacks received, stored durably, and handed to who waits."""
+"""Captions that can be awaited: callbacks are received, stored durably, and returned to waiters."""
 
-from memories_async.receiver._memory import MemoryStore
 from memories_async.receiver._receiver import Receiver
-from memories_async.receiver._records import Arrival, Record, Ticket, Verdict
-from memories_async.receiver._sqlite import SqliteStore
-from memories_async.receiver._store import Settler, Store
+from memories_async.receiver._records import (
+    CallbackDelivery,
+    CallbackRecord,
+    RecordKey,
+    Submission,
+    Verdict,
+)
+from memories_async.receiver._sqlite_store import SqliteStore
+from memories_async.receiver._stores import CallbackStore, MemoryStore
 
 __all__ = [
-    "Arrival",
+    "CallbackDelivery",
+    "CallbackRecord",
+    "CallbackStore",
     "MemoryStore",
     "Receiver",
-    "Record",
-    "Settler",
+    "RecordKey",
     "SqliteStore",
-    "Store",
-    "Ticket",
+    "Submission",
     "Verdict",
 ]

@@ -1,115 +1,237 @@
-"""Where deliveries are handed in: judged, stored, then acknowledged, and who waits is woken."""
+"""The receiver's HTTP application without a framework: from a request's head and body to an answer.
+
+Whatever a request's head alone rules out is answered before its body is read. Answers have no body
+and give no reasons, so a sender without a good token learns nothing.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Generator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
 
-from attrs import define, field
+from attrs import define, field, frozen
 
+from memories_async._protocol import wire_json
 from memories_async.captions import CaptionTask
 from memories_async.errors import MemoriesError
-from memories_async.receiver import _core
-from memories_async.receiver._records import Arrival, Record, Verdict
-from memories_async.receiver._store import Settler, Store
-from memories_async.receiver._waiters import Waiting
+from memories_async.ledger import Ledger
+from memories_async.receiver import _payload
+from memories_async.receiver._callback_urls import read_token
+from memories_async.receiver._records import CallbackDelivery, CallbackRecord, Verdict
+from memories_async.receiver._stores import CallbackStore
+from memories_async.receiver._waiters import WaiterRegistry
 from memories_async.videos import Video
+
+MAX_BODY = 256 * 1024
+"""Bytes of a callback; longer ones are answered 413."""
+BODY_SECONDS = 10.0
+"""Seconds that a body may take to arrive."""
+_MAX_LENGTH_DIGITS = 18
 
 log: logging.Logger = logging.getLogger(__name__)
 
 
-def _accepted(call: str, name: str) -> CaptionTask | Video:
-    """The answer that the lost reply of a submission would have been."""
-    return Video(video_no=name) if call.startswith("videos.") else CaptionTask(name)
+@frozen
+class HttpAnswer:
+    """A status and headers; answers have no body."""
+
+    status: HTTPStatus
+    headers: Mapping[str, str] = field(factory=dict[str, str])
+
+
+OK = HttpAnswer(HTTPStatus.OK)
+LATER = HttpAnswer(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"})
+NOT_FOUND = HttpAnswer(HTTPStatus.NOT_FOUND)
+TOO_LARGE = HttpAnswer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+TOO_SLOW = HttpAnswer(HTTPStatus.REQUEST_TIMEOUT)
+NOT_ALLOWED = HttpAnswer(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"})
+BAD = HttpAnswer(HTTPStatus.BAD_REQUEST)
+UNSUPPORTED = HttpAnswer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
+ANSWERS = {
+    Verdict.STORED: OK,
+    Verdict.REPEATED: OK,
+    # It is stored or known: sending it again would change nothing.
+    Verdict.CONFLICTING: OK,
+    Verdict.REJECTED: NOT_FOUND,
+    Verdict.TOO_MANY: LATER,
+}
 
 
 @define(eq=False)
-class Desk:
-    """A store in use. Any number of loops and threads may hand in."""
+class RequestRejected(Exception):
+    """The request is answered without effect."""
 
-    store: Store
-    settler: Settler | None
+    answer: HttpAnswer
+
+
+@frozen(kw_only=True)
+class RequestHead:
+    """A request without its body."""
+
+    method: str
+    path: str
+    """As sent or as routed: only its last segment counts."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+    @property
+    def length(self) -> int | None:
+        """The length of the body in bytes; None where it is not stated, or not as a number."""
+        stated = self.headers.get("content-length", "")
+        is_number = stated.isascii() and stated.isdigit() and len(stated) <= _MAX_LENGTH_DIGITS
+        return int(stated) if is_number else None
+
+
+@define(eq=False)
+class AdmissionLimiter:
+    """Caps the callbacks that are received at once; beyond it the answer is 503."""
+
+    requests: int = 1_000
+    """How many more requests are admitted."""
+    size: int = 64 * 1024 * 1024
+    """How many more bytes of bodies are admitted."""
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+
+    @contextmanager
+    def admit(self, size: int) -> Generator[None]:
+        """Count a request with a body of at most *size* bytes while the context is open."""
+        with self._lock:
+            if self.requests < 1 or self.size < size:
+                raise RequestRejected(LATER)
+            self.requests -= 1
+            self.size -= size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.requests += 1
+                self.size += size
+
+
+@define(eq=False)
+class CallbackService:
+    """Receives callbacks into a store. Any number of event loops and threads may call it."""
+
+    store: CallbackStore
+    ledger: Ledger | None
     accept_for: float
+    """Seconds for which the token of a submission is good."""
     _given_secret: bytes | None = field(repr=False)
-    waiting: Waiting = field(init=False)
-    room: _core.Room = field(factory=_core.Room, init=False)
+    waiters: WaiterRegistry = field(init=False)
+    admission: AdmissionLimiter = field(factory=AdmissionLimiter, init=False)
     _secret: bytes | None = field(default=None, init=False, repr=False)
-    _caught_up: bool = field(default=False, init=False)
+    _has_reconciled: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.waiting = Waiting(self.store)
+        self.waiters = WaiterRegistry(self.store)
 
-    async def secret(self) -> bytes:
-        """Return what tokens are signed with; the first time, also settle what a crash left."""
+    async def open(self) -> bytes:
+        """Return the secret of the tokens; the first time, reconcile what a crash left."""
         if self._secret is None:
-            self._secret = self._given_secret or await self.store.secret()
-        if not self._caught_up and self.settler is not None:
-            self._caught_up = True
-            for record in await self.store.untold():
-                await self.settle(record)
+            self._secret = self._given_secret or await self.store.get_secret()
+        if not self._has_reconciled and self.ledger is not None:
+            self._has_reconciled = True
+            for record in await self.store.list_unreconciled():
+                await self.reconcile(record)
         return self._secret
 
-    async def receive(self, head: _core.Head, body: bytes | AsyncIterable[bytes]) -> _core.Answer:
-        """Take one request from its head to its answer."""
-        admitted = await self.admit(head)
-        if isinstance(admitted, _core.Answer):
-            return admitted
-        size = _core.MAX_BODY if head.length is None else head.length
-        if not self.room.take(size):
-            return _core.LATER
+    async def handle(self, head: RequestHead, body: bytes | AsyncIterable[bytes]) -> HttpAnswer:
+        """Answer one request."""
         try:
-            whole = body if isinstance(body, bytes) else await _core.gathered(body)
-            if isinstance(whole, _core.Answer):
-                return whole
-            return await self.keep(admitted, head, whole)
-        finally:
-            self.room.give_back(size)
+            submission_id = await self.authorize(head)
+            with self.admission.admit(MAX_BODY if head.length is None else head.length):
+                whole = body if isinstance(body, bytes) else await read_body(body)
+                return await self.accept(submission_id, head, whole)
+        except RequestRejected as rejected:
+            return rejected.answer
 
-    async def admit(self, head: _core.Head) -> bytes | _core.Answer:
-        """Return the id of the submission, or an answer if the body need not be read."""
+    async def authorize(self, head: RequestHead) -> bytes:
+        """Return the submission's id if the body is worth reading; else raise `RequestRejected`."""
         try:
-            return _core.admit(head, await self.secret())
+            secret = await self.open()
         except MemoriesError as error:
-            return _later(error)
+            raise _store_failure(error) from None
+        if head.method != "POST":
+            raise RequestRejected(NOT_ALLOWED)
+        submission_id = read_token(head.path.rpartition("/")[2], secret)
+        if submission_id is None:
+            raise RequestRejected(NOT_FOUND)
+        if head.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+            raise RequestRejected(UNSUPPORTED)
+        if head.length is None and head.headers.get("content-length"):
+            raise RequestRejected(BAD)
+        if head.length is not None and head.length > MAX_BODY:
+            raise RequestRejected(TOO_LARGE)
+        return submission_id
 
-    async def keep(self, id_: bytes, head: _core.Head, body: bytes) -> _core.Answer:
-        """Store a body, then answer. 200 means that it is on the disk."""
-        arrival = _core.read(head, body, at=time.time())
-        if isinstance(arrival, _core.Answer):
-            return arrival
+    async def accept(self, submission_id: bytes, head: RequestHead, body: bytes) -> HttpAnswer:
+        """Store a callback, wake its waiters and answer; 200 means that it is on the disk."""
+        delivery = read_delivery(head, body, at=time.time())
         try:
-            verdict, record = await self.store.deliver(id_, arrival, accept_for=self.accept_for)
-        except MemoriesError as error:
-            return _later(error)
-        if record is not None:
-            await self._tell(verdict, record, arrival)
-        return _core.AFTER[verdict]
-
-    async def _tell(self, verdict: Verdict, record: Record, arrival: Arrival) -> None:
-        if verdict is Verdict.CONFLICTING:
-            # %r: what a stranger wrote reaches a log escaped.
-            log.warning(
-                "task %r: a second, different callback was kept; the first one counts",
-                arrival.task_id,
+            verdict, record = await self.store.add_delivery(
+                submission_id, delivery, accept_for=self.accept_for
             )
-        if verdict is not Verdict.STRANGE:
-            self.waiting.tell(record)
-            await self.settle(record)
+        except MemoriesError as error:
+            raise _store_failure(error) from None
+        if verdict is Verdict.CONFLICTING:
+            # %r: control characters of a sender's text reach the log escaped.
+            log.warning(
+                "task %r: a second, different callback was stored; the first one counts",
+                delivery.task_id,
+            )
+        if record is not None and verdict is not Verdict.REJECTED:
+            self.waiters.notify(record)
+            await self.reconcile(record)
+        return ANSWERS[verdict]
 
-    async def settle(self, record: Record) -> None:
-        """Tell the ledger that a submission was accepted, if it waits to hear so."""
-        key, task_id = record.ticket.key, record.known_task
-        if self.settler is None or not record.is_owed or key is None or task_id is None:
+    async def reconcile(self, record: CallbackRecord) -> None:
+        """Tell the ledger that a submission was accepted, if it does not know that."""
+        key, task_id = record.submission.key, record.known_task_id
+        if self.ledger is None or not record.needs_reconciling or key is None or task_id is None:
             return
+        is_upload = record.submission.call.startswith("videos.")
+        answer = Video(video_no=task_id) if is_upload else CaptionTask(task_id)
         try:
-            await self.settler.settled(key, answer=_accepted(record.ticket.call, task_id))
-            await self.store.told(record.ticket.id)
+            await self.ledger.settled(key, answer=answer)
+            await self.store.mark_reconciled(record.submission.id)
         except (MemoriesError, LookupError) as error:
-            # The delivery itself is safe; the next start of a receiver tries this again.
+            # The callback itself is stored; the next start of a receiver tries this again.
             log.warning("the ledger could not be told of a callback: %s", error)
 
 
-def _later(error: MemoriesError) -> _core.Answer:
+def read_delivery(head: RequestHead, body: bytes, *, at: float) -> CallbackDelivery:
+    """Read a body, whatever its content type says; raise `RequestRejected` for an unreadable one."""
+    if len(body) > MAX_BODY:
+        raise RequestRejected(TOO_LARGE)
+    try:
+        return _payload.read_delivery(body, at=at)
+    except wire_json.NotJson:
+        is_json = "json" in head.headers.get("content-type", "json").lower()
+        raise RequestRejected(BAD if is_json else UNSUPPORTED) from None
+    except ValueError:
+        raise RequestRejected(BAD) from None
+
+
+async def read_body(chunks: AsyncIterable[bytes]) -> bytes:
+    """Collect a body that may be longer than stated, or endless."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise RequestRejected(TOO_LARGE)
+    except TimeoutError:
+        raise RequestRejected(TOO_SLOW) from None
+    return bytes(body)
+
+
+def _store_failure(error: MemoriesError) -> RequestRejected:
     log.error("a callback could not be stored and was not acknowledged: %s", error)
-    return _core.LATER
+    return RequestRejected(LATER)

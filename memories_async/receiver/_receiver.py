@@ -1,47 +1,54 @@
-"""The receiver: gives submissions a callback, and lets what it brings be awaited."""
+"""The receiver: gives submissions a callback URL, and returns what is delivered to it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from memories_async._protocol.call import Call
 from memories_async._protocol.network import Address
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import CallbackTimeout, MemoriesError, OutcomeUnknown
-from memories_async.receiver import _parse, _tokens
-from memories_async.receiver._asgi import AsgiApp
-from memories_async.receiver._callback_service import Desk
-from memories_async.receiver._public_url import PublicUrl
-from memories_async.receiver._records import Arrival, Record, Ticket, Wanted
-from memories_async.receiver._store_factory import HasDatabase, Place, settler_in, store_at
-from memories_async.receiver._wsgi import WsgiApp
+from memories_async.ledger import Ledger
+from memories_async.receiver import _callback_urls, _payload
+from memories_async.receiver._callback_service import CallbackService
+from memories_async.receiver._gateways import AsgiApp, WsgiApp
+from memories_async.receiver._records import (
+    CallbackDelivery,
+    CallbackRecord,
+    RecordKey,
+    Submission,
+)
+from memories_async.receiver._sqlite_store import SqliteStore
+from memories_async.receiver._stores import CallbackStore
 from memories_async.videos import Video
 
 if TYPE_CHECKING:
     from aiohttp import web
 
 T = TypeVar("T")
+StoreSource: TypeAlias = CallbackStore | Ledger | str | os.PathLike[str] | None
 
 ACCEPT_FOR = 30 * 24 * 3600.0
-"""Seconds after its submission for which a callback is taken."""
+"""Seconds after its submission for which a callback is accepted."""
 log: logging.Logger = logging.getLogger(__name__)
 
 
 class Receiver:
-    """Turns the service's callbacks into results that can be awaited, and loses none.
+    """Receives the service's callbacks, stores them durably, and lets their results be awaited.
 
-    *public_url* is where the service reaches the receiver, without query; a port 0 in it stands
-    for the port that `serve` gets, for trials on one machine. *store* is the path of a SQLite file,
-    a `Ledger` to share the file of, or any `Store`; by default the client's ledger or else a file
-    of the user's own. All processes that submit, receive or wait name the same one, and then need
-    no *secret*: the store keeps one. Nothing is opened before the first use.
+    *public_url* is where the service reaches the receiver, without a query; a port 0 in it stands
+    for the port that `serve` takes, for trials on one machine. *store* is the path of a SQLite file,
+    a `Ledger` whose file is shared, or any `CallbackStore`; by default the client's ledger, else a
+    file of the user's own. All processes that submit, receive or wait name the same store. They need
+    no *secret* then: the store holds one. Nothing is opened before the first use.
     """
 
     def __init__(
@@ -49,18 +56,22 @@ class Receiver:
         public_url: str,
         *,
         secret: str | bytes | None = None,
-        store: Place = None,
+        store: StoreSource = None,
         accept_for: float = ACCEPT_FOR,
     ) -> None:
-        """Check the settings. *accept_for* is how long, in seconds, a token is good."""
-        self._url = PublicUrl(public_url)
-        self._secret = None if secret is None else _tokens.checked_secret(secret)
-        self._place = store
+        """Check the settings.
+
+        *secret* (at least 16 bytes) signs the tokens in callback URLs instead of the store's own.
+        *accept_for* is how many seconds after its submission a callback is accepted.
+        """
+        self._url = _callback_urls.PublicUrl(public_url)
+        self._secret = None if secret is None else _callback_urls.derive_key(secret)
+        self._store_source: StoreSource = store
         if not accept_for > 0:
             raise ValueError(f"accept_for must be above 0 seconds, not {accept_for}")
         self._accept_for = accept_for
-        self._ledger: object = None
-        self._desk: Desk | None = None
+        self._attached: Ledger | None = None
+        self._service: CallbackService | None = None
         self._opening = threading.Lock()
         self.asgi: AsgiApp = AsgiApp(self._open)
         """The receiver as an ASGI application, for FastAPI, Starlette or an ASGI server."""
@@ -68,52 +79,58 @@ class Receiver:
         """The receiver as a WSGI application, for Flask, Django or a WSGI server."""
 
     def beside(self, ledger: object) -> None:
-        """Tell *ledger* of callbacks, and share its file unless a store was named. Clients call it."""
+        """Tell *ledger* of callbacks, and share its file unless a store was named.
+
+        Clients and batches call it with their ledger. Raises `ValueError` for a second ledger.
+        """
         with self._opening:
-            if self._ledger is ledger:
+            assert isinstance(ledger, Ledger)
+            if self._attached is ledger:
                 return
-            if self._ledger is not None:
+            if self._attached is not None:
                 raise ValueError("this receiver works with another ledger: give each its own")
-            self._ledger = ledger
-            if self._desk is not None:
-                # Whoever serves before there is a client moves into the ledger's file now.
-                self._desk.store.close()
-                self._desk = None
+            self._attached = ledger
+            if self._service is not None:
+                # A receiver that served before there was a client moves into the ledger's file.
+                self._service.store.close()
+                self._service = None
 
     async def submit(
         self, call: Call[T], send: Callable[[Call[T]], Awaitable[T]], *, key: str | None = None
     ) -> T:
-        """Send a submission with a callback of its own, written down before the first byte leaves.
+        """Send *call* with a callback URL of its own, stored before the first byte leaves.
 
-        Where the reply is lost, the `OutcomeUnknown` that is raised can be waited for like a task.
-        A call that does without a callback is sent without one where none can be received or kept.
+        Clients call it; *key* is the call's entry in the ledger. Where the reply is lost, the
+        `OutcomeUnknown` that is raised can be waited for like a task. A call that can do without a
+        callback (an upload) is sent without one where none can be received or stored.
         """
         if call.welcomes_callback and not self._url.is_reachable:
             return await send(call)
+        submission = Submission(
+            id=_callback_urls.draw_submission_id(), call=call.name, key=key, issued_at=time.time()
+        )
         try:
-            desk, ticket, url = await self._issued(call.name, key)
+            service, base = self._open(), self._url.resolve()
+            token = _callback_urls.write_token(submission.id, await service.open())
+            await service.store.add_submission(submission)
         except (MemoriesError, OSError) as error:
             if not call.welcomes_callback:
                 raise
             log.warning("%s is sent without a callback: %s", call.name, error)
             return await send(call)
         try:
-            answer = await send(call.with_callback(url))
+            answer = await send(call.with_callback(f"{base}/{token}"))
         except OutcomeUnknown as error:
-            error.callback = ticket.id.hex()
+            error.callback = submission.id.hex()
             raise
-        name = _name(answer)
-        if name is not None:
-            await _bind(desk, ticket, name)
+        task_id = _read_task_id(answer)
+        if task_id is not None:
+            try:
+                service.waiters.notify(await service.store.set_task(submission.id, task_id))
+            except (MemoriesError, LookupError) as error:
+                # The task is accepted and paid: its callback names it, and so can the caller.
+                log.warning("task %r could not be stored beside its callback: %s", task_id, error)
         return answer
-
-    async def _issued(self, name: str, key: str | None) -> tuple[Desk, Ticket, str]:
-        """Write down a ticket for the call *name*, and give the URL that stands for it."""
-        desk, base = self._open(), self._url.now()
-        secret = await desk.secret()
-        ticket = Ticket(id=_tokens.new_id(), call=name, key=key, issued_at=time.time())
-        await desk.store.issue(ticket)
-        return desk, ticket, f"{base}/{_tokens.token(ticket.id, secret)}"
 
     async def wait(
         self,
@@ -121,87 +138,80 @@ class Receiver:
         *,
         timeout: float | None = 600,  # noqa: ASYNC109  # the name that the design fixed
     ) -> Caption:
-        """Return the caption of *task*, as soon as its callback is stored, by whichever process.
+        """Return the caption of *task* as soon as its callback is stored, by whichever process.
 
-        *task* may be a task, its short text, or the `OutcomeUnknown` of a submission whose reply was
-        lost. Raises `CaptionFailed` for a task that failed, `BadReply` (with the body) for a callback
-        that cannot be read, and `CallbackTimeout` after *timeout* seconds (None: never); what
-        comes later is kept, and waiting again finds it.
+        Free, and safe to repeat: every call returns the same caption. *task* may be a task, its text,
+        or the `OutcomeUnknown` of a submission whose reply was lost. Raises `CaptionFailed` for a
+        task that failed, `BadReply` (with the body) for a callback that cannot be read, and
+        `CallbackTimeout` after *timeout* seconds (None: never); a callback that comes later is
+        stored, and waiting again returns it.
         """
-        desk, wanted = self._open(), _wanted(task)
-        async with desk.waiting.expecting(wanted) as coming:
-            record = await desk.store.find(wanted)
-            if record is None or record.outcome is None:
-                try:
-                    async with asyncio.timeout(timeout):
-                        record = await coming
-                except TimeoutError:
-                    raise _in_vain(task, record, timeout, desk) from None
-        await desk.settle(record)
-        assert record.outcome is not None
-        return _parse.caption_in(record.outcome, call=record.ticket.call)
+        service, key = self._open(), _record_key(task)
+        record = await service.waiters.wait_for(key, _has_outcome, timeout=timeout)
+        if record is None or record.outcome is None:
+            raise _timeout_error(task, record, timeout, service.store)
+        await service.reconcile(record)
+        return _payload.read_caption(record.outcome, call=record.submission.call)
 
     async def heard(self, name: str, *, within: float) -> bool:
-        """Wait at most *within* seconds for a callback that says how *name* ended.
+        """Wait at most *within* seconds for a callback that says how *name* ended; False: none came.
 
         *name* is the id that the service gave: a `task_id` or a `video_no`. Where the store cannot be
-        read, nothing is heard.
+        read, a warning is logged and the whole time is waited.
         """
         clock = asyncio.get_running_loop().time
-        until = clock() + within
+        deadline = clock() + within
         try:
-            is_decided = await self._heard(name, until)
+            waiters = self._open().waiters
+            record = await waiters.wait_for(name, _is_decided, timeout=within)
         except (MemoriesError, OSError) as error:
-            log.warning("no callback of %r can be heard: %s", name, error)
-            is_decided = False
-        if not is_decided:
-            # What only says "uploaded" ends no wait: the next callback is for the next one.
-            await asyncio.sleep(until - clock())
-        return is_decided
+            log.warning("callbacks for %r cannot be read: %s", name, error)
+            await asyncio.sleep(deadline - clock())
+            return False
+        return record is not None and record.is_decided
 
-    async def _heard(self, name: str, until: float) -> bool:
-        desk = self._open()
-        async with desk.waiting.expecting(name) as coming:
-            record = await desk.store.find(name)
-            if record is None or not record.is_decided:
-                try:
-                    async with asyncio.timeout_at(until):
-                        record = await coming
-                except TimeoutError:
-                    return False
-        return record.is_decided
+    async def find(self, task: CaptionTask | OutcomeUnknown | str) -> CallbackRecord | None:
+        """Return what the store holds of *task*: its submission and callbacks, or None."""
+        return await self._open().store.find(_record_key(task))
 
-    async def deliveries(self, task: CaptionTask | OutcomeUnknown | str) -> tuple[Arrival, ...]:
+    async def deliveries(
+        self, task: CaptionTask | OutcomeUnknown | str
+    ) -> tuple[CallbackDelivery, ...]:
         """List the different callbacks that came for *task*, in order; usually there is one."""
-        record = await self._open().store.find(_wanted(task))
-        return () if record is None else record.arrivals
+        record = await self.find(task)
+        return () if record is None else record.deliveries
+
+    @property
+    def store(self) -> CallbackStore:
+        """The store in use; `str` of it names its place."""
+        return self._open().store
 
     def aiohttp_app(self) -> web.Application:
         """Build an aiohttp application, to be mounted with `add_subapp`."""
-        from memories_async.receiver._web import aiohttp_app  # noqa: PLC0415  # a server, if needed
+        # Imported here: only who serves with aiohttp needs its server.
+        from memories_async.receiver._server import make_application  # noqa: PLC0415
 
-        return aiohttp_app(self._open)
+        return make_application(self._open)
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Address]:
-        """Receive on a port of its own while the context is open; port 0 takes a free one.
+        """Receive callbacks on a port while the context is open; port 0 takes a free one.
 
-        Only this machine reaches the default *host*: put a proxy or a tunnel in front of it.
+        Only this machine reaches the default *host*: put a proxy or a tunnel in front of it. Raises
+        `DatabaseFailed` for a store that cannot be used, and `OSError` for a port that is taken.
         """
-        # Imported only by who needs a server, and beside the loop: it takes a tenth of a second.
-        serving = await asyncio.to_thread(import_module, "memories_async.receiver._serving")
-        from memories_async.receiver._web import handler  # noqa: PLC0415  # now it is there
-
-        await self._open().secret()  # a store that cannot be used is better known now
-        async with serving.serve(handler(self._open), host, port) as address:
-            with self._url.served(address.port):
+        # Imported only where needed, and in a thread: the import takes a tenth of a second.
+        server = await asyncio.to_thread(import_module, "memories_async.receiver._server")
+        await self._open().open()
+        async with server.serve(server.make_handler(self._open), host, port) as address:
+            with self._url.serve_port(address.port):
                 yield address
 
     def close(self) -> None:
-        """Let go of the store and of the WSGI application's thread; may be called twice."""
+        """Close the store and end the WSGI application's thread; may be called twice."""
         self.wsgi.close()
-        if self._desk is not None:
-            self._desk.store.close()
+        if self._service is not None:
+            self._service.store.close()
 
     def __repr__(self) -> str:
         return f"Receiver({self._url.given!r})"
@@ -211,35 +221,44 @@ class Receiver:
             raise TypeError(
                 "a Receiver with a secret does not pickle: leave it out, the store has one"
             )
-        return _rebuild, (self._url.given, self._place, self._accept_for)
+        return _unpickle, (self._url.given, self._store_source, self._accept_for)
 
-    def _open(self) -> Desk:
+    def _open(self) -> CallbackService:
         with self._opening:
-            if self._desk is None:
-                place = self._place
-                if place is None and isinstance(self._ledger, HasDatabase):
-                    place = self._ledger
-                settler = settler_in(place) or settler_in(self._ledger)
-                self._desk = Desk(store_at(place), settler, self._accept_for, self._secret)
-            return self._desk
+            if self._service is None:
+                source = self._attached if self._store_source is None else self._store_source
+                ledger = source if isinstance(source, Ledger) else self._attached
+                store = _open_store(source)
+                self._service = CallbackService(store, ledger, self._accept_for, self._secret)
+            return self._service
 
 
-def _name(answer: object) -> str | None:
-    """The id by which callbacks will speak of what was submitted."""
+def _open_store(source: StoreSource) -> CallbackStore:
+    if isinstance(source, Ledger):
+        return SqliteStore(source.database, owns_database=False)
+    return source if isinstance(source, CallbackStore) else SqliteStore.at(source)
+
+
+def _unpickle(url: str, source: StoreSource, accept_for: float) -> Receiver:
+    return Receiver(url, store=source, accept_for=accept_for)
+
+
+def _has_outcome(record: CallbackRecord) -> bool:
+    return record.outcome is not None
+
+
+def _is_decided(record: CallbackRecord) -> bool:
+    return record.is_decided
+
+
+def _read_task_id(answer: object) -> str | None:
+    """Return the id by which callbacks name what was submitted."""
     if isinstance(answer, CaptionTask):
         return answer.task_id
     return answer.video_no if isinstance(answer, Video) else None
 
 
-async def _bind(desk: Desk, ticket: Ticket, name: str) -> None:
-    try:
-        desk.waiting.tell(await desk.store.bind(ticket.id, name))
-    except MemoriesError as error:
-        # The task is accepted and paid: the callback will name it, or the caller still can.
-        log.warning("task %r could not be noted beside its callback: %s", name, error)
-
-
-def _wanted(task: CaptionTask | OutcomeUnknown | str) -> Wanted:
+def _record_key(task: CaptionTask | OutcomeUnknown | str) -> RecordKey:
     if isinstance(task, CaptionTask):
         return task.task_id
     if isinstance(task, str):
@@ -249,23 +268,17 @@ def _wanted(task: CaptionTask | OutcomeUnknown | str) -> Wanted:
     return bytes.fromhex(task.callback)
 
 
-def _in_vain(
+def _timeout_error(
     task: CaptionTask | OutcomeUnknown | str,
-    record: Record | None,
+    record: CallbackRecord | None,
     timeout: float | None,
-    desk: Desk,
+    store: CallbackStore,
 ) -> CallbackTimeout:
-    lost = isinstance(task, OutcomeUnknown)
-    name = "the submission whose reply was lost" if lost else f"task {str(task)!r}"
-    again = "wait(error)" if lost else f"wait({str(task)!r})"
-    known = (
-        f"it is kept in {desk.store} when it comes" if record else f"{desk.store} does not know it"
-    )
+    is_lost = isinstance(task, OutcomeUnknown)
+    name = "the submission whose reply was lost" if is_lost else f"task {str(task)!r}"
+    again = "wait(error)" if is_lost else f"wait({str(task)!r})"
+    known = f"it is kept in {store} when it comes" if record else f"{store} does not know it"
     return CallbackTimeout(
         f"no callback for {name} within {timeout:g} s; {known}: resume with receiver.{again}",
-        call=record.ticket.call if record else "",
+        call=record.submission.call if record else "",
     )
-
-
-def _rebuild(url: str, place: Place, accept_for: float) -> Receiver:
-    return Receiver(url, store=place, accept_for=accept_for)

@@ -1,140 +1,138 @@
-"""What is kept of a submission and its callbacks, and what follows from it. Pure.
+"""What is stored of a submission and its callbacks, and which callback counts. Pure.
 
-Deliveries are only ever added; which of them counts is worked out from all of them. That is what
-makes every order of submit reply, callback, repetition and restart come to the same result.
+Callbacks are only added, never changed; the one that counts is computed from all of them. So every
+order of submit reply, callback, repetition and restart leads to the same result.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from enum import Enum
 
 from attrs import evolve, field, frozen
 
 from memories_async._protocol import wire_json
 
-MOST = 8
-"""Different deliveries that are kept for one submission, so that none can fill the disk."""
+MAX_DELIVERIES = 8
+"""Different callbacks that are stored for one submission, so that a sender cannot fill the disk."""
+
+RecordKey = str | bytes
+"""What a record is looked up by: a task's id (text), or a submission's (bytes)."""
 
 
 class Verdict(Enum):
-    """What a delivery is to its submission."""
+    """What a callback is to its submission."""
 
     STORED = "stored"
     REPEATED = "repeated"
-    """Known already: nothing changes."""
+    """Equal to one that is stored: nothing changes."""
     CONFLICTING = "conflicting"
-    """Different from the one that counts: kept, and nothing changes."""
-    STRANGE = "strange"
-    """For a token that was never issued, has expired, or belongs to another task."""
+    """Different from the one that counts: it is stored, and nothing else changes."""
+    REJECTED = "rejected"
+    """Its token was never issued or has expired, or it names another task."""
     TOO_MANY = "too many"
-    """Nothing that counts has come yet and no more is kept: it is welcome again later."""
+    """The submission has no clear callback yet and no room for another: the sender may try later."""
 
 
 @frozen(kw_only=True)
-class Ticket:
-    """A submission that was given a callback, written down before it is sent."""
+class Submission:
+    """A call that was given a callback URL, stored before the call is sent."""
 
     id: bytes
     call: str
     """The call's name, such as `captions.upload`."""
     key: str | None = None
-    """Its entry in the ledger."""
+    """The key of its entry in the ledger."""
     issued_at: float
-    """Unix time."""
+    """Unix time in seconds."""
 
 
 @frozen(kw_only=True)
-class Arrival:
-    """A delivery as it came, and the little that was read of it."""
+class CallbackDelivery:
+    """A callback as it was received, and the fields by which it is judged."""
 
     task_id: str | None
-    """None where the body names none; the token alone then says whose it is."""
+    """None where the body names none: the token alone then tells the task."""
     final: bool
-    """Whether it says clearly how the task ended."""
+    """Whether the body says clearly how the task ended."""
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
     at: float
-    """Unix time."""
+    """Unix time in seconds."""
 
-    def repeats(self, other: Arrival) -> bool:
-        """Tell whether both say the same, however it is written."""
+    def repeats(self, other: CallbackDelivery) -> bool:
+        """Tell whether both bodies are equal as JSON: spaces and the order of fields do not count."""
         if self.body == other.body:
             return True
         try:
-            return _meaning(self.body) == _meaning(other.body)
-        except (ValueError, RecursionError):  # too deep to be written in another way
+            return self._normalize() == other._normalize()
+        except (ValueError, RecursionError):  # nested too deeply to be written again
             return False
 
-
-def _meaning(body: bytes) -> bytes:
-    return wire_json.canonical(json.loads(body))
+    def _normalize(self) -> bytes:
+        return wire_json.canonical(json.loads(self.body))
 
 
 @frozen(kw_only=True)
-class Record:
-    """A submission with all that is known of it."""
+class CallbackRecord:
+    """A submission and everything that is known of it."""
 
-    ticket: Ticket
+    submission: Submission
     task_id: str | None = None
-    """The task that the submit reply named; None while, or if, no reply came."""
-    arrivals: tuple[Arrival, ...] = ()
+    """The task that the submit reply named; None until, or unless, there is a reply."""
+    deliveries: tuple[CallbackDelivery, ...] = ()
     """In the order in which they were stored."""
-    told: bool = False
-    """Whether the ledger knows that the submission was accepted."""
+    is_reconciled: bool = False
+    """Whether the ledger has been told that the submission was accepted."""
 
     @property
-    def outcome(self) -> Arrival | None:
-        """The delivery that counts: the first clear one for this task, else the first at all."""
-        ours = [one for one in self.arrivals if self._is_ours(one.task_id)]
-        return next((one for one in ours if one.final), ours[0] if ours else None)
+    def outcome(self) -> CallbackDelivery | None:
+        """The callback that counts: the first clear one for this task, else the first at all."""
+        matching = [one for one in self.deliveries if self._is_same_task(one.task_id)]
+        return next((one for one in matching if one.final), matching[0] if matching else None)
 
     @property
     def is_decided(self) -> bool:
-        """Whether a delivery said clearly how it ended."""
+        """Whether a callback has said clearly how the task ended."""
         return self.outcome is not None and self.outcome.final
 
     @property
-    def known_task(self) -> str | None:
-        """The task, from the submit reply or, where that was lost, from the callback."""
+    def known_task_id(self) -> str | None:
+        """The task's id, from the submit reply or, where that was lost, from the callback."""
         outcome = self.outcome
         return self.task_id or (outcome.task_id if outcome is not None else None)
 
     @property
-    def is_owed(self) -> bool:
-        """Whether the ledger is still to be told that the submission was accepted."""
-        return bool(self.ticket.key and self.known_task and self.outcome and not self.told)
+    def keys(self) -> tuple[RecordKey, ...]:
+        """Everything that the record can be looked up by."""
+        known = self.known_task_id
+        return (self.submission.id,) if known is None else (self.submission.id, known)
 
-    def judge(self, arrival: Arrival, *, accept_for: float) -> Verdict:
-        """Say what *arrival* is to this submission, and so whether it is to be kept."""
-        if arrival.at - self.ticket.issued_at > accept_for or not self._is_ours(arrival.task_id):
-            return Verdict.STRANGE
-        if any(arrival.repeats(known) for known in self.arrivals):
+    @property
+    def needs_reconciling(self) -> bool:
+        """Whether the ledger must still be told that the submission was accepted."""
+        proved = self.known_task_id and self.outcome
+        return bool(self.submission.key and proved and not self.is_reconciled)
+
+    def judge(self, delivery: CallbackDelivery, *, accept_for: float) -> Verdict:
+        """Decide what *delivery* is to this submission, whose token is good for *accept_for* seconds."""
+        is_late = delivery.at - self.submission.issued_at > accept_for
+        if is_late or not self._is_same_task(delivery.task_id):
+            return Verdict.REJECTED
+        if any(delivery.repeats(known) for known in self.deliveries):
             return Verdict.REPEATED
-        if len(self.arrivals) >= MOST:
-            return Verdict.CONFLICTING if self.is_decided else Verdict.TOO_MANY
-        return Verdict.CONFLICTING if self.is_decided else Verdict.STORED
+        if self.is_decided:
+            return Verdict.CONFLICTING
+        return Verdict.STORED if len(self.deliveries) < MAX_DELIVERIES else Verdict.TOO_MANY
 
-    def with_arrival(self, arrival: Arrival) -> Record:
-        """Add a delivery."""
-        return evolve(self, arrivals=(*self.arrivals, arrival))
+    def is_kept(self, verdict: Verdict) -> bool:
+        """Whether a callback with this verdict is to be stored."""
+        has_room = len(self.deliveries) < MAX_DELIVERIES
+        return has_room and verdict in {Verdict.STORED, Verdict.CONFLICTING}
 
-    def keeps(self, verdict: Verdict) -> bool:
-        """Whether a delivery judged so is to be stored."""
-        fits = len(self.arrivals) < MOST
-        return fits and verdict in {Verdict.STORED, Verdict.CONFLICTING}
+    def with_delivery(self, delivery: CallbackDelivery) -> CallbackRecord:
+        """Return the record with *delivery* added."""
+        return evolve(self, deliveries=(*self.deliveries, delivery))
 
-    def _is_ours(self, task_id: str | None) -> bool:
-        # Until the reply has named the task, the token alone decides: it is all there is.
+    def _is_same_task(self, task_id: str | None) -> bool:
+        # Until the submit reply has named the task, the token alone decides.
         return None in (self.task_id, task_id) or task_id == self.task_id
-
-
-Wanted = str | bytes
-"""A task's id (text), or a submission's (bytes) where the task's was lost."""
-
-
-def wanted_names(record: Record) -> Iterable[Wanted]:
-    """List what somebody who waits for *record* may know it by."""
-    yield record.ticket.id
-    if record.known_task is not None:
-        yield record.known_task

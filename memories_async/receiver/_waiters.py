@@ -1,138 +1,159 @@
-"""Who waits for which submission: woken at once in this process, by looking for news in others.
+"""Who waits for which record: woken at once in this process, and by reading news of other processes.
 
-Only while somebody waits does a loop look, twenty times a second, whether another process has
-stored a delivery.
+News are read twenty times a second, and only while somebody waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from attrs import define, field
 
 from memories_async.errors import MemoriesError
-from memories_async.receiver._records import Record, Wanted, wanted_names
-from memories_async.receiver._store import Store
+from memories_async.receiver._records import CallbackRecord, RecordKey
+from memories_async.receiver._stores import CallbackStore
 
-PAUSE = 0.05
-"""Seconds between two looks for news."""
+NEWS_INTERVAL = 0.05
+"""Seconds between two readings of news."""
 
 
 @define(eq=False)
-class _Watch:
-    """One loop's look-out."""
+class _Waiter:
+    """A coroutine that waits for a record."""
 
-    begun: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[CallbackRecord]
+    is_enough: Callable[[CallbackRecord], bool]
+
+    def wake(self, record: CallbackRecord) -> None:
+        """Wake the coroutine, from any loop or thread."""
+        if self.loop is asyncio.get_running_loop():
+            self._set_result(record)
+            return
+        try:
+            self.loop.call_soon_threadsafe(self._set_result, record)
+        except RuntimeError:  # the loop was closed, and its waiters with it
+            return
+
+    def _set_result(self, record: CallbackRecord) -> None:
+        if not self.future.done():
+            self.future.set_result(record)
+
+
+@define(eq=False)
+class _Watcher:
+    """The task of one event loop that reads news, and how many waiters need it."""
+
+    ready: asyncio.Future[None]
+    """Done when the first reading is over: callbacks stored from then on are news."""
     task: asyncio.Task[None] | None = None
     waiters: int = 0
 
 
-_Place = tuple[asyncio.AbstractEventLoop, asyncio.Future[Record]]
-
-
 @define(eq=False)
-class Waiting:
-    """The waiters of one receiver, on any number of loops."""
+class WaiterRegistry:
+    """The waiters of one receiver, on any number of event loops."""
 
-    store: Store
+    store: CallbackStore
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
-    _places: dict[Wanted, list[_Place]] = field(factory=dict[Wanted, list[_Place]], init=False)
-    _watches: dict[asyncio.AbstractEventLoop, _Watch] = field(
-        factory=dict[asyncio.AbstractEventLoop, _Watch], init=False
+    _waiters: dict[RecordKey, list[_Waiter]] = field(
+        factory=dict[RecordKey, list[_Waiter]], init=False
+    )
+    _watchers: dict[asyncio.AbstractEventLoop, _Watcher] = field(
+        factory=dict[asyncio.AbstractEventLoop, _Watcher], init=False
     )
 
-    def tell(self, record: Record) -> None:
-        """Wake whoever waits for *record*, if it has an outcome; on whichever loops they wait."""
-        if record.outcome is None:
-            return
-        with self._lock:
-            places = [
-                place for name in wanted_names(record) for place in self._places.get(name, ())
-            ]
-        for loop, future in places:
-            _resolve(loop, future, record)
+    async def wait_for(
+        self,
+        key: RecordKey,
+        is_enough: Callable[[CallbackRecord], bool],
+        *,
+        timeout: float | None,  # noqa: ASYNC109  # what the callers' own callers pass
+    ) -> CallbackRecord | None:
+        """Return the record of *key* once it *is_enough*, or what there is after *timeout* seconds."""
+        async with self.expect(key, is_enough) as coming:
+            record = await self.store.find(key)
+            if record is not None and is_enough(record):
+                return record
+            try:
+                async with asyncio.timeout(timeout):
+                    return await coming
+            except TimeoutError:
+                return record
 
     @asynccontextmanager
-    async def expecting(self, wanted: Wanted) -> AsyncGenerator[asyncio.Future[Record]]:
-        """Give a future for the record once it has an outcome; nothing stored from here on is missed."""
+    async def expect(
+        self, key: RecordKey, is_enough: Callable[[CallbackRecord], bool]
+    ) -> AsyncGenerator[asyncio.Future[CallbackRecord]]:
+        """Give a future for the record of *key*; no callback stored in the context is missed."""
         loop = asyncio.get_running_loop()
-        place: _Place = (loop, loop.create_future())
+        waiter = _Waiter(loop, loop.create_future(), is_enough)
         with self._lock:
-            self._places.setdefault(wanted, []).append(place)
+            self._waiters.setdefault(key, []).append(waiter)
         try:
-            async with self._looking_out(loop):
-                yield place[1]
+            async with self._watch(loop):
+                yield waiter.future
         finally:
-            self._leave(wanted, place)
+            with self._lock:
+                self._waiters[key].remove(waiter)
+                if not self._waiters[key]:
+                    del self._waiters[key]
 
-    def _leave(self, wanted: Wanted, place: _Place) -> None:
+    def notify(self, record: CallbackRecord) -> None:
+        """Wake everybody for whom *record* is enough, on whichever loop they wait."""
         with self._lock:
-            self._places[wanted].remove(place)
-            if not self._places[wanted]:
-                del self._places[wanted]
+            waiters = [waiter for key in record.keys for waiter in self._waiters.get(key, ())]
+        for waiter in waiters:
+            if waiter.is_enough(record):
+                waiter.wake(record)
 
     @asynccontextmanager
-    async def _looking_out(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
-        watch = self._watches.get(loop)
-        if watch is None:
-            watch = self._watches[loop] = _Watch(loop.create_future())
-            # Its parents are the waiters: the last one to leave ends it.
-            watch.task = loop.create_task(self._look_out(loop, watch))
-        watch.waiters += 1
+    async def _watch(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
+        watcher = self._watchers.get(loop)
+        if watcher is None:
+            watcher = self._watchers[loop] = _Watcher(loop.create_future())
+            watcher.task = loop.create_task(self._read_news(loop, watcher))
+        watcher.waiters += 1
         try:
-            await asyncio.shield(watch.begun)
+            await asyncio.shield(watcher.ready)
             yield
         finally:
-            watch.waiters -= 1
-            if watch.waiters == 0 and watch.task is not None:
-                self._forget(loop, watch)
-                watch.task.cancel()
+            watcher.waiters -= 1
+            # The last waiter to leave ends the task.
+            if watcher.waiters == 0 and watcher.task is not None:
+                self._forget(loop, watcher)
+                watcher.task.cancel()
 
-    async def _look_out(self, loop: asyncio.AbstractEventLoop, watch: _Watch) -> None:
+    async def _read_news(self, loop: asyncio.AbstractEventLoop, watcher: _Watcher) -> None:
         try:
-            mark, _ = await self.store.news(None)
-            watch.begun.set_result(None)
+            mark, _ = await self.store.read_news(None)
+            watcher.ready.set_result(None)
             while True:
-                await asyncio.sleep(PAUSE)
-                mark, records = await self.store.news(mark)
+                await asyncio.sleep(NEWS_INTERVAL)
+                mark, records = await self.store.read_news(mark)
                 for record in records:
-                    self.tell(record)
+                    self.notify(record)
         except MemoriesError as error:
-            self._fail(loop, watch, error)
+            self._forget(loop, watcher)
+            self._fail(loop, watcher, error)
 
-    def _forget(self, loop: asyncio.AbstractEventLoop, watch: _Watch) -> None:
-        if self._watches.get(loop) is watch:
-            del self._watches[loop]
+    def _forget(self, loop: asyncio.AbstractEventLoop, watcher: _Watcher) -> None:
+        if self._watchers.get(loop) is watcher:
+            del self._watchers[loop]
 
-    def _fail(self, loop: asyncio.AbstractEventLoop, watch: _Watch, error: MemoriesError) -> None:
-        """Have everybody who waits on this loop raise: the store cannot be read any more."""
-        self._forget(loop, watch)
+    def _fail(
+        self, loop: asyncio.AbstractEventLoop, watcher: _Watcher, error: MemoriesError
+    ) -> None:
+        """Raise *error* for every waiter of this loop: the store cannot be read any more."""
+        if not watcher.ready.done():
+            watcher.ready.set_exception(error)
+            watcher.ready.exception()  # whoever waited for it may have left
         with self._lock:
-            futures = [
-                future for places in self._places.values() for at, future in places if at is loop
-            ]
-        if not watch.begun.done():
-            watch.begun.set_exception(error)
-            watch.begun.exception()  # whoever waited for it may have left
-        for future in futures:
-            if not future.done():
-                future.set_exception(error)
-                future.exception()
-
-
-def _resolve(loop: Any, future: asyncio.Future[Record], record: Record) -> None:
-    def resolve() -> None:
-        if not future.done():
-            future.set_result(record)
-
-    if loop is asyncio.get_running_loop():
-        resolve()
-        return
-    try:
-        loop.call_soon_threadsafe(resolve)
-    except RuntimeError:  # the loop was closed, and its waiters with it
-        return
+            waiters = [waiter for waiters in self._waiters.values() for waiter in waiters]
+        for waiter in waiters:
+            if waiter.loop is loop and not waiter.future.done():
+                waiter.future.set_exception(error)
+                waiter.future.exception()

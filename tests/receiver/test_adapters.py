@@ -19,10 +19,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from callbacks import SUBMISSION, TASK, Submitted, success
+from callbacks import SUBMISSION, TASK, FakeSend, success
 
 from memories_async import Receiver
-from memories_async.receiver._core import MAX_BODY
+from memories_async.receiver._callback_service import MAX_BODY
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -68,7 +68,7 @@ async def test_a_framework_receives_and_another_process_is_woken(server, path) -
     """Deliveries of every kind get their answers, the waiter its caption, the page stays."""
     address, name = server
     receiver = Receiver(f"{address}/hooks/memories", store=path)
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     wait = asyncio.create_task(receiver.wait(task, timeout=30))
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from callbacks import SUBMISSION, TASK, Submitted, success
+from callbacks import SUBMISSION, TASK, FakeSend, success
 
-from memories_async.receiver import _serving
+from memories_async.receiver import _server
 
 BODY = json.dumps(success()).encode()
 
@@ -19,7 +19,7 @@ BODY = json.dumps(success()).encode()
 @pytest.fixture
 def callback(receiver) -> str:
     """The path of a submission's callback."""
-    send = Submitted()
+    send = FakeSend()
     asyncio.run(receiver.submit(SUBMISSION, send))
     return urlsplit(send.url).path
 
@@ -131,7 +131,7 @@ async def test_aiohttp_mounts_it_below_any_path(receiver) -> None:
     """A sub-application takes deliveries; who breaks off is answered 400, if at all."""
     from aiohttp import web
 
-    send = Submitted()
+    send = FakeSend()
     await receiver.submit(SUBMISSION, send)
     token = urlsplit(send.url).path.rpartition("/")[2]
     app = web.Application()
@@ -175,7 +175,7 @@ class _Inner(asyncio.Protocol):
 def test_a_guard_passes_on_what_concerns_an_open_connection() -> None:
     """And keeps a refused one away from the server."""
     inner = _Inner()
-    guarded = _serving._Guarded(inner, {})
+    guarded = _server._TimedConnection(inner, {})
 
     for _ in range(2):
         guarded.data_received(b"x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from callbacks import ASKED
+from callbacks import PROMPTS
 
 from memories_async import OutcomeUnknown, Receiver, captions
 from memories_async.ledger import Ledger
@@ -24,7 +24,7 @@ async def test_the_callback_turns_unknown_into_done(service, client, film, ledge
     receiver = Receiver("http://127.0.0.1:0/cb")
     service.faults.add(kind="drop", when="after", route="captions")
     service.faults.add(callback="delay", seconds=0.2)
-    call = captions.upload_file(film, **ASKED)
+    call = captions.upload_file(film, **PROMPTS)
 
     async with receiver.serve(), client(receiver=receiver, ledger=ledger) as one:
         with pytest.raises(OutcomeUnknown):
@@ -51,7 +51,7 @@ async def test_a_batch_settles_what_a_web_worker_received(service, client, film,
         receiver = Receiver(f"{address.url}/cb")
         async with client(receiver=receiver, ledger=ledger) as one:
             with pytest.raises(OutcomeUnknown) as caught:
-                await one.captions.upload_file(film, **ASKED)
+                await one.captions.upload_file(film, **PROMPTS)
             assert (await receiver.wait(caught.value, timeout=60)).text
 
     assert await asyncio.to_thread(ledger.unknown) == ()
@@ -67,7 +67,7 @@ async def test_an_early_callback_of_a_lost_reply_answers_the_call_itself(
     service.faults.add(callback="early")
 
     async with receiver.serve(), client(receiver=receiver, ledger=ledger) as one:
-        task = await one.captions.upload_file(film, **ASKED)
+        task = await one.captions.upload_file(film, **PROMPTS)
 
         assert (await one.receiver.wait(task, timeout=0)).text
     assert service.account.calls == 1
@@ -88,7 +88,7 @@ async def test_a_ledger_that_was_not_told_is_told_at_the_next_start(  # noqa: PL
         with monkeypatch.context() as broken:
             broken.setattr(Ledger, "settled", fail)
             with pytest.raises(OutcomeUnknown) as caught:
-                await one.captions.upload_file(film, **ASKED)
+                await one.captions.upload_file(film, **PROMPTS)
             await service.settle()
             assert (await receiver.wait(caught.value)).text
         assert "could not be told" in caplog.text

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 from attrs import define, field
-from callbacks import SUBMISSION, failure, hand_in, success
+from callbacks import SUBMISSION, deliver, failure, success
 from hypothesis import settings
 from hypothesis.stateful import (
     Bundle,
@@ -117,7 +117,7 @@ class Orders(RuleBasedStateMachine):
     def callback(self, one, name, process) -> None:
         """A delivery comes, to either process: early, late, again, in conflict, or not ours."""
         body, means = _body(name, one.task_id)
-        status = self.run(hand_in(self.receivers[process], one.url, body))
+        status = self.run(deliver(self.receivers[process], one.url, body))
 
         if name == "other task" and one.bound:
             assert status == 404

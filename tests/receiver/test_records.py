@@ -5,25 +5,27 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from memories_async.receiver import Arrival, Record, Ticket, Verdict
-from memories_async.receiver._records import MOST
+from memories_async.receiver import CallbackDelivery, CallbackRecord, Submission, Verdict
+from memories_async.receiver._records import MAX_DELIVERIES
 
-TICKET = Ticket(id=b"i" * 16, call="captions.upload", issued_at=100.0)
-FRESH = Record(ticket=TICKET)
-
-
-def arrival(what: str, task_id="t1", *, final=True, at=101.0) -> Arrival:
-    return Arrival(task_id=task_id, final=final, body=f'{{"what": "{what}"}}'.encode(), at=at)
+TICKET = Submission(id=b"i" * 16, call="captions.upload", issued_at=100.0)
+FRESH = CallbackRecord(submission=TICKET)
 
 
-def after(record: Record, *arrivals: Arrival) -> Record:
+def arrival(what: str, task_id="t1", *, final=True, at=101.0) -> CallbackDelivery:
+    return CallbackDelivery(
+        task_id=task_id, final=final, body=f'{{"what": "{what}"}}'.encode(), at=at
+    )
+
+
+def after(record: CallbackRecord, *arrivals: CallbackDelivery) -> CallbackRecord:
     for one in arrivals:
-        if record.keeps(record.judge(one, accept_for=1_000.0)):
-            record = record.with_arrival(one)
+        if record.is_kept(record.judge(one, accept_for=1_000.0)):
+            record = record.with_delivery(one)
     return record
 
 
-def verdict(record: Record, one: Arrival) -> Verdict:
+def verdict(record: CallbackRecord, one: CallbackDelivery) -> Verdict:
     return record.judge(one, accept_for=1_000.0)
 
 
@@ -62,7 +64,7 @@ def test_another_tasks_delivery_is_refused_once_the_task_is_known() -> None:
     """A token is bound to its task; a body without a task belongs to the token's."""
     bound = evolve(FRESH, task_id="t1")
 
-    assert verdict(bound, arrival("x", "t2")) is Verdict.STRANGE
+    assert verdict(bound, arrival("x", "t2")) is Verdict.REJECTED
     assert verdict(bound, arrival("x", None)) is Verdict.STORED
 
 
@@ -74,37 +76,37 @@ def test_the_submit_reply_decides_which_early_delivery_counts(order) -> None:
     bound = evolve(early, task_id="t1")
 
     assert bound.outcome == arrival("t1", "t1")
-    assert bound.known_task == "t1"
+    assert bound.known_task_id == "t1"
 
 
 def test_a_lost_reply_leaves_the_task_to_the_callback() -> None:
     """The first delivery names the task of a submission whose reply never came."""
-    assert FRESH.known_task is None
-    assert after(FRESH, arrival("x", "t9")).known_task == "t9"
+    assert FRESH.known_task_id is None
+    assert after(FRESH, arrival("x", "t9")).known_task_id == "t9"
 
 
 def test_a_token_ends() -> None:
     """After its time nothing is taken any more."""
     assert verdict(FRESH, arrival("x", at=1_100.0)) is Verdict.STORED
-    assert verdict(FRESH, arrival("x", at=1_100.1)) is Verdict.STRANGE
+    assert verdict(FRESH, arrival("x", at=1_100.1)) is Verdict.REJECTED
 
 
 def test_deliveries_cannot_fill_the_disk() -> None:
     """Few are kept; the sender hears "later" only while none of them counts."""
-    full = after(FRESH, *(arrival(str(n), final=n > 90) for n in range(MOST + 3)))
-    decided = after(FRESH, *(arrival(str(n)) for n in range(MOST + 3)))
+    full = after(FRESH, *(arrival(str(n), final=n > 90) for n in range(MAX_DELIVERIES + 3)))
+    decided = after(FRESH, *(arrival(str(n)) for n in range(MAX_DELIVERIES + 3)))
 
-    assert len(full.arrivals) == len(decided.arrivals) == MOST
+    assert len(full.deliveries) == len(decided.deliveries) == MAX_DELIVERIES
     assert verdict(full, arrival("more")) is Verdict.TOO_MANY
     assert verdict(decided, arrival("more")) is Verdict.CONFLICTING
 
 
 def test_only_what_a_ledger_waits_for_is_owed() -> None:
     """A ledger is told of entries that have an outcome, a task, and were not told yet."""
-    keyed = Record(ticket=evolve(TICKET, key="k"))
+    keyed = CallbackRecord(submission=evolve(TICKET, key="k"))
 
-    assert after(keyed, arrival("x")).is_owed
-    assert not keyed.is_owed
-    assert not after(FRESH, arrival("x")).is_owed
-    assert not after(keyed, arrival("x", None)).is_owed
-    assert not after(evolve(keyed, told=True), arrival("x")).is_owed
+    assert after(keyed, arrival("x")).needs_reconciling
+    assert not keyed.needs_reconciling
+    assert not after(FRESH, arrival("x")).needs_reconciling
+    assert not after(keyed, arrival("x", None)).needs_reconciling
+    assert not after(evolve(keyed, is_reconciled=True), arrival("x")).needs_reconciling

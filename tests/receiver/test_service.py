@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import pytest_asyncio
 from attrs import evolve
-from callbacks import ASKED
+from callbacks import PROMPTS
 
 from memories_async import CallbackTimeout, CaptionFailed, Limit, Limits, OutcomeUnknown, Receiver
 
@@ -22,9 +22,9 @@ async def receiver(path):
 
 
 async def test_a_caption_comes_back_in_one_step(service, client, receiver, film) -> None:
-    """Submitted, computed, called back, stored, awaited; paid once."""
+    """FakeSend, computed, called back, stored, awaited; paid once."""
     async with client(receiver=receiver) as one:
-        answer = await one.captions.caption_file(film, **ASKED, timeout=60)
+        answer = await one.captions.caption_file(film, **PROMPTS, timeout=60)
 
     assert answer.text
     assert answer.tokens.total == answer.tokens.input + answer.tokens.output
@@ -38,7 +38,7 @@ async def test_awkward_callbacks_change_nothing(service, client, receiver, film,
     service.faults.add(callback=kind, seconds=0.2 if kind == "delay" else 0.0)
 
     async with client(receiver=receiver) as one:
-        task = await one.captions.upload_file(film, **ASKED)
+        task = await one.captions.upload_file(film, **PROMPTS)
         answer = await one.receiver.wait(task, timeout=60)
         await service.settle()
 
@@ -57,7 +57,7 @@ async def test_a_failed_caption_raises(service, client, receiver, film) -> None:
 
     async with client(receiver=receiver) as one:
         with pytest.raises(CaptionFailed, match="captioning failed"):
-            await one.captions.caption_file(film, **ASKED, timeout=60)
+            await one.captions.caption_file(film, **PROMPTS, timeout=60)
 
 
 async def test_a_missing_callback_times_out_and_can_be_resumed(
@@ -67,7 +67,7 @@ async def test_a_missing_callback_times_out_and_can_be_resumed(
     service.faults.add(callback="missing")
 
     async with client(receiver=receiver) as one:
-        task = await one.captions.upload_file(film, **ASKED)
+        task = await one.captions.upload_file(film, **PROMPTS)
         with pytest.raises(CallbackTimeout, match=task.task_id):
             await one.receiver.wait(task, timeout=0.05)
         await service.settle()
@@ -81,7 +81,7 @@ async def test_a_lost_reply_is_not_a_lost_caption(service, client, receiver, fil
     service.faults.add(kind="drop", when="after", route="captions")
 
     async with client(receiver=receiver) as one:
-        assert (await one.captions.caption_file(film, **ASKED, timeout=60)).text
+        assert (await one.captions.caption_file(film, **PROMPTS, timeout=60)).text
     assert service.account.calls == 1
 
 
@@ -94,7 +94,7 @@ async def test_a_lost_reply_without_a_callback_stays_unknown(
 
     async with client(receiver=receiver) as one:
         with pytest.raises(OutcomeUnknown) as caught:
-            await one.captions.caption_file(film, **ASKED, timeout=0.3)
+            await one.captions.caption_file(film, **PROMPTS, timeout=0.3)
     assert caught.value.billed == "maybe"
     assert caught.value.callback
 
@@ -105,7 +105,7 @@ async def test_in_one_step_a_timeout_names_the_task(service, client, receiver, f
 
     async with client(receiver=receiver) as one:
         with pytest.raises(CallbackTimeout, match=r"receiver\.wait\('"):
-            await one.captions.caption_file(film, **ASKED, timeout=0.05)
+            await one.captions.caption_file(film, **PROMPTS, timeout=0.05)
 
 
 async def test_in_one_step_a_loss_without_a_callback_is_raised(service, film) -> None:
@@ -117,13 +117,13 @@ async def test_in_one_step_a_loss_without_a_callback_is_raised(service, film) ->
 
     async with service.client(receiver=Silent()) as one:
         with pytest.raises(OutcomeUnknown, match="lost"):
-            await one.captions.caption_file(film, **ASKED)
+            await one.captions.caption_file(film, **PROMPTS)
 
 
 async def test_a_callback_of_ones_own_is_passed_through(service, client, receiver, film) -> None:
     """The receiver keeps out of what the caller arranged."""
     async with client(receiver=receiver) as one:
-        await one.captions.upload_file(film, **ASKED, callback="http://127.0.0.1:9/mine")
+        await one.captions.upload_file(film, **PROMPTS, callback="http://127.0.0.1:9/mine")
         await service.settle()
 
     assert {delivery.url for delivery in service.callbacks} == {"http://127.0.0.1:9/mine"}
@@ -134,7 +134,7 @@ async def test_without_callback_and_receiver_nothing_is_sent(service, client, fi
     async with client() as one:
         for ask in (one.captions.upload_file, one.captions.caption_file):
             with pytest.raises(ValueError, match="receiver"):
-                await ask(film, **ASKED)
+                await ask(film, **PROMPTS)
     assert service.account.calls == 0
     assert one.receiver is None
 
@@ -152,7 +152,7 @@ async def test_by_url_in_one_step(service, client, receiver, film) -> None:
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/{film.name}"
 
     async with client(receiver=receiver) as one:
-        answer = await one.captions.caption(url, **ASKED, timeout=60)
+        answer = await one.captions.caption(url, **PROMPTS, timeout=60)
     await runner.cleanup()
 
     assert answer.text
@@ -169,9 +169,9 @@ def test_the_blocking_client_receives_between_calls(film, path, tmp_path) -> Non
         client.receiver.serve() as address,
     ):
         assert address.port
-        task = client.captions.upload_file(film, **ASKED)
+        task = client.captions.upload_file(film, **PROMPTS)
         first = client.receiver.wait(task, timeout=60)
-        assert client.captions.caption_file(film, **ASKED, timeout=60).text == first.text
+        assert client.captions.caption_file(film, **PROMPTS, timeout=60).text == first.text
     receiver.close()
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from callbacks import SUBMISSION, TASK, Submitted, failure, hand_in, lost, success
+from callbacks import SUBMISSION, TASK, FakeSend, deliver, failure, lose_reply, success
 
 from memories_async import CallbackTimeout, CaptionFailed, OutcomeUnknown
 from memories_async._database.file import DatabaseFailed
@@ -18,29 +18,29 @@ URL = "https://public.example/memories"
 
 async def test_a_waiting_task_wakes_when_its_callback_is_stored(receiver) -> None:
     """In one process nobody has to look: the delivery wakes the waiter."""
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     wait = asyncio.create_task(receiver.wait(task))
     await asyncio.sleep(0.01)
 
-    assert await hand_in(receiver, send.url, success("Awake.")) == 200
+    assert await deliver(receiver, send.url, success("Awake.")) == 200
     assert (await wait).text == "Awake."
 
 
 async def test_a_waiter_elsewhere_wakes_soon(receiver, other) -> None:
     """Another process's delivery is seen within a quarter of a second."""
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     waits = [asyncio.create_task(other.wait(task)) for _ in range(3)]
     await asyncio.sleep(0.1)
 
-    await hand_in(receiver, send.url, success())
+    await deliver(receiver, send.url, success())
     since = time.monotonic()
     await asyncio.gather(*waits)
 
     # Far from the promise of 250 ms, which the benchmark measures: a slow machine may be slow.
     assert time.monotonic() - since < 5.0
-    assert not other._open().waiting._watches, "the look-out ends with the last waiter"
+    assert not other._open().waiters._watchers, "the look-out ends with the last waiter"
 
 
 async def test_only_submissions_with_a_callback_of_ours_can_be_waited_for(receiver) -> None:
@@ -53,11 +53,11 @@ async def test_only_submissions_with_a_callback_of_ours_can_be_waited_for(receiv
 
 async def test_a_failure_raises(receiver) -> None:
     """A task that failed says so to everybody who waits."""
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     wait = asyncio.create_task(receiver.wait(task))
     await asyncio.sleep(0.01)
-    await hand_in(receiver, send.url, failure(msg="too dark"))
+    await deliver(receiver, send.url, failure(msg="too dark"))
 
     with pytest.raises(CaptionFailed, match=r"captions\.upload: captioning failed: too dark"):
         await wait
@@ -65,7 +65,7 @@ async def test_a_failure_raises(receiver) -> None:
 
 async def test_no_callback_in_time_says_how_to_resume(receiver, path) -> None:
     """The error names the task, the file, and the words to go on with; the late one is kept."""
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
 
     with pytest.raises(CallbackTimeout) as caught:
@@ -74,7 +74,7 @@ async def test_no_callback_in_time_says_how_to_resume(receiver, path) -> None:
     assert str(path) in str(caught.value)
     assert caught.value.billed == "maybe"
 
-    await hand_in(receiver, send.url, success("Late."))
+    await deliver(receiver, send.url, success("Late."))
     assert (await receiver.wait(task, timeout=0)).text == "Late."
 
 
@@ -82,40 +82,40 @@ async def test_waiting_in_vain_for_what_is_unknown_says_that_it_is(receiver) -> 
     """A task of another store, and a submission whose reply was lost."""
     with pytest.raises(CallbackTimeout, match="does not know it"):
         await receiver.wait("some-task", timeout=0)
-    _, error = await lost(receiver)
+    _, error = await lose_reply(receiver)
     with pytest.raises(CallbackTimeout, match=r"reply was lost.*receiver\.wait\(error\)"):
         await receiver.wait(error, timeout=0)
 
 
 async def test_a_given_up_wait_leaves_nothing_behind(receiver) -> None:
     """A cancelled waiter is forgotten; others go on."""
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     given_up, patient = (asyncio.create_task(receiver.wait(task)) for _ in range(2))
     await asyncio.sleep(0.02)
 
     given_up.cancel()
-    await hand_in(receiver, send.url, success())
+    await deliver(receiver, send.url, success())
     await patient
     await asyncio.gather(given_up, return_exceptions=True)
 
-    assert not receiver._open().waiting._places
-    assert not receiver._open().waiting._watches
+    assert not receiver._open().waiters._waiters
+    assert not receiver._open().waiters._watchers
 
 
 async def test_another_loop_of_this_process_is_woken(receiver) -> None:
     """A waiter in a thread with a loop of its own hears of the delivery at once."""
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     texts = []
     thread = threading.Thread(
         target=lambda: texts.append(asyncio.run(receiver.wait(task, timeout=5)).text)
     )
     thread.start()
-    while not receiver._open().waiting._places:  # noqa: ASYNC110  # a thread fills it
+    while not receiver._open().waiters._waiters:  # noqa: ASYNC110  # a thread fills it
         await asyncio.sleep(0.002)
 
-    await hand_in(receiver, send.url, success())
+    await deliver(receiver, send.url, success())
     await asyncio.to_thread(thread.join)
     assert texts == ["A man enters."]
 
@@ -123,61 +123,63 @@ async def test_another_loop_of_this_process_is_woken(receiver) -> None:
 async def test_a_loop_that_is_gone_stops_nobody(receiver) -> None:
     """A place kept by a closed loop is passed over."""
     loop = asyncio.new_event_loop()
-    place = (loop, loop.create_future())
+    waiter = _waiters._Waiter(loop, loop.create_future(), lambda _: True)
     loop.close()
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
-    receiver._open().waiting._places[TASK.task_id] = [place]
+    receiver._open().waiters._waiters[TASK.task_id] = [waiter]
 
-    assert await hand_in(receiver, send.url, success()) == 200
+    assert await deliver(receiver, send.url, success()) == 200
     assert (await receiver.wait(task)).text == "A man enters."
 
 
 async def test_a_store_that_fails_while_waiting_wakes_the_waiter(receiver, monkeypatch) -> None:
     """Nobody waits for what could never be seen; and the next wait looks anew."""
-    send = Submitted()
+    send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
-    desk = receiver._open()
+    service = receiver._open()
 
     async def news(since):
         if since is not None:
             raise DatabaseFailed("the disk is gone")
         return 1, ()
 
-    monkeypatch.setattr(type(desk.store), "news", lambda _, since: news(since))
-    monkeypatch.setattr(_waiters, "PAUSE", 0.001)
+    monkeypatch.setattr(type(service.store), "read_news", lambda _, since: news(since))
+    monkeypatch.setattr(_waiters, "NEWS_INTERVAL", 0.001)
     with pytest.raises(DatabaseFailed):
         await receiver.wait(task, timeout=5)
 
     monkeypatch.undo()
-    await hand_in(receiver, send.url, success())
+    await deliver(receiver, send.url, success())
     assert (await receiver.wait(task, timeout=5)).text == "A man enters."
 
 
 async def test_a_waiter_is_woken_once(receiver) -> None:
     """By the first that knows: the delivery, the look-out, or the end of both."""
-    send = Submitted()
+    send = FakeSend()
     await receiver.submit(SUBMISSION, send)
-    await hand_in(receiver, send.url, success())
-    desk = receiver._open()
-    record = await desk.store.find(TASK.task_id)
+    await deliver(receiver, send.url, success())
+    service = receiver._open()
+    record = await service.store.find(TASK.task_id)
 
-    async with desk.waiting.expecting(TASK.task_id) as coming:
-        desk.waiting.tell(record)
-        desk.waiting.tell(record)
+    async with service.waiters.expect(TASK.task_id, lambda _: True) as coming:
+        service.waiters.notify(record)
+        service.waiters.notify(record)
         loop = asyncio.get_running_loop()
-        desk.waiting._fail(loop, desk.waiting._watches[loop], DatabaseFailed("the disk is gone"))
+        service.waiters._fail(
+            loop, service.waiters._watchers[loop], DatabaseFailed("the disk is gone")
+        )
 
         assert coming.result() is record
 
 
 async def test_a_store_that_fails_at_once_fails_the_wait(receiver, monkeypatch) -> None:
     """A file that cannot be read is an error at the first look."""
-    desk = receiver._open()
+    service = receiver._open()
 
     async def broken(_, since):
         raise DatabaseFailed("unreadable")
 
-    monkeypatch.setattr(type(desk.store), "news", broken)
+    monkeypatch.setattr(type(service.store), "read_news", broken)
     with pytest.raises(DatabaseFailed, match="unreadable"):
         await receiver.wait("t", timeout=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from callbacks import SUBMISSION, Submitted
+from callbacks import SUBMISSION, FakeSend
 
 from memories_async import Receiver, Video, videos
 from memories_async._database.file import DatabaseFailed
@@ -46,7 +46,7 @@ async def test_an_upload_goes_without_a_callback_that_cannot_be_kept(tmp_path, c
     assert upload.call is UPLOAD
     assert "videos.upload_url is sent without a callback" in caplog.text
     with pytest.raises(DatabaseFailed):
-        await receiver.submit(SUBMISSION, Submitted())
+        await receiver.submit(SUBMISSION, FakeSend())
 
 
 async def test_a_wait_goes_on_without_a_store(tmp_path, caplog) -> None:
@@ -57,4 +57,4 @@ async def test_a_wait_goes_on_without_a_store(tmp_path, caplog) -> None:
 
     assert not await receiver.heard("VI1", within=0.01)
     assert clock() >= until
-    assert "no callback of 'VI1' can be heard" in caplog.text
+    assert "callbacks for 'VI1' cannot be read" in caplog.text

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from memories_async import BadReply, CaptionFailed, Tokens
 from memories_async._protocol.wire_json import NotJson
-from memories_async.receiver import _parse
+from memories_async.receiver import _payload
 
 
 def read(document):
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return _parse.arrival(body, at=1.0)
+    return _payload.read_delivery(body, at=1.0)
 
 
 def caption(document):
-    return _parse.caption_in(read(document), call="captions.upload")
+    return _payload.read_caption(read(document), call="captions.upload")
 
 
 def test_the_sample_of_the_page_is_read() -> None:
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_kept_and_reported(document) -> None:
 
     assert not delivery.final
     with pytest.raises(BadReply) as caught:
-        _parse.caption_in(delivery, call="captions.upload")
+        _payload.read_caption(delivery, call="captions.upload")
     assert json.loads(caught.value.body) == document
 
 
@@ -150,12 +150,12 @@ FIELDS = st.sampled_from(["status", "task_id", "data", "text", "token", "respons
 def test_no_body_whatever_breaks_the_reading(body) -> None:
     """Every body is a caption, one of two errors with a reason, or is turned away."""
     try:
-        delivery = _parse.arrival(body, at=0.0)
+        delivery = _payload.read_delivery(body, at=0.0)
     except ValueError:
         return
     message = text = ""
     try:
-        text = _parse.caption_in(delivery, call="c").text
+        text = _payload.read_caption(delivery, call="c").text
     except (CaptionFailed, BadReply) as error:
         message = error.message
     assert message.isprintable()

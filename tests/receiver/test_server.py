@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 import pytest_asyncio
-from callbacks import SUBMISSION, TASK, Submitted, success
+from callbacks import SUBMISSION, TASK, FakeSend, success
 
 from memories_async import Receiver
-from memories_async.receiver import MemoryStore, _core, _serving
+from memories_async.receiver import MemoryStore, _callback_service, _server
 
 BODY = json.dumps(success()).encode()
 
@@ -22,11 +22,11 @@ BODY = json.dumps(success()).encode()
 @pytest_asyncio.fixture
 async def served(monkeypatch):
     """A receiver on a port, with short clocks, and one submission's callback."""
-    monkeypatch.setattr(_serving, "HEAD_SECONDS", 0.05)
-    monkeypatch.setattr(_core, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(_server, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(_callback_service, "BODY_SECONDS", 0.05)
     receiver = Receiver("http://127.0.0.1:0/cb", store=MemoryStore())
     async with receiver.serve() as address:
-        send = Submitted()
+        send = FakeSend()
         await receiver.submit(SUBMISSION, send)
         yield Served(receiver, address.port, urlsplit(send.url).path)
 
@@ -136,7 +136,7 @@ async def test_a_long_body_is_refused_before_and_while_it_comes(served) -> None:
 
     assert b" 413 " in await answer
     writer.close()
-    assert await served.status(b"x" * (_core.MAX_BODY + 1)) == 413
+    assert await served.status(b"x" * (_callback_service.MAX_BODY + 1)) == 413
 
 
 @pytest.mark.parametrize("bait", [b"", b"PO", b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nA: "])
@@ -175,7 +175,7 @@ async def test_a_sender_that_hangs_up_is_forgotten(served) -> None:
 
 async def test_connections_are_capped(served, monkeypatch) -> None:
     """Beyond the cap nobody is heard; when some have left, others are."""
-    monkeypatch.setattr(_serving, "CONNECTIONS", 3)
+    monkeypatch.setattr(_server, "MAX_CONNECTIONS", 3)
     held = [await served.connect() for _ in range(3)]
     await asyncio.sleep(0.01)
 
@@ -246,7 +246,7 @@ async def test_a_request_whose_connection_is_gone_is_not_taken(served) -> None:
         taken.append(request)
 
     request = SimpleNamespace(protocol="gone")
-    response = await _serving._Guards(handle).watch(request)
+    response = await _server._Connections(handle)._answer(request)
 
     assert (response.status, taken) == (408, [])
 
@@ -254,7 +254,7 @@ async def test_a_request_whose_connection_is_gone_is_not_taken(served) -> None:
 async def test_serving_again_takes_the_port_of_now(served) -> None:
     """A receiver can be served, stopped and served again."""
     async with served.receiver.serve() as address, aiohttp.ClientSession() as http:
-        send = Submitted()
+        send = FakeSend()
         await served.receiver.submit(SUBMISSION, send)
         async with http.post(send.url, data=BODY) as reply:
             assert (reply.status, urlsplit(send.url).port) == (200, address.port)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from memories_async.receiver import _tokens
+from memories_async.receiver import _callback_urls
 
 SECRET = b"a secret of the store's own making"
 
 
 def test_a_token_carries_its_id() -> None:
     """What was written is read."""
-    id_ = _tokens.new_id()
+    id_ = _callback_urls.draw_submission_id()
 
-    assert _tokens.id_of(_tokens.token(id_, SECRET), SECRET) == id_
+    assert _callback_urls.read_token(_callback_urls.write_token(id_, SECRET), SECRET) == id_
 
 
 def test_a_token_is_a_path_segment() -> None:
     """It needs no escaping, and has 128 bits of chance and as many of proof."""
-    token = _tokens.token(_tokens.new_id(), SECRET)
+    token = _callback_urls.write_token(_callback_urls.draw_submission_id(), SECRET)
 
     assert len(token) == 43
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -26,11 +26,11 @@ def test_a_token_is_a_path_segment() -> None:
 
 def test_every_changed_character_is_noticed() -> None:
     """Nothing of a token can be altered, not even the bits that encode nothing."""
-    token = _tokens.token(_tokens.new_id(), SECRET)
+    token = _callback_urls.write_token(_callback_urls.draw_submission_id(), SECRET)
 
     for at in range(43):
         for letter in set("ABCDwxyz0189-_+/=") - {token[at]}:
-            assert _tokens.id_of(token[:at] + letter + token[at + 1 :], SECRET) is None
+            assert _callback_urls.read_token(token[:at] + letter + token[at + 1 :], SECRET) is None
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,23 @@ def test_every_changed_character_is_noticed() -> None:
 )
 def test_what_is_no_token_is_refused(text) -> None:
     """Junk of any kind is no id."""
-    assert _tokens.id_of(text, SECRET) is None
+    assert _callback_urls.read_token(text, SECRET) is None
 
 
 def test_the_token_of_another_secret_is_refused() -> None:
     """A token counts only where it was made."""
-    assert _tokens.id_of(_tokens.token(_tokens.new_id(), SECRET), _tokens.new_secret()) is None
+    assert (
+        _callback_urls.read_token(
+            _callback_urls.write_token(_callback_urls.draw_submission_id(), SECRET),
+            _callback_urls.draw_secret(),
+        )
+        is None
+    )
 
 
 def test_a_short_secret_is_refused() -> None:
     """A secret that can be tried out is none."""
-    assert _tokens.checked_secret("sixteen letters!") == b"sixteen letters!"
-    assert _tokens.token(b"i" * 16, _tokens.checked_secret("long" * 100))
+    assert _callback_urls.derive_key("sixteen letters!") == b"sixteen letters!"
+    assert _callback_urls.write_token(b"i" * 16, _callback_urls.derive_key("long" * 100))
     with pytest.raises(ValueError, match="at least 16 bytes"):
-        _tokens.checked_secret(b"too short")
+        _callback_urls.derive_key(b"too short")

@@ -1,0 +1,221 @@
+"""The default store: three tables in a SQLite file that any number of processes share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any, Self
+
+from attrs import define, field
+
+from memories_async._database.database import Database
+from memories_async._database.file import Schema
+from memories_async.receiver._callback_urls import draw_secret
+from memories_async.receiver._records import (
+    CallbackDelivery,
+    CallbackRecord,
+    RecordKey,
+    Submission,
+    Verdict,
+)
+
+SCHEMA = Schema(
+    "receiver",
+    (
+        (
+            "CREATE TABLE callback_secret (one INTEGER PRIMARY KEY CHECK (one = 1), secret BLOB)",
+            """
+            CREATE TABLE callbacks (
+                id BLOB PRIMARY KEY, call TEXT NOT NULL, key TEXT, issued_at REAL NOT NULL,
+                task_id TEXT, told INTEGER NOT NULL DEFAULT 0
+            )
+            """,
+            "CREATE INDEX callbacks_task ON callbacks (task_id) WHERE task_id IS NOT NULL",
+            "CREATE INDEX callbacks_owed ON callbacks (id) WHERE key IS NOT NULL AND NOT told",
+            # seq never repeats, so a reader finds what was added since it last looked.
+            """
+            CREATE TABLE deliveries (
+                seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, task_id TEXT,
+                final INTEGER NOT NULL, body BLOB NOT NULL, at REAL NOT NULL
+            )
+            """,
+            "CREATE INDEX deliveries_id ON deliveries (id)",
+            "CREATE INDEX deliveries_task ON deliveries (task_id) WHERE task_id IS NOT NULL",
+        ),
+    ),
+)
+NEWS_PAGE = 500
+"""Callbacks that `read_news` reads at once."""
+
+
+def default_path() -> Path:
+    """Return the file that is used when none is named: one per user, the same for all programs."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "memories_async" / "callbacks.db"
+
+
+@define(eq=False)
+class SqliteStore:
+    """Keeps records in a SQLite database, which may be a ledger's."""
+
+    database: Database
+    owns_database: bool = field(default=True, kw_only=True)
+    """Whether `close` closes the database."""
+
+    def __attrs_post_init__(self) -> None:
+        self.database.include(SCHEMA)
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str] | None) -> Self:
+        """Use the file at *path*, or the user's own for None; it is created at first use."""
+        if path is None:
+            path = default_path()
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls(Database(Path(path)))
+
+    async def get_secret(self) -> bytes:
+        """Return the secret that the file holds, drawn at first use."""
+
+        def insert_or_select(db: sqlite3.Connection) -> bytes:
+            db.execute("INSERT OR IGNORE INTO callback_secret VALUES (1, ?)", (draw_secret(),))
+            secret: bytes = db.execute("SELECT secret FROM callback_secret").fetchone()[0]
+            return secret
+
+        return await self.database.write(insert_or_select)
+
+    async def add_submission(self, submission: Submission) -> None:
+        """Store a submission."""
+
+        def insert(db: sqlite3.Connection) -> None:
+            db.execute(
+                "INSERT INTO callbacks (id, call, key, issued_at) VALUES (?, ?, ?, ?)",
+                (submission.id, submission.call, submission.key, submission.issued_at),
+            )
+
+        await self.database.write(insert)
+
+    async def set_task(self, submission_id: bytes, task_id: str) -> CallbackRecord:
+        """Store which task the submit reply named; `KeyError` for an unknown submission."""
+
+        def update(db: sqlite3.Connection) -> CallbackRecord:
+            db.execute("UPDATE callbacks SET task_id = ? WHERE id = ?", (task_id, submission_id))
+            record = _load(db, submission_id)
+            if record is None:
+                raise KeyError(submission_id.hex())
+            return record
+
+        return await self.database.write(update)
+
+    async def add_delivery(
+        self, submission_id: bytes, delivery: CallbackDelivery, *, accept_for: float
+    ) -> tuple[Verdict, CallbackRecord | None]:
+        """Judge a callback, and store it if it is to be kept, in one transaction."""
+
+        def judge_and_insert(db: sqlite3.Connection) -> tuple[Verdict, CallbackRecord | None]:
+            record = _load(db, submission_id)
+            if record is None:
+                return Verdict.REJECTED, None
+            verdict = record.judge(delivery, accept_for=accept_for)
+            if record.is_kept(verdict):
+                db.execute(
+                    "INSERT INTO deliveries (id, task_id, final, body, at) VALUES (?, ?, ?, ?, ?)",
+                    (submission_id, delivery.task_id, delivery.final, delivery.body, delivery.at),
+                )
+                record = record.with_delivery(delivery)
+            return verdict, record
+
+        return await self.database.write(judge_and_insert)
+
+    async def find(self, key: RecordKey) -> CallbackRecord | None:
+        """Look a submission up."""
+
+        def select(db: sqlite3.Connection) -> CallbackRecord | None:
+            if isinstance(key, bytes):
+                return _load(db, key)
+            row = db.execute(
+                "SELECT id FROM callbacks WHERE task_id = ? UNION ALL"
+                # A submission whose reply was lost is known by the task that its callback named.
+                " SELECT d.id FROM deliveries d JOIN callbacks c ON c.id = d.id"
+                " WHERE d.task_id = ? AND c.task_id IS NULL LIMIT 1",
+                (key, key),
+            ).fetchone()
+            return None if row is None else _load(db, row[0])
+
+        return await self.database.read(select)
+
+    async def mark_reconciled(self, submission_id: bytes) -> None:
+        """Store that the ledger was told."""
+
+        def update(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE callbacks SET told = 1 WHERE id = ?", (submission_id,))
+
+        await self.database.write(update)
+
+    async def list_unreconciled(self) -> tuple[CallbackRecord, ...]:
+        """List the records of which the ledger must still be told."""
+
+        def select(db: sqlite3.Connection) -> tuple[CallbackRecord, ...]:
+            ids = db.execute(
+                "SELECT id FROM callbacks c WHERE key IS NOT NULL AND NOT told"
+                " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id = c.id)"
+            ).fetchall()
+            records = (_load(db, row[0]) for row in ids)
+            return tuple(one for one in records if one is not None and one.needs_reconciling)
+
+        return await self.database.read(select)
+
+    async def read_news(self, since: Any) -> tuple[Any, tuple[CallbackRecord, ...]]:
+        """Read the records that got callbacks since *since*, if any process wrote at all."""
+        version = await asyncio.to_thread(self.database.version)
+        if since is not None and since[0] == version:
+            return since, ()
+        last = None if since is None else since[1]
+
+        def select(db: sqlite3.Connection) -> tuple[Any, tuple[CallbackRecord, ...]]:
+            if last is None:
+                newest = db.execute("SELECT coalesce(max(seq), 0) FROM deliveries").fetchone()[0]
+                return (version, newest), ()
+            rows = db.execute(
+                "SELECT seq, id FROM deliveries WHERE seq > ? ORDER BY seq LIMIT ?",
+                (last, NEWS_PAGE),
+            ).fetchall()
+            records = (_load(db, id_) for id_ in {row[1] for row in rows})
+            seq = max((row[0] for row in rows), default=last)
+            # A full page may not be the last one, so the next call must look again.
+            mark = (None if len(rows) == NEWS_PAGE else version, seq)
+            return mark, tuple(one for one in records if one is not None)
+
+        return await self.database.read(select)
+
+    def close(self) -> None:
+        """Close the file, unless it is a ledger's."""
+        if self.owns_database:
+            self.database.close()
+
+    def __str__(self) -> str:
+        return str(self.database.path)
+
+
+def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None:
+    rows = db.execute(
+        "SELECT c.call, c.key, c.issued_at, c.task_id, c.told,"
+        " d.task_id, d.final, d.body, d.at"
+        " FROM callbacks c LEFT JOIN deliveries d ON d.id = c.id WHERE c.id = ? ORDER BY d.seq",
+        (submission_id,),
+    ).fetchall()
+    if not rows:
+        return None
+    call, key, issued_at, task_id, told = rows[0][:5]
+    deliveries = (
+        CallbackDelivery(task_id=task_id, final=bool(final), body=body, at=at)
+        for *_, task_id, final, body, at in rows
+        if body is not None
+    )
+    return CallbackRecord(
+        submission=Submission(id=submission_id, call=call, key=key, issued_at=issued_at),
+        task_id=task_id,
+        deliveries=tuple(deliveries),
+        is_reconciled=bool(told),
+    )
