@@ -1,4 +1,4 @@
-"""The file under a database: private, in WAL mode, on a local disk, with a schema that we know."""
+"""The file of a database: private, in WAL mode, on a local disk, with versioned schemas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attrs import frozen
 from memories_async.errors import MemoriesError
 
 PATIENCE = 30.0
-"""Seconds that a writer waits for another process to finish its group."""
+"""Seconds that a writer waits for another process's transaction."""
 _PAUSE = 0.001
 _MARK = 0x6D656D61
 # WAL needs memory shared by all who open the file, which no network file system gives.
@@ -22,7 +22,7 @@ _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "
 _ADVICE = {
     "SQLITE_FULL": "the disk is full",
     "SQLITE_READONLY": "the file or its folder is read-only",
-    "SQLITE_CANTOPEN": "the file cannot be opened or created",
+    "SQLITE_CANTOPEN": "the file cannot be open_writer or created",
     "SQLITE_NOTADB": "the file is not a database; it was left as it is, name another one",
     "SQLITE_CORRUPT": "the file is damaged; it was left as it is: copy it, then try "
     "`sqlite3 FILE .recover`",
@@ -31,7 +31,7 @@ _ADVICE = {
 
 
 class DatabaseFailed(MemoriesError):
-    """The durable record cannot be read or written; what was to be recorded is not."""
+    """The file of a ledger or receiver cannot be read or written; nothing was recorded."""
 
 
 @frozen
@@ -40,11 +40,11 @@ class Schema:
 
     name: str
     steps: tuple[tuple[str, ...], ...]
-    """Statements that lead from version 0 to 1, from 1 to 2, and so on. Never edit a step."""
+    """The statements of each upgrade: from version 0 to 1, from 1 to 2. A released step never changes."""
 
 
-def failed(path: Path, error: Exception) -> DatabaseFailed:
-    """Say what is wrong with the file, and what to do, in place of SQLite's own words."""
+def explain(path: Path, error: Exception) -> DatabaseFailed:
+    """Translate an error of SQLite into one that says what is wrong and what to do."""
     if isinstance(error, DatabaseFailed):
         return DatabaseFailed(error.message)
     name = getattr(error, "sqlite_errorname", "")
@@ -52,20 +52,20 @@ def failed(path: Path, error: Exception) -> DatabaseFailed:
     return DatabaseFailed(f"{path}: {_ADVICE.get(primary, str(error))}")
 
 
-def opened(path: Path, schemas: tuple[Schema, ...]) -> sqlite3.Connection:
-    """Open *path* for writing, created with mode 0600, its schemas brought up to date."""
+def open_writer(path: Path, schemas: tuple[Schema, ...]) -> sqlite3.Connection:
+    """Open *path* for writing; create it with mode 0600 and upgrade its schemas as needed."""
     _refuse_remote(path)
     # SQLite gives its two side files the mode of the file itself.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = _connected(path)
+    connection = _connect(path)
     try:
-        _patiently(connection, "PRAGMA journal_mode=WAL")
-        # A commit that a power cut can undo would be a call paid twice or a caption lost.
+        _execute_patiently(connection, "PRAGMA journal_mode=WAL")
+        # A commit lost in a power cut would mean a call paid twice or a caption lost.
         connection.execute("PRAGMA synchronous=FULL")
         begin(connection)
-        _claim(connection, path)
+        _mark_file(connection, path)
         for schema in schemas:
-            _bring_up(connection, schema, path)
+            _upgrade(connection, schema, path)
         connection.execute("COMMIT")
     except BaseException:
         connection.close()
@@ -73,25 +73,25 @@ def opened(path: Path, schemas: tuple[Schema, ...]) -> sqlite3.Connection:
     return connection
 
 
-def opened_to_read(path: Path) -> sqlite3.Connection:
-    """Open *path*, which exists, for reading only."""
-    connection = _connected(path)
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open an existing file for reading only."""
+    connection = _connect(path)
     connection.execute(f"PRAGMA busy_timeout={PATIENCE * 1000:.0f}")
     connection.execute("PRAGMA query_only=ON")
     return connection
 
 
 def begin(connection: sqlite3.Connection) -> None:
-    """Start writing, waiting for a process that is at it."""
-    _patiently(connection, "BEGIN IMMEDIATE")
+    """Begin a write transaction, waiting for other processes' to end."""
+    _execute_patiently(connection, "BEGIN IMMEDIATE")
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
 
-def _patiently(connection: sqlite3.Connection, statement: str) -> None:
-    # SQLite's own waiting grows to 100 ms, in which a busy neighbour begins again many times.
+def _execute_patiently(connection: sqlite3.Connection, statement: str) -> None:
+    # SQLite's own back-off grows to 100 ms; a busy process would win every time.
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -105,7 +105,7 @@ def _patiently(connection: sqlite3.Connection, statement: str) -> None:
             return
 
 
-def _claim(connection: sqlite3.Connection, path: Path) -> None:
+def _mark_file(connection: sqlite3.Connection, path: Path) -> None:
     mark = connection.execute("PRAGMA application_id").fetchone()[0]
     if mark == _MARK:
         return
@@ -115,7 +115,7 @@ def _claim(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("CREATE TABLE schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL)")
 
 
-def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
+def _upgrade(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
     found = connection.execute("SELECT version FROM schemas WHERE name = ?", (schema.name,))
     version: int = (found.fetchone() or (0,))[0]
     if version > len(schema.steps):
@@ -136,27 +136,22 @@ def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> Non
 def _back_up(path: Path, version: str) -> None:
     copy = path.with_name(f"{path.name}.{version}.bak")
     os.close(os.open(copy, os.O_RDWR | os.O_CREAT, 0o600))
-    with closing(_connected(path)) as source, closing(_connected(copy)) as target:
+    with closing(_connect(path)) as source, closing(_connect(copy)) as target:
         source.backup(target)
 
 
 def _refuse_remote(path: Path) -> None:
-    kind = _file_system(path)
+    inside = path.resolve().parent
+    kinds = dict(sorted(_read_mounts(), key=lambda mount: len(mount[0].parts)))
+    found = [kind for point, kind in kinds.items() if inside.is_relative_to(point)]
+    kind = found[-1] if found else ""
     if kind in _REMOTE or kind.startswith("fuse.sshfs"):
         raise DatabaseFailed(
             f"{path}: {kind} is a network file system; name a file on a local disk"
         )
 
 
-def _file_system(path: Path) -> str:
-    """Name the type of the file system that *path* is on; empty where that cannot be known."""
-    inside = path.resolve().parent
-    kinds = dict(sorted(_mounts(), key=lambda mount: len(mount[0].parts)))
-    found = [kind for point, kind in kinds.items() if inside.is_relative_to(point)]
-    return found[-1] if found else ""
-
-
-def _mounts(table: Path = Path("/proc/self/mountinfo")) -> Iterator[tuple[Path, str]]:
+def _read_mounts(table: Path = Path("/proc/self/mountinfo")) -> Iterator[tuple[Path, str]]:
     try:
         lines = table.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:

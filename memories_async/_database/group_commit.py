@@ -1,4 +1,4 @@
-"""Group commit: take what has queued up, try each job on its own, wake who waits."""
+"""Group commit: queued writes share one transaction; each has a savepoint and a future of its own."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from attrs import frozen
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
-"""What to do inside a transaction: quick, never waiting for anything else, never committing."""
+"""A function that runs inside a transaction: it must be quick and must not wait or commit."""
 
 GROUP = 256
-"""Writes that share one commit at most."""
+"""The largest number of writes in one commit."""
 
 
 @frozen(eq=False)
-class Job:
-    """A piece of work, and where to tell how it went (no loop: a thread waits)."""
+class WriteJob:
+    """A queued write, and the future that gets its result; `loop` is None where a thread waits."""
 
     work: Work[Any]
     future: asyncio.Future[Any] | concurrent.futures.Future[Any]
@@ -29,17 +29,17 @@ class Job:
 
 
 @frozen(eq=False)
-class Result:
-    """How a job went."""
+class WriteResult:
+    """The value or the error of a job."""
 
-    job: Job
+    job: WriteJob
     value: Any = None
     error: BaseException | None = None
 
-    def tell(self) -> None:
-        """Tell the one who waits, if anybody still does."""
+    def deliver(self) -> None:
+        """Set the future, unless its waiter was cancelled."""
         future = self.job.future
-        if future.done():  # nobody waits any more; what was written stays written
+        if future.done():  # what was written stays written
             return
         if self.error is not None:
             future.set_exception(self.error)
@@ -47,10 +47,10 @@ class Result:
             future.set_result(self.value)
 
 
-def next_group(jobs: SimpleQueue[Job | None]) -> tuple[list[Job], bool]:
-    """Wait for a job and take all that have queued up meanwhile; False once told to stop."""
+def take_group(jobs: SimpleQueue[WriteJob | None]) -> tuple[list[WriteJob], bool]:
+    """Wait for a job and take all that are queued; False once the queue holds the end mark, None."""
     job = jobs.get()
-    group: list[Job] = []
+    group: list[WriteJob] = []
     while job is not None:
         group.append(job)
         if len(group) == GROUP:
@@ -62,35 +62,35 @@ def next_group(jobs: SimpleQueue[Job | None]) -> tuple[list[Job], bool]:
     return group, False
 
 
-def attempt(connection: sqlite3.Connection, job: Job) -> Result:
-    """Do one job inside the group's transaction; a failure undoes that job alone."""
+def run_job(connection: sqlite3.Connection, job: WriteJob) -> WriteResult:
+    """Run one job inside the group's transaction; a failure rolls back that job alone."""
     connection.execute("SAVEPOINT job")
     try:
-        result = Result(job, job.work(connection))
-    except Exception as error:  # it is raised where the job came from
-        if not connection.in_transaction:  # SQLite gave up on the whole group
+        result = WriteResult(job, job.work(connection))
+    except Exception as error:  # raised where the job came from
+        if not connection.in_transaction:  # SQLite rolled the whole group back
             raise
         connection.execute("ROLLBACK TO job")
-        result = Result(job, error=error)
+        result = WriteResult(job, error=error)
     connection.execute("RELEASE job")
     return result
 
 
-def tell(results: Iterable[Result]) -> None:
-    """Wake those who wait, each event loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Result]] = {}
+def deliver(results: Iterable[WriteResult]) -> None:
+    """Set the futures of all jobs, with one callback for each event loop."""
+
+    def deliver_all(results: list[WriteResult]) -> None:
+        for result in results:
+            result.deliver()
+
+    by_loop: dict[asyncio.AbstractEventLoop, list[WriteResult]] = {}
     for result in results:
         if result.job.loop is None:
-            result.tell()
+            result.deliver()
         else:
             by_loop.setdefault(result.job.loop, []).append(result)
     for loop, its_results in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_tell_all, its_results)
-        except RuntimeError:  # the loop was closed: nobody waits there any more
+            loop.call_soon_threadsafe(deliver_all, its_results)
+        except RuntimeError:  # the loop was closed: nobody waits there
             continue
-
-
-def _tell_all(results: list[Result]) -> None:
-    for result in results:
-        result.tell()

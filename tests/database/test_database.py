@@ -1,4 +1,4 @@
-"""The database: what it acknowledged is on the disk, whoever writes and whatever fails."""
+"""The database: an acknowledged write is on the disk, with any number of writers and any failure."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from memories_async._database.database import Database
 from memories_async._database.file import DatabaseFailed
 
 
-async def test_writes_share_commits_and_each_gets_its_answer(database, path) -> None:
-    """Many at once come back with their own values, and are all there."""
+async def test_writes_share_commits_and_each_returns_its_own_value(database, path) -> None:
+    """A thousand concurrent writes return their own values, and all rows are in the file."""
     answers = await asyncio.gather(*(database.write(insert(f"{n}")) for n in range(1_000)))
 
     assert answers == [1] * 1_000
     assert written(path) == await database.read(count) == 1_000
 
 
-async def test_a_failing_write_undoes_itself_alone(database, path) -> None:
-    """Its neighbours in the group are kept, and its error is raised where it came from."""
+async def test_a_failing_write_is_rolled_back_alone(database, path) -> None:
+    """The other writes of the group are kept, and its error is raised to its own caller."""
 
     def insert_and_fail(db):
         insert("torn")(db)
-        raise LookupError("of its own")
+        raise LookupError("its own")
 
     results = await asyncio.gather(
         database.write(insert("a")),
@@ -48,8 +48,8 @@ async def test_a_failing_write_undoes_itself_alone(database, path) -> None:
     assert written(path) == 2
 
 
-async def test_a_write_that_was_begun_happens(database) -> None:
-    """Cancelling the wait does not undo what was asked."""
+async def test_a_cancelled_write_still_happens(database) -> None:
+    """Cancelling the wait does not cancel the write."""
     write = asyncio.create_task(database.write(insert("shielded")))
     await asyncio.sleep(0)
 
@@ -59,8 +59,8 @@ async def test_a_write_that_was_begun_happens(database) -> None:
     assert await database.write(count) == 1
 
 
-def test_threads_and_loops_share_it(database) -> None:
-    """Blocking threads, and threads with loops of their own, at the same time."""
+def test_threads_and_loops_share_a_database(database) -> None:
+    """Blocking threads and threads with event loops write at the same time."""
 
     def through_a_loop(n):
         return asyncio.run(database.write(insert(f"loop {n}")))
@@ -72,8 +72,8 @@ def test_threads_and_loops_share_it(database) -> None:
     assert database.read_now(count) == 58
 
 
-def test_a_loop_that_ended_does_not_stop_the_writer(database) -> None:
-    """An answer that nobody can take any more is dropped."""
+def test_a_closed_loop_does_not_stop_the_writer(database) -> None:
+    """A result whose loop is closed is dropped."""
     started, go_on = threading.Event(), threading.Event()
 
     def slow(_):
@@ -91,8 +91,8 @@ def test_a_loop_that_ended_does_not_stop_the_writer(database) -> None:
     assert database.write_now(insert("after")) == 1
 
 
-def test_it_is_opened_again_after_closing(database) -> None:
-    """Closing twice is harmless, and the next use opens."""
+def test_a_closed_database_is_opened_again_at_its_next_use(database) -> None:
+    """Closing twice is harmless."""
     database.write_now(insert("a"))
     database.close()
     database.close()
@@ -101,8 +101,8 @@ def test_it_is_opened_again_after_closing(database) -> None:
     assert database.write_now(insert("b")) == 1
 
 
-def test_every_commit_is_noticed(database, path) -> None:
-    """The version changes with commits of this and of other databases, and only then."""
+def test_every_commit_changes_the_version(database, path) -> None:
+    """The version changes with the commits of this and of other processes, and only with them."""
     other = Database(path, (NAMES,))
     first = database.version()
     assert database.version() == first
@@ -115,8 +115,8 @@ def test_every_commit_is_noticed(database, path) -> None:
     other.close()
 
 
-def test_processes_take_turns(database, path) -> None:
-    """Two processes that write as fast as they can both come to their end."""
+def test_two_writing_processes_both_finish(database, path) -> None:
+    """Neither is starved though both write as fast as they can."""
     script = (
         "import sys; from memories_async._database.database import Database\n"
         "database = Database(sys.argv[1])\n"
@@ -137,7 +137,7 @@ def test_processes_take_turns(database, path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_fork_in_the_middle_of_writing_is_harmless(database, path) -> None:
-    """Parent and child go on, each with a connection and a thread of its own."""
+    """Parent and child go on, each with its own connection and writer thread."""
     stop = threading.Event()
     written_by_thread = []
 
@@ -161,7 +161,7 @@ def test_a_fork_in_the_middle_of_writing_is_harmless(database, path) -> None:
     assert written(path) == 5 + sum(written_by_thread)
 
 
-def test_a_read_that_fails_is_told_and_gets_over(database) -> None:
+def test_a_failed_read_is_raised_and_the_next_one_works(database) -> None:
     """The next read opens the file again."""
     database.write_now(insert("a"))
 
@@ -170,21 +170,21 @@ def test_a_read_that_fails_is_told_and_gets_over(database) -> None:
     assert database.read_now(count) == 1
 
 
-def test_around_a_fork_the_file_is_closed(database, path) -> None:
-    """SQLite's locks do not survive a fork, so both sides open anew."""
-    for go_on in (databases._let_all_go_on, databases._start_afresh):
+def test_the_file_is_closed_around_a_fork(database, path) -> None:
+    """SQLite's locks do not survive a fork, so parent and child open the file again."""
+    for go_on in (databases._resume_all, databases._reset_all_in_child):
         database.write_now(lambda db: None)
         database.close()
-        databases._hold_all()
+        databases._pause_all()
         assert [file.name for file in path.parent.iterdir()] == [path.name]
         go_on()
 
         assert database.write_now(count) == 0
-        assert not databases._held
+        assert not databases._paused
 
 
-async def test_a_group_has_an_end(database, monkeypatch) -> None:
-    """However many wait, a commit is not put off for ever."""
+async def test_a_group_is_bounded(database, monkeypatch) -> None:
+    """A steady stream of writes does not put a commit off."""
     monkeypatch.setattr(group_commit, "GROUP", 3)
 
     await asyncio.gather(*(database.write(insert(f"{n}")) for n in range(20)))

@@ -1,4 +1,4 @@
-"""The database's file: private, durable, of a known schema, and refused with advice where it is not."""
+"""The file of a database: private, of a known schema, and refused with advice otherwise."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from names import NAMES, count, insert, written
 
 from memories_async._database import database as databases
-from memories_async._database import file as journal_file
+from memories_async._database import file as database_file
 from memories_async._database.database import Database
 from memories_async._database.file import DatabaseFailed, Schema
 
 
-def test_a_full_disk_is_told_to_everybody_and_gets_over(database, path) -> None:
-    """No write is acknowledged that does not fit; once there is room, writing goes on."""
+def test_a_full_disk_fails_every_write_until_there_is_room(database, path) -> None:
+    """A write that does not fit is not acknowledged; once there is room, writes succeed."""
 
     def limit(db):
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
@@ -28,14 +28,14 @@ def test_a_full_disk_is_told_to_everybody_and_gets_over(database, path) -> None:
         database.write_now(insert("x" * 100_000))
     assert caught.value.billed == "no"
 
-    # The failure let go of the connection, and with it of the limit.
+    # The failure closed the connection, and the limit is the connection's.
     assert database.write_now(insert("x" * 100_000)) == 1
     assert written(path) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_file_is_refused(database, path) -> None:
-    """Nothing is sent on account of a record that cannot be kept."""
+    """A write raises `DatabaseFailed`."""
     database.write_now(insert("a"))
     database.close()
     path.chmod(0o400)
@@ -44,18 +44,18 @@ def test_a_read_only_file_is_refused(database, path) -> None:
         database.write_now(insert("b"))
 
 
-def test_a_missing_folder_is_named(tmp_path) -> None:
-    """The path is in the message, for reads and for writes."""
+def test_the_error_for_a_missing_folder_names_the_path(tmp_path) -> None:
+    """For reads and for writes."""
     database = Database(tmp_path / "missing" / "x.db")
 
-    for attempt in (database.write_now, database.read_now):
+    for use in (database.write_now, database.read_now):
         with pytest.raises(DatabaseFailed, match=r"missing.x\.db"):
-            attempt(count)
+            use(count)
     database.close()
 
 
-def test_a_file_that_went_away_is_noticed(database, path) -> None:
-    """Commits to a file that nobody finds again are no record."""
+def test_writing_to_a_removed_file_is_an_error(database, path) -> None:
+    """No other process could read what is committed to a file without a name."""
     database.write_now(insert("a"))
     for file in path.parent.glob(f"{path.name}*"):
         file.unlink()
@@ -64,8 +64,8 @@ def test_a_file_that_went_away_is_noticed(database, path) -> None:
         database.write_now(insert("b"))
 
 
-def test_what_is_no_journal_is_left_alone(tmp_path) -> None:
-    """Another program's database, and what is no database, are refused unchanged."""
+def test_a_foreign_file_is_refused_and_left_unchanged(tmp_path) -> None:
+    """Another program's database, and a file that is no database."""
     text, alien = tmp_path / "notes.txt", tmp_path / "alien.db"
     text.write_bytes(b"not a database, but quite long enough to be taken for one" * 100)
     with sqlite3.connect(alien) as file:
@@ -81,8 +81,8 @@ def test_what_is_no_journal_is_left_alone(tmp_path) -> None:
         assert path.read_bytes()[100:] == before[100:]
 
 
-def test_a_damaged_file_says_what_to_do(database, path) -> None:
-    """Rows that cannot be read are an error with advice, not a crash."""
+def test_the_error_for_a_damaged_file_gives_advice(database, path) -> None:
+    """Unreadable pages raise `DatabaseFailed`."""
     database.write_now(lambda db: db.executemany("INSERT INTO names VALUES (?)", _many()))
     database.close()
     content = path.read_bytes()
@@ -96,8 +96,8 @@ def _many():
     return [(f"name {n}",) for n in range(3_000)]
 
 
-def test_an_older_schema_is_backed_up_and_brought_up_to_date(database, path) -> None:
-    """The rows stay, the copy has the old form and is private."""
+def test_an_older_schema_is_backed_up_and_upgraded(database, path) -> None:
+    """The rows are kept; the backup has the old schema and mode 0600."""
     database.write_now(insert("kept"))
     database.close()
     newer = Schema("names", (*NAMES.steps, ("ALTER TABLE names ADD COLUMN born REAL",)))
@@ -115,8 +115,8 @@ def test_an_older_schema_is_backed_up_and_brought_up_to_date(database, path) -> 
         database.write_now(insert("by an older version"))
 
 
-def test_parts_share_a_file(database) -> None:
-    """A part that joins later finds its tables beside the others'."""
+def test_two_schemas_share_a_file(database) -> None:
+    """A schema that is included later gets its tables beside the first one's."""
     database.write_now(insert("a"))
     other = Schema("more", (("CREATE TABLE more (x)",),))
 
@@ -128,26 +128,26 @@ def test_parts_share_a_file(database) -> None:
 
 
 def test_network_file_systems_are_refused(path, tmp_path, monkeypatch) -> None:
-    """The longest mount point decides; where there is no table of mounts nothing is refused."""
+    """The longest mount point decides; without a mount table nothing is refused."""
     table = tmp_path / "mountinfo"
     table.write_text(
         "22 1 8:1 / / rw - ext4 /dev/sda rw\n"
         f"40 22 0:50 / {tmp_path} rw shared:1 - nfs4 server:/x rw\n"
     )
-    mounts = journal_file._mounts
-    monkeypatch.setattr(journal_file, "_mounts", lambda: mounts(table))
+    mounts = database_file._read_mounts
+    monkeypatch.setattr(database_file, "_read_mounts", lambda: mounts(table))
     with pytest.raises(DatabaseFailed, match="nfs4 is a network file system"):
         Database(path).write_now(count)
 
-    monkeypatch.setattr(journal_file, "_mounts", lambda: mounts(tmp_path / "nothing"))
+    monkeypatch.setattr(database_file, "_read_mounts", lambda: mounts(tmp_path / "nothing"))
     database = Database(path, (NAMES,))
     assert database.write_now(count) == 0
     database.close()
 
 
-def test_a_neighbour_that_never_ends_is_an_error(database, path, monkeypatch) -> None:
-    """After the patience is over the caller learns that the file is locked."""
-    monkeypatch.setattr(journal_file, "PATIENCE", 0.01)
+def test_a_file_locked_too_long_is_an_error(database, path, monkeypatch) -> None:
+    """A write fails once it has waited for `PATIENCE`."""
+    monkeypatch.setattr(database_file, "PATIENCE", 0.01)
     database.write_now(insert("a"))
     with sqlite3.connect(path, isolation_level=None) as neighbour:
         neighbour.execute("BEGIN IMMEDIATE")
@@ -159,8 +159,8 @@ def test_a_neighbour_that_never_ends_is_an_error(database, path, monkeypatch) ->
     assert database.write_now(insert("b")) == 1
 
 
-def test_what_is_open_at_exit_is_closed(database, path) -> None:
-    """All databases of the process let go of their files."""
+def test_exit_closes_every_open_database(database, path) -> None:
+    """No side files are left."""
     database.write_now(insert("a"))
 
     databases._close_all()
@@ -168,8 +168,8 @@ def test_what_is_open_at_exit_is_closed(database, path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_it_pickles_as_its_path(database) -> None:
-    """Another process opens the same file."""
+def test_a_database_pickles_as_its_path(database) -> None:
+    """The copy opens the same file."""
     database.write_now(insert("a"))
     twin = pickle.loads(pickle.dumps(database))
 
@@ -177,8 +177,8 @@ def test_it_pickles_as_its_path(database) -> None:
     twin.close()
 
 
-def test_the_file_is_closed_cleanly_at_exit(path) -> None:
-    """A program that forgets to close leaves no side files."""
+def test_a_program_that_never_closes_leaves_no_side_files(path) -> None:
+    """The file is closed at exit."""
     script = (
         "import sys; from memories_async._database.database import Database\n"
         "Database(sys.argv[1]).write_now(lambda db: None)"
