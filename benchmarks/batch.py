@@ -18,8 +18,8 @@ import aiohttp
 from memories_async import Call, Client, Hosts, Ledger, Limit, Limits, captions
 from memories_async._http.attempt import Attempt
 from memories_async._protocol.reply import Reply
-from memories_async.ledger._claims import Line
-from memories_async.ledger._coordinator import ask_for
+from memories_async.ledger._claimed import Claimed
+from memories_async.ledger._coordinator import build_entry_key
 
 RATE = 500.0
 WIDTH = 64
@@ -133,16 +133,16 @@ async def throughput(url: str, *, quick: bool) -> None:
 async def entries(count: int) -> float:
     """Seconds an entry that is claimed, begun and finished, 64 at a time."""
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "run.db") as ledger:
-        asks = iter([ask_for(call(number), ACCOUNT) for number in range(count)])
+        keys = iter([build_entry_key(call(number), ACCOUNT) for number in range(count)])
         begun = time.perf_counter()
 
         async def work() -> None:
-            for ask in asks:
-                (line,) = await ledger.desk.claim([ask])
-                assert isinstance(line, Line)
-                await line.sending()
-                await line.answered(REPLY)
-                await line.close()
+            for key in keys:
+                (claim,) = await ledger.coordinator.claim([key])
+                assert isinstance(claim, Claimed)
+                await claim.sending()
+                await claim.answered(REPLY)
+                await claim.close()
 
         await asyncio.gather(*(work() for _ in range(WIDTH)))
         return (time.perf_counter() - begun) / count
@@ -157,14 +157,14 @@ async def raw(count: int) -> float:
             "CREATE TABLE entries (id INTEGER PRIMARY KEY, key BLOB UNIQUE, asked TEXT, state TEXT,"
             " body BLOB)"
         )
-        asks = [ask_for(call(number), ACCOUNT) for number in range(count)]
+        keys = [build_entry_key(call(number), ACCOUNT) for number in range(count)]
         begun = time.perf_counter()
         for start in range(0, count, WIDTH):
             numbers = range(start, min(count, start + WIDTH))
             steps: list[tuple[str, Callable[[int], tuple[Any, ...]]]] = [
                 (
                     "INSERT INTO entries VALUES (?, ?, ?, 'planned', NULL)",
-                    lambda n: (n, bytes.fromhex(asks[n].key), asks[n].asked),
+                    lambda n: (n, bytes.fromhex(keys[n].key), keys[n].asked),
                 ),
                 ("UPDATE entries SET state = 'sending' WHERE id = ?", lambda n: (n,)),
                 ("UPDATE entries SET state = 'done', body = ? WHERE id = ?", lambda n: (BODY, n)),
@@ -247,8 +247,8 @@ def fill(path: Path, count: int, account: str) -> None:
             "INSERT INTO entries (id, key, call, asked, account, unit, state, attempts, planned_at)"
             " VALUES (?, ?, 'captions.upload', ?, ?, 'caption', 'done', 1, 1.0)",
             (
-                (number, bytes.fromhex(ask.key), ask.asked, account)
-                for number, ask in ((n, ask_for(call(n), account)) for n in range(count))
+                (number, bytes.fromhex(key.key), key.asked, account)
+                for number, key in ((n, build_entry_key(call(n), account)) for n in range(count))
             ),
         )
         connection.executemany(

@@ -97,7 +97,7 @@ class Batch(Generic[K, T]):
     def __next__(self) -> Outcome[K, T]:
         """Wait for the next outcome."""
         if not self._ready:
-            self._ready.extend(self._thread.wait(self._batch.some))
+            self._ready.extend(self._thread.wait(self._batch.take))
         if not self._ready:
             raise StopIteration
         return self._ready.popleft()

@@ -18,7 +18,7 @@ from memories_async.budget import Budget
 if TYPE_CHECKING:
     from memories_async.batch import Batch, Calls, OnUnknown
     from memories_async.ledger import Ledger
-    from memories_async.ledger._claimed import Line
+    from memories_async.ledger._claimed import Claimed
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Client(Configured):
         return True
 
     def _submit(
-        self, call: Call[T], entry: Line | None = None, *others: AttemptHook
+        self, call: Call[T], entry: Claimed | None = None, *others: AttemptHook
     ) -> Coroutine[Any, Any, T]:
         """Send *call*, telling its *entry* in the ledger and *others* of the attempts."""
         settings = self._settings
@@ -101,9 +101,11 @@ class Client(Configured):
         """
         # Imported here: with the ledger and SQLite it is much of what this package adds to an import.
         from memories_async.batch import Batch  # noqa: PLC0415
-        from memories_async.batch._batch import for_batch  # noqa: PLC0415
+        from memories_async.batch._batch import derive_settings  # noqa: PLC0415
 
-        settings = for_batch(self._settings, ledger=ledger, budget=budget, on_unknown=on_unknown)
+        settings = derive_settings(
+            self._settings, ledger=ledger, budget=budget, on_unknown=on_unknown
+        )
         twin = self.over(settings, self._transport)
         return Batch(
             calls,

@@ -1,8 +1,8 @@
-"""Many calls at once: paced, recorded, resumable, and stopped without losing anything.
+"""Sends many calls: rate-limited, recorded, resumable, and stopped without losing anything.
 
-A batch is a context manager and a stream: enter it, and iterate over outcomes as they come. Leaving
-it early, by Ctrl-C too, begins nothing more and waits a while for what is out; what was not sent
-stays planned, and the same batch over the same ledger goes on where this one stopped.
+A batch is a context manager and an async iterator of outcomes. Leaving it early, by Ctrl-C too,
+begins no further request and waits a while for those that are out. What was not sent stays planned:
+the same batch over the same ledger goes on where this one stopped.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from typing import Generic, Self, TypeVar
 from attrs import evolve
 
 from memories_async._client.settings import Settings
-from memories_async.batch._plan import plan_of
-from memories_async.batch._run import OnUnknown, Run, Submit
-from memories_async.batch._source import Calls, source_of
+from memories_async.batch._plan import compute_plan
+from memories_async.batch._run import BatchRun, OnUnknown, Submit
+from memories_async.batch._source import Calls, open_source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome, Plan, Progress
 from memories_async.budget import Budget
 from memories_async.ledger import Ledger
-from memories_async.ledger._coordinator import Desk
+from memories_async.ledger._coordinator import Coordinator
 from memories_async.limiter._limits import Priority
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 CONCURRENCY = 64
-"""Requests in flight at most, unless the caller says otherwise."""
+"""The default for the largest number of requests in flight."""
 
 
 class Batch(Generic[K, T]):
-    """Calls being sent, as a stream of outcomes in the order in which they end.
+    """Calls being sent, as an async iterator of outcomes in the order in which they end.
 
-    A failing item never stops the others. What is wrong with every item does (401, 402, 403, a
-    spent budget, a ledger that cannot be written): the stream ends, and `stopped` says why. An
-    exception of the iterable that brings the calls is raised once the outcomes are read.
+    A failing item does not stop the others. An error that every other item would meet does (401,
+    402, 403, a spent budget, a ledger that cannot be written): the iteration ends, and `stopped` is
+    that error. An exception of the iterable that brings the calls is raised after the outcomes.
     """
 
     def __init__(
@@ -60,41 +60,44 @@ class Batch(Generic[K, T]):
         self._concurrency = concurrency or CONCURRENCY
         self._on_unknown: OnUnknown = on_unknown
         self._drain = drain
-        self._run: Run[K, T] | None = None
+        self._run: BatchRun[K, T] | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready: deque[Outcome[K, T]] = deque()
 
     async def plan(self) -> Plan:
-        """Say what entering the batch would send, and cost, without sending anything.
+        """Compute what entering the batch would send and cost, without sending anything.
 
-        Reads every call, and its media; the calls must be such that they can be read again.
+        Reads every call and its media. Raises `TypeError` where the calls are an iterator, which
+        could not be read a second time.
         """
         if isinstance(self._calls, AsyncIterable | Iterator):
             raise TypeError(
                 "plan() reads the calls before the batch does: give it a list or mapping"
             )
-        return await asyncio.to_thread(plan_of, self._calls, self._settings, self._desk())
+        return await asyncio.to_thread(
+            compute_plan, self._calls, self._settings, self._coordinator()
+        )
 
     @property
     def progress(self) -> Progress:
-        """How far it has got, now."""
+        """How many items have ended so far, and how."""
         return Progress() if self._run is None else self._run.tally.progress()
 
     @property
     def stopped(self) -> Exception | None:
-        """The item's error that ended the batch, being wrong with every further item, too."""
+        """The error that ended the batch because every other item would meet it, too; or None."""
         return None if self._run is None else self._run.stopped
 
     async def __aenter__(self) -> Self:
-        """Begin to send."""
+        """Start sending."""
         if self._run is not None:
             raise RuntimeError("a batch can be entered once; make another one to go on")
         settings = self._settings
-        self._run = Run(
-            source=source_of(self._calls),
+        self._run = BatchRun(
+            source=open_source(self._calls),
             submit=self._submit,
             settings=settings,
-            desk=self._desk(),
+            coordinator=self._coordinator(),
             tally=Tally(
                 limits=settings.limits,
                 clock=time.monotonic,
@@ -104,7 +107,7 @@ class Batch(Generic[K, T]):
             concurrency=self._concurrency,
             on_unknown=self._on_unknown,
         )
-        # Its parent is this context: whoever leaves it waits for the task.
+        # `__aexit__` waits for the task.
         self._task = asyncio.create_task(self._run.run())
         return self
 
@@ -114,7 +117,7 @@ class Batch(Generic[K, T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Begin nothing more, and wait for what is out; a second interruption ends the wait."""
+        """Begin no further request and wait for those that are out; a second Ctrl-C ends the wait."""
         assert self._run is not None
         assert self._task is not None
         self._run.stop()
@@ -123,8 +126,8 @@ class Batch(Generic[K, T]):
         finally:
             self._task.cancel()
             await asyncio.wait((self._task,))
-        if not self._task.cancelled() and (broken := self._task.exception()) is not None:
-            raise broken
+        if not self._task.cancelled() and (bug := self._task.exception()) is not None:
+            raise bug
 
     def __aiter__(self) -> Self:
         """Iterate over the outcomes."""
@@ -133,13 +136,13 @@ class Batch(Generic[K, T]):
     async def __anext__(self) -> Outcome[K, T]:
         """Wait for the next outcome."""
         if not self._ready:
-            self._ready.extend(await self.some())
+            self._ready.extend(await self.take())
         if not self._ready:
             raise StopAsyncIteration
         return self._ready.popleft()
 
-    async def some(self) -> list[Outcome[K, T]]:
-        """Wait for the next outcomes, and return all that are there; none means the end."""
+    async def take(self) -> list[Outcome[K, T]]:
+        """Wait for the next outcomes and return all that there are; an empty list at the end."""
         if self._run is None:
             raise RuntimeError("enter the batch first: async with client.batch(...) as batch")
         outcomes = await self._run.outbox.take(1024)
@@ -148,15 +151,15 @@ class Batch(Generic[K, T]):
             raise failure
         return outcomes
 
-    def _desk(self) -> Desk | None:
+    def _coordinator(self) -> Coordinator | None:
         ledger = self._settings.ledger
-        return None if ledger is None else ledger.desk
+        return None if ledger is None else ledger.coordinator
 
 
-def for_batch(
+def derive_settings(
     settings: Settings, *, ledger: Ledger | None, budget: Budget | None, on_unknown: OnUnknown
 ) -> Settings:
-    """Set a client up for a batch: behind the calls that somebody waits for, its budget on top."""
+    """Derive a batch's settings from a client's: its ledger, its budget, and the lower priority."""
     if on_unknown not in {"park", "resend", "raise"}:
         raise ValueError(f"on_unknown must be park, resend or raise, not {on_unknown!r}")
     policy = settings.policy
@@ -170,6 +173,3 @@ def for_batch(
     if ledger is not None and settings.receiver is not None:
         settings.receiver.beside(ledger)
     return changed
-
-
-__all__ = ["Batch", "Calls", "OnUnknown", "Outcome", "Plan", "Progress", "for_batch"]

@@ -1,7 +1,7 @@
-"""A bounded line of items between tasks of one loop: a deque, and whoever waits for it.
+"""A bounded queue between tasks of one event loop that can be ended, widened and drained.
 
-An `asyncio.Queue` cannot be ended before Python 3.13, hand over many items at once, or let go of its
-bound; a memory stream costs ten times as much an item.
+An `asyncio.Queue` cannot be ended before Python 3.13, hand over many items at once, or give up its
+bound; an anyio memory stream costs ten times as much per item.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ _Waiters = deque[asyncio.Future[None]]
 
 
 @define(eq=False)
-class Pipe(Generic[T]):
-    """Items wait here, about *size* of them at most; puts wait when it is full."""
+class Channel(Generic[T]):
+    """A queue of about *size* items; `put` waits while it is full, `take` while it is empty."""
 
     size: int
     _items: deque[T] = field(factory=deque[T], init=False)
     _takers: _Waiters = field(factory=_Waiters, init=False)
     _putters: _Waiters = field(factory=_Waiters, init=False)
-    _ended: bool = field(default=False, init=False)
+    _is_ended: bool = field(default=False, init=False)
 
     def __len__(self) -> int:
         return len(self._items)
 
-    async def room(self) -> int:
-        """Wait until there is room, and say for how many."""
+    async def wait_for_room(self) -> int:
+        """Wait until there is room; return for how many items."""
         while len(self._items) >= self.size:
             await _wait(self._putters)
         return self.size - len(self._items)
 
     async def put(self, items: Iterable[T]) -> None:
-        """Add *items* when there is room for one: they may overshoot the size together."""
-        await self.room()
+        """Add *items* when there is room for one of them: together they may exceed the size."""
+        await self.wait_for_room()
         self.add(items)
 
     def add(self, items: Iterable[T]) -> None:
-        """Add *items* whether there is room or not."""
+        """Add *items* without waiting for room."""
         before = len(self._items)
         self._items.extend(items)
         for _ in range(min(len(self._items) - before, len(self._takers))):
             _wake(self._takers)
 
     async def take(self, most: int) -> list[T]:
-        """Wait for something and take *most* items of it; nothing means that it ended."""
-        while not self._items and not self._ended:
+        """Wait for an item and take up to *most*; an empty list means that the channel has ended."""
+        while not self._items and not self._is_ended:
             await _wait(self._takers)
         taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
         for _ in range(min(len(taken), len(self._putters))):
@@ -58,19 +58,19 @@ class Pipe(Generic[T]):
         return taken
 
     def end(self) -> None:
-        """Let takers go home once the last item is taken."""
-        self._ended = True
+        """Let `take` return an empty list once the last item is taken."""
+        self._is_ended = True
         while self._takers:
             _wake(self._takers)
 
     def widen(self) -> None:
-        """Never let a put wait again."""
+        """Remove the bound: no `put` waits any more."""
         self.size = 2**62
         while self._putters:
             _wake(self._putters)
 
-    def drained(self) -> list[T]:
-        """Take everything, without waiting."""
+    def take_all(self) -> list[T]:
+        """Take every item without waiting."""
         items = [*self._items]
         self._items.clear()
         return items

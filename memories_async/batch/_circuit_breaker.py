@@ -1,4 +1,4 @@
-"""A network that went away in the middle of a batch: wait for it, instead of failing item after item."""
+"""A circuit breaker for a batch: while the network is away, its workers wait instead of failing items."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ import asyncio
 from attrs import define, field
 
 PATIENCE = 900.0
-"""Seconds without any reply after which items fail."""
+"""Seconds without a reply after which items fail."""
 LONGEST = 30.0
-"""Seconds between two tries at most."""
+"""The longest wait between two tries, in seconds."""
 
 
 @define(eq=False)
-class Outage:
-    """What the workers of a batch know of the network together."""
+class CircuitBreaker:
+    """Whether the service can be reached, as all workers of a batch see it together."""
 
-    _reached: bool = field(default=False, init=False)
-    _since: float | None = field(default=None, init=False)
+    _was_reached: bool = field(default=False, init=False)
+    _open_since: float | None = field(default=None, init=False)
 
-    def over(self) -> None:
+    def close(self) -> None:
         """Note that a reply came."""
-        self._reached, self._since = True, None
+        self._was_reached, self._open_since = True, None
 
-    async def sat_out(self) -> bool:
-        """Wait a while after a call that could not be sent; False where waiting is no use.
+    async def wait(self) -> bool:
+        """Wait a while after a call that could not be sent; False where the item should fail.
 
-        A service that was never reached is more likely misspelt than away.
+        An item fails at once where the service was never reached: its host is more likely
+        misspelt than away.
         """
         now = asyncio.get_running_loop().time()
-        if self._since is None:
-            self._since = now
-        lasted = now - self._since
-        if not self._reached or lasted > PATIENCE:
+        if self._open_since is None:
+            self._open_since = now
+        lasted = now - self._open_since
+        if not self._was_reached or lasted > PATIENCE:
             return False
         await asyncio.sleep(min(max(lasted, 1.0), LONGEST))
         return True

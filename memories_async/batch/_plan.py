@@ -1,8 +1,7 @@
-"""What a batch would do and cost, reckoned before a byte is sent. Runs in a thread."""
+"""Computes what a batch would send and cost, without sending anything. Runs in a thread."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -13,79 +12,76 @@ from attrs import define, field
 
 from memories_async._client.settings import Settings
 from memories_async._protocol.call import Call
-from memories_async.batch._source import CHUNK, Item, pairs
+from memories_async.batch._source import CHUNK, Item, iterate_pairs
 from memories_async.batch._values import Plan
 from memories_async.errors import MemoriesError
-from memories_async.ledger import _tables
-from memories_async.ledger._coordinator import Desk, ask_for, is_recorded
+from memories_async.ledger._coordinator import Coordinator, build_entry_key, is_recorded
+from memories_async.ledger._reader import EntryReader
 
 
-def plan_of(
-    calls: Mapping[Any, Call[Any]] | Iterable[Item[Any, Any]], settings: Settings, desk: Desk | None
+def compute_plan(
+    calls: Mapping[Any, Call[Any]] | Iterable[Item[Any, Any]],
+    settings: Settings,
+    coordinator: Coordinator | None,
 ) -> Plan:
-    """Go through *calls* once."""
-    draft = _Draft(settings, desk)
-    items = iter(pairs(calls))
+    """Iterate over *calls* once and count them by what would become of them."""
+    counts = _PlanCounts(settings)
+    items = iter(iterate_pairs(calls))
     while chunk := [call for _, call in islice(items, CHUNK)]:
-        draft.add(chunk)
-    return draft.plan()
+        if coordinator is None:
+            counts.add(chunk, None)
+        else:
+            coordinator.store.read_now(partial(counts.add, chunk))
+    return counts.build_plan()
 
 
 @define(eq=False)
-class _Draft:
+class _PlanCounts:
     settings: Settings
-    desk: Desk | None
-    counts: Counter[str] = field(factory=Counter[str], init=False)
+    kinds: Counter[str] = field(factory=Counter[str], init=False)
     families: Counter[str] = field(factory=Counter[str], init=False)
     units: Counter[str] = field(factory=Counter[str], init=False)
     seen: set[bytes] = field(factory=set[bytes], init=False)
 
-    def add(self, calls: list[Call[Any]]) -> None:
+    def add(self, calls: list[Call[Any]], reader: EntryReader | None) -> None:
         """Count some calls."""
-        fates = (
-            map(self._fate, calls)
-            if self.desk is None
-            else self.desk.database.read_now(partial(self._fates, calls=calls))
-        )
-        for call, fate in zip(calls, fates, strict=True):
-            self.counts["items"] += 1
-            self.counts[fate] += 1
-            if fate == "calls":
+        for call in calls:
+            kind = self._classify(call, reader)
+            self.kinds.update(["items", kind])
+            if kind == "calls":
                 self.families[call.family] += 1
                 self.units.update([call.unit] if call.unit else [])
 
-    def _fates(self, connection: sqlite3.Connection, *, calls: list[Call[Any]]) -> list[str]:
-        return [self._fate(call, connection) for call in calls]
-
-    def _fate(self, call: Call[Any], connection: sqlite3.Connection | None = None) -> str:
+    def _classify(self, call: Call[Any], reader: EntryReader | None) -> str:
         if not is_recorded(call):
             return "calls"
         try:
-            ask = ask_for(call, self.settings.account(call))
+            key = build_entry_key(call, self.settings.account(call)).key
         except (MemoriesError, OSError):
             return "invalid"
-        found = None if connection is None else _tables.find(connection, ask.key)
-        if found is not None and found.state in {"done", "unknown"}:
-            return "paid" if found.state == "done" else "unknown"
-        if connection is not None and bytes.fromhex(ask.key) in self.seen:
+        if reader is None:
+            return "calls"
+        row = reader.find(key)
+        if row is not None and row.state in {"done", "unknown"}:
+            return "paid" if row.state == "done" else "unknown"
+        if bytes.fromhex(key) in self.seen:
             return "repeated"
-        self.seen.add(bytes.fromhex(ask.key))
+        self.seen.add(bytes.fromhex(key))
         return "calls"
 
-    def plan(self) -> Plan:
-        """Return the sums."""
-        limits = self.settings.limits
+    def build_plan(self) -> Plan:
+        """Build the plan from the counts."""
+        limits, prices = self.settings.limits, dict[str, float]()
+        for budget in self.settings.budgets:
+            prices.update(budget.prices)
         names = ("items", "paid", "unknown", "repeated", "invalid", "calls")
         seconds = (count * limits.of(family).interval for family, count in self.families.items())
+        points = None
+        if prices and self.units.keys() <= prices.keys():
+            points = sum(count * prices[unit] for unit, count in self.units.items())
         return Plan(
-            **{name: self.counts[name] for name in names},
+            **{name: self.kinds[name] for name in names},
             by_unit=dict(self.units),
             seconds=max(seconds, default=0.0),
-            points=self._points(),
+            points=points,
         )
-
-    def _points(self) -> float | None:
-        prices = {k: v for budget in self.settings.budgets for k, v in budget.prices.items()}
-        if not prices or not self.units.keys() <= prices.keys():
-            return None
-        return sum(count * prices[unit] for unit, count in self.units.items())

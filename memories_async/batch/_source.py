@@ -1,4 +1,4 @@
-"""Where a batch's calls come from: a mapping, or any iterable, read a little ahead and no further."""
+"""Reads a batch's calls from a mapping, an iterable or an async iterable, a bounded number ahead."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ Item: TypeAlias = tuple[K, Call[T]]
 Calls: TypeAlias = Mapping[K, Call[T]] | Iterable[Item[K, T]] | AsyncIterable[Item[K, T]]
 
 CHUNK = 512
-"""Items read at once at most."""
+"""The largest number of items that are read together."""
 SLICE = 0.01
-"""Seconds of reading after which the items so far go on their way."""
+"""Seconds of reading after which the items read so far are passed on."""
 
 
 class Source(Protocol[K, T]):
-    """Hands out a batch's items, some at a time."""
+    """Hands out a batch's items in groups."""
 
-    async def some(self) -> list[Item[K, T]]:
-        """Return the next items; none means that there are no more."""
+    async def read(self) -> list[Item[K, T]]:
+        """Return the next items; an empty list at the end."""
         ...
 
     async def aclose(self) -> None:
-        """Stop reading."""
+        """Stop reading and close the iterator."""
         ...
 
 
-def source_of(calls: Calls[K, T]) -> Source[K, T]:
-    """Read *calls*, whatever they come in."""
+def open_source(calls: Calls[K, T]) -> Source[K, T]:
+    """Return the source for *calls*."""
     if isinstance(calls, AsyncIterable):
-        return _Awaited(aiter(calls))
-    return _Blocking(iter(pairs(calls)))
+        return _AsyncSource(aiter(calls))
+    return _ThreadSource(iter(iterate_pairs(calls)))
 
 
-def pairs(calls: Mapping[K, Call[T]] | Iterable[Item[K, T]]) -> Iterable[Item[K, T]]:
-    """Go through what is not asynchronous."""
+def iterate_pairs(calls: Mapping[K, Call[T]] | Iterable[Item[K, T]]) -> Iterable[Item[K, T]]:
+    """Iterate over the pairs of a mapping or of a plain iterable."""
     found: Any = calls
     if isinstance(calls, Mapping):
         found = found.items()
@@ -53,8 +53,8 @@ def pairs(calls: Mapping[K, Call[T]] | Iterable[Item[K, T]]) -> Iterable[Item[K,
 
 
 @define(eq=False)
-class _Blocking(Generic[K, T]):
-    """Read in one thread of its own: an iterable may open files, ask a database, or sleep."""
+class _ThreadSource(Generic[K, T]):
+    """Reads an iterable in a thread of its own: it may open files, query a database, or sleep."""
 
     items: Iterator[Item[K, T]]
     thread: ThreadPoolExecutor = field(
@@ -62,10 +62,10 @@ class _Blocking(Generic[K, T]):
     )
     error: Exception | None = field(default=None, init=False)
 
-    async def some(self) -> list[Item[K, T]]:
-        return await asyncio.get_running_loop().run_in_executor(self.thread, self._next)
+    async def read(self) -> list[Item[K, T]]:
+        return await asyncio.get_running_loop().run_in_executor(self.thread, self._read_now)
 
-    def _next(self) -> list[Item[K, T]]:
+    def _read_now(self) -> list[Item[K, T]]:
         until = time.monotonic() + SLICE
         found: list[Item[K, T]] = []
         if self.error is not None:
@@ -78,24 +78,24 @@ class _Blocking(Generic[K, T]):
         except Exception as error:
             if not found:
                 raise
-            self.error = error  # what it brought before comes first
+            self.error = error  # raised once the items before it are passed on
         return found
 
     async def aclose(self) -> None:
         close = getattr(self.items, "close", None)
         if close is not None:
-            # In the thread that read them, and not before it has read its last.
+            # In the thread that read the items, after it has read its last one.
             self.thread.submit(close)
         self.thread.shutdown(wait=False)
 
 
 @define(eq=False)
-class _Awaited(Generic[K, T]):
-    """Read as they come, one at a time: the next may be long in coming."""
+class _AsyncSource(Generic[K, T]):
+    """Reads an async iterable one item at a time: the next one may take long."""
 
     items: AsyncIterator[Item[K, T]]
 
-    async def some(self) -> list[Item[K, T]]:
+    async def read(self) -> list[Item[K, T]]:
         async for item in self.items:
             return [item]
         return []

@@ -1,4 +1,4 @@
-"""Counting a batch's outcomes, and reckoning from them when it will be over. The clock is passed in."""
+"""Counts a batch's outcomes and estimates the time left. The clock is passed in."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from memories_async.limiter._limits import Limits
 
 WINDOW = 60.0
 """Seconds over which the rate is measured."""
+_KINDS = ("done", "replayed", "refused", "unknown", "unsent")
 
 
 @define(eq=False)
 class Tally:
-    """The sums of one run."""
+    """The counts of one run."""
 
     limits: Limits
     clock: Callable[[], float]
@@ -30,7 +31,7 @@ class Tally:
     _families: Counter[str] = field(factory=Counter[str], init=False)
     """Items that needed a request, by endpoint family."""
     _recent: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]], init=False)
-    """Second by second, how many items had needed a request."""
+    """How many items had needed a request, once a second over the window."""
     _points: float | None = field(default=None, init=False)
     _at_risk: float | None = field(default=None, init=False)
 
@@ -39,46 +40,40 @@ class Tally:
 
     def count(self, outcome: Outcome[Any, Any]) -> None:
         """Add one item."""
-        self._kinds[_kind(outcome)] += 1
+        self._kinds[_classify(outcome)] += 1
         if outcome.replayed:
             return
         self._families[outcome.call.family] += 1
-        self._sample()
+        now = self.clock()
+        if not self._recent or now - self._recent[-1][0] >= 1.0:
+            self._recent.append((now, self._families.total()))
+        while now - self._recent[0][0] > WINDOW:
+            self._recent.popleft()
         price = self.price(outcome.call.unit)
         if price is not None and outcome.billed == "yes":
             self._points = (self._points or 0.0) + price
         if price is not None and outcome.billed == "maybe":
             self._at_risk = (self._at_risk or 0.0) + price
 
-    def _sample(self) -> None:
-        now, sent = self.clock(), self._families.total()
-        if not self._recent or now - self._recent[-1][0] >= 1.0:
-            self._recent.append((now, sent))
-        while now - self._recent[0][0] > WINDOW:
-            self._recent.popleft()
-
     def progress(self) -> Progress:
-        """Say how far the batch has got."""
-        now = self.clock()
-        finished = self._kinds.total()
+        """Build the progress as of now."""
+        now, rate = self.clock(), 0.0
+        if self._recent:
+            then, count = self._recent[0]
+            rate = (self._families.total() - count) / max(now - then, 1.0)
+        remaining = None if self.total is None else self.total - self._kinds.total()
         return Progress(
             total=self.total,
             **{name: self._kinds[name] for name in _KINDS},
             in_flight=self.in_flight,
             elapsed=now - self._began,
-            rate=self._rate(now),
-            seconds_left=None if self.total is None else self._left(self.total - finished),
+            rate=rate,
+            seconds_left=None if remaining is None else self._estimate(remaining),
             points=self._points,
             points_at_risk=self._at_risk,
         )
 
-    def _rate(self, now: float) -> float:
-        if not self._recent:
-            return 0.0
-        then, count = self._recent[0]
-        return (self._families.total() - count) / max(now - then, 1.0)
-
-    def _left(self, items: int) -> float | None:
+    def _estimate(self, items: int) -> float | None:
         """Seconds for *items* more at the limits, if they are mixed as they were so far."""
         finished = self._kinds.total()
         if items <= 0 or not finished:
@@ -90,10 +85,7 @@ class Tally:
         )
 
 
-_KINDS = ("done", "replayed", "refused", "unknown", "unsent")
-
-
-def _kind(outcome: Outcome[Any, Any]) -> str:
+def _classify(outcome: Outcome[Any, Any]) -> str:
     error = outcome.error
     if error is None:
         return "replayed" if outcome.replayed else "done"

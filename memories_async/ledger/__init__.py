@@ -1,4 +1,4 @@
-"""The ledger: a durable record of what was asked and answered, so that nothing is paid twice."""
+"""The ledger: a durable record of calls and their answers, so that nothing is paid twice."""
 
 from memories_async._database.file import DatabaseFailed
 from memories_async.ledger._ledger import Ledger

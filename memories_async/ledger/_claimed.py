@@ -1,70 +1,64 @@
-"""One entry of the ledger while its call is delivered: the hook that writes things down."""
+"""One claimed entry of the ledger while its call is sent: the hook that records each attempt."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from attrs import define, field
 
-from memories_async._database.database import Database
 from memories_async._database.file import DatabaseFailed
 from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown, RateLimited, Refused
 from memories_async.events import logger
-from memories_async.ledger import _tables
-from memories_async.ledger._tables import Ask, End
+from memories_async.ledger._schema import AttemptEnd, EntryKey
+from memories_async.ledger._store import EntryStore, EntryWriter
 
-CALLED_OFF = "it was called off after it was sent"
+CANCELLED = "the call was cancelled after it was sent"
 
 
 @define(eq=False)
-class Line:
-    """An entry that this process claimed. Whoever holds it calls `close` in the end."""
+class Claimed:
+    """An entry that this process may send. Whoever holds it calls `close` in the end."""
 
-    ask: Ask
+    entry_key: EntryKey
     entry: int
     owner: str
-    database: Database
-    doubtful: bool
-    """Whether an earlier attempt may have been paid, and is not written off."""
-    landed: Callable[[MemoriesError | None], None]
-    """Told once, when nothing more will happen, for those who wait for the same call."""
-    _held: bool = field(default=True, init=False)
-    """Whether the ledger may still name us as the entry's owner."""
-    _begun: bool = field(default=False, init=False)
-    """Whether an intent may be written without an end."""
-    _out: bool = field(default=False, init=False)
+    store: EntryStore
+    is_doubtful: bool
+    """Whether an earlier attempt may have been paid."""
+    on_close: Callable[[MemoriesError | None], None]
+    """Called once, when the call is over, for those who wait for an identical one."""
+    _is_owned: bool = field(default=True, init=False)
+    """Whether the entry may still name this process as its owner."""
+    _has_begun: bool = field(default=False, init=False)
+    """Whether an intent may be recorded without an end."""
+    _has_left: bool = field(default=False, init=False)
     """Whether a byte may have left since."""
-    _closed: bool = field(default=False, init=False)
+    _is_closed: bool = field(default=False, init=False)
 
     @property
     def key(self) -> str:
         """The call's key in the ledger."""
-        return self.ask.key
+        return self.entry_key.key
 
     async def sending(self) -> None:
-        """See `AttemptHook.sending`."""
-        self._begun = True
-        begun = await self.database.write(
-            lambda connection: _tables.begin(connection, self.entry, self.owner, self.ask.price)
-        )
-        if not begun:
-            self._held = self._begun = False
-            raise NotSent("the ledger's entry was settled or taken by another; ask again")
+        """Commit the intent; see `AttemptHook.sending`."""
+        self._has_begun = True
+        price = self.entry_key.price
+        if not await self.store.write(lambda moves: moves.begin(self.entry, self.owner, price)):
+            self._is_owned = self._has_begun = False
+            raise NotSent("the ledger's entry was settled or claimed by another process; ask again")
 
     def sent(self) -> None:
-        """See `AttemptHook.sent`."""
-        self._out = True
+        """Note that the attempt may be paid from here on; see `AttemptHook.sent`."""
+        self._has_left = True
 
     async def answered(self, reply: Reply) -> None:
-        """See `AttemptHook.answered`."""
+        """Commit the reply; see `AttemptHook.answered`."""
         try:
-            await self.database.write(
-                lambda connection: _tables.finish(connection, self.entry, reply.status, reply.body)
-            )
+            await self.store.write(lambda moves: moves.finish(self.entry, reply.status, reply.body))
         except DatabaseFailed as error:
             raise DatabaseFailed(
                 f"answered and paid, but not recorded: {error.message}; the reply is in error.body",
@@ -72,63 +66,60 @@ class Line:
                 billed="yes",
                 body=reply.body,
             ) from None
-        self._held = self._begun = False
+        self._is_owned = self._has_begun = False
 
     async def failed(self, error: MemoriesError, *, final: bool) -> None:
-        """See `AttemptHook.failed`."""
-        if not self._begun or isinstance(error, DatabaseFailed):
+        """Record how an attempt ended; see `AttemptHook.failed`."""
+        if not self._has_begun or isinstance(error, DatabaseFailed):
             return
-        state = _state_after(error, final=final)
-        back = self.doubtful and state != "unknown"
-        self.doubtful = self.doubtful or state == "unknown"
-        end = End(
-            state="unknown" if back else state,
+        if isinstance(error, OutcomeUnknown):
+            state = "unknown"
+        elif isinstance(error, Refused) and not isinstance(error, RateLimited) and final:
+            state = "refused"
+        else:  # a rate limit, or a refusal that a repeat may change, says nothing about the call
+            state = "planned"
+        restores_doubt = self.is_doubtful and state != "unknown"
+        self.is_doubtful = self.is_doubtful or state == "unknown"
+        end = AttemptEnd(
+            state="unknown" if restores_doubt else state,
             final=final,
             status=error.status,
             message=error.message,
             body=error.body,
-            doubt_again=back,
+            restores_doubt=restores_doubt,
         )
-        await self._try(lambda connection: _tables.stop(connection, self.entry, self.owner, end))
-        self._begun = self._out = False
-        self._held = not final
+        await self._write_or_log(lambda moves: moves.stop(self.entry, self.owner, end))
+        self._has_begun = self._has_left = False
+        self._is_owned = not final
 
     async def close(self, error: MemoriesError | None = None) -> None:
-        """Let go of the entry: what left without an outcome is unknown from here on. Idempotent."""
-        if self._closed:
+        """Release the entry; a call that left without an outcome is unknown. Idempotent."""
+        if self._is_closed:
             return
-        self._closed = True
+        self._is_closed = True
         try:
-            if self._held:
-                await finished(self._try(self._leave))
+            if self._is_owned:
+                await run_to_end(self._write_or_log(self._release))
         finally:
-            self.landed(error)
+            self.on_close(error)
 
-    def _leave(self, connection: sqlite3.Connection) -> None:
-        if self._begun and not self._out:
-            state = "unknown" if self.doubtful else "planned"
-            end = End(state=state, unbegun=True, doubt_again=self.doubtful)
-            _tables.stop(connection, self.entry, self.owner, end)
-        _tables.leave(connection, self.owner, entry=self.entry, message=CALLED_OFF)
+    def _release(self, moves: EntryWriter) -> None:
+        if self._has_begun and not self._has_left:
+            state = "unknown" if self.is_doubtful else "planned"
+            end = AttemptEnd(state=state, is_withdrawn=True, restores_doubt=self.is_doubtful)
+            moves.stop(self.entry, self.owner, end)
+        moves.release(self.owner, entry=self.entry, message=CANCELLED)
 
-    async def _try(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Write, or say in the log why not: what happened to the call matters more."""
+    async def _write_or_log(self, move: Callable[[EntryWriter], None]) -> None:
+        """Write; where that fails, log it: the outcome of the call matters more to the caller."""
         try:
-            await self.database.write(work)
+            await self.store.write(move)
         except DatabaseFailed as error:
-            logger.error("%s: the ledger's entry stays as it was: %s", self.ask.call, error)
+            logger.error("%s: the ledger's entry is unchanged: %s", self.entry_key.call, error)
 
 
-def _state_after(error: MemoriesError, *, final: bool) -> str:
-    if isinstance(error, OutcomeUnknown):
-        return "unknown"
-    # Too fast is no answer to the question itself, and neither is what a repeat may change.
-    is_no = isinstance(error, Refused) and not isinstance(error, RateLimited) and final
-    return "refused" if is_no else "planned"
-
-
-async def finished(write: Coroutine[Any, Any, None]) -> None:
-    """Wait for *write* to its end, also when cancelled meanwhile; then be cancelled."""
+async def run_to_end(write: Coroutine[Any, Any, None]) -> None:
+    """Wait for *write* to end even when cancelled meanwhile; then raise the cancellation."""
     task = asyncio.ensure_future(write)
     try:
         await asyncio.shield(task)

@@ -1,40 +1,231 @@
-"""Where calls come to the ledger: claimed, carried out under a line of their own, or answered."""
+"""Coordinates calls with the ledger: claims an entry and sends the call, or answers from a stored reply."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import os
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from copy import copy
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from memories_async._database.database import Database
-from memories_async._protocol.call import Call, Form, identify
+from memories_async._protocol.call import Call, identify
+from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError, OutcomeUnknown
-from memories_async.ledger import _tables
-from memories_async.ledger._claimed import Line, finished
-from memories_async.ledger._claims import Claim, Doubt, Elsewhere, Paid, verdict
-from memories_async.ledger._process_lock import Owner
-from memories_async.ledger._single_flight import Flights
-from memories_async.ledger._tables import Ask, Found
+from memories_async.ledger._claimed import Claimed, run_to_end
+from memories_async.ledger._schema import EntryKey, EntryRow
+from memories_async.ledger._store import EntryStore
 
 T = TypeVar("T")
 
+POLL = 0.2
+"""Seconds between two looks at an entry whose call another process is sending."""
+Flight: TypeAlias = Future[MemoriesError | None]
+"""Set to the error that ended the call, or to None: the ledger is then worth another look."""
+
+
+@frozen
+class Paid:
+    """The call was answered before, with *reply*."""
+
+    reply: Reply
+
+
+@frozen
+class Unknown:
+    """The call was sent and its outcome is unknown, or it was paid and its reply is lost."""
+
+    entry: int
+    error: OutcomeUnknown
+    reply: Reply | None
+    """The unreadable reply, if there was one."""
+
+
+@frozen
+class InFlight:
+    """Another task of this process, or another process (no *flight*), is sending the call."""
+
+    flight: Flight | None
+
+    async def wait(self) -> None:
+        """Wait until the ledger is worth another look; raise what ended a call of this process."""
+        if self.flight is None:
+            await asyncio.sleep(POLL)
+            return
+        # Shielded: cancelling one waiter must not cancel the others.
+        error = await asyncio.shield(asyncio.wrap_future(self.flight))
+        if error is not None:
+            raise copy(error)
+
+
+Claim: TypeAlias = Claimed | Paid | Unknown | InFlight
+
+
+@define(eq=False)
+class SingleFlight:
+    """The calls that this process is sending, in all its threads and event loops, by key."""
+
+    _flights: dict[str, Flight] = field(factory=dict[str, Flight], init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # A forked child sends none of its parent's calls.
+        os.register_at_fork(after_in_child=self.clear)
+
+    def join(self, key: str) -> Flight | None:
+        """Return the flight under *key*; None where there was none and the caller's begins."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                self._flights[key] = Future()
+            return flight
+
+    def end(self, key: str, error: MemoriesError | None) -> None:
+        """End the caller's flight and wake its waiters."""
+        with self._lock:
+            flight = self._flights.pop(key, None)
+        if flight is not None:
+            flight.set_result(error)
+
+    def clear(self) -> None:
+        """Forget all flights, in a forked child."""
+        self._flights, self._lock = {}, threading.Lock()
+
+
+@define(eq=False)
+class Coordinator:
+    """Decides, for one process, which calls are sent and which are answered from the ledger."""
+
+    store: EntryStore
+    flights: SingleFlight = field(factory=SingleFlight)
+
+    async def send_once(
+        self,
+        call: Call[T],
+        account: str,
+        send: Callable[[Call[T], Claimed | None], Awaitable[T]],
+        *,
+        fresh: bool,
+        price: float | None,
+    ) -> T:
+        """Do what `Ledger.once` promises."""
+        if not is_recorded(call):
+            return await send(call, None)
+        build = partial(build_entry_key, call, account, price=price)
+        # Hashing a video takes a while; starting a thread takes longer than hashing a prompt.
+        key = await asyncio.to_thread(build) if call.media else build()
+        while True:
+            (claim,) = await self.claim([key], fresh=fresh)
+            if not isinstance(claim, InFlight):
+                return await self.resolve(claim, call, send)
+            await claim.wait()
+
+    async def claim(
+        self, keys: Sequence[EntryKey], *, fresh: bool = False, resend: bool = False
+    ) -> list[Claim]:
+        """Claim the entries of *keys* in one transaction; return a claim for each.
+
+        The caller closes every `Claimed` in the end. *resend* claims what is unknown, too.
+        """
+        flights = [self.flights.join(key.key) for key in keys]
+        ours = [key for key, flight in zip(keys, flights, strict=True) if flight is None]
+        try:
+            claims = iter(await self._write_claims(ours, fresh=fresh, resend=resend))
+        except BaseException:
+            for key in ours:
+                self.flights.end(key.key, None)
+            raise
+        return [next(claims) if flight is None else InFlight(flight) for flight in flights]
+
+    async def _write_claims(
+        self, keys: Sequence[EntryKey], *, fresh: bool, resend: bool
+    ) -> list[Claim]:
+        if not keys:
+            return []
+        try:
+            rows = await self.store.write(
+                lambda moves: [moves.claim(key, fresh=fresh, resend=resend) for key in keys]
+            )
+        except asyncio.CancelledError:
+            await run_to_end(
+                self.store.write(lambda moves: moves.withdraw([key.key for key in keys]))
+            )
+            raise
+        return [self._build_claim(key, *row) for key, row in zip(keys, rows, strict=True)]
+
+    def _build_claim(self, key: EntryKey, row: EntryRow, owner: str | None) -> Claim:
+        end_flight = partial(self.flights.end, key.key)
+        if owner is None:
+            end_flight(None)
+            return explain_row(key, row)
+        return Claimed(
+            entry_key=key,
+            entry=row.id,
+            owner=owner,
+            store=self.store,
+            is_doubtful=row.state == "unknown",
+            on_close=end_flight,
+        )
+
+    async def resolve(
+        self,
+        claim: Claimed | Paid | Unknown,
+        call: Call[T],
+        send: Callable[[Call[T], Claimed], Awaitable[T]],
+    ) -> T:
+        """Send *call* if it was claimed; else answer it from the ledger, or raise."""
+        if isinstance(claim, Paid):
+            return call.read(claim.reply)
+        if isinstance(claim, Unknown):
+            return await self._read_again(claim, call)
+        failure: MemoriesError | None = None
+        try:
+            return await send(call, claim)
+        except OutcomeUnknown as error:
+            failure = error
+            await claim.close(error)
+            # A callback may have proved meanwhile that the call was accepted.
+            row = await self.store.read(lambda entries: entries.find_by_id(claim.entry))
+            settled = None if row is None else explain_row(claim.entry_key, row)
+            if not isinstance(settled, Paid):
+                raise
+            return call.read(settled.reply)
+        except MemoriesError as error:
+            failure = error
+            raise
+        finally:
+            await claim.close(failure)
+
+    async def _read_again(self, claim: Unknown, call: Call[T]) -> T:
+        """Try to read a reply that an earlier version could not."""
+        reply = claim.reply
+        if reply is None:
+            raise claim.error
+        try:
+            answer = call.read(reply)
+        except MemoriesError:
+            raise claim.error from None
+        await self.store.write(lambda moves: moves.finish(claim.entry, reply.status, reply.body))
+        return answer
+
 
 def is_recorded(call: Call[Any]) -> bool:
-    """Whether a ledger keeps *call*: what is free is asked anew, and a file is no reply to keep."""
+    """Whether a ledger keeps *call*: free calls are sent anew, and a downloaded file is no reply."""
     return not call.is_free and call.save_to is None
 
 
-def ask_for(
+def build_entry_key(
     call: Call[Any], account: str, *, item: str | None = None, price: float | None = None
-) -> Ask:
-    """Put *call* into the ledger's terms. Reads its media, and raises `NotSent` if one changed."""
+) -> EntryKey:
+    """Build the key of *call*. Reads its media; raises `NotSent` if one changed."""
     key, document = identify(call, account)
     assert call.unit is not None
-    return Ask(
+    return EntryKey(
         key=key,
         call=call.name,
         asked=document.decode("ascii"),
@@ -45,144 +236,28 @@ def ask_for(
     )
 
 
-@define(eq=False)
-class Desk:
-    """The ledger's dealings with one process."""
-
-    database: Database
-    owner: Owner
-    flights: Flights = field(factory=Flights)
-
-    async def once(
-        self,
-        call: Call[T],
-        account: str,
-        send: Callable[[Call[T], Line], Awaitable[T]],
-        *,
-        fresh: bool,
-        price: float | None,
-    ) -> T:
-        """See `Ledger.once`."""
-        ask = await _asked(call, account, price)
-        while True:
-            (claim,) = await self.claim([ask], fresh=fresh)
-            if not isinstance(claim, Elsewhere):
-                return await self.finish(claim, call, send)
-            await claim.over()
-
-    async def claim(
-        self, asks: Sequence[Ask], *, fresh: bool = False, resend: bool = False
-    ) -> list[Claim]:
-        """Claim entries in one transaction, or learn why not; one claim for each ask.
-
-        Every `Line` must be closed in the end. *resend* claims what is unknown, too.
-        """
-        flights = [self.flights.join(ask.key) for ask in asks]
-        ours = [ask for ask, flight in zip(asks, flights, strict=True) if flight is None]
-        try:
-            claims = iter(await self._claim(ours, fresh=fresh, resend=resend) if ours else [])
-        except BaseException:
-            for ask in ours:
-                self.flights.land(ask.key, None)
-            raise
-        return [next(claims) if flight is None else Elsewhere(flight) for flight in flights]
-
-    async def finish(
-        self,
-        claim: Line | Paid | Doubt,
-        call: Call[T],
-        send: Callable[[Call[T], Line], Awaitable[T]],
-    ) -> T:
-        """Answer *call* as its claim allows."""
-        if isinstance(claim, Line):
-            return await self._carry_out(claim, call, send)
-        if isinstance(claim, Paid):
-            return call.read(claim.reply)
-        return await self._read_again(claim, call)
-
-    async def _claim(self, asks: Sequence[Ask], *, fresh: bool, resend: bool) -> list[Claim]:
-        try:
-            found = await self.database.write(
-                partial(self._take_all, asks=asks, fresh=fresh, resend=resend)
-            )
-        except asyncio.CancelledError:
-            await finished(self.database.write(partial(self._put_back, asks=asks)))
-            raise
-        return [self._claim_of(ask, *one) for ask, one in zip(asks, found, strict=True)]
-
-    def _take_all(
-        self, connection: sqlite3.Connection, *, asks: Sequence[Ask], fresh: bool, resend: bool
-    ) -> list[tuple[Found, bool]]:
-        return [
-            _tables.take(connection, ask, self.owner, fresh=fresh, resend=resend) for ask in asks
-        ]
-
-    def _put_back(self, connection: sqlite3.Connection, *, asks: Sequence[Ask]) -> None:
-        for ask in asks:
-            _tables.put_back(connection, ask.key, self.owner.name())
-
-    def _claim_of(self, ask: Ask, found: Found, is_ours: bool) -> Claim:
-        landed = partial(self.flights.land, ask.key)
-        if not is_ours:
-            landed(None)
-            return verdict(ask, found)
-        return Line(
-            ask=ask,
-            entry=found.id,
-            owner=self.owner.name(),
-            database=self.database,
-            doubtful=found.state == "unknown",
-            landed=landed,
+def explain_row(key: EntryKey, row: EntryRow) -> Paid | Unknown | InFlight:
+    """Say why an entry cannot be claimed."""
+    if row.owner is not None:
+        return InFlight(None)
+    reply = None if row.body is None else Reply(status=row.status or 200, body=row.body)
+    if row.state == "done" and reply is not None:
+        return Paid(reply)
+    if row.state == "done":
+        message = "the ledger says it was paid, without an answer; fresh=True buys one"
+    else:
+        sent_at = datetime.fromtimestamp(row.sent_at or 0.0, UTC).isoformat(" ", "seconds")
+        message = (
+            f"sent before, last at {sent_at}, and not answered: {row.message}. It is not sent again"
+            f" by itself; tell the ledger: settle({key.key!r}, paid=...), or retry(...) to risk"
+            " paying twice"
         )
-
-    async def _carry_out(
-        self,
-        line: Line,
-        call: Call[T],
-        send: Callable[[Call[T], Line], Awaitable[T]],
-    ) -> T:
-        try:
-            answer = await send(call, line)
-        except MemoriesError as error:
-            await line.close(error)
-            paid = await self._settled_meanwhile(line, error)
-            if paid is None:
-                raise
-            return call.read(paid.reply)
-        except BaseException:
-            await line.close()
-            raise
-        await line.close()
-        return answer
-
-    async def _settled_meanwhile(self, line: Line, failure: MemoriesError) -> Paid | None:
-        """Look whether a callback proved that a call was accepted whose reply was lost."""
-        if not isinstance(failure, OutcomeUnknown):
-            return None
-        found = await self.database.read(
-            lambda connection: _tables.find_entry(connection, line.entry)
-        )
-        known = None if found is None else verdict(line.ask, found)
-        return known if isinstance(known, Paid) else None
-
-    async def _read_again(self, doubt: Doubt, call: Call[T]) -> T:
-        """Try whether this version can read what an earlier one could not."""
-        reply = doubt.reply
-        if reply is None:
-            raise doubt.error
-        try:
-            answer = call.read(reply)
-        except MemoriesError:
-            raise doubt.error from None
-        await self.database.write(
-            lambda connection: _tables.finish(connection, doubt.entry, reply.status, reply.body)
-        )
-        return answer
-
-
-async def _asked(call: Call[Any], account: str, price: float | None) -> Ask:
-    # Hashing a video takes a while; a thread for a prompt would take longer than its hash.
-    has_media = isinstance(call.body, Form) and bool(call.body.media)
-    if has_media:
-        return await asyncio.to_thread(ask_for, call, account, price=price)
-    return ask_for(call, account, price=price)
+    error = OutcomeUnknown(
+        message,
+        call=key.call,
+        status=row.status,
+        attempts=row.attempts,
+        billed="yes" if row.state == "done" else "maybe",
+        body=row.body,
+    )
+    return Unknown(row.id, error, reply)

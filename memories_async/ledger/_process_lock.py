@@ -1,8 +1,8 @@
-"""Who is at work on a ledger's entries: a lock that ends with its process, however it ends.
+"""A lock file that shows whether the process which is sending an entry's call still runs.
 
-An entry that is being sent names its owner. The kernel drops the lock of a process that was killed,
-so that others can tell an answer still to come from one that nobody waits for any more. Process ids
-cannot: they are used again, and they differ between containers that share a file.
+An entry that is being sent names its owner. The kernel drops the lock when the process ends, however
+it ends, so other processes can tell a reply that is still to come from one that nobody will record.
+Process ids cannot: they are reused, and they differ between containers that share a file.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from attrs import define, field
 
 
 @define(eq=False)
-class Owner:
-    """This process's mark on one ledger; a forked child takes a mark of its own."""
+class ProcessLock:
+    """This process's lock beside one ledger file; a forked child acquires one of its own."""
 
     ledger: Path
     _name: str = field(default="", init=False)
     _handle: int = field(default=-1, init=False)
 
     def __attrs_post_init__(self) -> None:
-        _live.add(self)
+        _locks.add(self)
 
-    def name(self) -> str:
-        """Return the mark, taking it at first use. Only the ledger's writer asks."""
+    def acquire(self) -> str:
+        """Return the lock's name, taking the lock at first use. Only the writer thread calls it."""
         if self._handle < 0:
             self._name = secrets.token_hex(6)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -38,7 +38,7 @@ class Owner:
         return self._name
 
     def is_alive(self, name: str) -> bool:
-        """Whether the owner called *name* may still finish what it began."""
+        """Whether the process that holds the lock *name* still runs."""
         if name == self._name:
             return True
         try:
@@ -53,22 +53,22 @@ class Owner:
             os.close(handle)
         return False
 
-    def bury(self, name: str) -> None:
-        """Remove what a dead owner left beside the ledger."""
+    def release_dead(self, name: str) -> None:
+        """Remove the lock file of a process that has ended."""
         self._path(name).unlink(missing_ok=True)
 
-    def bury_own(self) -> None:
-        """Remove our own mark, which ends with this process."""
+    def release(self) -> None:
+        """Remove the lock file and drop the lock; may be called twice."""
+        self.remove_file()
+        self.abandon()
+
+    def remove_file(self) -> None:
+        """Remove the lock file; the lock itself ends with this process."""
         if self._name:
-            self.bury(self._name)
+            self.release_dead(self._name)
 
-    def leave(self) -> None:
-        """Give the mark up; may be called twice."""
-        self.bury_own()
-        self.let_go()
-
-    def let_go(self) -> None:
-        """Drop the lock as seen from here: a forked child must not keep its parent alive."""
+    def abandon(self) -> None:
+        """Close the lock file without removing it: a forked child must not hold its parent's lock."""
         handle, self._handle, self._name = self._handle, -1, ""
         if handle >= 0:
             os.close(handle)
@@ -77,18 +77,20 @@ class Owner:
         return self.ledger.with_name(f"{self.ledger.name}-owner-{name}")
 
 
-_live: WeakSet[Owner] = WeakSet()
+_locks: WeakSet[ProcessLock] = WeakSet()
 
 
-def _let_all_go() -> None:
-    for owner in [*_live]:
-        owner.let_go()
+def abandon_all() -> None:
+    """Close every lock file, in a forked child."""
+    for lock in [*_locks]:
+        lock.abandon()
 
 
-def _bury_all() -> None:
-    for owner in [*_live]:
-        owner.bury_own()
+def remove_all_files() -> None:
+    """Remove every lock file, at exit."""
+    for lock in [*_locks]:
+        lock.remove_file()
 
 
-os.register_at_fork(after_in_child=_let_all_go)
-atexit.register(_bury_all)
+os.register_at_fork(after_in_child=abandon_all)
+atexit.register(remove_all_files)

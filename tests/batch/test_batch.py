@@ -1,4 +1,4 @@
-"""Many calls: every item has one outcome, a failure is its own, and nothing is paid twice."""
+"""Many calls: every item has one outcome, a failure stops no other, and nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ async def test_every_item_has_its_outcome(ledger):
         assert server.requests == 100
 
 
-async def test_it_works_without_a_ledger():
-    """Then it is only a paced, bounded stream."""
+async def test_a_batch_works_without_a_ledger():
+    """It is rate-limited and bounded all the same."""
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
         assert len(await outcomes(client, items(20))) == server.requests == 20
 
 
-async def test_the_second_run_sends_nothing(ledger):
-    """The order of the items does not matter to resuming."""
+async def test_a_second_run_sends_nothing(ledger):
+    """In any order of the items."""
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
         first = await outcomes(client, items(30), ledger=ledger)
         again = await outcomes(client, reversed([*items(30).items()]), ledger=ledger)
@@ -57,7 +57,7 @@ async def test_calls_come_in_any_shape(shape):
 
 
 async def test_an_endless_iterable_is_read_only_as_far_as_there_is_room():
-    """Who takes ten outcomes has hardly more than the concurrency built in vain."""
+    """Taking ten outcomes builds few calls more than the concurrency."""
     built = itertools.count()
     endless = ((number, embed_call(f"re_{number}")) for number in built)
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
@@ -74,7 +74,7 @@ async def _zip(stream, other):
 
 
 async def test_no_more_than_the_concurrency_is_in_flight():
-    """The server counts."""
+    """The server counts the requests."""
     now, most = 0, 0
 
     async def count(exchange):
@@ -91,7 +91,7 @@ async def test_no_more_than_the_concurrency_is_in_flight():
 
 
 async def test_a_failing_item_does_not_stop_the_others(ledger):
-    """Refused and lost ones are reported, the rest is answered."""
+    """Refused and unknown ones are reported, the rest is answered."""
     special = {"re_3": answer(WRONG, 400), "re_5": hang_up}
     async with serving(by_asset(special)) as server, callers.client(server.url) as client:
         found = await outcomes(client, items(10), ledger=ledger)
@@ -105,8 +105,8 @@ async def test_a_failing_item_does_not_stop_the_others(ledger):
             found[3].result()
 
 
-async def test_unknown_ones_are_parked(ledger):
-    """The second run reports them, sends nothing, and says that they may have been paid."""
+async def test_unknown_items_are_parked(ledger):
+    """The second run reports them as perhaps paid and does not send them."""
     async with serving(by_asset({"re_1": hang_up})) as server, callers.client(server.url) as client:
         await outcomes(client, items(3), ledger=ledger)
         again = await outcomes(client, items(3), ledger=ledger)
@@ -116,8 +116,8 @@ async def test_unknown_ones_are_parked(ledger):
         assert server.requests == 3
 
 
-async def test_unknown_ones_are_sent_again_when_told_to(ledger):
-    """`resend` risks a second payment, and the ledger still counts the first."""
+async def test_unknown_items_are_sent_again_with_resend(ledger):
+    """`resend` accepts the risk of a second payment."""
     async with serving(by_asset({"re_1": hang_up})) as server, callers.client(server.url) as client:
         await outcomes(client, items(3), ledger=ledger)
         server.script[:] = [answer(EMBEDDED)]
@@ -128,8 +128,8 @@ async def test_unknown_ones_are_sent_again_when_told_to(ledger):
         assert ledger.summary().unknown == 0
 
 
-async def test_the_first_unknown_stops_when_told_to(ledger):
-    """`raise` hands the outcomes out that there are, and then raises."""
+async def test_the_first_unknown_item_stops_a_batch_with_raise(ledger):
+    """The outcomes so far come first, then the error is raised."""
     seen = []
     async with serving(by_asset({"re_1": hang_up})) as server, callers.client(server.url) as client:
         with pytest.raises(OutcomeUnknown):  # noqa: PT012  # raised inside the loop
@@ -144,7 +144,7 @@ async def test_the_first_unknown_stops_when_told_to(ledger):
 
 
 async def test_identical_items_share_one_request(ledger):
-    """Each key has its outcome; one of them paid."""
+    """Each key has its outcome; one of them is billed."""
     calls = {name: embed_call("re_1") for name in "abcde"}
     async with serving(answer(EMBEDDED, after=0.01)) as server:
         async with callers.client(server.url) as client:
@@ -155,7 +155,7 @@ async def test_identical_items_share_one_request(ledger):
 
 
 async def test_two_batches_on_one_ledger_send_no_item_twice(tmp_path):
-    """Two processes would see the same: two ledgers on one file, each with an owner of its own."""
+    """Two ledgers on one file, each with its own process lock, as in two processes."""
     ledgers = [Ledger(tmp_path / "run.db") for _ in range(2)]
     async with serving(answer(EMBEDDED, after=0.002)) as server:
         async with callers.client(server.url) as one, callers.client(server.url) as other:
@@ -170,7 +170,7 @@ async def test_two_batches_on_one_ledger_send_no_item_twice(tmp_path):
 
 
 async def test_a_file_changed_between_plan_and_send_is_that_items_error(ledger, tmp_path):
-    """It is refused, not sent, and the others go on."""
+    """It is not sent, and the others are."""
     film = tmp_path / "film.mp4"
     film.write_bytes(b"one")
     asked = {"user_prompt": "what", "system_prompt": "brief", "callback": "https://example.com/"}
@@ -186,17 +186,19 @@ async def test_a_file_changed_between_plan_and_send_is_that_items_error(ledger, 
 
 async def test_a_call_that_this_client_cannot_send_is_that_items_error(ledger):
     """A caption without a callback needs a receiver."""
-    homeless = captions.upload("https://example.com/v", user_prompt="a", system_prompt="b")
+    without_callback = captions.upload("https://example.com/v", user_prompt="a", system_prompt="b")
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
-        found = await outcomes(client, {"caption": homeless, "other": embed_call()}, ledger=ledger)
+        found = await outcomes(
+            client, {"caption": without_callback, "other": embed_call()}, ledger=ledger
+        )
 
         assert isinstance(found["caption"].error, ValueError)
         assert found["other"].error is None
         assert (await asyncio.to_thread(ledger.summary)).sending == 0
 
 
-async def test_a_long_line_costs_no_deadline():
-    """At a slow rate the wait for a permit is longer than the whole deadline; nothing fails."""
+async def test_waiting_for_a_permit_costs_a_batch_no_deadline():
+    """At a slow rate the wait for a permit is longer than the deadline, and no item fails."""
     limits = Limits(embeddings=Limit(50))
     policy = callers.HASTY.__class__(deadline=0.1, timeout=0.09)
     async with serving(answer(EMBEDDED)) as server:  # noqa: SIM117  # reads better apart
@@ -207,7 +209,7 @@ async def test_a_long_line_costs_no_deadline():
 
 
 async def test_wrong_settings_are_refused():
-    """When the batch is made, naming the setting."""
+    """When the batch is built, with an error that names the setting."""
     async with callers.client("http://localhost:9") as client:
         with pytest.raises(ValueError, match="concurrency"):
             client.batch({}, concurrency=0)
@@ -218,7 +220,7 @@ async def test_wrong_settings_are_refused():
 
 
 async def test_a_batch_is_entered_once():
-    """A stream has one end; and nothing comes from one that was not entered."""
+    """Iterating before entering, or entering twice, is an error."""
     async with callers.client("http://localhost:9") as client:
         batch = client.batch({})
         assert batch.stopped is None
@@ -230,8 +232,8 @@ async def test_a_batch_is_entered_once():
             await batch.__aenter__()
 
 
-def test_the_blocking_form(ledger):
-    """The same stream, iterated without await."""
+def test_a_blocking_batch_iterates_without_await(ledger):
+    """With the same outcomes, plan and progress."""
 
     async def serve(ready, done):
         async with serving(answer(EMBEDDED)) as server:
@@ -264,7 +266,7 @@ def test_the_blocking_form(ledger):
 
 
 async def test_searches_and_embeddings_mix(ledger):
-    """Every kind of call goes through the same line, and a free one is not recorded."""
+    """Calls with different arguments have entries of their own."""
     calls = {"embed": embed_call(), "model": embeddings.video("re_1", model="other")}
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
         found = await outcomes(client, calls, ledger=ledger)

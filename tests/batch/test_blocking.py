@@ -1,4 +1,4 @@
-"""Ctrl-C in a blocking batch: what is out is waited for, what is not out is not sent."""
+"""Ctrl-C in a blocking batch: requests that are out are waited for, no other is sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ with blocking.Client(**settings(sys.argv[1], ledger=Ledger(sys.argv[2]))) as cli
 
 
 async def test_ctrl_c_drains_a_blocking_batch(tmp_path):
-    """The program ends by KeyboardInterrupt, and its ledger has no doubts."""
+    """The program ends by KeyboardInterrupt, and its ledger has no unknown call."""
     path = tmp_path / "run.db"
     async with serving(answer(EMBEDDED, after=0.02)) as server:
         process = await asyncio.create_subprocess_exec(

@@ -16,7 +16,7 @@ from memories_async import Budget, videos
 from memories_async.budget import Spending
 from memories_async.errors import BudgetExceeded, InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.ledger import DatabaseFailed, Ledger
-from memories_async.ledger._coordinator import ask_for
+from memories_async.ledger._coordinator import build_entry_key
 
 WRONG = {"code": 400, "msg": "no such asset"}
 
@@ -154,7 +154,9 @@ async def test_what_was_paid_but_not_recorded_is_charged():
 async def test_the_ledger_keeps_the_price_of_an_entry(tmp_path):
     """It is known when the entry is claimed."""
     with Ledger(tmp_path / "run.db") as ledger:
-        (entry,) = await ledger.desk.claim([ask_for(caption_call(), "account", price=2.0)])
+        (entry,) = await ledger.coordinator.claim(
+            [build_entry_key(caption_call(), "account", price=2.0)]
+        )
         await entry.sending()
         entry.sent()
         await entry.close()

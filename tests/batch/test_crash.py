@@ -1,4 +1,4 @@
-"""Killed at any moment and run again: nothing is paid twice, nothing is lost, nothing is hidden.
+"""A batch that is killed at any moment and run again pays nothing twice and loses nothing.
 
 The referee is the embedded service in another process than the batch: its account and its database.
 MEMORIES_TEST_KILLS=200 runs the full number of random kills.
@@ -26,7 +26,7 @@ SPAWN.set_forkserver_preload(["crashing"])
 
 
 class Index:
-    """What the engine below knows of a video."""
+    """The index of the engine below."""
 
     facts = Facts(
         duration=30.0,
@@ -39,7 +39,7 @@ class Index:
 
 
 class Engine:
-    """Finds nothing in anything: the account is what matters here."""
+    """An engine that finds nothing: only the account matters here."""
 
     name = "nothing/1"
 
@@ -52,14 +52,14 @@ class Engine:
 
 @pytest.fixture
 def film(tmp_path):
-    """A file that the engine takes for a video."""
+    """A file that the engine accepts as a video."""
     path = tmp_path / "film.mp4"
     path.write_bytes(b"a film")
     return path
 
 
 def start(service, ledger, **settings):
-    """Start a process with the batch."""
+    """Start a process that runs the batch."""
     receiving, sending = SPAWN.Pipe(duplex=False)
     video_no = service.library[0].video_no
     arguments = (service.url, service.api_key, str(ledger.path), {**settings, "video_no": video_no})
@@ -104,8 +104,8 @@ def check(service, ledger, found, count) -> None:
 
 
 @pytest.mark.parametrize("step", crashing.STEPS)
-async def test_killed_at_each_step(film, tmp_path, step):
-    """The item in flight is unknown where the service may have seen it, and only there."""
+async def test_a_batch_killed_at_any_step_pays_nothing_twice(film, tmp_path, step):
+    """The item in flight is unknown exactly where the service may have seen it."""
     async with LocalService([film], engine=Engine(), limits=None) as service:
         with Ledger(tmp_path / "run.db") as ledger:
             process, _ = await asyncio.to_thread(
@@ -125,8 +125,8 @@ async def test_killed_at_each_step(film, tmp_path, step):
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 3 * KILLS)
-async def test_killed_at_random_moments(film, tmp_path):
-    """Again and again, at whatever it is doing; then once to the end."""
+async def test_a_batch_killed_at_random_moments_pays_nothing_twice(film, tmp_path):
+    """It is killed many times, then run to the end."""
     count, dice = 15 * KILLS, random.Random(7)
     async with LocalService([film], engine=Engine(), limits=None) as service:
         service.faults.add(kind="delay", seconds=0.01, times=None)
@@ -144,7 +144,7 @@ async def test_killed_at_random_moments(film, tmp_path):
 
 
 async def settle_the_rest(service, ledger, found, count) -> None:
-    """Told to send unknown ones again, it pays twice at most for those that it had reported."""
+    """With `resend` it pays twice at most for the items that it reported as unknown."""
     once = service.account.paid
     unknown = {number for number, billed in found.items() if billed == "maybe"}
     again = await finish(service, ledger, count=count, on_unknown="resend")
@@ -153,8 +153,8 @@ async def settle_the_rest(service, ledger, found, count) -> None:
     assert {number for number in range(count) if seen(service, number) > 1} <= unknown
 
 
-async def test_two_processes_on_one_ledger(film, tmp_path):
-    """Both report every item; the service saw each once."""
+async def test_two_processes_on_one_ledger_send_each_item_once(film, tmp_path):
+    """Both report every item; the service sees each once."""
     async with LocalService([film], engine=Engine(), limits=None) as service:
         service.faults.add(kind="delay", seconds=0.005, times=None)
         with Ledger(tmp_path / "run.db") as ledger:
@@ -166,8 +166,8 @@ async def test_two_processes_on_one_ledger(film, tmp_path):
                 await asyncio.to_thread(check, service, ledger, each, 100)
 
 
-async def test_a_process_takes_over_what_a_killed_one_had_claimed(film, tmp_path):
-    """While one waits for another's items, that one dies: they are unknown or sent, never stuck."""
+async def test_a_process_takes_over_the_items_that_a_killed_one_had_claimed(film, tmp_path):
+    """They are unknown or sent; none blocks the other process."""
     async with LocalService([film], engine=Engine(), limits=None) as service:
         service.faults.add(kind="delay", seconds=0.3, times=2)
         with Ledger(tmp_path / "run.db") as ledger:

@@ -1,4 +1,4 @@
-"""Batches that end early: stopped, interrupted or broken, nothing is lost and nothing is left running."""
+"""Batches that end early: stopped, interrupted or failed, they lose nothing and leave no task."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from memories_async.ledger import DatabaseFailed, Ledger
 @pytest.mark.parametrize(
     ("status", "code"), [(401, AuthenticationFailed), (402, None), (403, None)]
 )
-async def test_what_is_wrong_with_every_item_stops_the_batch(ledger, status, code):
-    """It does not burn a list of calls; the rest is planned and goes on later."""
+async def test_an_error_that_every_item_would_meet_stops_the_batch(ledger, status, code):
+    """The rest is not sent; it stays planned and is sent by a later run."""
     no = {"code": status, "msg": "no"}
     async with serving(answer(no, status)) as server, callers.client(server.url) as client:
         async with client.batch(items(500), ledger=ledger, concurrency=3) as batch:
@@ -39,8 +39,8 @@ async def test_what_is_wrong_with_every_item_stops_the_batch(ledger, status, cod
         assert len(rest) == 500
 
 
-async def test_leaving_early_waits_for_what_is_out(ledger):
-    """What was sent is paid and recorded; what was not is not sent."""
+async def test_leaving_early_waits_for_requests_that_are_out(ledger):
+    """What was sent is recorded as paid; the rest is not sent."""
     gate = asyncio.Event()
 
     async def slowly(exchange):
@@ -62,8 +62,8 @@ async def test_leaving_early_waits_for_what_is_out(ledger):
         assert summary.done == server.requests == 5
 
 
-async def test_a_drain_that_takes_too_long_leaves_unknowns(ledger):
-    """Nothing is hidden: what was cut off is listed."""
+async def test_a_drain_that_takes_too_long_leaves_unknown_calls(ledger):
+    """The ledger lists what was cut off."""
     async with serving(silent) as server, callers.client(server.url) as client:
         async with client.batch(items(50), ledger=ledger, concurrency=2, drain=0.01) as batch:
             await until(lambda: batch.progress.in_flight == 2 == server.requests)
@@ -73,7 +73,7 @@ async def test_a_drain_that_takes_too_long_leaves_unknowns(ledger):
 
 
 async def test_a_second_interruption_ends_the_drain(ledger):
-    """Cancelled while draining: it goes at once, and the calls in flight are unknown."""
+    """The batch ends at once, and the calls in flight are unknown."""
 
     async def use(client, server):
         async with client.batch(items(50), ledger=ledger, concurrency=2) as batch:
@@ -94,7 +94,7 @@ async def test_a_second_interruption_ends_the_drain(ledger):
 
 
 async def test_an_error_of_the_iterable_is_raised_after_the_outcomes(ledger):
-    """What it brought before is done."""
+    """The items before it are done."""
 
     def broken():
         yield from items(5).items()
@@ -110,8 +110,8 @@ async def test_an_error_of_the_iterable_is_raised_after_the_outcomes(ledger):
     assert sorted(seen) == [*range(5)]
 
 
-async def test_an_error_in_the_body_is_raised_as_it_is(ledger):
-    """And the batch is left in order."""
+async def test_an_error_in_the_body_is_raised_unchanged(ledger):
+    """The ledger has no call in flight."""
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
         with pytest.raises(ZeroDivisionError):  # noqa: PT012  # raised inside the loop
             async with client.batch(items(50), ledger=ledger) as batch:
@@ -122,7 +122,7 @@ async def test_an_error_in_the_body_is_raised_as_it_is(ledger):
 
 
 async def test_a_generator_runs_in_one_thread_and_is_closed():
-    """It may hold a database cursor; and it may block without holding up the loop."""
+    """It may hold a database cursor, and it may block without blocking the loop."""
     threads = set()
     closed = threading.Event()
 
@@ -145,7 +145,7 @@ async def test_a_generator_runs_in_one_thread_and_is_closed():
 
 
 async def test_an_asynchronous_generator_is_closed(ledger):
-    """Also where the batch is left before its end."""
+    """Also when the batch is left before its end."""
     closed = []
 
     async def endless():
@@ -163,7 +163,7 @@ async def test_an_asynchronous_generator_is_closed(ledger):
 
 
 async def test_a_ledger_that_cannot_be_written_stops_the_batch(tmp_path):
-    """Nothing is sent unrecorded."""
+    """No call is sent without a record."""
     (tmp_path / "run.db").write_text("this is no database, and long enough to be told from one")
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
         with pytest.raises(DatabaseFailed, match="not a database"):
@@ -173,7 +173,7 @@ async def test_a_ledger_that_cannot_be_written_stops_the_batch(tmp_path):
 
 
 async def test_a_network_that_goes_away_is_waited_for(ledger, monkeypatch):
-    """Items are not failed one after the other while nothing can be reached."""
+    """No item fails while the service cannot be reached."""
     monkeypatch.setattr("memories_async.batch._circuit_breaker.LONGEST", 0.01)
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:  # noqa: SIM117  # reads better apart
         async with client.batch(items(20), ledger=ledger, concurrency=1) as batch:
@@ -190,7 +190,7 @@ async def test_a_network_that_goes_away_is_waited_for(ledger, monkeypatch):
 
 
 async def test_a_service_that_was_never_there_fails_every_item(ledger):
-    """A misspelt host is told at once."""
+    """A misspelt host is reported at once."""
     async with callers.client("http://localhost:9", policy=callers.HASTY) as client:
         found = await outcomes(client, items(3), ledger=ledger)
 

@@ -1,4 +1,4 @@
-"""Batches of embeddings, and how they are run to their end."""
+"""Batches of embeddings, and a function that runs them to the end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ WRONG = {"code": 400, "msg": "no such asset"}
 
 
 def items(count, start=0):
-    """Calls that differ in their asset."""
+    """Build calls that differ in their asset."""
     return {number: embed_call(f"re_{number}") for number in range(start, start + count)}
 
 
 def by_asset(special):
-    """Do to some assets something else."""
+    """Answer with an embedding, or with the behaviour given for the asset."""
     otherwise = answer(EMBEDDED)
 
     async def behave(exchange):
@@ -34,7 +34,7 @@ async def outcomes(client, calls, **settings) -> dict:
 
 
 async def awaited(calls):
-    """Bring calls one by one, as a database that is awaited does."""
+    """Yield calls one by one, as an asynchronous database does."""
     for pair in calls.items():
         await asyncio.sleep(0)
         yield pair

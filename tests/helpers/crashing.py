@@ -1,4 +1,4 @@
-"""A process that runs a batch and may be killed at any moment, or kills itself at a chosen step."""
+"""A process that runs a batch and kills itself at a chosen step, if told to."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import signal
 from pathlib import Path
 
 from memories_async import Client, Hosts, Ledger, Limit, Limits, Policy, clips
-from memories_async.ledger._claimed import Line
+from memories_async.ledger._claimed import Claimed
 
 STEPS = ("before intent", "after intent", "as it is sent", "before outcome", "after outcome")
 
 
 def picture(number: int) -> bytes:
-    """A picture like no other: the service's database tells the items apart by it."""
+    """A unique picture, by which the service's account tells the items apart."""
     return b"\x89PNG\r\n\x1a\n" + number.to_bytes(8, "big")
 
 
 def calls(count: int, video_no: str):
-    """The items of the batch, built one by one."""
+    """Build the items of the batch one by one."""
     for number in range(count):
         yield number, clips.search(picture(number), prompt="anything", video_no=video_no)
 
 
 def run(pipe, url: str, key: str, path: str, settings: dict) -> None:
-    """Run the batch to its end and report, if nothing kills this process before."""
+    """Run the batch to its end and send its outcomes through *pipe*."""
     pipe.send("ready")
     if "step" in settings:
         die_at(settings["step"], settings["nth"])
@@ -49,7 +49,7 @@ async def _run(url: str, key: str, path: str, settings: dict):
 
 
 def die_at(step: str, nth: int) -> None:  # noqa: C901  # one arm a step
-    """Kill this process the *nth* time that it comes to *step*."""
+    """Kill this process the *nth* time that it reaches *step*."""
     left = nth
 
     def die() -> None:
@@ -59,7 +59,7 @@ def die_at(step: str, nth: int) -> None:  # noqa: C901  # one arm a step
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(name: str, *, before: bool):
-        original = getattr(Line, name)
+        original = getattr(Claimed, name)
 
         async def wrapped(self, *args, **kwargs):
             if before:
@@ -75,12 +75,12 @@ def die_at(step: str, nth: int) -> None:  # noqa: C901  # one arm a step
 
     match step:
         case "before intent":
-            Line.sending = around("sending", before=True)
+            Claimed.sending = around("sending", before=True)
         case "after intent":
-            Line.sending = around("sending", before=False)
+            Claimed.sending = around("sending", before=False)
         case "as it is sent":
-            Line.sent = sent
+            Claimed.sent = sent
         case "before outcome":
-            Line.answered = around("answered", before=True)
+            Claimed.answered = around("answered", before=True)
         case "after outcome":
-            Line.answered = around("answered", before=False)
+            Claimed.answered = around("answered", before=False)

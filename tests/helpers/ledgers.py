@@ -1,4 +1,4 @@
-"""What tests of the ledger and of batches see and wait for."""
+"""Helpers for tests of the ledger and of batches: rows on the disk, waits."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ WRONG = {"code": "0001", "msg": "The parameter is wrong.", "success": False, "fa
 
 
 def states(ledger) -> list[str]:
-    """The states on the disk, seen by somebody else."""
+    """The states on the disk, read through another connection."""
     with closing(sqlite3.connect(ledger.path)) as connection:
         return [row[0] for row in connection.execute("SELECT state FROM entries ORDER BY id")]
 
 
 def rows(ledger) -> list[tuple]:
-    """State, owner and attempts on the disk, seen by somebody else."""
+    """State, owner and attempts on the disk, read through another connection."""
     with closing(sqlite3.connect(ledger.path)) as connection:
         statement = "SELECT state, owner, attempts FROM entries ORDER BY id"
         return connection.execute(statement).fetchall()
 
 
 async def until(condition) -> None:
-    """Wait for *condition*, which nothing announces."""
+    """Poll until *condition* is true."""
     while not condition():  # noqa: ASYNC110  # nothing announces it
         await asyncio.sleep(0.001)
 
 
-async def settle_down(server, requests=1) -> None:
+async def wait_for_requests(server, requests=1) -> None:
     """Wait until *server* has seen so many requests."""
     await until(lambda: server.requests >= requests)
 
 
 async def cancelled(task) -> None:
-    """Cancel *task* and see that the cancellation goes on."""
+    """Cancel *task* and check that it ends as cancelled."""
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()

@@ -1,4 +1,4 @@
-"""A ledger of its own for each test."""
+"""A ledger for each test."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from memories_async.ledger import Ledger
 
 @pytest.fixture
 def ledger(tmp_path):
-    """In a file of its own."""
+    """A ledger in its own file."""
     with Ledger(tmp_path / "run.db") as made:
         yield made

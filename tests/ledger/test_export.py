@@ -1,4 +1,4 @@
-"""A ledger as a table: other programs open it, memory stays flat, nothing in it is run."""
+"""Exports of a ledger: other programs read them, memory stays constant, no formula is run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from servers import answer, hang_up, serving
 
 from memories_async import Budget
 from memories_async.errors import OutcomeUnknown
-from memories_async.ledger._tables import SCHEMA
+from memories_async.ledger._schema import SCHEMA
 
 
 @pytest.fixture
 async def filled(ledger):
-    """Two embeddings, a search, and a lost reply, under a batch's keys."""
+    """A ledger with two embeddings of a batch, a search, and a call whose reply was lost."""
     calls = {"=cmd()": embed_call("re_1"), "b": embed_call("re_2")}
     prices = Budget(prices={"embedding": 2})
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:  # noqa: SIM117  # reads better apart
@@ -34,8 +34,8 @@ async def filled(ledger):
     return ledger
 
 
-async def test_json_lines(filled, tmp_path):
-    """Answers and arguments as documents, times as ISO 8601."""
+async def test_json_lines_hold_documents_and_iso_times(filled, tmp_path):
+    """Answers and arguments are JSON documents, times are ISO 8601."""
     assert filled.export(tmp_path / "out.jsonl") == 4
 
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
@@ -46,8 +46,8 @@ async def test_json_lines(filled, tmp_path):
     assert rows[0]["sent_at"].endswith("+00:00")
 
 
-async def test_csv_holds_no_formula(filled, tmp_path):
-    """A key that a spreadsheet would run is quoted; everything else is as it was."""
+async def test_csv_quotes_what_a_spreadsheet_would_run(filled, tmp_path):
+    """A key that looks like a formula gets a leading quote; everything else is unchanged."""
     assert filled.export(tmp_path / "out.csv", state="done") == 3
 
     with (tmp_path / "out.csv").open(newline="") as file:
@@ -56,8 +56,8 @@ async def test_csv_holds_no_formula(filled, tmp_path):
     assert json.loads(rows[2]["answer"])[0]["score"] == 0.8631
 
 
-async def test_parquet_opens_everywhere(filled, tmp_path):
-    """pandas, polars and DuckDB read it, with vectors of a fixed size."""
+async def test_pandas_polars_and_duckdb_read_the_parquet(filled, tmp_path):
+    """Embeddings are lists of a fixed size."""
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     duckdb, parquet = pytest.importorskip("duckdb"), pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "out.parquet"
@@ -73,7 +73,7 @@ async def test_parquet_opens_everywhere(filled, tmp_path):
 
 
 async def test_vectors_of_another_length_are_left_out(filled, tmp_path):
-    """A column has one length; the others keep their place, empty."""
+    """The column has one length; embeddings of another length are null."""
     parquet = pytest.importorskip("pyarrow.parquet")
     longer = {**EMBEDDED, "data": {"embedding": [1.0, 2.0, 3.0, 4.0]}}
     async with serving(answer(longer)) as server:  # noqa: SIM117  # reads better apart
@@ -86,7 +86,7 @@ async def test_vectors_of_another_length_are_left_out(filled, tmp_path):
 
 
 def test_an_empty_ledger_is_an_empty_table(ledger, tmp_path):
-    """With its columns, but without one of vectors."""
+    """With all columns but `embedding`."""
     parquet = pytest.importorskip("pyarrow.parquet")
     for name in ("out.csv", "out.jsonl", "out.parquet"):
         assert ledger.export(tmp_path / name) == 0
@@ -95,8 +95,8 @@ def test_an_empty_ledger_is_an_empty_table(ledger, tmp_path):
     assert (tmp_path / "out.csv").read_text().startswith("key,item,call")
 
 
-async def test_an_export_is_private_and_complete_or_not_there(filled, tmp_path, monkeypatch):
-    """What fails in the middle leaves neither a half file nor the old one changed."""
+async def test_an_export_is_private_and_a_failed_one_leaves_no_file(filled, tmp_path, monkeypatch):
+    """A failure in the middle leaves no partial file and the earlier export unchanged."""
     path = tmp_path / "out.jsonl"
     filled.export(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -115,20 +115,20 @@ async def test_an_export_is_private_and_complete_or_not_there(filled, tmp_path, 
 
 @pytest.mark.parametrize("name", ["out.xlsx", "out"])
 def test_other_formats_are_refused(ledger, tmp_path, name):
-    """Naming those that there are."""
+    """The error names the formats there are."""
     with pytest.raises(ValueError, match=r"\.parquet"):
         ledger.export(tmp_path / name)
 
 
-def test_a_missing_extra_is_named(ledger, tmp_path, monkeypatch):
-    """Parquet says what to install."""
+def test_parquet_without_pyarrow_names_the_extra(ledger, tmp_path, monkeypatch):
+    """The error says what to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match="arrow"):
         ledger.export(tmp_path / "out.parquet")
 
 
 def test_memory_does_not_grow_with_the_entries(ledger, tmp_path):
-    """Ten times the entries, the same peak."""
+    """Ten times the entries take the same peak."""
     peaks = []
     for count in (2_000, 20_000):
         ledger.database.write_now(lambda connection, n=count: _insert(connection, n))

@@ -1,4 +1,4 @@
-"""Calls that are called off, shared or taken over: the ledger says what is known, and no more."""
+"""Calls that are cancelled, shared or taken over by another process: what the ledger records."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from servers import answer, hang_up, serving, silent
 from memories_async import Limit, Limits, captions
 from memories_async.errors import InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.ledger import Ledger
+from memories_async.ledger._schema import EntryKey
 
 
-async def test_cancelled_while_waiting_for_the_answer_is_unknown(ledger):
-    """It was sent, and whoever sent it went away."""
+async def test_a_call_cancelled_while_it_waits_for_the_reply_is_unknown(ledger):
+    """It was sent."""
     async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
         task = asyncio.create_task(client.send(search_call()))
         await until(lambda: server.requests)
@@ -25,8 +26,8 @@ async def test_cancelled_while_waiting_for_the_answer_is_unknown(ledger):
     assert rows(ledger) == [("unknown", None, 1)]
 
 
-async def test_cancelled_in_line_is_planned(ledger):
-    """Nothing was begun, and nobody else has to wait for it."""
+async def test_a_call_cancelled_while_it_waits_for_a_permit_is_planned(ledger):
+    """No attempt was begun, and no process owns the entry."""
     limits = Limits(search=Limit(1, 60))
     async with serving(answer(FOUND)) as server:  # noqa: SIM117  # reads better apart
         async with callers.client(server.url, ledger=ledger, limits=limits) as client:
@@ -38,8 +39,8 @@ async def test_cancelled_in_line_is_planned(ledger):
     assert rows(ledger)[1] == ("planned", None, 0)
 
 
-async def test_cancelled_while_connecting_is_planned(ledger, monkeypatch):
-    """The intent was written, but no byte left: it is taken back."""
+async def test_a_call_cancelled_while_connecting_is_planned(ledger, monkeypatch):
+    """The intent was recorded, but no byte left: it is undone."""
     connecting = asyncio.Event()
 
     async def resolve(*_, **__):
@@ -57,7 +58,7 @@ async def test_cancelled_while_connecting_is_planned(ledger, monkeypatch):
 
 
 async def test_a_retried_call_cancelled_while_connecting_stays_unknown(ledger, monkeypatch):
-    """Its first attempt is still in doubt."""
+    """The outcome of its first attempt is still unknown."""
     connecting = asyncio.Event()
 
     async def resolve(*_, **__):
@@ -75,8 +76,8 @@ async def test_a_retried_call_cancelled_while_connecting_stays_unknown(ledger, m
     assert rows(ledger) == [("unknown", None, 1)]
 
 
-async def test_cancelled_while_claiming_leaves_nothing_claimed(ledger):
-    """The claim is written all the same, and given back."""
+async def test_a_call_cancelled_while_claiming_owns_no_entry(ledger):
+    """The claim is written all the same, and then withdrawn."""
     async with (
         serving(answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -94,7 +95,7 @@ async def test_cancelled_while_claiming_leaves_nothing_claimed(ledger):
 
 
 async def test_a_call_that_could_not_be_sent_is_planned(ledger):
-    """Nobody listens there: safe to ask again."""
+    """Nothing listens on the port: it is safe to repeat."""
     async with callers.client("http://localhost:9", ledger=ledger) as client:
         with pytest.raises(NotSent):
             await client.send(search_call())
@@ -103,7 +104,7 @@ async def test_a_call_that_could_not_be_sent_is_planned(ledger):
 
 
 async def test_identical_calls_in_flight_share_one_request(ledger):
-    """Ten tasks ask, one request leaves, all have the answer."""
+    """Ten tasks send the call, one request leaves, all get the answer."""
     async with serving(answer(FOUND, after=0.02)) as server:
         async with callers.client(server.url, ledger=ledger) as client:
             answers = await asyncio.gather(*(client.send(search_call()) for _ in range(10)))
@@ -113,7 +114,7 @@ async def test_identical_calls_in_flight_share_one_request(ledger):
 
 
 async def test_identical_calls_in_flight_share_one_refusal(ledger):
-    """Each has an error of its own."""
+    """Each caller gets its own error object."""
     async with serving(answer(WRONG, after=0.02)) as server:
         async with callers.client(server.url, ledger=ledger) as client:
             errors = await asyncio.gather(
@@ -125,8 +126,8 @@ async def test_identical_calls_in_flight_share_one_refusal(ledger):
     assert len({id(error) for error in errors}) == 3
 
 
-async def test_who_stops_waiting_stops_nobody_else(ledger):
-    """Neither the one who sends nor those who wait."""
+async def test_a_cancelled_waiter_stops_no_other(ledger):
+    """Neither the sender nor the other waiters."""
     async with serving(answer(FOUND, after=0.03)) as server:  # noqa: SIM117  # reads better apart
         async with callers.client(server.url, ledger=ledger) as client:
             tasks = [asyncio.create_task(client.send(search_call())) for _ in range(3)]
@@ -137,8 +138,8 @@ async def test_who_stops_waiting_stops_nobody_else(ledger):
             assert server.requests == 1
 
 
-async def test_where_the_sender_is_cancelled_the_others_learn_of_the_doubt(ledger):
-    """They may not send it again either."""
+async def test_waiters_for_a_cancelled_sender_get_outcome_unknown(ledger):
+    """They do not send it again."""
     async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
         tasks = [asyncio.create_task(client.send(search_call())) for _ in range(2)]
         await until(lambda: server.requests)
@@ -162,14 +163,14 @@ async def test_two_ledgers_on_one_file_share_one_request(tmp_path):
         assert server.requests == 1
 
 
-async def test_an_entry_settled_behind_the_senders_back_is_not_sent(ledger):
-    """The line looks once more when it writes its intent."""
+async def test_an_entry_that_was_settled_meanwhile_is_not_sent(ledger):
+    """Recording the intent fails where the entry is no longer open."""
     async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
         with pytest.raises(OutcomeUnknown):
             await client.send(search_call())
         (entry,) = ledger.unknown()
         ledger.retry(entry.key)
-        (claim,) = await ledger.desk.claim([_ask(entry)])
+        (claim,) = await ledger.coordinator.claim([build_key(entry)])
         ledger.settle(entry.key, paid=True, answer=[])
 
         with pytest.raises(NotSent, match="settled"):
@@ -177,10 +178,8 @@ async def test_an_entry_settled_behind_the_senders_back_is_not_sent(ledger):
         await claim.close()
 
 
-def _ask(entry):
-    from memories_async.ledger._tables import Ask
-
-    return Ask(
+def build_key(entry):
+    return EntryKey(
         key=entry.key,
         call=entry.call,
         asked=entry.asked,
@@ -189,8 +188,8 @@ def _ask(entry):
     )
 
 
-async def test_a_failed_write_of_an_outcome_does_not_hide_the_outcome(ledger, caplog):
-    """The caller hears what happened to the call; the entry stays in doubt, and the log says so."""
+async def test_a_failed_write_of_an_outcome_does_not_replace_the_outcome(ledger, caplog):
+    """The caller gets the call's own error; the log says that the entry is unchanged."""
 
     async def spoil(exchange):
         ledger.path.rename(ledger.path.with_name("moved.db"))
@@ -200,15 +199,15 @@ async def test_a_failed_write_of_an_outcome_does_not_hide_the_outcome(ledger, ca
         with pytest.raises(InvalidRequest):
             await client.send(search_call())
 
-    assert "stays as it was" in caplog.text
+    assert "entry is unchanged" in caplog.text
 
 
-async def test_a_call_that_cannot_be_sent_at_all_holds_nothing(tmp_path):
-    """A batch lets go of an item that its client has no receiver for."""
+async def test_a_call_that_this_client_cannot_send_owns_no_entry(tmp_path):
+    """A batch releases an item that its client has no receiver for."""
     one, other = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
-    homeless = captions.upload("https://example.com/v", user_prompt="a", system_prompt="b")
+    without_callback = captions.upload("https://example.com/v", user_prompt="a", system_prompt="b")
     async with callers.client("http://localhost:9") as client:  # noqa: SIM117  # reads better apart
-        async with client.batch({1: homeless}, ledger=one) as batch:
+        async with client.batch({1: without_callback}, ledger=one) as batch:
             assert isinstance((await anext(batch)).error, ValueError)
 
     assert rows(other) == [("planned", None, 0)]

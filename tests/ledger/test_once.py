@@ -1,4 +1,4 @@
-"""One call through a ledger: paid once, answered ever after, and never sent again in doubt."""
+"""One call through a ledger: paid once, then answered from it, and not repeated when unknown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memories_async.ledger import DatabaseFailed, Ledger
 
 
 async def test_a_paid_call_is_answered_from_the_ledger(ledger):
-    """The second asking, by another client, reaches no server."""
+    """The second call, by another client, reaches no server."""
     async with serving(answer(FOUND)) as server:
         async with callers.client(server.url, ledger=ledger) as client:
             first = await client.send(search_call())
@@ -30,7 +30,7 @@ async def test_a_paid_call_is_answered_from_the_ledger(ledger):
         assert ledger.summary().done == 1
 
 
-async def test_fresh_asks_anew_and_keeps_what_was_paid(ledger):
+async def test_fresh_sends_again_and_keeps_the_first_entry(ledger):
     """Two payments are two entries."""
     async with (
         serving(answer(FOUND)) as server,
@@ -43,8 +43,8 @@ async def test_fresh_asks_anew_and_keeps_what_was_paid(ledger):
         assert states(ledger) == ["done", "done"]
 
 
-async def test_a_failed_fresh_asking_leaves_the_paid_answer(ledger):
-    """What was paid stays the answer, whatever became of a later asking."""
+async def test_a_failed_fresh_call_leaves_the_paid_answer(ledger):
+    """The paid reply stays the answer, however a later call ends."""
     async with (
         serving(answer(FOUND), hang_up) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -58,7 +58,7 @@ async def test_a_failed_fresh_asking_leaves_the_paid_answer(ledger):
 
 
 async def test_the_intent_is_on_the_disk_before_the_first_byte_leaves(ledger):
-    """When the service reads the request, the ledger says so already."""
+    """When the service reads the request, the entry is `sending`."""
     seen = []
 
     async def look(exchange):
@@ -72,7 +72,7 @@ async def test_the_intent_is_on_the_disk_before_the_first_byte_leaves(ledger):
 
 
 async def test_the_answer_is_on_the_disk_before_the_caller_sees_it(ledger):
-    """State and raw reply are there when `send` returns."""
+    """State and raw reply are in the file when `send` returns."""
     async with (
         serving(answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -84,8 +84,8 @@ async def test_the_answer_is_on_the_disk_before_the_caller_sees_it(ledger):
         assert (json.loads(entry.reply), entry.billed) == (FOUND, "yes")
 
 
-async def test_a_refused_call_is_recorded_and_may_be_asked_again(ledger):
-    """A no costs nothing, so the next asking goes out."""
+async def test_a_refused_call_is_recorded_and_may_be_sent_again(ledger):
+    """A refusal costs nothing."""
     async with (
         serving(answer(WRONG), answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -100,8 +100,8 @@ async def test_a_refused_call_is_recorded_and_may_be_asked_again(ledger):
         assert states(ledger) == ["done"]
 
 
-async def test_a_rate_limit_costs_no_doubt(ledger):
-    """A 429 is planned again, and the entry counts both requests."""
+async def test_a_rate_limited_call_is_not_unknown(ledger):
+    """After a 429 the call is sent again, and the entry counts both requests."""
     async with (
         serving(answer(LIMITED), answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -113,7 +113,7 @@ async def test_a_rate_limit_costs_no_doubt(ledger):
 
 
 async def test_a_lost_reply_is_unknown_and_never_sent_again_by_itself(ledger):
-    """The second asking fails without a request, and says what to do."""
+    """The second call fails without a request, and the error says what to do."""
     async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
         for _ in range(2):
             with pytest.raises(OutcomeUnknown) as caught:
@@ -127,7 +127,7 @@ async def test_a_lost_reply_is_unknown_and_never_sent_again_by_itself(ledger):
 
 
 async def test_an_unreadable_success_keeps_its_body(ledger):
-    """It was paid: the raw reply is in the error and in the ledger, and nothing is sent again."""
+    """It was paid: the raw reply is in the error and in the ledger, and the call is not sent again."""
     async with serving(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{..}")) as server:
         async with callers.client(server.url, ledger=ledger) as client:
             with pytest.raises(BadReply):
@@ -139,8 +139,8 @@ async def test_an_unreadable_success_keeps_its_body(ledger):
         assert server.requests == 1
 
 
-async def test_a_later_version_that_can_read_an_old_reply_gets_it_for_nothing(ledger, monkeypatch):
-    """The body was kept for that."""
+async def test_a_later_version_reads_a_kept_reply_at_no_cost(ledger, monkeypatch):
+    """A reply that one version cannot read answers the call in the next one."""
     async with (
         serving(answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -159,8 +159,8 @@ def _unreadable(_, reply):
     raise BadReply("not yet", status=reply.status, body=reply.body)
 
 
-async def test_resending_by_policy_is_recorded_attempt_by_attempt(ledger):
-    """Two attempts in doubt and a success: done, with three requests."""
+async def test_every_resend_by_policy_is_recorded(ledger):
+    """Two unknown attempts and a success: done, with three requests."""
     policy = callers.HASTY.__class__(
         resend_unknown=True, backoff=0.001, max_backoff=0.002, timeout=1.0
     )
@@ -172,7 +172,7 @@ async def test_resending_by_policy_is_recorded_attempt_by_attempt(ledger):
     assert (entry.state, entry.attempts) == ("done", 3)
 
 
-async def test_a_refusal_after_a_doubt_stays_a_doubt(ledger):
+async def test_a_refusal_after_an_unknown_attempt_stays_unknown(ledger):
     """The last attempt was not paid, the one before may have been."""
     policy = callers.HASTY.__class__(
         resend_unknown=True, backoff=0.001, max_backoff=0.002, timeout=1.0
@@ -186,8 +186,8 @@ async def test_a_refusal_after_a_doubt_stays_a_doubt(ledger):
     assert (entry.attempts, entry.billed) == (2, "maybe")
 
 
-async def test_calls_that_cost_nothing_are_not_recorded(ledger):
-    """A list of videos is asked anew each time: it changes."""
+async def test_free_calls_are_not_recorded(ledger):
+    """A list of videos is requested each time: it changes."""
     listed = {"code": "0000", "msg": "success", "data": {"videos": []}}
     call = videos.list()
     async with (
@@ -202,7 +202,7 @@ async def test_calls_that_cost_nothing_are_not_recorded(ledger):
 
 
 async def test_other_accounts_and_servers_have_entries_of_their_own(ledger):
-    """The same question of another account is another call."""
+    """The same call of another account is another call."""
     async with serving(answer(FOUND)) as one, serving(answer(FOUND)) as other:
         for url, key in ((one.url, KEY), (one.url, "local-other"), (other.url, KEY)):
             async with callers.client(url, ledger=ledger, api_key=key) as client:
@@ -212,7 +212,7 @@ async def test_other_accounts_and_servers_have_entries_of_their_own(ledger):
 
 
 async def test_the_file_is_private_and_holds_no_key(ledger):
-    """Prompts and answers are for the owner's eyes; the API key is for nobody's."""
+    """Prompts and answers are readable by the owner only; the API key is not stored."""
     async with (
         serving(answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -224,7 +224,7 @@ async def test_the_file_is_private_and_holds_no_key(ledger):
         assert KEY.encode() not in path.read_bytes()
 
 
-async def test_nothing_is_sent_that_cannot_be_recorded(ledger):
+async def test_a_call_that_cannot_be_recorded_is_not_sent(ledger):
     """A full disk stops a call before its first byte."""
     async with (
         serving(answer(FOUND)) as server,
@@ -244,7 +244,7 @@ async def test_nothing_is_sent_that_cannot_be_recorded(ledger):
 
 
 def fill(ledger) -> None:
-    """Let the file not grow any more: SQLite then says what it says on a full disk."""
+    """Keep the file from growing: SQLite then reports a full disk."""
 
     def limit(connection):
         pages = connection.execute("PRAGMA page_count").fetchone()[0]

@@ -1,4 +1,4 @@
-"""What a person, or a callback, tells the ledger of a call whose outcome it does not know."""
+"""Settling unknown calls by hand or by a callback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import callers
 import pytest
-from ledgers import settle_down, states
+from ledgers import states, wait_for_requests
 from samples import ACCEPTED, EMBEDDED, FOUND, caption_call, embed_call, search_call
 from servers import answer, hang_up, serving, silent
 
@@ -18,7 +18,7 @@ PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 40
 
 
 async def test_retry_lets_an_unknown_call_be_sent(ledger):
-    """It is done then, and its first attempt is not forgotten."""
+    """It is done then, and its first attempt still counts as perhaps paid."""
     async with (
         serving(hang_up, answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -34,7 +34,7 @@ async def test_retry_lets_an_unknown_call_be_sent(ledger):
 
 
 async def test_an_unknown_call_settled_as_unpaid_may_be_sent(ledger):
-    """Whoever looked it up says so, and the bill is clear again."""
+    """Settled as not paid, it counts as not billed."""
     async with (
         serving(hang_up, answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -58,7 +58,7 @@ async def test_an_unknown_call_settled_as_unpaid_may_be_sent(ledger):
     ],
 )
 async def test_an_unknown_call_settled_with_an_answer_is_answered(ledger, call, given):
-    """A typed answer or the wire's own data: the call reads it back."""
+    """A typed answer or the reply's `data`: the call reads it back."""
     async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
         with pytest.raises(OutcomeUnknown):
             await client.send(call)
@@ -71,8 +71,8 @@ async def test_an_unknown_call_settled_with_an_answer_is_answered(ledger, call, 
         assert kept == given or not isinstance(given, tuple | CaptionTask)
 
 
-async def test_an_embedding_settles_as_it_is(ledger):
-    """An answer of one client is good for another's ledger."""
+async def test_an_embedding_of_one_client_settles_anothers_entry(ledger):
+    """A typed `Embedding` is an answer, too."""
     async with (
         serving(hang_up, answer(EMBEDDED)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -85,8 +85,8 @@ async def test_an_embedding_settles_as_it_is(ledger):
         assert await client.send(embed_call()) == known
 
 
-async def test_a_call_settled_as_paid_without_an_answer_says_so(ledger):
-    """It is neither sent again nor answered: billed is known to be yes."""
+async def test_a_call_settled_as_paid_without_an_answer_is_not_sent(ledger):
+    """It raises `OutcomeUnknown` with `billed` set to yes."""
     async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
         with pytest.raises(OutcomeUnknown):
             await client.send(search_call())
@@ -98,8 +98,8 @@ async def test_a_call_settled_as_paid_without_an_answer_says_so(ledger):
         assert (caught.value.billed, server.requests) == ("yes", 1)
 
 
-async def test_what_is_done_cannot_be_settled_otherwise(ledger):
-    """Neither a person nor a late callback changes a paid answer."""
+async def test_a_done_call_cannot_be_settled(ledger):
+    """Neither by hand nor by a late callback."""
     async with (
         serving(answer(FOUND)) as server,
         callers.client(server.url, ledger=ledger) as client,
@@ -115,25 +115,25 @@ async def test_what_is_done_cannot_be_settled_otherwise(ledger):
 
 
 @pytest.mark.parametrize("key", ["ab" * 20, "no hex"])
-def test_a_stranger_cannot_be_settled(ledger, key):
-    """A key that the ledger does not have is a KeyError, also one that is none."""
+def test_an_unknown_key_cannot_be_settled(ledger, key):
+    """A key that the ledger does not have, or that is no key, is a `KeyError`."""
     with pytest.raises(KeyError):
         ledger.settle(key, paid=False)
     with pytest.raises(KeyError):
         ledger.retry(key)
 
 
-def test_an_answer_that_no_reply_could_bring_is_refused(ledger):
-    """What JSON cannot hold is a TypeError, before anything is looked up."""
+def test_an_answer_that_json_cannot_hold_is_refused(ledger):
+    """With a `TypeError`, before anything is looked up."""
     with pytest.raises(TypeError, match="answer"):
         ledger.settle("ab" * 20, paid=True, answer=object())
 
 
 async def test_a_call_being_sent_cannot_be_settled_as_unpaid(ledger):
-    """Its outcome is about to be known; only a proof that it was accepted comes earlier."""
+    """Its outcome is about to be known; only a callback settles it earlier."""
     async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
         sending = asyncio.create_task(client.send(search_call()))
-        await settle_down(server)
+        await wait_for_requests(server)
         (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])
         for move in (ledger.retry, lambda key: ledger.settle(key, paid=False)):
             with pytest.raises(ValueError, match="right now"):
@@ -143,7 +143,7 @@ async def test_a_call_being_sent_cannot_be_settled_as_unpaid(ledger):
 
 
 async def test_a_callback_before_a_lost_reply_answers_the_caller(ledger):
-    """The proof that a submission was accepted is worth more than the broken connection."""
+    """The callback proves that the submission was accepted, though its reply was lost."""
 
     async def lose(exchange):
         (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])
@@ -156,7 +156,7 @@ async def test_a_callback_before_a_lost_reply_answers_the_caller(ledger):
 
 
 async def test_a_callback_before_the_reply_stays_the_answer(ledger):
-    """What was settled first is kept; the reply, which says the same, changes nothing."""
+    """The entry keeps the answer that came first."""
 
     async def settle_first(exchange):
         (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])

@@ -35,7 +35,7 @@ TARGETS = {
     "_protocol/retry_after": ("tests/protocol",),
     "_http/failures": ("tests/http", "tests/faults/test_connection.py"),
     "budget": ("tests/batch/test_budget.py",),
-    "ledger/_tables": ("tests/ledger",),
+    "ledger/_store": ("tests/ledger",),
     "limiter/_gcra": ("tests/limiter/test_gcra.py", "tests/limiter/test_rule.py"),
     "limiter/_rule": ("tests/limiter/test_gcra.py", "tests/limiter/test_rule.py"),
     "media": ("tests/test_media.py", "tests/http/test_multipart.py"),

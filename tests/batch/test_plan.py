@@ -1,4 +1,4 @@
-"""What a batch tells of itself: its plan before, its progress meanwhile, and what a budget allows."""
+"""A batch's plan, its progress, and its budget."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from memories_async import Budget, Limit, Limits, captions
 from memories_async.errors import BudgetExceeded
 
 
-async def test_progress_is_a_value(ledger):
-    """Counts, and an end that follows from the account's limits."""
+async def test_progress_counts_the_outcomes(ledger):
+    """By kind, with the points spent and at risk."""
     special = {"re_3": answer(WRONG, 400), "re_5": hang_up}
     budget = Budget(prices={"embedding": 2.5})
     async with serving(by_asset(special)) as server, callers.client(server.url) as client:
@@ -33,8 +33,8 @@ async def test_progress_is_a_value(ledger):
         assert ledger.summary().points == 15.0
 
 
-async def test_the_end_is_reckoned_from_the_limits(ledger):
-    """Ninety items at a hundred a second take nine tenths of a second."""
+async def test_the_time_left_follows_from_the_limits(ledger):
+    """Ninety items at a hundred per second take 0.9 s."""
     limits = Limits(embeddings=Limit(100))
     async with serving(answer(EMBEDDED)) as server:  # noqa: SIM117  # reads better apart
         async with callers.client(server.url, limits=limits) as client:
@@ -47,7 +47,7 @@ async def test_the_end_is_reckoned_from_the_limits(ledger):
 
 
 async def test_a_plan_sends_nothing(ledger):
-    """It tells what is paid, unknown, repeated and left, how long that takes and what it costs."""
+    """It counts what is paid, unknown, repeated and left, and says how long that takes and its cost."""
     async with serving(by_asset({"re_1": hang_up})) as server:
         limits = Limits(embeddings=Limit(2))
         async with callers.client(server.url) as client:
@@ -62,8 +62,8 @@ async def test_a_plan_sends_nothing(ledger):
     assert (plan.calls, plan.by_unit, plan.seconds, plan.points) == (7, {"embedding": 7}, 3.5, 21.0)
 
 
-async def test_a_plan_without_ledger_or_prices_says_what_it_can(tmp_path):
-    """Every call counts, and the cost is not known."""
+async def test_a_plan_without_ledger_or_prices_counts_every_call(tmp_path):
+    """The cost is unknown."""
     film = tmp_path / "film.mp4"
     film.write_bytes(b"one")
     asked = {"user_prompt": "what", "system_prompt": "brief", "callback": "https://example.com/"}
@@ -75,8 +75,8 @@ async def test_a_plan_without_ledger_or_prices_says_what_it_can(tmp_path):
     assert (plan.items, plan.calls, plan.invalid, plan.points) == (3, 2, 1, None)
 
 
-async def test_a_plan_does_not_use_up_the_calls():
-    """A generator could not be read twice."""
+async def test_a_plan_of_an_iterator_is_refused():
+    """An iterator cannot be read twice."""
     async with callers.client("http://localhost:9") as client:
         for calls in (iter(items(3).items()), awaited(items(3))):
             with pytest.raises(TypeError, match="list or mapping"):
@@ -86,7 +86,7 @@ async def test_a_plan_does_not_use_up_the_calls():
 
 
 async def test_a_budget_stops_a_batch_before_it_is_passed(ledger):
-    """Five calls are paid, and not one more; the rest is planned."""
+    """Five calls are paid and no more; the rest is planned."""
     async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
         budget = Budget(calls=5)
         async with client.batch(items(50), ledger=ledger, budget=budget) as batch:

@@ -1,0 +1,130 @@
+"""Reads of the ledger's entries in SQLite: lookups, pages and sums."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from memories_async.errors import Billed
+from memories_async.ledger._schema import EntryRow
+from memories_async.ledger._values import Entry, State, Summary
+
+PAGE = 200
+"""Entries read at once: a page is in memory with its replies."""
+_ROW = ("id", "state", "owner", "attempts", "sent_at", "status", "message", "body")
+_ENTRY = (
+    "entries.id, hex(key), item, call, asked, account, unit, state, attempts, doubts, price,"
+    " planned_at, sent_at, ended_at, status, message, body"
+)
+_WITH_REPLIES = "FROM entries LEFT JOIN replies USING (id)"
+
+
+@frozen
+class EntryReader:
+    """Reads the entries within one transaction of a SQLite connection."""
+
+    connection: sqlite3.Connection
+
+    def find(self, key: str, *, fresh: bool = False) -> EntryRow | None:
+        """Look up the entry that answers for *key*: a done one, else the latest.
+
+        *fresh* leaves out what is done or unknown.
+        """
+        condition = "key = ?" + (" AND state NOT IN ('done', 'unknown')" if fresh else "")
+        return self._find_row(condition, bytes.fromhex(key))
+
+    def find_by_id(self, entry: int) -> EntryRow | None:
+        """Look up one entry."""
+        return self._find_row("entries.id = ?", entry)
+
+    def _find_row(self, condition: str, value: object) -> EntryRow | None:
+        row = self.connection.execute(
+            f"SELECT entries.{', '.join(_ROW)} {_WITH_REPLIES} WHERE {condition}"  # constants
+            " ORDER BY state = 'done' DESC, entries.id DESC LIMIT 1",
+            (value,),
+        ).fetchone()
+        return None if row is None else EntryRow(**dict(zip(_ROW, row, strict=True)))
+
+    def find_replies(self, keys: Sequence[bytes]) -> dict[bytes, tuple[int | None, bytes]]:
+        """Look up status and body of the newest paid reply to each of many *keys*, at once."""
+        marks = ", ".join("?" * len(keys))
+        rows = self.connection.execute(
+            "SELECT key, status, body FROM entries JOIN replies USING (id)"  # noqa: S608  # marks
+            f" WHERE key IN ({marks}) AND state = 'done' ORDER BY id",
+            keys,
+        )
+        return {key: (status, body) for key, status, body in rows}
+
+    def find_embedding(self) -> bytes | None:
+        """Return the reply of one embedding, which shows the length of the others."""
+        row: tuple[bytes] | None = self.connection.execute(
+            "SELECT body FROM entries JOIN replies USING (id)"
+            " WHERE unit = 'embedding' AND state = 'done' LIMIT 1"
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def list_page(self, after: int, state: State | None = None) -> list[tuple[int, Entry]]:
+        """List a page of entries with ids above *after*, oldest first."""
+        rows = self.connection.execute(
+            f"SELECT {_ENTRY} {_WITH_REPLIES} WHERE entries.id > ?"  # constants
+            + ("" if state is None else f" AND state = '{state}'")
+            + " ORDER BY entries.id LIMIT ?",
+            (after, PAGE),
+        )
+        return [(row[0], _build_entry(row)) for row in rows]
+
+    def list_of_key(self, key: str) -> list[Entry]:
+        """List every entry of one call, oldest first: `fresh` calls have several."""
+        rows = self.connection.execute(
+            f"SELECT {_ENTRY} {_WITH_REPLIES} WHERE key = ? ORDER BY entries.id",
+            (bytes.fromhex(key),),
+        )
+        return [_build_entry(row) for row in rows]
+
+    def summarize(self) -> Summary:
+        """Count the entries by state and by call, and add up what they cost."""
+        total, by_call = Summary(), dict[str, dict[State, int]]()
+        rows = self.connection.execute(
+            "SELECT call, state, count(*), sum(attempts), sum(price * (state = 'done')),"
+            " sum(price * ((state IN ('sending', 'unknown')) + doubts))"
+            " FROM entries GROUP BY call, state ORDER BY call, state"
+        )
+        for call, state, count, attempts, points, at_risk in rows:
+            by_call.setdefault(call, {})[state] = count
+            total = evolve(
+                total,
+                **{state: getattr(total, state) + count},
+                attempts=total.attempts + attempts,
+                points=total.points + (points or 0.0),
+                points_at_risk=total.points_at_risk + (at_risk or 0.0),
+            )
+        return evolve(total, by_call=by_call)
+
+
+def _build_entry(row: Sequence[Any]) -> Entry:
+    (_, key, item, call, asked, account, unit, state, attempts, doubts, price, *rest) = row
+    planned_at, sent_at, ended_at, status, message, body = rest
+    billed: Billed = "yes" if state == "done" else "no"
+    if state in {"sending", "unknown"} or (doubts and state != "done"):
+        billed = "maybe"
+    return Entry(
+        key=key.lower(),
+        item=item,
+        call=call,
+        asked=asked,
+        account=account,
+        unit=unit,
+        state=state,
+        attempts=attempts,
+        billed=billed,
+        price=price,
+        planned_at=planned_at,
+        sent_at=sent_at,
+        ended_at=ended_at,
+        status=status,
+        message=message,
+        reply=body,
+    )

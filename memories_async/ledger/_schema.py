@@ -1,0 +1,75 @@
+"""The ledger's tables in SQLite, and the values that its moves take and return."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from memories_async._database.file import Schema
+
+SCHEMA = Schema(
+    "ledger",
+    (
+        (
+            """
+            CREATE TABLE entries (
+                id INTEGER PRIMARY KEY, key BLOB NOT NULL, item TEXT, call TEXT NOT NULL,
+                asked TEXT NOT NULL, account TEXT NOT NULL, unit TEXT NOT NULL,
+                state TEXT NOT NULL DEFAULT 'planned', owner TEXT,
+                attempts INTEGER NOT NULL DEFAULT 0, doubts INTEGER NOT NULL DEFAULT 0, price REAL,
+                planned_at REAL NOT NULL, sent_at REAL, ended_at REAL, status INTEGER, message TEXT
+            )
+            """,
+            # Replies have their own table, so that a change of state rewrites a short row.
+            "CREATE TABLE replies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+            "CREATE INDEX entries_by_key ON entries (key)",
+            "CREATE INDEX entries_at_work ON entries (owner) WHERE owner IS NOT NULL",
+            "CREATE INDEX entries_in_doubt ON entries (id) WHERE state = 'unknown'",
+        ),
+    ),
+)
+
+
+@frozen(kw_only=True)
+class EntryKey:
+    """What identifies an entry, with the columns that a new row is given."""
+
+    key: str
+    """The call's fingerprint."""
+    call: str
+    asked: str
+    account: str
+    unit: str
+    item: str | None = None
+    price: float | None = None
+    """Points that a success costs, where a budget knows it."""
+
+
+@frozen(kw_only=True)
+class EntryRow:
+    """The columns of an entry that decide whether its call may be sent, with its reply."""
+
+    id: int
+    state: str
+    owner: str | None = None
+    """The name of the process lock of whoever is sending the call."""
+    attempts: int = 0
+    sent_at: float | None = None
+    status: int | None = None
+    message: str | None = None
+    body: bytes | None = None
+
+
+@frozen(kw_only=True)
+class AttemptEnd:
+    """How an attempt ended without an answer."""
+
+    state: str
+    """`planned` where nothing was asked, `refused`, or `unknown`."""
+    final: bool = True
+    status: int | None = None
+    message: str | None = None
+    body: bytes | None = None
+    is_withdrawn: bool = False
+    """Whether the attempt was cancelled before a byte of it left."""
+    restores_doubt: bool = False
+    """Whether `unknown` is about an earlier attempt, which `begin` counted as a doubt."""

@@ -1,0 +1,206 @@
+"""The moves by which the ledger's entries change their state, and the store that runs them.
+
+A coordinator asks for moves by name and never sees SQL: another database takes SQLite's place by an
+`EntryStore` whose `write` and `read` hand out an object with the methods of `EntryWriter`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from attrs import frozen
+
+from memories_async._database.database import Database
+from memories_async.ledger._process_lock import ProcessLock
+from memories_async.ledger._reader import EntryReader
+from memories_async.ledger._schema import AttemptEnd, EntryKey, EntryRow
+
+T = TypeVar("T")
+
+DIED = "the process that sent it ended before an answer was recorded"
+
+
+@frozen
+class EntryWriter(EntryReader):
+    """Changes the entries within one transaction of a SQLite connection.
+
+    An entry that is done never changes again; `fresh` calls get entries of their own.
+    """
+
+    lock: ProcessLock
+
+    def claim(self, key: EntryKey, *, fresh: bool, resend: bool) -> tuple[EntryRow, str | None]:
+        """Make this process the owner of the entry of *key*; return the entry and the owner's name.
+
+        No name: the entry is done, unknown (unless *resend*) or another process's.
+        """
+        row, name = self.find(key.key, fresh=fresh), self.lock.acquire()
+        if row is not None and row.owner is not None:
+            if row.owner != name and self.lock.is_alive(row.owner):
+                return row, None
+            # Of a dead process, or of a task of ours that is gone: nobody finishes it.
+            self.release(row.owner, entry=row.id)
+            row = self.find(key.key, fresh=fresh)
+        if row is None:
+            inserted = self.connection.execute(
+                "INSERT INTO entries (key, item, call, asked, account, unit, owner, planned_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(bytes.fromhex(key.key), key.item, key.call, key.asked, key.account),
+                    *(key.unit, name, time.time()),
+                ),
+            ).lastrowid
+            assert inserted is not None
+            return EntryRow(id=inserted, state="planned"), name
+        if row.state == "done" or (row.state == "unknown" and not resend):
+            return row, None
+        self.connection.execute("UPDATE entries SET owner = ? WHERE id = ?", (name, row.id))
+        return row, name
+
+    def withdraw(self, keys: Sequence[str]) -> None:
+        """Undo claims under which no attempt was begun."""
+        self.connection.executemany(
+            "UPDATE entries SET owner = NULL WHERE key = ? AND owner = ?",
+            [(bytes.fromhex(key), self.lock.acquire()) for key in keys],
+        )
+
+    def begin(self, entry: int, owner: str, price: float | None) -> bool:
+        """Record the intent to send; False where the entry was settled or claimed meanwhile."""
+        return self._change_one(
+            "UPDATE entries SET state = 'sending', attempts = attempts + 1, sent_at = ?, price = ?,"
+            " doubts = doubts + (state = 'unknown'), message = NULL, status = NULL"
+            " WHERE id = ? AND owner = ? AND state IN ('planned', 'refused', 'unknown')",
+            (time.time(), price, entry, owner),
+        )
+
+    def finish(self, entry: int, status: int | None, body: bytes) -> bool:
+        """Record a paid reply; an entry keeps its first one."""
+        changed = self._change_one(
+            "UPDATE entries SET state = 'done', owner = NULL, ended_at = ?, status = ?,"
+            " message = NULL WHERE id = ? AND state <> 'done'",
+            (time.time(), status, entry),
+        )
+        if changed:
+            self._keep_reply(entry, body)
+        return changed
+
+    def stop(self, entry: int, owner: str, end: AttemptEnd) -> None:
+        """Record how an attempt ended, unless a callback settled the entry meanwhile."""
+        changed = self._change_one(
+            "UPDATE entries SET state = ?, status = ?, message = ?, ended_at = ?, owner = ?,"
+            " attempts = attempts - ?, doubts = max(0, doubts - ?)"
+            " WHERE id = ? AND owner = ? AND state = 'sending'",
+            (
+                *(end.state, end.status, end.message, time.time(), None if end.final else owner),
+                *(end.is_withdrawn, end.restores_doubt, entry, owner),
+            ),
+        )
+        if changed and end.body is not None:
+            self._keep_reply(entry, end.body)
+
+    def release(self, owner: str, *, entry: int | None = None, message: str = DIED) -> None:
+        """Take *owner* off all its entries, or off one; what it was sending becomes unknown."""
+        chosen = "owner = ?" + ("" if entry is None else " AND id = ?")
+        which = (owner,) if entry is None else (owner, entry)
+        self.connection.execute(
+            "UPDATE entries SET state = 'unknown', ended_at = ?, message = ?"  # noqa: S608  # constants
+            f" WHERE {chosen} AND state = 'sending'",
+            (time.time(), message, *which),
+        )
+        self.connection.execute(f"UPDATE entries SET owner = NULL WHERE {chosen}", which)  # noqa: S608
+
+    def release_dead(self) -> None:
+        """Release the entries of all processes that have ended."""
+        rows = self.connection.execute("SELECT DISTINCT owner FROM entries WHERE owner IS NOT NULL")
+        for (name,) in rows.fetchall():
+            if not self.lock.is_alive(name):
+                self.release(name)
+                self.lock.release_dead(name)
+
+    def settle(self, key: str, *, paid: bool, body: bytes | None) -> None:
+        """Turn the latest entry of *key* that is not done into done (*paid*) or planned."""
+        row = self._find_open(key)
+        if row is None:
+            return
+        if paid and body is not None:
+            self.finish(row.id, None, body)
+            return
+        if row.state == "sending" and self.lock.is_alive(row.owner or ""):
+            raise ValueError(f"{key} is being sent right now; its outcome is about to be known")
+        if paid:
+            change = "state = 'done', owner = NULL, message = 'settled as paid'"
+        elif row.state in {"unknown", "sending"}:
+            # A process that claimed an unknown entry to send it again keeps it.
+            owner = "owner" if row.state == "unknown" else "NULL"
+            change = f"state = 'planned', doubts = 0, message = NULL, owner = {owner}"
+        else:
+            change = "doubts = 0"
+        self.connection.execute(
+            f"UPDATE entries SET {change}, ended_at = ? WHERE id = ?",  # noqa: S608  # constants
+            (time.time(), row.id),
+        )
+
+    def retry(self, key: str) -> None:
+        """Let an unknown entry be sent again; it still counts as perhaps paid."""
+        row = self._find_open(key)
+        if row is None or row.state == "sending":
+            raise ValueError(f"{key} is {'done' if row is None else 'being sent right now'}")
+        self.connection.execute(
+            "UPDATE entries SET state = 'planned', doubts = doubts + 1"
+            " WHERE id = ? AND state = 'unknown'",
+            (row.id,),
+        )
+
+    def _find_open(self, key: str) -> EntryRow | None:
+        """Find the latest entry of *key* that is not done; raise `KeyError` where there is none."""
+        try:
+            value = bytes.fromhex(key)
+        except ValueError:
+            raise KeyError(key) from None
+        rows = self.connection.execute(
+            "SELECT id, state, owner FROM entries WHERE key = ? ORDER BY id DESC", (value,)
+        ).fetchall()
+        if not rows:
+            raise KeyError(key)
+        found = (EntryRow(id=id_, state=state, owner=owner) for id_, state, owner in rows)
+        return next((row for row in found if row.state != "done"), None)
+
+    def _keep_reply(self, entry: int, body: bytes) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (entry, body))
+
+    def _change_one(self, statement: str, values: tuple[object, ...]) -> bool:
+        return self.connection.execute(statement, values).rowcount == 1
+
+
+@frozen
+class EntryStore:
+    """Runs moves and reads in transactions of one SQLite file.
+
+    A move returns after its transaction is on the disk. All methods raise `DatabaseFailed`.
+    """
+
+    database: Database
+    lock: ProcessLock
+
+    async def write(self, move: Callable[[EntryWriter], T]) -> T:
+        """Run *move* in a transaction."""
+        return await self.database.write(lambda db: move(EntryWriter(db, self.lock)))
+
+    def write_now(self, move: Callable[[EntryWriter], T]) -> T:
+        """Do as `write` does, blocking this thread."""
+        return self.database.write_now(lambda db: move(EntryWriter(db, self.lock)))
+
+    async def read(self, look: Callable[[EntryReader], T]) -> T:
+        """Run *look*, which only reads."""
+        return await self.database.read(lambda db: look(EntryReader(db)))
+
+    def read_now(self, look: Callable[[EntryReader], T]) -> T:
+        """Do as `read` does, blocking this thread."""
+        return self.database.read_now(lambda db: look(EntryReader(db)))
+
+    def close(self) -> None:
+        """Commit what is queued, close the file and release this process's lock."""
+        self.database.close()
+        self.lock.release()
