@@ -1,4 +1,4 @@
-"""The receiver mounted in each framework, beside a page of the framework's own.
+"""The receiver mounted in each framework, together with a page of the framework's own.
 
 A server imports one of these by name: `uvicorn apps:fastapi_app`, `gunicorn apps:flask_app`.
 """
@@ -86,7 +86,7 @@ def make_wsgi_app():
 
 
 def __getattr__(name):
-    """Make an application when a server asks for it: no framework is imported in vain."""
+    """Make an application when a server imports it, so that only its framework is imported."""
     if name.startswith("__"):
         raise AttributeError(name)
     return globals()[f"make_{name}"]()

@@ -1,4 +1,4 @@
-"""A receiver on a file of its own, its twin in what could be another process, and a service."""
+"""A receiver on a file of its own, a second receiver on the same file, and a service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ URL = "https://public.example/memories"
 
 @pytest.fixture(autouse=True)
 def _no_file_of_the_users_own(tmp_path, monkeypatch) -> None:
-    """Whoever runs the tests keeps callbacks of their own."""
+    """The tests leave the file of the user who runs them alone."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
@@ -32,7 +32,7 @@ def receiver(path):
 
 @pytest.fixture
 def other(path):
-    """A second receiver on the same file, as a web worker has it beside a batch."""
+    """A second receiver on the same file, as a web worker and a batch have it."""
     second = Receiver(URL, store=path)
     yield second
     second.close()
@@ -40,7 +40,7 @@ def other(path):
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory):
-    """A short film, which every caption here is of."""
+    """A short video for every caption."""
     from memories_async.local.engine.video.render import render
 
     path = tmp_path_factory.mktemp("film") / "film.mp4"
@@ -60,6 +60,6 @@ async def service(tmp_path):
 
 @pytest.fixture
 def client(service):
-    """Make a client of the service at a limiter of its own."""
+    """Make a client of the service with a limiter of its own."""
     limits = Limits(captions=Limit(10_000))
     return partial(service.client, limits=limits, limiter=InProcessLimiter())

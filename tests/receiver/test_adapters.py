@@ -1,6 +1,6 @@
 """The receiver in real frameworks on real servers, each in a process of its own.
 
-This process submits and waits, the server's receives: they share nothing but the file.
+This process submits and waits, the server's process receives; they share only the file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SERVERS = {
 
 @pytest.fixture(params=SERVERS)
 def server(request, path):
-    """A running server; its socket listens before it does, so nobody has to wait for it."""
+    """A running server; its socket listens before the server starts, so no test waits for it."""
     framework, *command = SERVERS[request.param]
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
@@ -65,14 +65,14 @@ def server(request, path):
 
 
 async def test_a_framework_receives_and_another_process_is_woken(server, path) -> None:
-    """Deliveries of every kind get their answers, the waiter its caption, the page stays."""
+    """Each kind of request gets its status, the waiter its caption, and the page still works."""
     address, name = server
     receiver = Receiver(f"{address}/hooks/memories", store=path)
     send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     wait = asyncio.create_task(receiver.wait(task, timeout=30))
 
-    # A server may close a connection whose body it did not read: nobody sends on it again.
+    # A server may close a connection whose body it did not read, so none is used again.
     connector = aiohttp.TCPConnector(force_close=True)
     async with aiohttp.ClientSession(connector=connector) as http:
         assert await _statuses(http, send.url) == {
@@ -118,6 +118,6 @@ async def _post(http, url, body, **headers) -> int:
 
 
 async def _chunks(body):
-    """Send *body* in pieces of unknown number."""
+    """Send *body* in chunks, without a length."""
     for at in range(0, len(body), 20):
         yield body[at : at + 20]

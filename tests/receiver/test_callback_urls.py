@@ -1,4 +1,4 @@
-"""Tokens: nobody can make or alter one."""
+"""Tokens cannot be made or altered without the secret."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from memories_async.receiver import _callback_urls
 SECRET = b"a secret of the store's own making"
 
 
-def test_a_token_carries_its_id() -> None:
-    """What was written is read."""
+def test_a_token_carries_its_submissions_id() -> None:
+    """The id that was written is read."""
     id_ = _callback_urls.draw_submission_id()
 
     assert _callback_urls.read_token(_callback_urls.write_token(id_, SECRET), SECRET) == id_
 
 
 def test_a_token_is_a_path_segment() -> None:
-    """It needs no escaping, and has 128 bits of chance and as many of proof."""
+    """It needs no escaping, and holds 128 random bits and as many of the keyed hash."""
     token = _callback_urls.write_token(_callback_urls.draw_submission_id(), SECRET)
 
     assert len(token) == 43
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-def test_every_changed_character_is_noticed() -> None:
-    """Nothing of a token can be altered, not even the bits that encode nothing."""
+def test_a_token_with_any_other_character_is_refused() -> None:
+    """Not even the padding bits can be altered."""
     token = _callback_urls.write_token(_callback_urls.draw_submission_id(), SECRET)
 
     for at in range(43):
@@ -36,13 +36,13 @@ def test_every_changed_character_is_noticed() -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "A" * 43, "A" * 44, "é" * 43, "+" * 43, "!" * 43, "A" * 42 + "="]
 )
-def test_what_is_no_token_is_refused(text) -> None:
-    """Junk of any kind is no id."""
+def test_text_that_is_no_token_is_refused(text) -> None:
+    """Any length and any characters."""
     assert _callback_urls.read_token(text, SECRET) is None
 
 
 def test_the_token_of_another_secret_is_refused() -> None:
-    """A token counts only where it was made."""
+    """A token is good only with the secret it was written with."""
     assert (
         _callback_urls.read_token(
             _callback_urls.write_token(_callback_urls.draw_submission_id(), SECRET),
@@ -53,7 +53,7 @@ def test_the_token_of_another_secret_is_refused() -> None:
 
 
 def test_a_short_secret_is_refused() -> None:
-    """A secret that can be tried out is none."""
+    """It could be guessed."""
     assert _callback_urls.derive_key("sixteen letters!") == b"sixteen letters!"
     assert _callback_urls.write_token(b"i" * 16, _callback_urls.derive_key("long" * 100))
     with pytest.raises(ValueError, match="at least 16 bytes"):

@@ -1,4 +1,4 @@
-"""ASGI, WSGI and aiohttp without a server: the corners that no polite server reaches."""
+"""ASGI, WSGI and aiohttp without a server: the branches that a well-behaved server never reaches."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def scope(path, **headers) -> dict:
     return {"type": "http", "method": "POST", "path": path, "headers": pairs}
 
 
-def test_asgi_takes_a_body_in_pieces(receiver, callback) -> None:
-    """And answers without a body."""
+def test_asgi_accepts_a_body_in_chunks(receiver, callback) -> None:
+    """The answer has no body."""
     pieces = [{"type": "http.request", "body": BODY[:9], "more_body": True}]
     pieces += [{"type": "http.request", "more_body": True}]
     pieces += [{"type": "http.request", "body": BODY[9:]}]
@@ -62,23 +62,23 @@ def test_asgi_takes_a_body_in_pieces(receiver, callback) -> None:
 
 
 def test_asgi_says_which_method_is_allowed(receiver, callback) -> None:
-    """A header of the answer goes out with it."""
+    """The answer's headers are sent."""
     start, _ = asgi(receiver, scope(callback) | {"method": "GET"})
 
     assert start["status"] == 405
     assert (b"allow", b"POST") in start["headers"]
 
 
-def test_asgi_forgets_who_hangs_up(receiver, callback) -> None:
-    """Half a body is no delivery, and nobody is there to be answered."""
+def test_asgi_ignores_a_sender_that_disconnects(receiver, callback) -> None:
+    """Half a body is not stored, and no answer is sent."""
     piece = {"type": "http.request", "body": BODY[:9], "more_body": True}
 
     assert asgi(receiver, scope(callback), piece, {"type": "http.disconnect"}) == []
     assert asyncio.run(receiver.deliveries(TASK)) == ()
 
 
-def test_asgi_lives_with_its_server_and_closes_websockets(receiver) -> None:
-    """It can be a server's only application."""
+def test_asgi_follows_its_servers_lifespan_and_closes_websockets(receiver) -> None:
+    """So it can be the only application of a server."""
     sent = asgi(
         receiver,
         {"type": "lifespan"},
@@ -109,8 +109,8 @@ def wsgi(receiver, path, body=BODY, **environ) -> str:
     return status
 
 
-def test_wsgi_takes_a_body(receiver, callback) -> None:
-    """With its length, or of unknown length where the server marks its end."""
+def test_wsgi_accepts_a_body(receiver, callback) -> None:
+    """With a length, or without one where the server marks the end."""
     unknown = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
 
     assert wsgi(receiver, callback) == "200 OK"
@@ -119,7 +119,7 @@ def test_wsgi_takes_a_body(receiver, callback) -> None:
 
 
 def test_wsgi_reads_no_body_without_an_end(receiver, callback) -> None:
-    """A read that could last for ever is not begun; a refusal reads nothing at all."""
+    """A read that might never end is not started, and a refused request's body is not read."""
     assert wsgi(receiver, callback, CONTENT_LENGTH="") == "400 Bad Request"
     assert wsgi(receiver, callback, CONTENT_LENGTH="999999").startswith("413")
     assert wsgi(receiver, "/cb/wrong") == "404 Not Found"
@@ -127,8 +127,8 @@ def test_wsgi_reads_no_body_without_an_end(receiver, callback) -> None:
     assert wsgi(receiver, callback, HTTP_CONTENT_ENCODING="gzip").startswith("415")
 
 
-async def test_aiohttp_mounts_it_below_any_path(receiver) -> None:
-    """A sub-application takes deliveries; who breaks off is answered 400, if at all."""
+async def test_aiohttp_mounts_the_receiver_below_any_path(receiver) -> None:
+    """The sub-application accepts callbacks, and stores nothing of a sender that disconnects."""
     from aiohttp import web
 
     send = FakeSend()
@@ -150,39 +150,39 @@ async def test_aiohttp_mounts_it_below_any_path(receiver) -> None:
     assert len(await receiver.deliveries(TASK)) == 1
 
 
-class _Inner(asyncio.Protocol):
-    """Notes what reaches it."""
+class _RecordingProtocol(asyncio.Protocol):
+    """Records which of its methods are called."""
 
     def __init__(self):
-        self.heard = []
+        self.calls = []
 
     def data_received(self, data):
-        self.heard.append("data")
+        self.calls.append("data")
 
     def eof_received(self):
-        self.heard.append("eof")
+        self.calls.append("eof")
 
     def pause_writing(self):
-        self.heard.append("pause")
+        self.calls.append("pause")
 
     def resume_writing(self):
-        self.heard.append("resume")
+        self.calls.append("resume")
 
     def connection_lost(self, exc):
-        self.heard.append("lost")
+        self.calls.append("lost")
 
 
-def test_a_guard_passes_on_what_concerns_an_open_connection() -> None:
-    """And keeps a refused one away from the server."""
-    inner = _Inner()
-    guarded = _server._TimedConnection(inner, {})
+def test_a_connection_forwards_events_only_while_it_is_open() -> None:
+    """aiohttp hears nothing of a connection that was refused."""
+    inner = _RecordingProtocol()
+    connection = _server._TimedConnection(inner, {})
 
     for _ in range(2):
-        guarded.data_received(b"x")
-        guarded.eof_received()
-        guarded.connection_lost(None)
-        guarded.open[inner] = guarded
-    guarded.pause_writing()
-    guarded.resume_writing()
+        connection.data_received(b"x")
+        connection.eof_received()
+        connection.connection_lost(None)
+        connection.open[inner] = connection
+    connection.pause_writing()
+    connection.resume_writing()
 
-    assert inner.heard == ["data", "eof", "lost", "pause", "resume"]
+    assert inner.calls == ["data", "eof", "lost", "pause", "resume"]

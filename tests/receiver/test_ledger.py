@@ -1,4 +1,4 @@
-"""The receiver beside a ledger: a callback proves to it that a lost submission was accepted."""
+"""The receiver with a ledger: a callback proves that a submission with a lost reply was accepted."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def ledger(tmp_path):
         yield made
 
 
-async def test_the_callback_turns_unknown_into_done(service, client, film, ledger) -> None:
-    """The ledger learns from the callback that the lost submission was accepted, and of its task."""
+async def test_a_callback_turns_an_unknown_entry_into_done(service, client, film, ledger) -> None:
+    """The ledger is told that the submission was accepted, and of its task."""
     receiver = Receiver("http://127.0.0.1:0/cb")
     service.faults.add(kind="drop", when="after", route="captions")
     service.faults.add(callback="delay", seconds=0.2)
@@ -33,7 +33,7 @@ async def test_the_callback_turns_unknown_into_done(service, client, film, ledge
         await service.settle()
 
         assert await asyncio.to_thread(ledger.unknown) == ()
-        assert str(receiver._open().store) == str(ledger.path), "one file for both"
+        assert str(receiver._open().store) == str(ledger.path), "both use one file"
         task = await one.send(call)
         assert (await one.receiver.wait(task, timeout=0)).text
     assert service.account.calls == 1
@@ -41,8 +41,10 @@ async def test_the_callback_turns_unknown_into_done(service, client, film, ledge
     assert (summary.done, summary.unknown) == (1, 0)
 
 
-async def test_a_batch_settles_what_a_web_worker_received(service, client, film, ledger) -> None:
-    """The worker knows the file only; who waits beside the ledger tells it."""
+async def test_a_waiter_reconciles_what_a_web_worker_received(
+    service, client, film, ledger
+) -> None:
+    """The worker has only the file; a process that waits with the ledger tells the ledger."""
     worker = Receiver("http://127.0.0.1:0/cb", store=ledger.path)
     service.faults.add(kind="drop", when="after", route="captions")
     service.faults.add(callback="delay", seconds=0.1)
@@ -61,7 +63,7 @@ async def test_a_batch_settles_what_a_web_worker_received(service, client, film,
 async def test_an_early_callback_of_a_lost_reply_answers_the_call_itself(
     service, client, film, ledger
 ) -> None:
-    """Proved before the loss was noticed: the caller gets the task, not an error."""
+    """The callback came before the reply was known to be lost, so the caller gets the task."""
     receiver = Receiver("http://127.0.0.1:0/cb")
     service.faults.add(kind="drop", when="after", route="captions")
     service.faults.add(callback="early")
@@ -73,7 +75,7 @@ async def test_an_early_callback_of_a_lost_reply_answers_the_call_itself(
     assert service.account.calls == 1
 
 
-async def test_a_ledger_that_was_not_told_is_told_at_the_next_start(  # noqa: PLR0917
+async def test_a_receiver_reconciles_at_its_start_what_a_crash_left(  # noqa: PLR0917
     service, client, film, ledger, monkeypatch, caplog
 ) -> None:
     """A crash between storing the callback and telling the ledger loses nothing."""

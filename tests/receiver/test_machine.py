@@ -1,7 +1,7 @@
-"""Every interleaving of submit reply, callbacks, waits and restarts comes to the same result.
+"""Every interleaving of submit reply, callbacks, waits and restarts gives the same result.
 
-Two receivers on one file play two processes. The model knows only what was acknowledged: the first
-clear delivery for the task is what everybody gets, and nothing that was acknowledged is lost.
+Two receivers on one file stand for two processes. The model knows only what was acknowledged: every
+waiter gets the first clear callback for the task, and nothing that was acknowledged is lost.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BODIES = ("one", "two", "failed", "odd", "no task", "other task")
 
 
 @define(eq=False)
-class Submission:
+class ModelSubmission:
     """What the model knows of one submission."""
 
     task_id: str
@@ -48,19 +48,21 @@ class Submission:
     running: asyncio.Task | None = None
     bound: bool = False
     error: OutcomeUnknown | None = None
-    taken: list[tuple[str, str]] = field(factory=list)
-    """Acknowledged deliveries: their body's name, and what a waiter makes of it."""
+    acknowledged: list[tuple[str, str]] = field(factory=list)
+    """The name of each body, and what a waiter gets from it."""
     waits: list[asyncio.Task] = field(factory=list)
 
     def expected(self) -> str | None:
-        """What a waiter gets, or None while there is nothing."""
-        ours = [means for name, means in self.taken if not (self.bound and name == "other task")]
+        """Return what a waiter gets, or None while there is nothing."""
+        ours = [
+            means for name, means in self.acknowledged if not (self.bound and name == "other task")
+        ]
         clear = [means for means in ours if means != "odd"]
         return next(iter(clear + ours), None)
 
 
 class Orders(RuleBasedStateMachine):
-    """Does things in any order and compares."""
+    """Runs the operations in any order and compares."""
 
     @initialize()
     def start(self) -> None:
@@ -68,20 +70,20 @@ class Orders(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "callbacks.db"
         self.receivers = [Receiver(URL, store=self.path) for _ in range(2)]
-        self.submissions: list[Submission] = []
+        self.submissions: list[ModelSubmission] = []
 
     def run(self, work):
         return self.loop.run(work)
 
-    flying = Bundle("flying")
+    in_flight = Bundle("in_flight")
     known = Bundle("known")
 
-    @rule(target=flying)
+    @rule(target=in_flight)
     def submit(self):
-        """Begin a submission; its reply is still out."""
+        """Start a submission whose reply has not arrived."""
 
         async def begin():
-            one = Submission(f"task-{len(self.submissions)}")
+            one = ModelSubmission(f"task-{len(self.submissions)}")
 
             async def send(call):
                 one.url = call.body.document["callback"]
@@ -95,9 +97,9 @@ class Orders(RuleBasedStateMachine):
 
         return self.run(begin())
 
-    @rule(one=consumes(flying), arrives=st.booleans(), target=known)
+    @rule(one=consumes(in_flight), arrives=st.booleans(), target=known)
     def reply(self, one, arrives):
-        """The submit reply arrives, or is lost, if the process lives to see it."""
+        """The submit reply arrives or is lost, unless its process has ended."""
 
         async def finish():
             if arrives:
@@ -113,9 +115,9 @@ class Orders(RuleBasedStateMachine):
             self.run(finish())
         return one
 
-    @rule(one=flying | known, name=st.sampled_from(BODIES), process=st.integers(0, 1))
+    @rule(one=in_flight | known, name=st.sampled_from(BODIES), process=st.integers(0, 1))
     def callback(self, one, name, process) -> None:
-        """A delivery comes, to either process: early, late, again, in conflict, or not ours."""
+        """Either process receives a callback: early, late, repeated, conflicting or another task's."""
         body, means = _body(name, one.task_id)
         status = self.run(deliver(self.receivers[process], one.url, body))
 
@@ -123,11 +125,11 @@ class Orders(RuleBasedStateMachine):
             assert status == 404
         else:
             assert status == 200
-            one.taken.append((name, means))
+            one.acknowledged.append((name, means))
 
     @rule(one=known, process=st.integers(0, 1))
     def wait(self, one, process) -> None:
-        """Somebody begins to wait, in either process."""
+        """Either process starts to wait."""
 
         async def begin():
             what = one.error or CaptionTask(one.task_id)
@@ -139,17 +141,15 @@ class Orders(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Both processes die with all they had in memory, and come again."""
+        """Both processes end with all they had in memory, and start again."""
 
-        async def die():
-            doomed = [
-                task for one in self.submissions for task in [*one.waits, one.running] if task
-            ]
-            for task in doomed:
+        async def cancel_all():
+            tasks = [task for one in self.submissions for task in [*one.waits, one.running] if task]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*doomed, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-        self.run(die())
+        self.run(cancel_all())
         for one in self.submissions:
             one.waits, one.running = [], None
         for receiver in self.receivers:
@@ -157,16 +157,16 @@ class Orders(RuleBasedStateMachine):
         self.receivers = [Receiver(URL, store=self.path) for _ in range(2)]
 
     @invariant()
-    def everybody_gets_what_counts(self) -> None:
-        """Who waits is woken with it, and who asks now is told it at once."""
+    def every_waiter_gets_the_callback_that_counts(self) -> None:
+        """Those who wait are woken with it, and a new wait returns it at once."""
         for one in getattr(self, "submissions", ()):
             expected = one.expected()
             if one.bound or one.error is not None:
-                asked = one.error or CaptionTask(one.task_id)
-                assert self.run(_told(self.receivers[1].wait(asked, timeout=0))) == expected
+                task = one.error or CaptionTask(one.task_id)
+                assert self.run(_wait_result(self.receivers[1].wait(task, timeout=0))) == expected
             if expected is not None and expected != "odd":
-                told = self.run(_all_told(one.waits))
-                assert set(told) <= {expected, "odd"}, "woken with what counted then"
+                results = self.run(_wait_results(one.waits))
+                assert set(results) <= {expected, "odd"}, "woken with what counted then"
                 one.waits = []
 
     def teardown(self) -> None:
@@ -189,7 +189,7 @@ def _body(name: str, task_id: str) -> tuple[dict, str]:
     }[name]
 
 
-async def _told(wait) -> str | None:
+async def _wait_result(wait) -> str | None:
     try:
         return (await wait).text
     except CaptionFailed:
@@ -200,9 +200,9 @@ async def _told(wait) -> str | None:
         return None
 
 
-async def _all_told(waits) -> list[str | None]:
+async def _wait_results(waits) -> list[str | None]:
     async with asyncio.timeout(5):
-        return await asyncio.gather(*map(_told, waits))
+        return await asyncio.gather(*map(_wait_result, waits))
 
 
 TestOrders = Orders.TestCase

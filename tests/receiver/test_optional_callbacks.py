@@ -1,4 +1,4 @@
-"""Calls that a callback is welcome to, not needed by: its failure is not theirs."""
+"""Calls that can do without a callback: they are sent though none can be received."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ UPLOAD = videos.upload_url("https://v.example/v.mp4")
 
 
 class Uploaded:
-    """What an upload's `send` is: it keeps the call."""
+    """Stands for a client's `send` of an upload: it keeps the call."""
 
     async def __call__(self, call) -> Video:
         self.call = call
         return Video(video_no="VI1")
 
 
-async def test_an_upload_goes_without_a_callback_that_nobody_would_receive() -> None:
-    """It is welcome there, not needed; a caption has no other way back."""
+async def test_an_upload_is_sent_without_a_callback_while_nothing_is_served() -> None:
+    """Once a port is served, it gets one."""
     receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
     bare, served = Uploaded(), Uploaded()
     await receiver.submit(UPLOAD, bare)
@@ -37,8 +37,8 @@ async def test_an_upload_goes_without_a_callback_that_nobody_would_receive() -> 
     assert "callback" in dict(served.call.body.fields)
 
 
-async def test_an_upload_goes_without_a_callback_that_cannot_be_kept(tmp_path, caplog) -> None:
-    """A store out of order fails captions, and is told beside an upload."""
+async def test_an_upload_is_sent_without_a_callback_if_the_store_fails(tmp_path, caplog) -> None:
+    """A warning is logged; a caption, which needs its callback, is not sent."""
     receiver = Receiver(URL, store=tmp_path / "missing" / "x.db")
     upload = Uploaded()
 
@@ -49,8 +49,8 @@ async def test_an_upload_goes_without_a_callback_that_cannot_be_kept(tmp_path, c
         await receiver.submit(SUBMISSION, FakeSend())
 
 
-async def test_a_wait_goes_on_without_a_store(tmp_path, caplog) -> None:
-    """A callback only cuts a wait short: without one, it takes its time."""
+async def test_a_wait_for_news_lasts_its_time_if_the_store_fails(tmp_path, caplog) -> None:
+    """A warning is logged, and the caller polls at its usual pace."""
     receiver = Receiver(URL, store=tmp_path / "missing" / "x.db")
     clock = asyncio.get_running_loop().time
     until = clock() + 0.01

@@ -1,4 +1,4 @@
-"""Deliveries: read tolerantly, and nothing that came is dropped."""
+"""Callbacks are read tolerantly, and nothing that was received is dropped."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def caption(document):
     return _payload.read_caption(read(document), call="captions.upload")
 
 
-def test_the_sample_of_the_page_is_read() -> None:
-    """Text, tokens and task are found where the page has them."""
+def test_the_documented_sample_is_read() -> None:
+    """Text, tokens and task are found where the page shows them."""
     answer = caption(success("Alice waves."))
 
     assert answer.text == "Alice waves."
@@ -44,7 +44,7 @@ def test_the_sample_of_the_page_is_read() -> None:
     ],
 )
 def test_text_and_response_are_both_read_and_tokens_may_be_missing(data) -> None:
-    """A caption does not depend on its trimmings."""
+    """A caption needs nothing but its text."""
     answer = caption(success() | {"data": data})
 
     assert answer.text == "A dog."
@@ -52,15 +52,15 @@ def test_text_and_response_are_both_read_and_tokens_may_be_missing(data) -> None
 
 
 def test_unknown_fields_are_kept() -> None:
-    """What the page does not name is in *extra*, beside and inside the data."""
+    """Fields that the page does not name are in *extra*, from outside and inside `data`."""
     body = success(took=12)
     body["data"] |= {"language": "en", "response": "other", "text": "t"}
 
     assert caption(body).extra == {"took": 12, "language": "en", "response": "other"}
 
 
-def test_a_token_count_that_cannot_be_read_is_kept_as_it_came() -> None:
-    """An odd count is an unknown field."""
+def test_an_unreadable_token_count_is_kept_in_extra() -> None:
+    """It is treated as an unknown field."""
     answer = caption(success() | {"data": {"text": "t", "token": {"in": 1}}})
 
     assert answer.extra == {"token": {"in": 1}}
@@ -68,7 +68,7 @@ def test_a_token_count_that_cannot_be_read_is_kept_as_it_came() -> None:
 
 @pytest.mark.parametrize("status", [0, "0", 0.0])
 def test_a_status_may_be_written_as_text(status) -> None:
-    """Zero is success however it is spelt."""
+    """Zero means success however it is written."""
     assert caption(success() | {"status": status}).text == "A man enters."
 
 
@@ -83,8 +83,8 @@ def test_a_status_may_be_written_as_text(status) -> None:
         ({"status": "-1"}, "no reason given"),
     ],
 )
-def test_a_failure_says_why_in_printable_words(more, words) -> None:
-    """Wherever the service puts its reason; and it reaches no terminal unescaped."""
+def test_a_failure_gives_the_reason_in_printable_characters(more, words) -> None:
+    """Wherever the service puts it; no control character reaches a terminal."""
     with pytest.raises(CaptionFailed, match="captioning failed") as caught:
         caption(failure() | more)
 
@@ -104,8 +104,8 @@ def test_a_failure_says_why_in_printable_words(more, words) -> None:
         {"task_id": "t", "status": 0, "data": {"text": 7}},
     ],
 )
-def test_what_cannot_be_read_is_kept_and_reported(document) -> None:
-    """A delivery that names a task is never thrown away: the waiter gets its body."""
+def test_an_unclear_callback_is_kept_and_reported(document) -> None:
+    """The waiter gets its body."""
     delivery = read(document)
 
     assert not delivery.final
@@ -117,22 +117,22 @@ def test_what_cannot_be_read_is_kept_and_reported(document) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"7", b"null", b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000, b"9" * 9_000]
 )
-def test_what_is_no_json_object_is_turned_away(body) -> None:
-    """Broken, deep or huge: one error, whatever is wrong."""
+def test_a_body_that_is_no_json_object_raises_one_error(body) -> None:
+    """Whether it is broken, deeply nested or a huge number."""
     with pytest.raises(NotJson):
         read(body)
 
 
 @pytest.mark.parametrize("task_id", [None, 7, "", "x" * 1_001, "a\x00b", "a\nb", "\ud800", ["t"]])
 def test_a_task_id_must_be_short_and_printable(task_id) -> None:
-    """Else there is none, and where nothing else can be read nothing is kept."""
+    """Any other is ignored; a body with no result either is not kept."""
     assert read(success(task_id=task_id)).task_id is None
     with pytest.raises(ValueError, match="neither"):
         read({"task_id": task_id, "status": 1})
 
 
-def test_half_a_character_does_not_cost_the_caption() -> None:
-    """A caption cut in the middle of an emoji is a caption."""
+def test_half_a_surrogate_pair_does_not_cost_the_caption() -> None:
+    """The service may cut a caption in the middle of an emoji."""
     body = b'{"status": 0, "task_id": "t", "data": {"text": "smile \\ud83d"}}'
 
     assert caption(body).text == "smile \N{REPLACEMENT CHARACTER}"
@@ -147,8 +147,8 @@ FIELDS = st.sampled_from(["status", "task_id", "data", "text", "token", "respons
 
 
 @given(st.binary() | st.dictionaries(FIELDS, JSON).map(lambda one: json.dumps(one).encode()))
-def test_no_body_whatever_breaks_the_reading(body) -> None:
-    """Every body is a caption, one of two errors with a reason, or is turned away."""
+def test_every_body_gives_a_caption_or_a_documented_error(body) -> None:
+    """No input raises anything else."""
     try:
         delivery = _payload.read_delivery(body, at=0.0)
     except ValueError:

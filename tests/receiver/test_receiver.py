@@ -1,4 +1,4 @@
-"""The receiver: submissions with a callback of their own, awaited in whatever order things come."""
+"""The receiver: each submission has a callback URL of its own, and its result can be awaited."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ URL = "https://public.example/memories"
 
 
 async def test_the_token_is_stored_before_the_submission_is_sent(receiver, other) -> None:
-    """By the time the service knows a callback, every process would accept it."""
+    """As soon as the service knows a callback URL, every process accepts it."""
 
     async def check(url):
         assert url.startswith(f"{URL}/")
@@ -29,7 +29,7 @@ async def test_the_token_is_stored_before_the_submission_is_sent(receiver, other
 
 
 async def test_every_submission_has_a_token_of_its_own(receiver) -> None:
-    """A replayed body of one task is not found under another."""
+    """The callback of one task is not accepted at the URL of another."""
     first, second = FakeSend(CaptionTask("t1")), FakeSend(CaptionTask("t2"))
     await receiver.submit(SUBMISSION, first)
     await receiver.submit(SUBMISSION, second)
@@ -40,20 +40,20 @@ async def test_every_submission_has_a_token_of_its_own(receiver) -> None:
 
 
 async def test_a_wait_survives_a_restart(receiver, path) -> None:
-    """FakeSend here, delivered there, awaited tomorrow by its text alone."""
+    """A task can be submitted, received and awaited in three processes, by its text alone."""
     send = FakeSend()
     text = str(await receiver.submit(SUBMISSION, send))
     receiver.close()
 
-    tomorrow = Receiver(URL, store=path)
-    assert await deliver(tomorrow, send.url, success("Kept.")) == 200
-    assert (await tomorrow.wait(text)).text == "Kept."
-    assert (await tomorrow.wait(CaptionTask.parse(text))).text == "Kept."
-    tomorrow.close()
+    later = Receiver(URL, store=path)
+    assert await deliver(later, send.url, success("Kept.")) == 200
+    assert (await later.wait(text)).text == "Kept."
+    assert (await later.wait(CaptionTask.parse(text))).text == "Kept."
+    later.close()
 
 
-async def test_a_lost_reply_is_made_good_by_the_callback(receiver, other) -> None:
-    """The error of the lost submission is waited for like a task, in any process."""
+async def test_a_callback_makes_up_for_a_lost_reply(receiver, other) -> None:
+    """The error of the submission can be waited for like a task, in any process."""
     send, error = await lose_reply(receiver)
     assert await deliver(receiver, send.url, success("Accepted after all.")) == 200
 
@@ -63,7 +63,7 @@ async def test_a_lost_reply_is_made_good_by_the_callback(receiver, other) -> Non
 
 
 async def test_a_refused_submission_stays_refused(receiver) -> None:
-    """What the service refused is raised as it is."""
+    """The service's refusal is raised unchanged."""
 
     async def refuse(call):
         raise Refused("no")
@@ -72,8 +72,8 @@ async def test_a_refused_submission_stays_refused(receiver) -> None:
         await receiver.submit(SUBMISSION, refuse)
 
 
-async def test_the_first_delivery_counts_and_repetitions_change_nothing(receiver, path) -> None:
-    """Duplicates, days apart or after a restart, are accepted without effect."""
+async def test_the_first_callback_counts_and_repetitions_change_nothing(receiver, path) -> None:
+    """Equal callbacks, also after a restart, are acknowledged without effect."""
     send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     for _ in range(2):
@@ -88,10 +88,10 @@ async def test_the_first_delivery_counts_and_repetitions_change_nothing(receiver
 
 
 @pytest.mark.parametrize("second", [success("Second."), failure()])
-async def test_a_conflicting_delivery_is_recorded_and_changes_nothing(
+async def test_a_conflicting_callback_is_stored_and_changes_nothing(
     receiver, second, caplog
 ) -> None:
-    """Another text, or a failure after a success: accepted, kept, logged, without effect."""
+    """Another text, or a failure after a success, is acknowledged, stored and logged."""
     send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     await deliver(receiver, send.url, success("First."))
@@ -103,8 +103,10 @@ async def test_a_conflicting_delivery_is_recorded_and_changes_nothing(
     assert "different callback" in caplog.text
 
 
-async def test_what_cannot_be_stored_is_not_acknowledged(receiver, monkeypatch, caplog) -> None:
-    """The sender hears "come again"; once the disk has room, the repetition lands."""
+async def test_a_callback_that_cannot_be_stored_is_not_acknowledged(
+    receiver, monkeypatch, caplog
+) -> None:
+    """The answer is 503; once the disk has room, the repeated callback is stored."""
     send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
     store = receiver._open().store
@@ -121,8 +123,8 @@ async def test_what_cannot_be_stored_is_not_acknowledged(receiver, monkeypatch, 
     assert (await receiver.wait(task)).text == "A man enters."
 
 
-async def test_a_store_that_cannot_be_opened_answers_come_again(tmp_path) -> None:
-    """A receiver without its secret knows no token, so it asks for patience."""
+async def test_a_receiver_whose_store_cannot_be_opened_answers_503(tmp_path) -> None:
+    """Without its secret it cannot tell good tokens from bad ones."""
     receiver = Receiver(URL, store=tmp_path / "missing" / "x.db")
 
     assert await deliver(receiver, f"{URL}/x", success()) == 503
@@ -131,7 +133,7 @@ async def test_a_store_that_cannot_be_opened_answers_come_again(tmp_path) -> Non
 async def test_a_task_that_cannot_be_stored_is_still_returned(
     receiver, monkeypatch, caplog
 ) -> None:
-    """It is paid for: the callback will name it."""
+    """It is paid for, and the callback will name it."""
 
     async def full(*_, **__):
         raise DatabaseFailed("the disk is full")
@@ -146,8 +148,8 @@ async def test_a_task_that_cannot_be_stored_is_still_returned(
     assert (await receiver.wait(task)).text == "A man enters."
 
 
-async def test_without_room_the_answer_is_come_again(receiver) -> None:
-    """Beyond what is being received already nothing is read."""
+async def test_a_receiver_at_its_limit_answers_503(receiver) -> None:
+    """A body beyond the limit is not read."""
     send = FakeSend()
     await receiver.submit(SUBMISSION, send)
     admission = receiver._open().admission
@@ -158,8 +160,8 @@ async def test_without_room_the_answer_is_come_again(receiver) -> None:
     assert await deliver(receiver, send.url, success()) == 200
 
 
-async def test_a_secret_of_ones_own_keeps_others_out(path) -> None:
-    """Receivers with one secret know each other's tokens, others do not."""
+async def test_a_users_own_secret_is_needed_to_accept_its_tokens(path) -> None:
+    """Receivers with the same secret accept each other's tokens, others do not."""
     mine, twin = (Receiver(URL, store=path, secret="my own secret!!!") for _ in range(2))
     stranger = Receiver(URL, store=path)
     send = FakeSend()
@@ -171,8 +173,8 @@ async def test_a_secret_of_ones_own_keeps_others_out(path) -> None:
         one.close()
 
 
-async def test_a_token_that_this_store_never_issued_is_refused(path, tmp_path) -> None:
-    """Signed with the right secret, and still unknown: the file was another one."""
+async def test_a_token_that_the_store_never_issued_is_not_found(path, tmp_path) -> None:
+    """It is signed with the right secret, but for another file."""
     one, other = (
         Receiver(URL, store=file, secret="my own secret!!!") for file in (path, tmp_path / "b.db")
     )
@@ -188,13 +190,13 @@ async def test_a_token_that_this_store_never_issued_is_refused(path, tmp_path) -
     "url", ["", "x.example/cb", "ftp://x.example", "https://x.example/?a=1", "https://x.example/#a"]
 )
 def test_a_public_url_is_checked_at_once(url) -> None:
-    """A URL that could not be called back is refused when the receiver is made."""
+    """A URL that cannot be called is refused when the receiver is made."""
     with pytest.raises(ValueError, match="public_url"):
         Receiver(url)
 
 
 async def test_port_0_stands_for_the_port_that_is_served() -> None:
-    """On one machine nobody has to choose a port; before serving there is none."""
+    """A trial on one machine needs no port of its own; before serving there is none."""
     receiver = Receiver("http://127.0.0.1:0/cb/", store=MemoryStore())
     send = FakeSend()
     with pytest.raises(ValueError, match="port 0"):
@@ -209,7 +211,7 @@ async def test_port_0_stands_for_the_port_that_is_served() -> None:
 
 
 async def test_port_0_stands_for_a_port_that_is_still_served() -> None:
-    """The one that was opened last, of those that are open."""
+    """Of several, the one that was opened last."""
     receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
     send = FakeSend()
     async with receiver.serve() as first:
@@ -222,7 +224,7 @@ async def test_port_0_stands_for_a_port_that_is_still_served() -> None:
 
 
 def test_a_receiver_that_would_accept_nothing_is_refused() -> None:
-    """A caption would be paid and turned away."""
+    """Every callback would come too late."""
     with pytest.raises(ValueError, match="accept_for must be above 0 seconds, not 0"):
         Receiver(URL, accept_for=0)
 
@@ -238,30 +240,30 @@ def test_a_receiver_works_with_one_ledger(tmp_path) -> None:
         receiver.beside(another)
 
 
-async def test_an_answer_that_is_no_task_is_passed_on() -> None:
-    """The receiver binds tasks and leaves everything else alone."""
+async def test_an_answer_that_is_no_task_is_returned_unchanged() -> None:
+    """The receiver stores the ids of tasks and videos only."""
     receiver = Receiver(URL, store=MemoryStore())
 
     assert await receiver.submit(SUBMISSION, FakeSend("something else")) == "something else"
 
 
 async def test_a_receiver_pickles_as_its_settings(receiver, path) -> None:
-    """It goes along with a client; a secret does not."""
+    """It is pickled with its client; one with a secret refuses."""
     twin = pickle.loads(pickle.dumps(receiver))
     send = FakeSend()
     await receiver.submit(SUBMISSION, send)
 
     assert await deliver(twin, send.url, success()) == 200
     twin.close()
-    secretive = Receiver(URL, secret="my own secret!!!")
-    assert "secret!!!" not in repr(secretive)
+    with_secret = Receiver(URL, secret="my own secret!!!")
+    assert "secret!!!" not in repr(with_secret)
     with pytest.raises(TypeError, match="does not pickle"):
-        pickle.dumps(secretive)
+        pickle.dumps(with_secret)
 
 
 @pytest.mark.parametrize("task_id", ["8e03-77", "a b", "../../etc/passwd", "\x1b[2J", "ü%41"])
-def test_a_task_goes_through_text_and_back(task_id) -> None:
-    """Its text is printable ASCII whatever the service calls a task."""
+def test_a_task_survives_being_written_as_text(task_id) -> None:
+    """Its text is printable ASCII whatever its id contains."""
     text = str(CaptionTask(task_id))
 
     assert text.isascii()

@@ -1,4 +1,4 @@
-"""The receiver on its own port, against those who mean no good. Everything is raw bytes on sockets."""
+"""The receiver on its own port, against hostile and broken senders: raw bytes on sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY = json.dumps(success()).encode()
 
 @pytest_asyncio.fixture
 async def served(monkeypatch):
-    """A receiver on a port, with short clocks, and one submission's callback."""
+    """A receiver on a port, with short timeouts, and the callback URL of one submission."""
     monkeypatch.setattr(_server, "HEAD_SECONDS", 0.05)
     monkeypatch.setattr(_callback_service, "BODY_SECONDS", 0.05)
     receiver = Receiver("http://127.0.0.1:0/cb", store=MemoryStore())
@@ -32,7 +32,7 @@ async def served(monkeypatch):
 
 
 class Served:
-    """What an attacker, or the service, can do."""
+    """What a sender can do to the receiver."""
 
     def __init__(self, receiver, port, path):
         self.receiver, self.port, self.path = receiver, port, path
@@ -40,13 +40,13 @@ class Served:
     async def connect(self):
         return await asyncio.open_connection("127.0.0.1", self.port)
 
-    async def say(self, data: bytes) -> bytes:
-        """Send bytes on a connection of their own, and read until it is closed."""
+    async def exchange(self, data: bytes) -> bytes:
+        """Send bytes on a new connection, and read until it is closed."""
         reader, writer = await self.connect()
         writer.write(data)
-        return await self.rest(reader, writer)
+        return await self.read_rest(reader, writer)
 
-    async def rest(self, reader, writer) -> bytes:
+    async def read_rest(self, reader, writer) -> bytes:
         async with asyncio.timeout(10):
             try:
                 return await reader.read()
@@ -65,22 +65,22 @@ class Served:
         return "\r\n".join([*lines, "", ""]).encode() + body
 
     async def status(self, body=BODY, **request) -> int:
-        answer = await self.say(self.request(body, **request))
+        answer = await self.exchange(self.request(body, **request))
         return int(answer.split(b" ", 2)[1]) if answer else 0
 
 
-async def test_a_delivery_is_taken_and_the_connection_kept(served) -> None:
-    """Two deliveries on one connection, then it is closed for being idle."""
-    answer = await served.say(served.request() * 2)
+async def test_a_connection_is_kept_open_after_a_callback(served) -> None:
+    """It carries a second callback, and is closed when it is idle."""
+    answer = await served.exchange(served.request() * 2)
 
     assert answer.count(b"HTTP/1.1 200 OK") == 2
     assert (await served.receiver.wait(TASK)).text == "A man enters."
 
 
-async def test_answers_give_nothing_away(served) -> None:
-    """No body, no version, and the same for every wrong path."""
-    one = await served.say(served.request(path="/cb/wrong"))
-    other = await served.say(served.request(path=served.path[:-1] + "_"))
+async def test_answers_reveal_nothing(served) -> None:
+    """They have no body and no version, and are the same for every wrong path."""
+    one = await served.exchange(served.request(path="/cb/wrong"))
+    other = await served.exchange(served.request(path=served.path[:-1] + "_"))
 
     assert _without_date(one) == _without_date(other)
     assert one.startswith(b"HTTP/1.1 404 Not Found\r\n")
@@ -110,22 +110,22 @@ def _without_date(answer: bytes) -> list[bytes]:
         ({"X_Forwarded_For": "10.0.0.1", "Forwarded": "for=10.0.0.1"}, 200),
     ],
 )
-async def test_every_odd_request_has_its_answer(served, request_, status) -> None:
-    """What is wrong is said by the status alone; forwarding headers change nothing."""
+async def test_every_odd_request_has_its_status(served, request_, status) -> None:
+    """The status alone says what is wrong; forwarding headers change nothing."""
     assert await served.status(**request_) == status
 
 
-async def test_an_absolute_address_and_http_1_0_are_understood(served) -> None:
-    """Old and odd, but HTTP."""
+async def test_an_absolute_url_and_http_1_0_are_accepted(served) -> None:
+    """Both are unusual but valid."""
     absolute = served.request(path=f"http://public.example{served.path}")
     old = served.request().replace(b"HTTP/1.1", b"HTTP/1.0")
 
-    assert b" 200 " in await served.say(absolute)
-    assert b" 200 " in await served.say(old)
+    assert b" 200 " in await served.exchange(absolute)
+    assert b" 200 " in await served.exchange(old)
 
 
 async def test_a_long_body_is_refused_before_and_while_it_comes(served) -> None:
-    """Announced or not, no more than the limit is read."""
+    """With a stated length or without, no more than the limit is read."""
     reader, writer = await served.connect()
     writer.write(served.request(b"", Content_Length="", Transfer_Encoding="chunked"))
     answer = asyncio.create_task(reader.readline())
@@ -139,30 +139,30 @@ async def test_a_long_body_is_refused_before_and_while_it_comes(served) -> None:
     assert await served.status(b"x" * (_callback_service.MAX_BODY + 1)) == 413
 
 
-@pytest.mark.parametrize("bait", [b"", b"PO", b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nA: "])
-async def test_a_head_that_does_not_come_is_hung_up_on(served, bait) -> None:
-    """Idle or trickling, a connection without a request has its time."""
+@pytest.mark.parametrize("start", [b"", b"PO", b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nA: "])
+async def test_a_connection_without_a_complete_head_is_closed(served, start) -> None:
+    """After a few seconds, whether bytes keep coming or not."""
     reader, writer = await served.connect()
-    writer.write(bait)
-    closed = asyncio.create_task(served.rest(reader, writer))
+    writer.write(start)
+    closed = asyncio.create_task(served.read_rest(reader, writer))
     while not closed.done():
-        writer.write(b"x" if bait else b"")
+        writer.write(b"x" if start else b"")
         await asyncio.sleep(0.01)
 
     assert b"200" not in await closed
 
 
-async def test_a_body_that_trickles_is_hung_up_on(served) -> None:
-    """408, and the sender may come again."""
+async def test_a_body_that_trickles_is_answered_408(served) -> None:
+    """The sender may try again."""
     reader, writer = await served.connect()
     writer.write(served.request(b"{", Content_Length="1000"))
 
-    assert b" 408 " in await served.rest(reader, writer)
+    assert b" 408 " in await served.read_rest(reader, writer)
     assert await served.status() == 200
 
 
-async def test_a_sender_that_hangs_up_is_forgotten(served) -> None:
-    """Half a body and a closed connection: nothing is stored, nothing is logged as an error."""
+async def test_half_a_body_is_not_stored(served) -> None:
+    """A sender that closes the connection early changes nothing."""
     _, writer = await served.connect()
     writer.write(served.request(b"{", Content_Length="1000"))
     await writer.drain()
@@ -174,20 +174,20 @@ async def test_a_sender_that_hangs_up_is_forgotten(served) -> None:
 
 
 async def test_connections_are_capped(served, monkeypatch) -> None:
-    """Beyond the cap nobody is heard; when some have left, others are."""
+    """Further connections are closed unread until others have ended."""
     monkeypatch.setattr(_server, "MAX_CONNECTIONS", 3)
     held = [await served.connect() for _ in range(3)]
     await asyncio.sleep(0.01)
 
-    assert await served.say(served.request()) == b""
+    assert await served.exchange(served.request()) == b""
 
     for reader, writer in held:
-        await served.rest(reader, writer)
+        await served.read_rest(reader, writer)
     assert await served.status() == 200
 
 
-async def test_a_flood_is_answered_and_deliveries_still_land(served) -> None:
-    """Hundreds of forgeries at once do not keep a delivery out that is repeated."""
+async def test_callbacks_are_accepted_during_a_flood(served) -> None:
+    """A callback that is repeated gets through among hundreds of forged requests."""
     forged = [served.status(path=f"/cb/{n:043d}") for n in range(300)]
 
     async def genuine():
@@ -196,28 +196,28 @@ async def test_a_flood_is_answered_and_deliveries_still_land(served) -> None:
 
     statuses = await asyncio.gather(*forged, genuine())
 
-    # 0: closed unheard, as a flood deserves.
+    # 0: the connection was closed unread.
     assert set(statuses[:-1]) <= {0, 404, 503}
     assert (await served.receiver.wait(TASK)).text == "A man enters."
 
 
-async def test_what_strangers_write_reaches_no_log_unescaped(served, caplog) -> None:
-    """Control characters, in a path, a header, a task or a text, are printed as escapes."""
+async def test_the_log_escapes_control_characters_of_senders(served, caplog) -> None:
+    """Whether they stand in a path, a header, a task or a text."""
     caplog.set_level(logging.DEBUG)
     evil = b"\x1b[2J\x07"
-    await served.say(b"POST /cb/" + evil + b" HTTP/1.1\r\nHost: x\r\n\r\n")
-    await served.say(b"\x16\x03\x01" + evil + b"\r\n\r\n")
+    await served.exchange(b"POST /cb/" + evil + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    await served.exchange(b"\x16\x03\x01" + evil + b"\r\n\r\n")
     for text in ("first", "\x1b[2J\x07"):
         await served.status(json.dumps(success(text)).encode())
 
     printed = "".join(record.getMessage() for record in caplog.records) + caplog.text
     assert "\x1b" not in printed
     assert "\x07" not in printed
-    assert "Traceback" not in printed, "what strangers get wrong fills no log"
+    assert "Traceback" not in printed, "broken HTTP of any sender must not fill the log"
 
 
-async def test_beyond_this_machine_is_said_aloud(caplog) -> None:
-    """Another address than loopback must be asked for, and is logged."""
+async def test_serving_beyond_this_machine_is_logged(caplog) -> None:
+    """Any address but loopback must be given, and causes a warning."""
     receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
 
     async with receiver.serve("0.0.0.0"):
@@ -229,8 +229,8 @@ async def test_beyond_this_machine_is_said_aloud(caplog) -> None:
     assert "beyond" not in caplog.text
 
 
-async def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open(served) -> None:
-    """The loop's own error says which port."""
+async def test_a_port_that_is_taken_raises_an_error(served) -> None:
+    """The event loop's own error names the port."""
     receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
 
     with pytest.raises(OSError, match=str(served.port)):
@@ -238,21 +238,21 @@ async def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open(served) -
             pass
 
 
-async def test_a_request_whose_connection_is_gone_is_not_taken(served) -> None:
-    """It had no turn before its clock ran out: the sender has no answer, and may come again."""
-    taken = []
+async def test_a_request_of_a_closed_connection_is_not_handled(served) -> None:
+    """It was closed before the request was handled, so the sender may try again."""
+    handled = []
 
     async def handle(request):
-        taken.append(request)
+        handled.append(request)
 
     request = SimpleNamespace(protocol="gone")
     response = await _server._Connections(handle)._answer(request)
 
-    assert (response.status, taken) == (408, [])
+    assert (response.status, handled) == (408, [])
 
 
-async def test_serving_again_takes_the_port_of_now(served) -> None:
-    """A receiver can be served, stopped and served again."""
+async def test_a_receiver_can_be_served_again(served) -> None:
+    """Port 0 then stands for the new port."""
     async with served.receiver.serve() as address, aiohttp.ClientSession() as http:
         send = FakeSend()
         await served.receiver.submit(SUBMISSION, send)

@@ -1,4 +1,4 @@
-"""Captions in one step, against the embedded service and its faults; the service's account is the referee."""
+"""Captions in one step, against the embedded service and its faults; its account shows what was paid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def receiver(path):
 
 
 async def test_a_caption_comes_back_in_one_step(service, client, receiver, film) -> None:
-    """FakeSend, computed, called back, stored, awaited; paid once."""
+    """The video is submitted, captioned, called back, stored and awaited, and paid once."""
     async with client(receiver=receiver) as one:
         answer = await one.captions.caption_file(film, **PROMPTS, timeout=60)
 
@@ -34,7 +34,7 @@ async def test_a_caption_comes_back_in_one_step(service, client, receiver, film)
 
 @pytest.mark.parametrize("kind", ["early", "duplicate", "conflict", "delay"])
 async def test_awkward_callbacks_change_nothing(service, client, receiver, film, kind) -> None:
-    """Before the reply, twice, in conflict or late: the first one is the answer."""
+    """Early, repeated, conflicting or late: the first callback is the answer."""
     service.faults.add(callback=kind, seconds=0.2 if kind == "delay" else 0.0)
 
     async with client(receiver=receiver) as one:
@@ -52,7 +52,7 @@ async def test_awkward_callbacks_change_nothing(service, client, receiver, film,
 
 
 async def test_a_failed_caption_raises(service, client, receiver, film) -> None:
-    """The service's word for it is in the error."""
+    """The error has the service's words."""
     service.faults.add(callback="failure")
 
     async with client(receiver=receiver) as one:
@@ -63,7 +63,7 @@ async def test_a_failed_caption_raises(service, client, receiver, film) -> None:
 async def test_a_missing_callback_times_out_and_can_be_resumed(
     service, client, receiver, film
 ) -> None:
-    """When the service does send it after all, waiting again returns it."""
+    """When the service sends it later, waiting again returns it."""
     service.faults.add(callback="missing")
 
     async with client(receiver=receiver) as one:
@@ -77,7 +77,7 @@ async def test_a_missing_callback_times_out_and_can_be_resumed(
 
 
 async def test_a_lost_reply_is_not_a_lost_caption(service, client, receiver, film) -> None:
-    """In one step the callback makes good for the reply: one request, one payment, one answer."""
+    """The callback makes up for the reply: one request, one payment, one answer."""
     service.faults.add(kind="drop", when="after", route="captions")
 
     async with client(receiver=receiver) as one:
@@ -88,7 +88,7 @@ async def test_a_lost_reply_is_not_a_lost_caption(service, client, receiver, fil
 async def test_a_lost_reply_without_a_callback_stays_unknown(
     service, client, receiver, film
 ) -> None:
-    """Then nobody can know: the error is the submission's own, and says maybe."""
+    """The error is that of the submission, with `billed` "maybe"."""
     service.faults.add(kind="drop", when="after", route="captions")
     service.faults.add(callback="missing")
 
@@ -99,8 +99,8 @@ async def test_a_lost_reply_without_a_callback_stays_unknown(
     assert caught.value.callback
 
 
-async def test_in_one_step_a_timeout_names_the_task(service, client, receiver, film) -> None:
-    """So that the waiting can go on later."""
+async def test_a_timeout_in_one_step_names_the_task(service, client, receiver, film) -> None:
+    """With it the wait can be resumed later."""
     service.faults.add(callback="missing")
 
     async with client(receiver=receiver) as one:
@@ -108,8 +108,8 @@ async def test_in_one_step_a_timeout_names_the_task(service, client, receiver, f
             await one.captions.caption_file(film, **PROMPTS, timeout=0.05)
 
 
-async def test_in_one_step_a_loss_without_a_callback_is_raised(service, film) -> None:
-    """A receiver that issues no callbacks of its own has nothing to wait for."""
+async def test_a_loss_without_a_callback_is_raised_in_one_step(service, film) -> None:
+    """A receiver that gave the submission no callback has nothing to wait for."""
 
     class Silent:
         async def submit(self, call, send, *, key):
@@ -120,8 +120,8 @@ async def test_in_one_step_a_loss_without_a_callback_is_raised(service, film) ->
             await one.captions.caption_file(film, **PROMPTS)
 
 
-async def test_a_callback_of_ones_own_is_passed_through(service, client, receiver, film) -> None:
-    """The receiver keeps out of what the caller arranged."""
+async def test_a_callers_own_callback_is_sent_unchanged(service, client, receiver, film) -> None:
+    """The receiver takes no part in that submission."""
     async with client(receiver=receiver) as one:
         await one.captions.upload_file(film, **PROMPTS, callback="http://127.0.0.1:9/mine")
         await service.settle()
@@ -130,17 +130,17 @@ async def test_a_callback_of_ones_own_is_passed_through(service, client, receive
 
 
 async def test_without_callback_and_receiver_nothing_is_sent(service, client, film) -> None:
-    """A submission whose result could never come back is refused at once."""
+    """A submission whose result could not be received is refused at once."""
     async with client() as one:
-        for ask in (one.captions.upload_file, one.captions.caption_file):
+        for submit in (one.captions.upload_file, one.captions.caption_file):
             with pytest.raises(ValueError, match="receiver"):
-                await ask(film, **PROMPTS)
+                await submit(film, **PROMPTS)
     assert service.account.calls == 0
     assert one.receiver is None
 
 
-async def test_by_url_in_one_step(service, client, receiver, film) -> None:
-    """`caption` submits a URL; its arguments are `upload`'s."""
+async def test_a_video_at_a_url_is_captioned_in_one_step(service, client, receiver, film) -> None:
+    """`caption` takes the arguments of `upload`."""
     import aiohttp.web
 
     app = aiohttp.web.Application()
@@ -159,7 +159,7 @@ async def test_by_url_in_one_step(service, client, receiver, film) -> None:
 
 
 def test_the_blocking_client_receives_between_calls(film, path, tmp_path) -> None:
-    """Its loop thread serves, waits and is woken, with no await in sight."""
+    """Its loop thread serves, waits and is woken without any `await`."""
     from memories_async.local import LocalService
 
     receiver = Receiver("http://127.0.0.1:0/cb", store=path)
@@ -179,8 +179,8 @@ def _fast() -> Limits:
     return evolve(Limits(), captions=Limit(10_000))
 
 
-def test_the_blocking_client_may_have_no_receiver(tmp_path) -> None:
-    """Then there is none to show."""
+def test_a_blocking_client_without_a_receiver_has_none(tmp_path) -> None:
+    """Its `receiver` is None."""
     from memories_async import blocking
 
     with blocking.Client(api_key="local-0123456789") as client:

@@ -1,4 +1,4 @@
-"""Stores: in memory and in a file, one behaviour."""
+"""The stores in memory and in a file behave alike."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from memories_async.receiver import (
 DAY = 86_400.0
 
 
-def ticket(letter: bytes, key=None) -> Submission:
+def make_submission(letter: bytes, key=None) -> Submission:
     return Submission(id=letter * 16, call="captions.upload", key=key, issued_at=100.0)
 
 
-def arrival(what="one", task_id="t1", *, final=True) -> CallbackDelivery:
+def make_delivery(what="one", task_id="t1", *, final=True) -> CallbackDelivery:
     return CallbackDelivery(task_id=task_id, final=final, body=f'"{what}"'.encode(), at=101.0)
 
 
@@ -40,48 +40,51 @@ def store(request, path):
     made.close()
 
 
-async def deliver(store, letter: bytes, *arrivals) -> list[Verdict]:
-    return [(await store.add_delivery(letter * 16, one, accept_for=DAY))[0] for one in arrivals]
+async def deliver(store, letter: bytes, *deliveries) -> list[Verdict]:
+    return [(await store.add_delivery(letter * 16, one, accept_for=DAY))[0] for one in deliveries]
 
 
-async def test_what_was_issued_and_delivered_is_found(store) -> None:
-    """By the submission's id and by the task's, bound or named by the callback."""
-    await store.add_submission(ticket(b"a", key="k"))
-    await store.add_submission(ticket(b"b"))
+async def test_a_submission_is_found_with_its_callbacks(store) -> None:
+    """By its id, and by the task's, whether the reply or the callback named it."""
+    await store.add_submission(make_submission(b"a", key="k"))
+    await store.add_submission(make_submission(b"b"))
     await store.set_task(b"a" * 16, "t1")
-    assert await deliver(store, b"a", arrival()) == [Verdict.STORED]
-    assert await deliver(store, b"b", arrival(task_id="t2")) == [Verdict.STORED]
+    assert await deliver(store, b"a", make_delivery()) == [Verdict.STORED]
+    assert await deliver(store, b"b", make_delivery(task_id="t2")) == [Verdict.STORED]
 
     record = await store.find("t1")
     assert record == await store.find(b"a" * 16)
-    assert (record.submission, record.outcome) == (ticket(b"a", key="k"), arrival())
+    assert (record.submission, record.outcome) == (make_submission(b"a", key="k"), make_delivery())
     assert (await store.find("t2")).submission.id == b"b" * 16
     assert await store.find("t3") is None
     assert await store.find(b"c" * 16) is None
 
 
-async def test_deliveries_are_judged_one_after_the_other(store) -> None:
-    """Of many at once, one is stored and the others are what they are beside it."""
-    await store.add_submission(ticket(b"a"))
+async def test_concurrent_callbacks_are_judged_one_after_the_other(store) -> None:
+    """One is stored first, and the others are judged against it."""
+    await store.add_submission(make_submission(b"a"))
 
     verdicts = await asyncio.gather(
-        *(store.add_delivery(b"a" * 16, arrival(f"{n % 3}"), accept_for=DAY) for n in range(9))
+        *(
+            store.add_delivery(b"a" * 16, make_delivery(f"{n % 3}"), accept_for=DAY)
+            for n in range(9)
+        )
     )
 
     seen = [verdict for verdict, _ in verdicts]
     assert seen.count(Verdict.STORED) == 1
     assert seen.count(Verdict.CONFLICTING) == 2
     assert seen.count(Verdict.REPEATED) == 6
-    assert await deliver(store, b"z", arrival()) == [Verdict.REJECTED]
+    assert await deliver(store, b"z", make_delivery()) == [Verdict.REJECTED]
 
 
-async def test_what_the_ledger_was_not_told_is_listed(store) -> None:
-    """Only entries with an outcome, until they are told."""
-    await store.add_submission(ticket(b"a", key="k"))
-    await store.add_submission(ticket(b"b"))
+async def test_records_that_need_reconciling_are_listed(store) -> None:
+    """Those with a ledger entry and a callback, until they are marked."""
+    await store.add_submission(make_submission(b"a", key="k"))
+    await store.add_submission(make_submission(b"b"))
     assert await store.list_unreconciled() == ()
-    await deliver(store, b"a", arrival())
-    await deliver(store, b"b", arrival(task_id="t2"))
+    await deliver(store, b"a", make_delivery())
+    await deliver(store, b"b", make_delivery(task_id="t2"))
 
     assert [record.submission.key for record in await store.list_unreconciled()] == ["k"]
     await store.mark_reconciled(b"a" * 16)
@@ -89,21 +92,21 @@ async def test_what_the_ledger_was_not_told_is_listed(store) -> None:
 
 
 async def test_the_secret_is_drawn_once(store) -> None:
-    """All who use a store sign with one secret."""
+    """All receivers on a store sign with the same secret."""
     assert len(await store.get_secret()) == 32
     assert await store.get_secret() == await store.get_secret()
 
 
-async def test_news_tells_what_another_process_stored(path) -> None:
-    """Each delivery once, none from before the first look, and nothing when nothing came."""
+async def test_news_are_what_other_processes_stored(path) -> None:
+    """Each callback is read once; none from before the first reading, and nothing if none came."""
     here, there = SqliteStore.at(path), SqliteStore.at(path)
-    await there.add_submission(ticket(b"a"))
-    await deliver(there, b"a", arrival("early"))
+    await there.add_submission(make_submission(b"a"))
+    await deliver(there, b"a", make_delivery("early"))
     mark, records = await here.read_news(None)
     assert records == ()
 
     assert await here.read_news(mark) == (mark, ())
-    await deliver(there, b"a", arrival("later"))
+    await deliver(there, b"a", make_delivery("later"))
     mark, records = await here.read_news(mark)
     assert [one.deliveries[-1].body for one in records] == [b'"later"']
     assert (await here.read_news(mark))[1] == ()
@@ -111,14 +114,14 @@ async def test_news_tells_what_another_process_stored(path) -> None:
     there.close()
 
 
-async def test_news_comes_in_portions(path, monkeypatch) -> None:
-    """Much at once is gone through bit by bit, without a further write to wake for."""
+async def test_news_are_read_in_pages(path, monkeypatch) -> None:
+    """The next page is read though no process has written since."""
     monkeypatch.setattr(_sqlite_store, "NEWS_PAGE", 2)
     store = SqliteStore.at(path)
     mark, _ = await store.read_news(None)
     for letter in (b"a", b"b", b"c"):
-        await store.add_submission(ticket(letter))
-        await deliver(store, letter, arrival(task_id=letter.decode()))
+        await store.add_submission(make_submission(letter))
+        await deliver(store, letter, make_delivery(task_id=letter.decode()))
 
     found = set()
     while len(found) < 3:
@@ -129,7 +132,7 @@ async def test_news_comes_in_portions(path, monkeypatch) -> None:
 
 
 async def test_the_file_is_private_and_durable(path) -> None:
-    """Captions are personal data; WAL and FULL are what an acknowledgement rests on."""
+    """Captions are personal data, and an acknowledgement depends on WAL and FULL."""
     store = SqliteStore.at(path)
     await store.get_secret()
 
@@ -144,7 +147,7 @@ async def test_the_file_is_private_and_durable(path) -> None:
 
 
 def test_without_a_path_the_users_own_file_is_used(tmp_path, monkeypatch) -> None:
-    """Every program of a user that names nothing shares one file, in a private folder."""
+    """All programs of a user that name no store share one file, in a private folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
     store = Receiver("https://x.example").store
@@ -179,8 +182,8 @@ def test_a_store_is_used_as_it_is() -> None:
     assert "process" in str(store)
 
 
-async def test_a_store_that_cannot_be_used_says_so_before_anything_is_served(tmp_path) -> None:
-    """A missing folder is found when serving starts, not at the first delivery."""
+async def test_serving_fails_at_once_if_the_store_cannot_be_used(tmp_path) -> None:
+    """A missing folder is noticed when serving starts, not at the first callback."""
     receiver = Receiver("https://x.example", store=tmp_path / "missing" / "x.db")
 
     with pytest.raises(DatabaseFailed, match="missing"):
