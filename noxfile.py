@@ -9,7 +9,7 @@ import nox
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "tests", "lowest", "bench", "build"]
+nox.options.sessions = ["lint", "types", "tests", "lowest", "docs", "bench", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -74,6 +74,13 @@ def bench(session: nox.Session) -> None:
     session.install(".[all]", *group("bench"))
     for name in BENCHMARKS:
         session.run("python", f"benchmarks/{name}.py", *(session.posargs or ["--quick"]))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of the documentation; a warning is an error."""
+    session.install(".[all]", *group("docs"))
+    session.run("sphinx-build", "-qW", "-b", "html", "docs", "build/docs")
 
 
 @nox.session
