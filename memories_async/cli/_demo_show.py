@@ -37,7 +37,7 @@ def scene(screen: Screen, scene: Scene, service: LocalService) -> None:
             ("", f"{facts.duration:.1f} s, {facts.width} x {facts.height}, {scenes}"),
             ("picture", str(scene.cut.picture)),
             ("", f"cut at {scene.cut.time:.2f} s, the middle of the longest scene"),
-            ("service", f"{service.url}, engine {service.engine_name}"),
+            ("service", f"{service.url}, engine {service.engine.name}"),
             ("", f"indexed the video in {scene.indexed:.2f} s"),
         ]
     )

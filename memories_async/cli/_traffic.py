@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from memories_async.local import Delivery, LocalService, Seen
+    from memories_async.local import Delivery, LocalService, LoggedRequest
 
 
 @define(eq=False)
@@ -32,19 +32,19 @@ class Traffic:
                 else:
                     yield _request(seen)
                 self._last = max(self._last, seen.number)
-        deliveries = self.service.callbacks
+        deliveries = self.service.outbox.deliveries
         # A reset empties the log.
         start = self._delivered if self._delivered <= len(deliveries) else 0
         self._delivered = len(deliveries)
         yield from map(_delivery, deliveries[start:])
 
 
-def _broken_off(seen: Seen) -> bool:
+def _broken_off(seen: LoggedRequest) -> bool:
     """Whether a fault took the reply away, so that no status will ever come."""
     return (seen.fault or "").startswith(("drop", "reset"))
 
 
-def _request(seen: Seen) -> str:
+def _request(seen: LoggedRequest) -> str:
     at = _clock(time.time() - time.monotonic() + seen.arrival)
     answer = f"{seen.status or 'no reply'} {seen.code or ''}"
     remarks = [

@@ -159,7 +159,7 @@ def _announce(run: Run, service: LocalService) -> None:
     run.screen.facts(
         [
             ("key", service.api_key),
-            ("engine", service.engine_name),
+            ("engine", service.engine.name),
             ("account", f"{service.account.points:,} points"),
             ("limits", _limits(service)),
         ]

@@ -8,32 +8,33 @@ from memories_async._lazy import later
 
 if TYPE_CHECKING:
     from memories_async.local.inbox import Inbox
-    from memories_async.local.jobs.callbacks import Callbacks, Delivery
+    from memories_async.local.jobs.callbacks import Callbacks, Delivery, Outbox
     from memories_async.local.service import LocalService
-    from memories_async.local.state.accounts import Account, Entry
+    from memories_async.local.state.accounts import Account, StatementEntry
     from memories_async.local.state.faults import Fault
     from memories_async.local.state.library import LocalVideo
-    from memories_async.local.state.page_limits import Rules
+    from memories_async.local.state.page_limits import PageLimits
     from memories_async.local.state.rate_limits import Rate
-    from memories_async.local.state.request_log import Seen
+    from memories_async.local.state.request_log import LoggedRequest
     from memories_async.local.state.wire import Dialect
 else:
-    # An engine can be had without the web server that the service runs on.
+    # An engine can be imported without the web server that the service runs on.
     __getattr__ = later(
         __name__,
         {
             "Account": ".state.accounts",
             "Callbacks": ".jobs.callbacks",
             "Delivery": ".jobs.callbacks",
-            "Entry": ".state.accounts",
             "Dialect": ".state.wire",
             "Fault": ".state.faults",
             "Inbox": ".inbox",
             "LocalService": ".service",
             "LocalVideo": ".state.library",
+            "LoggedRequest": ".state.request_log",
+            "Outbox": ".jobs.callbacks",
+            "PageLimits": ".state.page_limits",
             "Rate": ".state.rate_limits",
-            "Rules": ".state.page_limits",
-            "Seen": ".state.request_log",
+            "StatementEntry": ".state.accounts",
         },
     )
 
@@ -47,12 +48,13 @@ __all__ = [
     "Callbacks",
     "Delivery",
     "Dialect",
-    "Entry",
     "Fault",
     "Inbox",
     "LocalService",
     "LocalVideo",
+    "LoggedRequest",
+    "Outbox",
+    "PageLimits",
     "Rate",
-    "Rules",
-    "Seen",
+    "StatementEntry",
 ]

@@ -1,157 +1,149 @@
-"""`/_local`: what a test in another process asks and sets. Loopback only, and no keys in it."""
+"""Admin routes under `/_local`, for tests in another process. Loopback only; no answer holds a key."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import attrs
 from aiohttp import web
+from attrs import frozen
 
-from memories_async.local.components import Machine
-from memories_async.local.state import faults
+from memories_async._client.hosts import is_loopback
+from memories_async.local.components import Components
+from memories_async.local.state.faults import parse_json
 from memories_async.local.state.forms import parse_object
 from memories_async.local.state.wire import Dialect, Refusal, encode
 
-if TYPE_CHECKING:
-    from memories_async.local.service import LocalService
-
-__all__ = ["Desk"]
+__all__ = ["AdminRoutes"]
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
-_OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
-class Desk:
-    """The service's own routes."""
+@frozen
+class AdminRoutes:
+    """Shows and changes the state of one service over HTTP."""
 
-    def __init__(self, service: LocalService, machine: Machine) -> None:
-        """Serve about *service*, whose parts are *machine*."""
-        self._service = service
-        self._machine = machine
+    components: Components
 
     def routes(self) -> list[web.RouteDef]:
-        """All of them, guarded."""
+        """List the routes; each refuses requests that do not come from a program on this machine."""
         table: list[tuple[str, str, Handler]] = [
-            ("GET", "/_local/state", self.state),
-            ("POST", "/_local/state", self.change),
+            ("GET", "/_local/state", self.get_state),
+            ("POST", "/_local/state", self.set_state),
             ("POST", "/_local/reset", self.reset),
-            ("GET", "/_local/library", self.library),
-            ("GET", "/_local/request_log", self.request_log),
-            ("GET", "/_local/book", self.book),
-            ("GET", "/_local/faults", self.faults),
+            ("GET", "/_local/library", self.list_library),
+            ("GET", "/_local/requests", self.list_requests),
+            ("GET", "/_local/statement", self.list_statement),
+            ("GET", "/_local/faults", self.list_faults),
             ("POST", "/_local/faults", self.add_faults),
             ("DELETE", "/_local/faults", self.clear_faults),
-            ("GET", "/_local/callbacks", self.callbacks),
-            ("POST", "/_local/callbacks/{task_id}/resend", self.resend),
+            ("GET", "/_local/callbacks", self.list_callbacks),
+            ("POST", "/_local/callbacks/{task_id}/resend", self.resend_callback),
         ]
-        return [web.route(method, path, _guarded(handler)) for method, path, handler in table]
+        return [web.route(method, path, _restrict(handler)) for method, path, handler in table]
 
-    async def state(self, _: web.Request) -> web.Response:
-        """Tell what a billing test wants to know."""
-        service, account = self._service, self._service.account
-        return _show(
+    async def get_state(self, _: web.Request) -> web.Response:
+        """Show engine, account, dialect, limits and the number of tasks under way."""
+        parts, account = self.components, self.components.accounts.first
+        return _respond(
             {
-                "engine": service.engine_name,
+                "engine": parts.engine_pool.engine.name,
                 "calls": account.calls,
                 "paid": account.paid,
                 "points": account.points,
                 "points_spent": account.points_spent,
                 "disabled": account.disabled,
-                "dialect": attrs.asdict(service.dialect),
-                "limits": {name: attrs.asdict(rate) for name, rate in service.limits.items()},
-                "tasks_under_way": service.tasks_under_way,
+                "dialect": attrs.asdict(parts.pipeline.dialect),
+                "limits": {
+                    name: attrs.asdict(rate) for name, rate in parts.pipeline.windows.rates.items()
+                },
+                "tasks_under_way": parts.background.under_way,
             }
         )
 
-    async def change(self, request: web.Request) -> web.Response:
+    async def set_state(self, request: web.Request) -> web.Response:
         """Set `points`, `disabled` or the `dialect`."""
-        wanted = await _object(request)
-        account = self._service.account
-        unknown = sorted(set(wanted) - {"points", "disabled", "dialect"})
+        fields = parse_object(await request.read(), "The JSON body")
+        account, pipeline = self.components.accounts.first, self.components.pipeline
+        unknown = sorted(set(fields) - {"points", "disabled", "dialect"})
         if unknown:
             raise ValueError(f"cannot be set: {', '.join(unknown)}")
-        dialect = Dialect(**{**attrs.asdict(self._service.dialect), **wanted.get("dialect", {})})
-        points, disabled = (
-            wanted.get("points", account.points),
-            wanted.get("disabled", account.disabled),
-        )
+        dialect = Dialect(**{**attrs.asdict(pipeline.dialect), **fields.get("dialect", {})})
+        points = fields.get("points", account.points)
+        disabled = fields.get("disabled", account.disabled)
         if not isinstance(points, int) or not isinstance(disabled, bool):
-            raise TypeError("points is a whole number, disabled true or false")
-        self._service.dialect, account.points, account.disabled = dialect, points, disabled
-        return await self.state(request)
+            raise TypeError("points must be a whole number, disabled must be true or false")
+        pipeline.dialect, account.points, account.disabled = dialect, points, disabled
+        return await self.get_state(request)
 
-    async def reset(self, _: web.Request) -> web.Response:
-        """Forget everything but the library."""
-        self._machine.forget()
-        return await self.state(_)
+    async def reset(self, request: web.Request) -> web.Response:
+        """Forget everything but the library and its indexes."""
+        self.components.reset()
+        return await self.get_state(request)
 
-    async def library(self, _: web.Request) -> web.Response:
-        """List the videos and their ids."""
-        videos = await self._machine.workshop.in_thread(self._machine.workshop.library.videos)
-        return _show(
+    async def list_library(self, _: web.Request) -> web.Response:
+        """List the videos that the service was given, with their ids."""
+        pool = self.components.engine_pool
+        return _respond(
             [
                 {
-                    "file": one.path.name,
-                    "path": str(one.path.resolve()),
-                    "video_no": one.video_no,
-                    "asset_id": one.asset_id,
+                    "file": video.path.name,
+                    "path": str(video.path.resolve()),
+                    "video_no": video.video_no,
+                    "asset_id": video.asset_id,
                 }
-                for one in videos
+                for video in await pool.in_thread(pool.library.videos)
             ]
         )
 
-    async def request_log(self, _: web.Request) -> web.Response:
-        """List the requests seen."""
-        return _show([attrs.asdict(one) for one in self._service.request_log])
+    async def list_requests(self, _: web.Request) -> web.Response:
+        """List the request log."""
+        return _respond([attrs.asdict(one) for one in self.components.pipeline.request_log.all()])
 
-    async def book(self, _: web.Request) -> web.Response:
-        """List what was paid."""
-        return _show([attrs.asdict(one) for one in self._service.account.book])
+    async def list_statement(self, _: web.Request) -> web.Response:
+        """List what the first account paid for."""
+        return _respond([attrs.asdict(one) for one in self.components.accounts.first.statement])
 
-    async def faults(self, _: web.Request) -> web.Response:
-        """List the rules that can still strike."""
-        return _show([attrs.asdict(one) for one in self._service.faults])
+    async def list_faults(self, _: web.Request) -> web.Response:
+        """List the faults that can still strike."""
+        return _respond([attrs.asdict(fault) for fault in self.components.pipeline.faults])
 
     async def add_faults(self, request: web.Request) -> web.Response:
-        """Add one rule, or a list of them, all or none."""
-        for rule in faults.from_json(await request.read()):
-            self._service.faults.add(rule)
-        return await self.faults(request)
+        """Add one fault or a list of them; one that is wrong adds none."""
+        for fault in parse_json(await request.read()):
+            self.components.pipeline.faults.add(fault)
+        return await self.list_faults(request)
 
-    async def clear_faults(self, _: web.Request) -> web.Response:
-        """Drop every rule."""
-        self._service.faults.clear()
-        return await self.faults(_)
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        """Remove every fault."""
+        self.components.pipeline.faults.clear()
+        return await self.list_faults(request)
 
-    async def callbacks(self, _: web.Request) -> web.Response:
-        """List the attempts to deliver."""
-        return _show([attrs.asdict(one) for one in self._service.callbacks])
+    async def list_callbacks(self, _: web.Request) -> web.Response:
+        """List the attempts to deliver results."""
+        return _respond([attrs.asdict(one) for one in self.components.outbox.deliveries])
 
-    async def resend(self, request: web.Request) -> web.Response:
-        """Deliver a finished task's result again; 404 while there is none."""
-        taken = await self._service.resend(request.match_info["task_id"])
+    async def resend_callback(self, request: web.Request) -> web.Response:
+        """Deliver a finished task's result again; 404 while there is no result."""
+        taken = await self.components.outbox.resend(request.match_info["task_id"])
         if taken is None:
-            return _show({"error": "no result for this task"}, status=404)
-        return _show({"taken": taken})
+            return _respond({"error": "no result for this task"}, status=404)
+        return _respond({"taken": taken})
 
 
-def _guarded(handler: Handler) -> Handler:
+def _restrict(handler: Handler) -> Handler:
     async def handle(request: web.Request) -> web.Response:
-        # A page in a browser can reach loopback, too: by another name of ours, or across origins.
-        if request.url.host not in _OWN_NAMES or "Origin" in request.headers:
-            return _show({"error": "for programs on this machine only"}, status=403)
+        # A web page in a browser reaches loopback too: under another host name, or with an Origin.
+        if not is_loopback(request.url.host or "") or "Origin" in request.headers:
+            return _respond({"error": "for programs on this machine only"}, status=403)
         try:
             return await handler(request)
         except (ValueError, TypeError, Refusal) as error:
-            return _show({"error": str(error)}, status=400)
+            return _respond({"error": str(error)}, status=400)
 
     return handle
 
 
-async def _object(request: web.Request) -> Mapping[str, Any]:
-    return parse_object(await request.read(), "The JSON body")
-
-
-def _show(document: Any, *, status: int = 200) -> web.Response:
+def _respond(document: Any, *, status: int = 200) -> web.Response:
     return web.Response(body=encode(document), status=status, content_type="application/json")

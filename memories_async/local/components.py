@@ -1,26 +1,24 @@
-"""The machine: all parts of one service, put together, started and stopped."""
+"""The parts of one service: how they are assembled, started and stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from random import Random
-from typing import Any
 
 from aiohttp import web
 from attrs import define
 
-from memories_async.local.egress.client import Outgoing
-from memories_async.local.egress.policy import Guard, Reach
+from memories_async.local.egress.client import EgressClient
+from memories_async.local.egress.policy import AllowedHosts, EgressPolicy
 from memories_async.local.inbox import Inbox
-from memories_async.local.jobs.background import Errands
+from memories_async.local.jobs.background import BackgroundTasks
 from memories_async.local.jobs.callbacks import Callbacks, Outbox
-from memories_async.local.jobs.caption_jobs import Studio
-from memories_async.local.jobs.engine_pool import Workshop
-from memories_async.local.jobs.ingest import Parsing
-from memories_async.local.jobs.request_context import Route
-from memories_async.local.jobs.upload_store import Shelf
+from memories_async.local.jobs.caption_jobs import CaptionJobs
+from memories_async.local.jobs.engine_pool import EnginePool
+from memories_async.local.jobs.ingest import IngestJobs
+from memories_async.local.jobs.upload_store import UploadStore
 from memories_async.local.pipeline.listener import Listener
-from memories_async.local.pipeline.requests import Door
+from memories_async.local.pipeline.requests import RequestPipeline
 from memories_async.local.routes.assets import (
     AssetMetadata,
     DeleteAsset,
@@ -34,122 +32,121 @@ from memories_async.local.routes.uploads import UploadFile, UploadUrl
 from memories_async.local.routes.videos import DeleteVideos, ListVideos, VideoMetadata
 from memories_async.local.state.accounts import Accounts
 from memories_async.local.state.faults import Faults
-from memories_async.local.state.page_limits import Rules
-from memories_async.local.state.rate_limits import Windows
+from memories_async.local.state.page_limits import PageLimits
+from memories_async.local.state.rate_limits import SlidingWindows
 from memories_async.local.state.request_log import RequestLog
 from memories_async.local.state.wire import Dialect
 
-__all__ = ["Machine", "build"]
+__all__ = ["Components", "assemble"]
 
 _FETCH_TIMEOUT = 30.0
+"""Seconds for fetching what a request names by URL."""
 
 
 @define(eq=False, kw_only=True)
-class Machine:
-    """What a service is made of."""
+class Components:
+    """Everything that a service consists of."""
 
     accounts: Accounts
-    workshop: Workshop
-    shelf: Shelf
-    door: Door
+    engine_pool: EnginePool
+    upload_store: UploadStore
+    pipeline: RequestPipeline
     outbox: Outbox
-    fetching: Outgoing
-    errands: Errands
+    fetcher: EgressClient
+    background: BackgroundTasks
     listener: Listener
     inbox: Inbox
 
-    async def start(self, port: int, own_routes: Callable[[], Iterable[web.RouteDef]]) -> None:
-        """Listen, and let nothing that goes out come back in."""
-        await self.listener.start(port, own_routes())
+    async def start(self, port: int, own_routes: Iterable[web.RouteDef]) -> None:
+        """Listen on *port*, and forbid outgoing requests to that port."""
+        await self.listener.start(port, own_routes)
         await self.inbox.start()
-        self.workshop.open()
-        for outgoing in (self.fetching, self.outbox.outgoing):
-            outgoing.guard.own_port = self.listener.port
+        self.engine_pool.open()
+        for egress in (self.fetcher, self.outbox.egress):
+            egress.policy.own_port = self.listener.port
 
     async def stop(self) -> None:
-        """Break off what is under way."""
+        """Stop listening, cancel what is under way, and delete the uploads."""
         await self.listener.stop()
-        self.errands.cancel()
-        await self.errands.settle()
+        self.background.cancel()
+        await self.background.drain()
         await self.inbox.stop()
-        for outgoing in (self.fetching, self.outbox.outgoing):
-            await outgoing.close()
-        self.shelf.clear()
-        self.workshop.close()
+        for egress in (self.fetcher, self.outbox.egress):
+            await egress.close()
+        self.upload_store.clear()
+        self.engine_pool.close()
 
-    def forget(self) -> None:
-        """Forget what was asked and uploaded, and keep videos, indexes, keys and settings."""
-        self.errands.cancel()
-        self.shelf.clear()
+    def reset(self) -> None:
+        """Forget requests and uploads; keep videos, indexes, keys and settings."""
+        self.background.cancel()
+        self.upload_store.clear()
         self.accounts.reset()
-        self.door.faults.clear()
-        self.door.windows.reset()
-        self.door.request_log.reset()
+        self.pipeline.faults.clear()
+        self.pipeline.windows.reset()
+        self.pipeline.request_log.reset()
         self.outbox.reset()
         self.inbox.reset()
 
 
-def build(
+def assemble(
     *,
-    accounts: Accounts,
-    workshop: Workshop,
-    windows: Windows,
-    rules: Rules,
+    engine_pool: EnginePool,
+    windows: SlidingWindows,
+    page_limits: PageLimits,
     dialect: Dialect,
     callbacks: Callbacks,
-    fetch: Reach,
+    fetch: AllowedHosts,
     parsing_seconds: float,
     seed: int | None,
-) -> Machine:
-    """Put the parts together; nothing is opened yet."""
-    outbox = Outbox(callbacks, Outgoing(Guard(callbacks.reach), callbacks.timeout))
-    fetching, errands = Outgoing(Guard(fetch), _FETCH_TIMEOUT), Errands()
-    shelf = Shelf(workshop)
-    parsing = Parsing(
-        shelf=shelf, workshop=workshop, outbox=outbox, errands=errands, seconds=parsing_seconds
+) -> Components:
+    """Create the parts of a service and connect them; nothing is opened yet."""
+    accounts, faults, background = Accounts(), Faults(seed or 0), BackgroundTasks()
+    outbox = Outbox(
+        callbacks, EgressClient(EgressPolicy(callbacks.allowed_hosts), callbacks.timeout)
     )
-    studio = Studio(
-        workshop=workshop,
-        rules=rules,
+    fetcher = EgressClient(EgressPolicy(fetch), _FETCH_TIMEOUT)
+    store = UploadStore(engine_pool)
+    ingest = IngestJobs(
+        upload_store=store,
+        engine_pool=engine_pool,
         outbox=outbox,
-        fetching=fetching,
-        errands=errands,
-        dice=Random(seed),  # noqa: S311  # ids of tasks, not secrets
+        background=background,
+        seconds=parsing_seconds,
     )
-    faults = Faults(seed or 0)
-    door = Door(
+    captions = CaptionJobs(
+        engine_pool=engine_pool,
+        page_limits=page_limits,
+        outbox=outbox,
+        fetcher=fetcher,
+        background=background,
+        random=Random(seed),  # noqa: S311  # ids of tasks, not secrets
+    )
+    routes = (
+        Search(engine_pool=engine_pool, upload_store=store, page_limits=page_limits),
+        CaptionUrl(caption_jobs=captions, page_limits=page_limits),
+        CaptionFile(caption_jobs=captions, page_limits=page_limits),
+        Embed(engine_pool=engine_pool, upload_store=store),
+        UploadFile(ingest_jobs=ingest, page_limits=page_limits),
+        UploadUrl(ingest_jobs=ingest, fetcher=fetcher, page_limits=page_limits),
+        VideoMetadata(upload_store=store),
+        ListVideos(upload_store=store),
+        DeleteVideos(upload_store=store),
+        UploadAsset(ingest_jobs=ingest, page_limits=page_limits),
+        AssetMetadata(upload_store=store),
+        DeleteAsset(upload_store=store),
+        DownloadAsset(upload_store=store),
+    )
+    pipeline = RequestPipeline(
         accounts=accounts, windows=windows, faults=faults, request_log=RequestLog(), dialect=dialect
     )
-    routes = _routes(studio, parsing, fetching, shelf, rules)
-    return Machine(
+    return Components(
         accounts=accounts,
-        workshop=workshop,
-        shelf=shelf,
-        door=door,
+        engine_pool=engine_pool,
+        upload_store=store,
+        pipeline=pipeline,
         outbox=outbox,
-        fetching=fetching,
-        errands=errands,
-        listener=Listener(door, routes, workshop.engine.name),
+        fetcher=fetcher,
+        background=background,
+        listener=Listener(pipeline, routes, engine_pool.engine.name),
         inbox=Inbox(),
-    )
-
-
-def _routes(
-    studio: Studio, parsing: Parsing, fetching: Outgoing, shelf: Shelf, rules: Rules
-) -> tuple[Route[Any], ...]:
-    """List what the service answers: the three pages, and the libraries behind them."""
-    return (
-        Search(workshop=studio.workshop, shelf=shelf, rules=rules),
-        CaptionUrl(studio=studio, rules=rules),
-        CaptionFile(studio=studio, rules=rules),
-        Embed(workshop=studio.workshop, shelf=shelf),
-        UploadFile(parsing=parsing, rules=rules),
-        UploadUrl(parsing=parsing, fetching=fetching, rules=rules),
-        VideoMetadata(shelf=shelf),
-        ListVideos(shelf=shelf),
-        DeleteVideos(shelf=shelf),
-        UploadAsset(parsing=parsing, rules=rules),
-        AssetMetadata(shelf=shelf),
-        DeleteAsset(shelf=shelf),
-        DownloadAsset(shelf=shelf),
     )

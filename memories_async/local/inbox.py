@@ -1,4 +1,4 @@
-"""The inbox: takes callbacks itself, at a loopback address of its own, for whoever has no receiver."""
+"""Inbox: receives callbacks at a loopback address of its own, for tests without a receiver."""
 
 from __future__ import annotations
 
@@ -18,71 +18,73 @@ from memories_async.local.state.wire import Refusal
 __all__ = ["Inbox"]
 
 Body: TypeAlias = Mapping[str, Any]
-_PATIENCE = 0.01
-"""Seconds for what is being delivered when the service stops."""
+_SHUTDOWN_TIMEOUT = 0.01
+"""Seconds for a delivery that is under way when the service stops."""
 
 
 @define(eq=False)
 class Inbox:
-    """Callbacks by task: give `url` as the callback of a call, then wait for its result."""
+    """Received callbacks. Pass `url` as the callback of a call, then wait for its result."""
 
     _received: list[Body] = field(init=False, factory=list[Body])
-    _waiting: list[tuple[str, Future[Body]]] = field(
+    _waiters: list[tuple[str, Future[Body]]] = field(
         init=False, factory=list[tuple[str, Future[Body]]]
     )
-    # Those who wait may be on other threads than the service.
+    # Waiters may be on other threads than the service.
     _lock: threading.Lock = field(init=False, factory=threading.Lock)
     _runner: web.AppRunner | None = field(init=False, default=None)
 
     @property
     def url(self) -> str:
-        """The callback address, while the service runs."""
+        """The callback URL; the service must be running."""
         if self._runner is None:
-            raise RuntimeError("the service is not running: enter it by 'with' or 'async with'")
+            raise RuntimeError(
+                "the service is not running: enter it with 'with' or 'async with' first"
+            )
         return f"http://{HOST}:{self._runner.addresses[0][1]}/callback"
 
     @property
     def received(self) -> tuple[Body, ...]:
-        """Every callback that came, oldest first, repeats among them."""
+        """Every callback received, repeated ones included, oldest first."""
         with self._lock:
             return tuple(self._received)
 
     async def wait(self, task_id: str, *, timeout: float = 30.0) -> Body:  # noqa: ASYNC109  # as the blocking form
-        """Wait for the first callback of *task_id* (of an upload, its `video_no`), on any loop.
+        """Wait for the first callback of *task_id* on any event loop; of an upload, its `video_no`.
 
         Raises `TimeoutError` after *timeout* seconds.
         """
-        asked = self._ask(task_id)
+        waiter = self._add_waiter(task_id)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(asked), timeout)
+            return await asyncio.wait_for(asyncio.wrap_future(waiter), timeout)
         except TimeoutError:
-            raise TimeoutError(_missing(task_id, timeout)) from None
+            raise TimeoutError(f"no callback for {task_id} within {timeout:g} s") from None
         finally:
-            self._drop(asked)
+            self._remove_waiter(waiter)
 
     def wait_blocking(self, task_id: str, *, timeout: float = 30.0) -> Body:
-        """Do as `wait` from blocking code, beside a service entered by plain `with`."""
-        asked = self._ask(task_id)
+        """Wait as `wait` does, from blocking code, while the service runs on a thread of its own."""
+        waiter = self._add_waiter(task_id)
         try:
-            return asked.result(timeout)
+            return waiter.result(timeout)
         except TimeoutError:
-            raise TimeoutError(_missing(task_id, timeout)) from None
+            raise TimeoutError(f"no callback for {task_id} within {timeout:g} s") from None
         finally:
-            self._drop(asked)
+            self._remove_waiter(waiter)
 
     async def start(self) -> None:
         """Listen on a free port."""
         app = web.Application()
-        app.router.add_post("/callback", self._take)
+        app.router.add_post("/callback", self._receive)
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=_PATIENCE
+            app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_TIMEOUT
         )
         await runner.setup()
         await web.TCPSite(runner, HOST, 0).start()
         self._runner = runner
 
     async def stop(self) -> None:
-        """Stop listening; what was received stays."""
+        """Stop listening; what was received is kept."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -92,38 +94,34 @@ class Inbox:
         with self._lock:
             self._received.clear()
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         try:
             body = parse_object(await request.read(), "The callback")
         except Refusal:
             return web.Response(status=400)
         with self._lock:
             self._received.append(body)
-            asked = [future for task_id, future in self._waiting if task_id == _task(body)]
-        for future in asked:
-            # Who gave up meanwhile has cancelled, and who was told before needs no repeat.
+            waiters = [future for task_id, future in self._waiters if task_id == _get_task(body)]
+        for future in waiters:
+            # A waiter may have been cancelled meanwhile, or have its callback already.
             if not future.done() and future.set_running_or_notify_cancel():
                 future.set_result(body)
         return web.Response(text="ok")
 
-    def _ask(self, task_id: str) -> Future[Body]:
+    def _add_waiter(self, task_id: str) -> Future[Body]:
         future = Future[Body]()
         with self._lock:
-            known = next((body for body in self._received if _task(body) == task_id), None)
+            known = next((body for body in self._received if _get_task(body) == task_id), None)
             if known is None:
-                self._waiting.append((task_id, future))
+                self._waiters.append((task_id, future))
         if known is not None:
             future.set_result(known)
         return future
 
-    def _drop(self, future: Future[Body]) -> None:
+    def _remove_waiter(self, future: Future[Body]) -> None:
         with self._lock:
-            self._waiting[:] = [one for one in self._waiting if one[1] is not future]
+            self._waiters[:] = [one for one in self._waiters if one[1] is not future]
 
 
-def _task(body: Body) -> Any:
+def _get_task(body: Body) -> Any:
     return body.get("task_id", body.get("videoNo"))
-
-
-def _missing(task_id: str, timeout: float) -> str:
-    return f"no callback for {task_id} within {timeout:g} s"

@@ -1,49 +1,57 @@
-"""The embedded service: the three hosts of the documentation on one loopback port."""
+"""The embedded service: the three hosts of the API on one loopback port."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import ExitStack
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+import attrs
+from anyio.from_thread import BlockingPortal
+from attrs import frozen
 
-from memories_async.local.admin import Desk
-from memories_async.local.components import build
-from memories_async.local.connection import connection
-from memories_async.local.egress.policy import Reach
+from memories_async.local.admin import AdminRoutes
+from memories_async.local.components import assemble
+from memories_async.local.egress.policy import AllowedHosts
 from memories_async.local.engine.protocol import Engine
 from memories_async.local.inbox import Inbox
-from memories_async.local.jobs.callbacks import Callbacks, Delivery
-from memories_async.local.jobs.engine_pool import Workshop
-from memories_async.local.jobs.upload_store import Stored
+from memories_async.local.jobs.callbacks import Callbacks, Outbox
+from memories_async.local.jobs.engine_pool import EnginePool
+from memories_async.local.jobs.upload_store import StoredUpload
 from memories_async.local.pipeline.listener import HOST
-from memories_async.local.state.accounts import Account, Accounts
+from memories_async.local.state.accounts import Account
 from memories_async.local.state.faults import Faults
-from memories_async.local.state.library import Library, LocalVideo, as_sources
-from memories_async.local.state.page_limits import Rules
-from memories_async.local.state.rate_limits import DOCUMENTED, Rate, Windows, as_rates
-from memories_async.local.state.request_log import Seen
+from memories_async.local.state.library import Library, LocalVideo, resolve_sources
+from memories_async.local.state.page_limits import PageLimits
+from memories_async.local.state.rate_limits import DOCUMENTED, Rate, SlidingWindows, parse_rates
+from memories_async.local.state.request_log import LoggedRequest
 from memories_async.local.state.wire import Dialect
 
 if TYPE_CHECKING:
-    from memories_async import Client, Hosts, blocking
-    from memories_async.local.engine.pixels import PixelEngine
+    from memories_async import Client, blocking
 
 __all__ = ["LocalService"]
 
 T = TypeVar("T")
+_UNLIMITED = 1_000_000
+"""Calls a second that a client of a service without limits allows itself."""
 
 
 class LocalService:
-    """Answers like memories.ai, from the videos given, and keeps the account.
+    """An embedded memories.ai that answers from your own videos and keeps accounts with points.
 
-    Use it as `async with` on a running loop, or as plain `with` from blocking code, where it runs
-    on a thread of its own. All state is in the object: several stand side by side, each on its
-    port. Videos are read at the first question.
+    Enter it with `async with` on a running event loop, or with `with` from blocking code, where it
+    runs on a thread of its own. All state is in the object, so several services can run side by
+    side, each on its own port. Videos are read when they are first needed.
+
+    Attributes: `account` is the first account, whose key the clients use; `faults` are the rules for
+    faulty answers; `inbox` receives callbacks; `outbox` lists and repeats their deliveries;
+    `engine` computes the answers.
     """
 
     def __init__(
@@ -59,47 +67,54 @@ class LocalService:
         points: int = 1_000_000,
         prices: Mapping[str, int] | None = None,
         dimensions: int = 1024,
-        callbacks: Reach | Callbacks = "loopback",
-        fetch: Reach = "loopback",
+        callbacks: AllowedHosts | Callbacks = "loopback",
+        fetch: AllowedHosts = "loopback",
         parsing_seconds: float = 0.05,
-        rules: Rules | None = None,
+        page_limits: PageLimits | None = None,
         dialect: Dialect | None = None,
         seed: int | None = None,
     ) -> None:
-        """Prepare a service; nothing is opened or read before it is entered.
+        """Configure a service; nothing is opened or read before it is entered.
 
-        *videos* are files and folders of videos. *limits* are requests a second for every endpoint
-        family, or for each by name; the documented ones by default; None means no limit. *prices*
-        are points by route, 1 unless given. *callbacks* and *fetch* say how far the service's own
-        requests go. *parsing_seconds* is how long an upload waits before it is parsed. *seed* makes
-        task ids repeat from run to run.
+        *videos* are files and folders of videos. *engine* computes the answers, a `PixelEngine` with
+        its indexes in the folder *cache* by default. *limits* are requests a second: one figure for
+        every endpoint family, or a mapping by the names of `memories_async.Limits`; the documented
+        limits by default; None for no limits. *prices* are points by route, 1 unless given.
+        *callbacks* and *fetch* say which hosts the service itself may connect to.
+        *parsing_seconds* is the delay before an upload is parsed. With *seed*, task ids and the
+        chances of faults repeat from run to run. Raises `ValueError` for a path that does not
+        exist, a key that looks real, and a limit that does not exist.
         """
-        accounts = Accounts()
         self._port, self._points, self._prices = port, points, dict(prices or {})
-        self._machine = build(
-            accounts=accounts,
-            workshop=_workshop(engine, cache, library=Library(as_sources(videos)), size=dimensions),
-            windows=Windows(as_rates(limits)),
-            rules=rules or Rules(),
+        self._components = assemble(
+            engine_pool=_build_engine_pool(
+                engine, cache, library=Library(resolve_sources(videos)), dimensions=dimensions
+            ),
+            windows=SlidingWindows(parse_rates(limits)),
+            page_limits=page_limits or PageLimits(),
             dialect=dialect or Dialect(),
-            callbacks=_settings(callbacks),
+            callbacks=callbacks
+            if isinstance(callbacks, Callbacks)
+            else Callbacks(allowed_hosts=callbacks),
             fetch=fetch,
             parsing_seconds=parsing_seconds,
             seed=seed,
         )
         self.account: Account = self.open_account(api_key=api_key, caption_api_key=caption_api_key)
-        self.faults: Faults = self._machine.door.faults
-        self._opened = ExitStack()
-        self._portal: BlockingPortal | None = None
-        self._process = 0
+        self.faults: Faults = self._components.pipeline.faults
+        self.inbox: Inbox = self._components.inbox
+        self.outbox: Outbox = self._components.outbox
+        self.engine: Engine = self._components.engine_pool.engine
+        self._thread: _ServiceThread | None = None
 
     def __repr__(self) -> str:
-        """Say where it is, and no key."""
-        return f"<LocalService {'stopped' if self._machine.listener.port is None else self.url}>"
+        """Show the address, and no key."""
+        listening = self._components.listener.port is not None
+        return f"<LocalService {self.url if listening else 'stopped'}>"
 
     async def __aenter__(self) -> Self:
-        """Start on the running loop."""
-        await self._machine.start(self._port, Desk(self, self._machine).routes)
+        """Start on the running event loop."""
+        await self._components.start(self._port, AdminRoutes(self._components).routes())
         return self
 
     async def __aexit__(
@@ -108,16 +123,18 @@ class LocalService:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop, and give up what is under way."""
-        await self._machine.stop()
+        """Stop, and cancel what is under way."""
+        await self._components.stop()
 
     def __enter__(self) -> Self:
         """Start on a thread of its own."""
-        with ExitStack() as opened:
-            portal = opened.enter_context(start_blocking_portal())
-            portal.call(self.__aenter__)
-            self._portal, self._opened = portal, opened.pop_all()
-            self._process = os.getpid()
+        started = _start_thread()
+        try:
+            started.portal.call(self.__aenter__)
+        except BaseException:
+            started.stop()
+            raise
+        self._thread = started
         return self
 
     def __exit__(
@@ -127,56 +144,67 @@ class LocalService:
         trace: TracebackType | None,
     ) -> None:
         """Stop, and end the thread."""
-        if os.getpid() != self._process:
-            return  # a fork that ends has no such thread, and its parent goes on
-        with self._opened:
-            self.run(self._machine.stop)
-        self._portal = None
+        started = self._thread
+        if started is None or os.getpid() != started.process:
+            return  # a forked child has no such thread, and its parent goes on
+        self._thread = None
+        try:
+            started.portal.call(self._components.stop)
+        finally:
+            started.stop()
 
     def run(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run *work* on the thread of a service entered by `with`, as `service.run(service.warm)`."""
-        if self._portal is None:
-            raise RuntimeError("the service has no thread: it is for those entered by plain 'with'")
-        return self._portal.call(work)
+        """Run *work* on the thread of a service entered with `with`: `service.run(service.warm)`."""
+        if self._thread is None:
+            raise RuntimeError("the service has no thread: enter it with 'with', not 'async with'")
+        return self._thread.get_portal().call(work)
 
     @property
     def url(self) -> str:
         """Base URL of all three hosts."""
-        if self._machine.listener.port is None:
-            raise RuntimeError("the service is not running: enter it by 'with' or 'async with'")
-        return f"http://{HOST}:{self._machine.listener.port}"
-
-    @property
-    def hosts(self) -> Hosts:
-        """The three hosts, as a client wants them."""
-        from memories_async import Hosts  # noqa: PLC0415  # the client is not needed to serve
-
-        return Hosts.at(self.url)
-
-    def client(self, **settings: Any) -> Client:
-        """Make an asynchronous client of this service; *settings* are the client's own.
-
-        Where the service has no limits, the client keeps none either.
-        """
-        from memories_async import Client  # noqa: PLC0415  # see hosts
-
-        return Client(**(connection(self) | settings))
-
-    def blocking_client(self, **settings: Any) -> blocking.Client:
-        """Make a blocking client of this service; use it beside `with`, or in another thread."""
-        from memories_async import blocking  # noqa: PLC0415  # see hosts
-
-        return blocking.Client(**(connection(self) | settings))
+        if self._components.listener.port is None:
+            raise RuntimeError(
+                "the service is not running: enter it with 'with' or 'async with' first"
+            )
+        return f"http://{HOST}:{self._components.listener.port}"
 
     @property
     def api_key(self) -> str:
-        """The first account's key, for searches and embeddings."""
+        """The first account's key for searches, embeddings, videos and assets."""
         return next(iter(self.account.keys))
 
     @property
     def caption_api_key(self) -> str:
-        """The first account's key for captions; the same one, unless it was given."""
+        """The first account's key for captions; the same as `api_key` unless it was given."""
         return next(iter(self.account.caption_keys))
+
+    def client(self, **settings: Any) -> Client:
+        """Build an asynchronous client of this service; *settings* are the client's arguments.
+
+        The client keeps no rate limits where the service has none.
+        """
+        from memories_async import Client  # noqa: PLC0415  # serving needs no client
+
+        return Client(**(self._client_settings() | settings))
+
+    def blocking_client(self, **settings: Any) -> blocking.Client:
+        """Build a blocking client of this service, as `client` does."""
+        from memories_async import blocking  # noqa: PLC0415  # serving needs no client
+
+        return blocking.Client(**(self._client_settings() | settings))
+
+    def _client_settings(self) -> dict[str, Any]:
+        from memories_async import Hosts, Limit, Limits  # noqa: PLC0415  # serving needs no client
+
+        settings: dict[str, Any] = {
+            "api_key": self.api_key,
+            "caption_api_key": self.caption_api_key,
+            "hosts": Hosts.at(self.url),
+        }
+        if not self.limits:
+            names = [family.name for family in attrs.fields(Limits)]
+            settings["limits"] = Limits(**dict.fromkeys(names, Limit(_UNLIMITED)))
+        return settings
 
     def open_account(
         self,
@@ -185,8 +213,8 @@ class LocalService:
         caption_api_key: str | None = None,
         points: int | None = None,
     ) -> Account:
-        """Add a customer, with points and limits of its own."""
-        return self._machine.accounts.open(
+        """Add an account with keys, points and rate limits of its own."""
+        return self._components.accounts.open(
             key=api_key,
             caption_key=caption_api_key,
             points=self._points if points is None else points,
@@ -195,93 +223,112 @@ class LocalService:
 
     @property
     def library(self) -> tuple[LocalVideo, ...]:
-        """Every video, with its ids; reads the files the first time."""
-        return self._machine.workshop.library.videos()
+        """The videos that the service was given, with their ids; the first use reads the files."""
+        return self._components.engine_pool.library.videos()
 
     @property
-    def uploads(self) -> tuple[Stored, ...]:
-        """Every uploaded video and asset that is kept, oldest first."""
-        return tuple(self._machine.shelf)
+    def uploads(self) -> tuple[StoredUpload, ...]:
+        """Every uploaded video and asset that was not deleted, oldest first."""
+        return tuple(self._components.upload_store)
 
     @property
-    def engine_name(self) -> str:
-        """What computes the answers: goes out with every reply as `X-Local-Engine`."""
-        return self._machine.workshop.engine.name
-
-    @property
-    def request_log(self) -> tuple[Seen, ...]:
+    def request_log(self) -> tuple[LoggedRequest, ...]:
         """Every request that reached a route, oldest first."""
-        return self._machine.door.request_log.all()
-
-    @property
-    def callbacks(self) -> tuple[Delivery, ...]:
-        """Every attempt to deliver a result, oldest first."""
-        return self._machine.outbox.log
-
-    @property
-    def inbox(self) -> Inbox:
-        """Where the service takes callbacks itself: give `inbox.url`, then `inbox.wait(task_id)`."""
-        return self._machine.inbox
+        return self._components.pipeline.request_log.all()
 
     @property
     def dialect(self) -> Dialect:
-        """The dialect spoken; set it at any time."""
-        return self._machine.door.dialect
+        """The dialect that the service speaks; it can be set at any time."""
+        return self._components.pipeline.dialect
 
     @dialect.setter
     def dialect(self, dialect: Dialect) -> None:
-        self._machine.door.dialect = dialect
+        self._components.pipeline.dialect = dialect
 
     @property
     def limits(self) -> Mapping[str, Rate]:
-        """The rate limits in force; `set_limits` changes them."""
-        return self._machine.door.windows.rates
+        """The rate limits by endpoint family; set them as the constructor takes them."""
+        return self._components.pipeline.windows.rates
 
-    def set_limits(self, limits: Mapping[str, Rate | float] | Rate | float | None) -> None:
-        """Change the rate limits, as the constructor takes them."""
-        self._machine.door.windows.rates = as_rates(limits)
-
-    @property
-    def tasks_under_way(self) -> int:
-        """Caption tasks whose result is not delivered yet, and uploads that are not parsed."""
-        return self._machine.errands.under_way
+    @limits.setter
+    def limits(self, limits: Mapping[str, Rate | float] | Rate | float | None) -> None:
+        self._components.pipeline.windows.rates = parse_rates(limits)
 
     async def warm(self) -> None:
         """Index the whole library now, instead of each video at its first use."""
-        await self._machine.workshop.warm()
+        await self._components.engine_pool.warm()
 
-    async def settle(self) -> None:
-        """Wait until every upload is parsed and every caption task delivered or given up."""
-        await self._machine.errands.settle()
-
-    async def resend(self, task_id: str) -> bool | None:
-        """Deliver a finished task's result again; None when there is no result."""
-        result = self._machine.outbox.result(task_id)
-        return None if result is None else await self._machine.outbox.deliver(result)
+    async def drain(self) -> None:
+        """Wait until every upload is parsed and every caption is delivered or given up."""
+        await self._components.background.drain()
 
     def reset(self) -> None:
-        """Forget calls, faults, request_log, callbacks, tasks and uploads; keep the library's index."""
-        if self._portal is None:
-            self._machine.forget()
+        """Forget requests, points, faults, callbacks, tasks and uploads; keep the library's indexes."""
+        if self._thread is None:
+            self._components.reset()
         else:
-            self._portal.call(self._machine.forget)
+            self._thread.get_portal().call(self._components.reset)
 
 
-def _settings(callbacks: Reach | Callbacks) -> Callbacks:
-    return callbacks if isinstance(callbacks, Callbacks) else Callbacks(reach=callbacks)
-
-
-def _workshop(
-    engine: Engine | None, cache: str | os.PathLike[str] | None, *, library: Library, size: int
-) -> Workshop:
-    """Put an engine to work; one of our own making ends with the service."""
+def _build_engine_pool(
+    engine: Engine | None,
+    cache: str | os.PathLike[str] | None,
+    *,
+    library: Library,
+    dimensions: int,
+) -> EnginePool:
+    """Build the pool of *engine*, or of a `PixelEngine`, which then ends with the service."""
     if engine is not None:
-        return Workshop(engine=engine, library=library, dimensions=size)
-    own = _pixels(cache)
-    return Workshop(engine=own, library=library, dimensions=size, ending=own.close)
-
-
-def _pixels(cache: str | os.PathLike[str] | None) -> PixelEngine:
+        return EnginePool(engine=engine, library=library, dimensions=dimensions)
     from memories_async.local.engine.pixels import PixelEngine  # noqa: PLC0415  # says what to install
 
-    return PixelEngine(cache=None if cache is None else Path(cache))
+    pixels = PixelEngine(cache=None if cache is None else Path(cache))
+    return EnginePool(
+        engine=pixels, library=library, dimensions=dimensions, close_engine=pixels.close
+    )
+
+
+@frozen
+class _ServiceThread:
+    """The event loop and thread of a service that was entered with `with`."""
+
+    portal: BlockingPortal
+    thread: threading.Thread
+    process: int
+
+    def get_portal(self) -> BlockingPortal:
+        """Return the portal; raise in a forked child, which has no such thread to wait for."""
+        if os.getpid() != self.process:
+            raise RuntimeError("the service runs in the parent of this process, not in this fork")
+        return self.portal
+
+    def stop(self) -> None:
+        """End the event loop and the thread."""
+        self.portal.call(self.portal.stop, True)  # anyio's signature
+        self.thread.join()
+
+
+def _start_thread() -> _ServiceThread:
+    """Start an event loop on a new thread.
+
+    anyio's `start_blocking_portal` is a generator: a fork that ends would finalize it and wait for a
+    thread that only its parent has.
+    """
+    ready: Future[BlockingPortal] = Future()
+
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            ready.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    def run() -> None:
+        try:
+            anyio.run(serve)
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    thread = threading.Thread(target=run, name="memories-local", daemon=True)
+    thread.start()
+    return _ServiceThread(ready.result(), thread, os.getpid())

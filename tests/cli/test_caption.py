@@ -37,7 +37,7 @@ def test_a_caption_is_one_document_for_a_program(cli, film, reaching):
     answer = cli("caption", film, "--wait", "--json").json
 
     assert answer["text"].endswith("A video.")
-    assert answer["task_id"] == reaching.callbacks[0].task_id
+    assert answer["task_id"] == reaching.outbox.deliveries[0].task_id
     assert answer["tokens"]["total"] == answer["tokens"]["input"] + answer["tokens"]["output"]
 
 
@@ -155,7 +155,7 @@ def test_a_public_url_leads_to_the_port(cli, film, reaching):
     )
 
     assert ended.json["text"].endswith("A video.")
-    assert reaching.callbacks[0].url.startswith(f"http://localhost:{port}/")
+    assert reaching.outbox.deliveries[0].url.startswith(f"http://localhost:{port}/")
 
 
 def test_a_port_in_use_is_named(cli, film, reaching):

@@ -203,7 +203,7 @@ def test_traffic_tells_each_request_once_when_it_has_ended(film, engine):
             client.captions.upload_file(
                 film, user_prompt="a", system_prompt="b", callback="http://10.0.0.1/"
             )
-            service.run(service.settle)
+            service.run(service.drain)
             more = [*traffic.news()]
         service.reset()
 
@@ -235,7 +235,7 @@ def _deliver(service, film):
         client.captions.upload_file(
             film, user_prompt="a", system_prompt="b", callback="http://10.0.0.1/"
         )
-    service.run(service.settle)
+    service.run(service.drain)
 
 
 def test_traffic_waits_for_what_is_under_way(film, engine):

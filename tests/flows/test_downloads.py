@@ -33,7 +33,7 @@ async def test_the_file_is_there_with_all_its_bytes(service, library, film, asse
     assert target.read_bytes() == film.read_bytes()
     (tmp_path / "plain").touch()
     assert target.stat().st_mode == (tmp_path / "plain").stat().st_mode
-    assert service.account.book[-1].route == "assets.download"
+    assert service.account.statement[-1].route == "assets.download"
 
 
 @pytest.mark.parametrize(

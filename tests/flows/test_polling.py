@@ -187,7 +187,7 @@ with blocking.Client() as client:
 async def test_another_process_takes_the_wait_up(service, connect, film):
     """All it needs is the id."""
     library = connect()
-    service._machine.door.faults.add(kind="null", route="videos.metadata", times=3)
+    service.faults.add(kind="null", route="videos.metadata", times=3)
     video = await library("videos.upload", film)
     env = {
         "MEMORIES_API_KEY": service.api_key,

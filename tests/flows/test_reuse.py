@@ -130,7 +130,7 @@ async def test_from_a_file_to_its_embedding_in_one_call(service, library, film):
     embedding = await library("embeddings.video_file", film, **QUICK)
 
     assert len(embedding) == 4
-    assert [one.route for one in service.account.book] == ["assets.upload", "embeddings.video"]
+    assert [one.route for one in service.account.statement] == ["assets.upload", "embeddings.video"]
 
 
 async def test_a_bad_question_is_known_before_an_upload_is_paid(service, library, film):

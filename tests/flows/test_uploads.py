@@ -48,11 +48,11 @@ async def test_options_reach_the_service(service, library, film):
         await library("videos.upload", film, unique_id="mine", callback="http://127.0.0.1:9/")
     with pytest.raises(InvalidRequest, match="At most 20 tags"):
         await library("videos.upload", film, **wrong)
-    await service.settle()
+    await service.drain()
 
     assert await library("videos.find_upload", film) is None
     assert await library("videos.find_upload", film, unique_id="mine") is not None
-    assert {one.url for one in service.callbacks} == {"http://127.0.0.1:9/"}
+    assert {one.url for one in service.outbox.deliveries} == {"http://127.0.0.1:9/"}
 
 
 async def test_a_url_is_sent_as_a_form(service, library):

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from attrs import frozen
 from uploading import FILM, V1, form_of
 
-from memories_async.local import Callbacks, LocalService, Rules
+from memories_async.local import Callbacks, LocalService, PageLimits
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
@@ -93,17 +93,17 @@ def engine() -> ByteEngine:
 
 
 @pytest.fixture
-def rules() -> Rules:
+def page_limits() -> PageLimits:
     """The limits of the service under test: pictures of 1,000 bytes, videos of 2,000."""
-    return Rules(image_size=1000, video_size=2000, upload_size=2000, url_size=2000)
+    return PageLimits(image_size=1000, video_size=2000, upload_size=2000, url_size=2000)
 
 
 @pytest_asyncio.fixture
-async def service(films, engine, rules) -> AsyncIterator[LocalService]:
+async def service(films, engine, page_limits) -> AsyncIterator[LocalService]:
     """A running service without rate limits."""
     callbacks = Callbacks(pause=0.001)
     async with LocalService(
-        [films], engine=engine, limits=None, rules=rules, callbacks=callbacks
+        [films], engine=engine, limits=None, page_limits=page_limits, callbacks=callbacks
     ) as service:
         yield service
 

@@ -58,7 +58,7 @@ async def test_refuses_a_state_that_makes_no_sense(local, document, sentence):
 
 
 async def test_orders_faults_and_takes_them_back(local, search):
-    """Rules as JSON: added, listed, dropped."""
+    """PageLimits as JSON: added, listed, dropped."""
     added = await local("POST", "faults", [{"kind": "drop", "when": "after"}, {"kind": "reset"}])
     with pytest.raises(ServerDisconnectedError):
         await search()
@@ -81,20 +81,20 @@ async def test_lists_library_book_and_callbacks(service, local, search, caption)
     """The rest of what the object shows."""
     await search()
     await caption()
-    await service.settle()
+    await service.drain()
 
     films = (await local("GET", "library")).json
-    book = (await local("GET", "book")).json
+    statement = (await local("GET", "statement")).json
     callbacks = (await local("GET", "callbacks")).json
     assert [one["video_no"] for one in films] == [one.video_no for one in service.library]
-    assert [one["route"] for one in book] == ["clips.search", "captions.upload"]
+    assert [one["route"] for one in statement] == ["clips.search", "captions.upload"]
     assert [one["status"] for one in callbacks] == [200]
 
 
 async def test_sends_a_callback_again(service, local, caption, receiver):
     """By task id; an unknown one is 404."""
     task_id = (await caption()).json["data"]["task_id"]
-    await service.settle()
+    await service.drain()
 
     assert (await local("POST", f"callbacks/{task_id}/resend")).json == {"taken": True}
     assert len(receiver.bodies) == 2
@@ -109,7 +109,7 @@ async def test_resets_everything_but_the_library(service, local, search, caption
 
     await local("POST", "reset")
 
-    assert (service.request_log, service.callbacks, list(service.faults)) == ((), (), [])
+    assert (service.request_log, service.outbox.deliveries, list(service.faults)) == ((), (), [])
     assert (service.account.calls, service.account.points) == (0, 1_000_000)
     await search()
     assert len(engine.indexed) == 1

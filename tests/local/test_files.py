@@ -270,7 +270,7 @@ async def test_a_service_that_stops_ends_what_its_engine_began(lasting):
     """Nobody waits for it any more; whoever still does is told."""
     async with LocalService([lasting], limits=None) as service:
         video = service.library[0]
-        indexing = asyncio.ensure_future(service._machine.workshop.index_of(video))
+        indexing = asyncio.ensure_future(service._components.engine_pool.index(video))
         worker = await asyncio.to_thread(worker_of, lasting)
         os.kill(worker, signal.SIGSTOP)
     os.kill(worker, signal.SIGCONT)

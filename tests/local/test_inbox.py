@@ -27,13 +27,13 @@ async def test_waits_for_the_callback_of_a_task(service, told):
 
     late = await service.inbox.wait(second)
     early = await service.inbox.wait(first)
-    await service.settle()
+    await service.drain()
     again = await service.inbox.wait(first)
 
     assert (early["task_id"], late["task_id"]) == (first, second)
     assert "More." in late["data"]["text"]
     assert again == early
-    assert not service.inbox._waiting
+    assert not service.inbox._waiters
 
 
 async def test_everybody_who_waits_is_told_once(service, told):
@@ -42,11 +42,11 @@ async def test_everybody_who_waits_is_told_once(service, told):
     task_id = await told()
 
     found = await asyncio.gather(*(service.inbox.wait(task_id) for _ in range(2)))
-    await service.settle()
+    await service.drain()
 
     assert found[0] == found[1]
     assert len(service.inbox.received) == 3
-    assert [one.status for one in service.callbacks] == [200, 200, 200]
+    assert [one.status for one in service.outbox.deliveries] == [200, 200, 200]
 
 
 async def test_gives_up_in_time(service):
@@ -56,7 +56,7 @@ async def test_gives_up_in_time(service):
     with pytest.raises(TimeoutError, match=r"no callback for nobody within 0\.001 s"):
         service.inbox.wait_blocking("nobody", timeout=0.001)
 
-    assert not service.inbox._waiting
+    assert not service.inbox._waiters
 
 
 async def test_a_reset_forgets_what_came(service, told):
@@ -119,7 +119,7 @@ def test_has_no_address_without_the_service(films, engine):
 def test_a_callback_that_comes_twice_at_once_is_told_once(films, engine):
     """Before whoever was told has gone; and one who gave up is left alone."""
     with LocalService([films], engine=engine, limits=None) as service:
-        told, gone = service.inbox._ask("t"), service.inbox._ask("t")
+        told, gone = service.inbox._add_waiter("t"), service.inbox._add_waiter("t")
         gone.cancel()
         for text in ("one", "two"):
             body = json.dumps({"task_id": "t", "text": text}).encode()

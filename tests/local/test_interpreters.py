@@ -59,3 +59,23 @@ def test_a_fork_that_ends_leaves_the_service_to_its_parent():
     )
 
     assert said.stdout == "7 200\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on Windows")
+def test_a_forked_child_cannot_wait_for_the_parents_thread():
+    """`run` and `reset` raise in the child instead of waiting for ever."""
+    code = (
+        "import os; from memories_async.local import LocalService\n"
+        "from memories_async.local.engine.fixed import FixedEngine\n"
+        "with LocalService(engine=FixedEngine()) as service:\n"
+        "    fork = os.fork()\n"
+        "    if not fork:\n"
+        "        try: service.reset()\n"
+        "        except RuntimeError as error: os._exit(5 if 'parent' in str(error) else 1)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert said.stdout.split() == ["5"]

@@ -55,7 +55,7 @@ async def test_searches_embeds_and_captions_a_real_film(film, cache, receiver):
         task = await client.captions.upload_file(
             path, user_prompt="Tell all.", system_prompt="You see.", callback=receiver.url
         )
-        await service.settle()
+        await service.drain()
 
     assert clips[0].start_time <= middle <= clips[0].end_time
     assert clips[0].score > 0.5
@@ -89,7 +89,7 @@ async def test_refuses_a_short_film_and_a_broken_one_by_callback(tmp_path, cache
             await client.captions.upload_file(
                 tmp_path / name, user_prompt="u", system_prompt="s", callback=receiver.url
             )
-        await service.settle()
+        await service.drain()
 
     assert [body["status"] for body in receiver.bodies] == [-1, -1]
     told = " ".join(body["msg"] for body in receiver.bodies)
@@ -110,7 +110,7 @@ async def test_flower_is_too_short_to_caption(cache, receiver):
         await client.captions.upload_file(
             FLOWER, user_prompt="u", system_prompt="s", callback=receiver.url
         )
-        await service.settle()
+        await service.drain()
 
     assert receiver.bodies[0]["status"] == -1
     assert "must be between 20 and 300" in receiver.bodies[0]["msg"]

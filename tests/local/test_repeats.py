@@ -47,7 +47,7 @@ def answers(service):
         ),
         post("/v1/understand/upload", json={**asked, **prompts}),
     ]
-    service.run(service.settle)
+    service.run(service.drain)
     return [*told, service.inbox.received]
 
 

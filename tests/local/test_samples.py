@@ -98,8 +98,8 @@ def test_caption_by_file(serving):
         )
 
     assert response.json()["code"] == 0
-    serving.run(serving.settle)
-    assert "[Alice 1, Bob 2]" in serving.callbacks[0].body["data"]["text"]
+    serving.run(serving.drain)
+    assert "[Alice 1, Bob 2]" in serving.outbox.deliveries[0].body["data"]["text"]
 
 
 curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

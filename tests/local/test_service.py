@@ -153,8 +153,8 @@ async def test_an_early_refusal_reaches_a_caller_who_still_sends(service, send):
 
 async def test_work_on_its_thread_needs_a_thread(service):
     """`run` is for blocking code."""
-    with pytest.raises(RuntimeError, match="plain 'with'"):
-        service.run(service.settle)
+    with pytest.raises(RuntimeError, match="has no thread"):
+        service.run(service.drain)
 
 
 async def test_stopping_twice_is_harmless(films, engine):
@@ -175,18 +175,18 @@ async def test_warm_indexes_all_beforehand(films, service, engine, search):
 
 async def test_reset_forgets_and_keeps_the_index(service, search, caption, engine):
     """Points, calls, rates, faults, request_log, callbacks and tasks under way."""
-    service.set_limits(Rate(1, 3600))
+    service.limits = Rate(1, 3600)
     service.faults.add(kind="delay", seconds=0, times=None)
     await search()
     service.faults.add(callback="delay", seconds=3600)
     await caption()
-    assert service.tasks_under_way == 1
+    assert service._components.background.under_way == 1
 
     service.reset()
-    await service.settle()
+    await service.drain()
 
     assert (service.account.calls, service.account.paid, service.request_log) == (0, 0, ())
-    assert (service.callbacks, list(service.faults)) == ((), [])
+    assert (service.outbox.deliveries, list(service.faults)) == ((), [])
     assert (await search()).json["code"] == "0000"
     assert len(engine.indexed) == 1
 
@@ -219,6 +219,17 @@ def test_serves_blocking_code_on_a_thread_of_its_own(films, engine):
 
         service.reset()
         assert service.account.calls == 0
+
+
+def test_a_client_of_a_service_without_limits_has_none(films, engine):
+    """Ten searches in a test do not take ten seconds; documented limits are the client's own."""
+    with LocalService([films], engine=engine, limits=None) as unlimited:
+        given = unlimited._client_settings()["limits"].describe()
+    with LocalService([films], engine=engine) as documented:
+        settings = documented._client_settings()
+
+    assert all(one.limit.interval < 0.001 for one in given)
+    assert "limits" not in settings
 
 
 async def test_gives_a_client_that_is_ready(service):

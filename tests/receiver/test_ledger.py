@@ -30,7 +30,7 @@ async def test_a_callback_turns_an_unknown_entry_into_done(service, client, film
         with pytest.raises(OutcomeUnknown):
             await one.send(call)
         assert len(await asyncio.to_thread(ledger.unknown)) == 1
-        await service.settle()
+        await service.drain()
 
         assert await asyncio.to_thread(ledger.unknown) == ()
         assert str(receiver._open().store) == str(ledger.path), "both use one file"
@@ -91,7 +91,7 @@ async def test_a_receiver_reconciles_at_its_start_what_a_crash_left(  # noqa: PL
             broken.setattr(Ledger, "settled", fail)
             with pytest.raises(OutcomeUnknown) as caught:
                 await one.captions.upload_file(film, **PROMPTS)
-            await service.settle()
+            await service.drain()
             assert (await receiver.wait(caught.value)).text
         assert "could not be told" in caplog.text
         assert len(await asyncio.to_thread(ledger.unknown)) == 1

@@ -28,7 +28,7 @@ async def test_a_caption_comes_back_in_one_step(service, client, receiver, film)
 
     assert answer.text
     assert answer.tokens.total == answer.tokens.input + answer.tokens.output
-    assert [delivery.status for delivery in service.callbacks] == [200]
+    assert [delivery.status for delivery in service.outbox.deliveries] == [200]
     assert service.account.calls == 1
 
 
@@ -40,14 +40,14 @@ async def test_awkward_callbacks_change_nothing(service, client, receiver, film,
     async with client(receiver=receiver) as one:
         task = await one.captions.upload_file(film, **PROMPTS)
         answer = await one.receiver.wait(task, timeout=60)
-        await service.settle()
+        await service.drain()
 
         assert (
             (await one.receiver.wait(task)).text
             == answer.text
-            == service.callbacks[0].body["data"]["text"]
+            == service.outbox.deliveries[0].body["data"]["text"]
         )
-    assert all(delivery.status == 200 for delivery in service.callbacks)
+    assert all(delivery.status == 200 for delivery in service.outbox.deliveries)
     assert len(await receiver.deliveries(task)) == (2 if kind == "conflict" else 1)
 
 
@@ -70,9 +70,9 @@ async def test_a_missing_callback_times_out_and_can_be_resumed(
         task = await one.captions.upload_file(film, **PROMPTS)
         with pytest.raises(CallbackTimeout, match=task.task_id):
             await one.receiver.wait(task, timeout=0.05)
-        await service.settle()
+        await service.drain()
 
-        assert await service.resend(task.task_id)
+        assert await service.outbox.resend(task.task_id)
         assert (await one.receiver.wait(str(task), timeout=0)).text
 
 
@@ -124,9 +124,9 @@ async def test_a_callers_own_callback_is_sent_unchanged(service, client, receive
     """The receiver takes no part in that submission."""
     async with client(receiver=receiver) as one:
         await one.captions.upload_file(film, **PROMPTS, callback="http://127.0.0.1:9/mine")
-        await service.settle()
+        await service.drain()
 
-    assert {delivery.url for delivery in service.callbacks} == {"http://127.0.0.1:9/mine"}
+    assert {delivery.url for delivery in service.outbox.deliveries} == {"http://127.0.0.1:9/mine"}
 
 
 async def test_without_callback_and_receiver_nothing_is_sent(service, client, film) -> None:

@@ -1,1 +1,1 @@
-"""Where the service may connect to, and its outgoing HTTP."""
+"""Outgoing HTTP of the service, and the hosts that it may connect to."""

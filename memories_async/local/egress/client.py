@@ -1,7 +1,7 @@
-"""The service's own requests: fetching what a caption names, posting its result.
+"""Outgoing requests of the service: it fetches what a request names and posts results.
 
-Every connection goes to an address that the guard has seen, redirects are not followed, sizes and
-times are bounded, and no header but our own goes out.
+Every connection goes to an address that the policy allows, redirects are not followed, sizes and
+times are bounded, and no headers but these are sent.
 """
 
 from __future__ import annotations
@@ -13,88 +13,88 @@ import aiohttp
 from aiohttp.abc import ResolveResult
 from attrs import define, field
 
-from memories_async.local.egress.policy import Guard, Unreachable
+from memories_async.local.egress.policy import EgressPolicy, Unreachable
 
-__all__ = ["Outgoing"]
+__all__ = ["EgressClient"]
 
 _CHUNK = 64 * 1024
 _AGENT = {"User-Agent": "memories_async-local", "Accept-Encoding": "identity"}
 
 
 class _Resolver(aiohttp.ThreadedResolver):
-    """Looks a name up once, and hands on only addresses that the guard allows."""
+    """Looks a name up once, and refuses it where the policy forbids one of its addresses."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, policy: EgressPolicy) -> None:
         super().__init__()
-        self._guard = guard
+        self._policy = policy
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
-        if not all(self._guard.allows(one["host"], port) for one in found):
-            raise OSError(f"{host} leads to an address that is out of reach")
+        if not all(self._policy.allows(one["host"], port) for one in found):
+            raise OSError(f"{host} has an address that is out of reach")
         return found
 
 
 @define(eq=False)
-class Outgoing:
-    """A guarded client; its session opens with the first request."""
+class EgressClient:
+    """HTTP client for allowed hosts; its session opens with the first request."""
 
-    guard: Guard
+    policy: EgressPolicy
     timeout: float
     _session: aiohttp.ClientSession | None = field(init=False, default=None)
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close the session, if there is one."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     async def fetch(self, url: str, *, largest: int) -> bytes:
-        """Get at most *largest* bytes from *url*; raises `Unreachable`."""
+        """Fetch at most *largest* bytes from *url*; raises `Unreachable`."""
         content = bytearray()
 
-        async def keep(chunk: bytes) -> None:
+        async def append(chunk: bytes) -> None:
             content.extend(chunk)
 
-        await self.fetch_into(url, keep, largest=largest)
+        await self.fetch_into(url, append, largest=largest)
         return bytes(content)
 
     async def fetch_into(
-        self, url: str, keep: Callable[[bytes], Awaitable[None]], *, largest: int
+        self, url: str, write: Callable[[bytes], Awaitable[None]], *, largest: int
     ) -> None:
-        """Get at most *largest* bytes from *url*, piece by piece; raises `Unreachable`."""
-        target, size = self.guard.checked(url), 0
+        """Pass at most *largest* bytes from *url* to *write* in chunks; raises `Unreachable`."""
+        target, size = self.policy.check(url), 0
         try:
-            async with self._open().get(target, allow_redirects=False) as response:
+            async with self._get_session().get(target, allow_redirects=False) as response:
                 if response.status != 200:  # noqa: PLR2004  # plain HTTP
                     raise Unreachable(f"{target.host} answered {response.status}")
                 async for chunk in response.content.iter_chunked(_CHUNK):
                     size += len(chunk)
                     if size > largest:
                         raise Unreachable(
-                            f"what {target.host} sends is larger than {largest} bytes"
+                            f"the answer of {target.host} is larger than {largest} bytes"
                         )
-                    await keep(chunk)
+                    await write(chunk)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(_plain(error)) from None
+            raise Unreachable(_describe(error)) from None
 
     async def post(self, url: str, body: bytes) -> int:
-        """Post JSON to *url* and return the answer's status; raises `Unreachable`."""
-        target = self.guard.checked(url)
+        """Post JSON to *url* and return the status of the reply; raises `Unreachable`."""
+        target = self.policy.check(url)
         headers = {"Content-Type": "application/json"}
         try:
-            async with self._open().post(
+            async with self._get_session().post(
                 target, data=body, headers=headers, allow_redirects=False
             ) as response:
                 return response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(_plain(error)) from None
+            raise Unreachable(_describe(error)) from None
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _get_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = _Resolver(self.guard)
+            resolver = _Resolver(self.policy)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     resolver=resolver, use_dns_cache=False, force_close=True
@@ -108,8 +108,8 @@ class Outgoing:
         return self._session
 
 
-def _plain(error: Exception) -> str:
-    """Name a failure without aiohttp's exception, which holds request headers."""
+def _describe(error: Exception) -> str:
+    """Describe a failure without aiohttp's exception, which holds request headers."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, aiohttp.ClientConnectorError):

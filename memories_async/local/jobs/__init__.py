@@ -1,1 +1,1 @@
-"""What goes on beside requests: engine work, captions, ingest, callbacks."""
+"""Work beside the requests: engine pool, captions, ingest, callbacks."""

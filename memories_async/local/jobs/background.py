@@ -1,4 +1,4 @@
-"""Background tasks with an owner: whatever is under way ends with the service."""
+"""Background tasks of a service, which end with it."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from typing import Any
 
 from attrs import Factory, define
 
-__all__ = ["Errands"]
+__all__ = ["BackgroundTasks"]
 
 
 @define(eq=False)
-class Errands:
-    """Tasks that outlive the request that began them.
+class BackgroundTasks:
+    """Tasks that outlive the request that started them.
 
-    Not a task group: a service is entered in one task and left in another, as fixtures do.
+    Not a task group: a service may be entered in one task and left in another, as fixtures do.
     """
 
     _running: set[asyncio.Task[None]] = Factory(set[asyncio.Task[None]])
 
-    def start(self, errand: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run *errand* beside the requests."""
-        task = asyncio.create_task(errand)
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *work* beside the requests."""
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     @property
     def under_way(self) -> int:
-        """How many have not ended."""
+        """Number of tasks that have not ended."""
         return len(self._running)
 
-    async def settle(self) -> None:
-        """Wait until nothing is under way."""
+    async def drain(self) -> None:
+        """Wait until no task is under way."""
         while self._running:
             await asyncio.wait(self._running)
 
     def cancel(self) -> None:
-        """Ask every errand to end."""
+        """Cancel every task; `drain` waits for their end."""
         for task in self._running:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The studio: accepted caption tasks, from the video to the delivered result."""
+"""Caption jobs: accepted caption tasks, from the video to the delivered result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from random import Random
 from attrs import define, field, frozen
 from yarl import URL
 
-from memories_async.local.egress.client import Outgoing
+from memories_async.local.egress.client import EgressClient
 from memories_async.local.egress.policy import Unreachable
 from memories_async.local.engine.protocol import (
     CaptionRequest,
@@ -21,28 +21,28 @@ from memories_async.local.engine.protocol import (
     Index,
     ReferencePerson,
 )
-from memories_async.local.jobs.background import Errands
-from memories_async.local.jobs.callbacks import Outbox, Result, failure
-from memories_async.local.jobs.engine_pool import Workshop
-from memories_async.local.jobs.request_context import Answer, Visit
-from memories_async.local.state.accounts import Purse
+from memories_async.local.jobs.background import BackgroundTasks
+from memories_async.local.jobs.callbacks import DeliveryResult, Outbox, build_failure
+from memories_async.local.jobs.engine_pool import EnginePool
+from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
+from memories_async.local.state.accounts import Hold
 from memories_async.local.state.faults import Fault
 from memories_async.local.state.forms import Upload
 from memories_async.local.state.library import LocalVideo
-from memories_async.local.state.page_limits import Rules
+from memories_async.local.state.page_limits import PageLimits
 
-__all__ = ["Commission", "Person", "Studio"]
+__all__ = ["CaptionJobs", "CaptionOrder", "NamedPerson"]
 
 _log = logging.getLogger(__name__)
 
 
-class _Unfit(Exception):
-    """The video breaks a rule of the page that shows only now."""
+class _OutsideLimits(Exception):
+    """The video exceeds a limit of the page that can only be checked once it is decoded."""
 
 
 @frozen(kw_only=True)
-class Person:
-    """A person to look for: a picture, or where to get one, or a name alone."""
+class NamedPerson:
+    """A person to look for: a name, and a picture or the URL of one, or neither."""
 
     name: str
     url: str | None = None
@@ -50,7 +50,7 @@ class Person:
 
 
 @frozen(kw_only=True)
-class Commission:
+class CaptionOrder:
     """A caption request that was checked."""
 
     video: str | Upload
@@ -58,108 +58,105 @@ class Commission:
     user_prompt: str
     system_prompt: str
     callback: str
-    persons: tuple[Person, ...]
+    persons: tuple[NamedPerson, ...]
     thinking: bool
 
 
 @define(eq=False, kw_only=True)
-class Studio:
-    """Accepts tasks and works them off beside the requests."""
+class CaptionJobs:
+    """Accepts caption tasks and runs them beside the requests."""
 
-    workshop: Workshop
-    rules: Rules
+    engine_pool: EnginePool
+    page_limits: PageLimits
     outbox: Outbox
-    fetching: Outgoing
-    errands: Errands
-    dice: Random
-    """Where task ids come from."""
+    fetcher: EgressClient
+    background: BackgroundTasks
+    random: Random
+    """Source of the task ids."""
 
-    def accept(self, order: Commission, visit: Visit) -> Answer:
+    async def accept(self, order: CaptionOrder, context: RequestContext) -> RouteAnswer:
         """Give *order* a task id; the work begins once it is paid."""
-        task_id = str(uuid.UUID(int=self.dice.getrandbits(128), version=4))
-        fault = visit.callback_fault
+        task_id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+        fault = context.callback_fault
 
-        async def begin(purse: Purse) -> None:
-            errand = self.errands.start(self._work_off(task_id, order, purse, fault))
+        async def begin(hold: Hold) -> None:
+            task = self.background.start(self._run(task_id, order, hold, fault))
             if fault is not None and fault.callback == "early":
-                await asyncio.wait([errand])
+                await asyncio.wait([task])
 
-        visit.note = self._note(order)
-        note = (visit.note or "").encode("ascii", "backslashreplace").decode()
+        context.note = await self._find_obstacle(order)
+        note = (context.note or "").encode("ascii", "backslashreplace").decode()
         headers = {"X-Local-Note": note} if note else {}
-        return Answer(content={"task_id": task_id}, item=task_id, headers=headers, then=begin)
+        return RouteAnswer(content={"task_id": task_id}, item=task_id, headers=headers, then=begin)
 
-    def _note(self, order: Commission) -> str | None:
-        """Tell a newcomer why a task that was accepted will come to nothing."""
-        if not isinstance(order.video, Upload) and self._in_library(order.video) is None:
+    async def _find_obstacle(self, order: CaptionOrder) -> str | None:
+        """Say why nothing will come of a task that is accepted, where that is known already."""
+        if not isinstance(order.video, Upload) and await self._find_video(order.video) is None:
             try:
-                self.fetching.guard.checked(order.video)
+                self.fetcher.policy.check(order.video)
             except Unreachable as error:
                 return f"the video will not be fetched: {error}"
         try:
-            self.outbox.outgoing.guard.checked(order.callback)
+            self.outbox.egress.policy.check(order.callback)
         except Unreachable as error:
             return f"the callback will not be delivered: {error}"
         return None
 
-    async def _work_off(
-        self, task_id: str, order: Commission, purse: Purse, fault: Fault | None
+    async def _run(
+        self, task_id: str, order: CaptionOrder, hold: Hold, fault: Fault | None
     ) -> None:
-        body = await self._result(task_id, order)
+        body = await self._build_body(task_id, order)
         if fault is not None and fault.callback == "failure":
-            body = failure(task_id, "A failure, asked for by a fault.")
+            body = build_failure(task_id, "A failure, asked for by a fault.")
         if body["status"] != 0:
-            purse.pay_back(task_id)
-        await self.outbox.dispatch(Result(task_id=task_id, url=order.callback, body=body), fault)
+            hold.refund(task_id)
+        result = DeliveryResult(task_id=task_id, url=order.callback, body=body)
+        await self.outbox.dispatch(result, fault)
 
-    async def _result(self, task_id: str, order: Commission) -> dict[str, object]:
+    async def _build_body(self, task_id: str, order: CaptionOrder) -> dict[str, object]:
         try:
             caption = await self._caption(order)
-        except (_Unfit, Unreachable, EngineError) as error:
-            return failure(task_id, str(error))
-        except Exception:  # noqa: BLE001  # an engine is a guest; what it throws must be heard of
+        except (_OutsideLimits, Unreachable, EngineError) as error:
+            return build_failure(task_id, str(error))
+        except Exception:  # noqa: BLE001  # an engine may be anybody's; its errors are logged
             _log.exception("captioning failed")
-            return failure(task_id, "The engine failed.")
+            return build_failure(task_id, "The engine failed.")
         tokens = {
             "input": caption.input_tokens,
             "output": caption.output_tokens,
             "total": caption.input_tokens + caption.output_tokens,
         }
-        return {
-            "status": 0,
-            "task_id": task_id,
-            "data": {"text": caption.text, "token": tokens},
-        }
+        return {"status": 0, "task_id": task_id, "data": {"text": caption.text, "token": tokens}}
 
-    async def _caption(self, order: Commission) -> CaptionText:
+    async def _caption(self, order: CaptionOrder) -> CaptionText:
         index = await self._index(order.video)
-        duration, rules = index.facts.duration, self.rules
-        if not rules.shortest <= duration <= rules.longest:
-            raise _Unfit(
+        duration, limits = index.facts.duration, self.page_limits
+        if not limits.shortest <= duration <= limits.longest:
+            raise _OutsideLimits(
                 f"The video lasts {duration:.1f} seconds; "
-                f"it must be between {rules.shortest:g} and {rules.longest:g}."
+                f"it must be between {limits.shortest:g} and {limits.longest:g}."
             )
         request = CaptionRequest(
             user_prompt=order.user_prompt,
             system_prompt=order.system_prompt,
-            persons=tuple([await self._reference(person) for person in order.persons]),
+            persons=tuple([await self._load_reference(person) for person in order.persons]),
             thinking=order.thinking,
         )
-        return await self.workshop.caption(index, request)
+        return await self.engine_pool.caption(index, request)
 
     async def _index(self, video: str | Upload) -> Index:
         if isinstance(video, Upload):
-            return await self._index_bytes(video.content, video.file_name)
-        known = await self.workshop.in_thread(lambda: self._in_library(video))
-        if known is not None:
-            if known.path.stat().st_size > self.rules.video_size:
-                raise _Unfit(f"The video {known.path.name} is larger than the limit.")
-            return await self.workshop.index_of(known)
-        content = await self.fetching.fetch(video, largest=self.rules.video_size)
-        return await self._index_bytes(content, URL(video).name)
+            return await self._index_content(video.content, video.file_name)
+        found = await self._find_video(video)
+        if found is not None:
+            if found.path.stat().st_size > self.page_limits.video_size:
+                raise _OutsideLimits(f"The video {found.path.name} is larger than the limit.")
+            return await self.engine_pool.index(found)
+        content = await self.fetcher.fetch(video, largest=self.page_limits.video_size)
+        return await self._index_content(content, URL(video).name)
 
-    async def _index_bytes(self, content: bytes, file_name: str) -> Index:
-        # The name given decides nothing but a harmless suffix, which some decoders want.
+    async def _index_content(self, content: bytes, file_name: str) -> Index:
+        # Some decoders need a suffix; nothing else of the given name is used.
         suffix = PurePosixPath(file_name).suffix
         suffix = suffix if suffix[1:].isalnum() and len(suffix) < 8 else ".mp4"  # noqa: PLR2004
 
@@ -167,25 +164,25 @@ class Studio:
             with tempfile.TemporaryDirectory(prefix="memories-") as folder:
                 path = Path(folder) / f"video{suffix}"
                 path.write_bytes(content)
-                return self.workshop.engine.index(path)
+                return self.engine_pool.engine.index(path)
 
-        return await self.workshop.indexing(index_copy)
+        return await self.engine_pool.in_index_thread(index_copy)
 
-    async def _reference(self, person: Person) -> ReferencePerson:
+    async def _load_reference(self, person: NamedPerson) -> ReferencePerson:
         image = person.image
         if image is None and person.url is not None:
             try:
-                image = await self.fetching.fetch(person.url, largest=self.rules.image_size)
+                image = await self.fetcher.fetch(person.url, largest=self.page_limits.image_size)
             except Unreachable as error:
-                # A picture that we do not want to fetch is none; one that cannot be had is an error.
-                if not error.forbidden:
+                # A forbidden picture is left out; one that cannot be fetched is an error.
+                if not error.is_forbidden:
                     raise
         return ReferencePerson(name=person.name, image=image)
 
-    def _in_library(self, url: str) -> LocalVideo | None:
-        """The library's video that the last part of *url* names, by file name or id."""
+    async def _find_video(self, url: str) -> LocalVideo | None:
+        """Find the library's video that the last part of *url* names, by file name or id."""
         try:
             name = URL(url).name
         except ValueError:
             return None
-        return self.workshop.library.named(name) or self.workshop.library.find(name)
+        return await self.engine_pool.find_file(name) or await self.engine_pool.find(name)

@@ -1,4 +1,4 @@
-"""The workshop: the engine at work in threads, so that the event loop never waits for pixels."""
+"""Engine pool: runs an engine in threads, so that the event loop never waits for it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from memories_async.local.engine.protocol import (
 )
 from memories_async.local.state.library import Library, LocalVideo
 
-__all__ = ["Workshop"]
+__all__ = ["EnginePool"]
 
 T = TypeVar("T")
 
-# Indexes held in memory; the engine's disk cache holds the rest.
 KEPT = 64
+"""Indexes held in memory; the engine's cache on disk holds the rest."""
 
 
 @define(eq=False)
-class Workshop:
-    """Runs an engine: each video is indexed once, however many requests wait for it."""
+class EnginePool:
+    """Runs an engine. Each video is indexed once, however many requests wait for it."""
 
     engine: Engine
     library: Library
     dimensions: int
-    ending: Callable[[], None] | None = None
-    """Ends what the engine has under way; given where nobody else uses the engine."""
-    _indexing: ThreadPoolExecutor = field(init=False)
-    _answering: ThreadPoolExecutor = field(init=False)
+    close_engine: Callable[[], None] | None = None
+    """Ends what the engine has under way; None where the engine belongs to somebody else."""
+    _index_threads: ThreadPoolExecutor = field(init=False)
+    _answer_threads: ThreadPoolExecutor = field(init=False)
     _indexes: dict[Path, asyncio.Future[Index]] = field(
         init=False, factory=dict[Path, asyncio.Future[Index]]
     )
@@ -47,62 +47,70 @@ class Workshop:
     )
 
     def open(self) -> None:
-        """Get ready to take work on the running loop; threads start with the first work."""
+        """Take work on the running event loop; threads start with the first work."""
         self._indexes.clear()
-        self._indexing = ThreadPoolExecutor(2, "memories-index")
-        self._answering = ThreadPoolExecutor(4, "memories-answer")
+        self._index_threads = ThreadPoolExecutor(2, "memories-index")
+        self._answer_threads = ThreadPoolExecutor(4, "memories-answer")
 
     def close(self) -> None:
-        """Take no more work; what an engine of others has begun, it ends on its own."""
-        for pool in (self._indexing, self._answering):
+        """Take no more work, and end the engine where it is the pool's own."""
+        for pool in (self._index_threads, self._answer_threads):
             pool.shutdown(wait=False, cancel_futures=True)
-        if self.ending is not None:
-            self.ending()
+        if self.close_engine is not None:
+            self.close_engine()
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run *work* beside the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._answering, work)
+        return await asyncio.get_running_loop().run_in_executor(self._answer_threads, work)
+
+    async def in_index_thread(self, work: Callable[[], T]) -> T:
+        """Run the costly *work* of decoding, in threads that quick answers do not wait for."""
+        return await asyncio.get_running_loop().run_in_executor(self._index_threads, work)
 
     async def find(self, name: str) -> LocalVideo | None:
-        """Look an id up; the first question reads the library's files."""
-        if self.library.ready:
+        """Find a video of the library by its id."""
+        if self.library.is_read:
             return self.library.find(name)
         return await self.in_thread(lambda: self.library.find(name))
 
+    async def find_file(self, file_name: str) -> LocalVideo | None:
+        """Find a video of the library by its file name."""
+        if self.library.is_read:
+            return self.library.find_file(file_name)
+        return await self.in_thread(lambda: self.library.find_file(file_name))
+
     async def warm(self) -> None:
-        """Index every video of the library; an unreadable one is left for its own request."""
+        """Index every video of the library; one that fails, fails again in its own request."""
         videos = await self.in_thread(self.library.videos)
-        await asyncio.gather(*map(self.index_of, videos), return_exceptions=True)
+        await asyncio.gather(*map(self.index, videos), return_exceptions=True)
 
     async def search(self, video: LocalVideo, image: bytes, prompt: str) -> SearchResult:
-        """Find the stretches of *video* that look like *image*."""
-        index = await self.index_of(video)
+        """Find the clips of *video* that look like *image*."""
+        index = await self.index(video)
         return await self.in_thread(lambda: self.engine.search(index, image, prompt))
 
     async def embed(self, video: LocalVideo) -> tuple[float, ...]:
-        """Describe the whole *video* by one vector, computed once."""
+        """Compute the vector of a whole *video*, once."""
         if video.path not in self._embeddings:
-            index = await self.index_of(video)
+            index = await self.index(video)
             vector = await self.in_thread(lambda: self.engine.embed(index, self.dimensions))
             self._embeddings[video.path] = vector
         return self._embeddings[video.path]
 
     async def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
-        """Tell what an *index* holds."""
+        """Describe the video of *index*."""
         return await self.in_thread(lambda: self.engine.caption(index, request))
 
-    async def indexing(self, work: Callable[[], T]) -> T:
-        """Run the costly *work* of decoding in its turn, apart from quick answers."""
-        return await asyncio.get_running_loop().run_in_executor(self._indexing, work)
-
-    async def index_of(self, video: LocalVideo) -> Index:
-        """The index of a video of the library, kept."""
+    async def index(self, video: LocalVideo) -> Index:
+        """Index *video*, or return its index where it is known."""
         waiting = self._indexes.get(video.path)
         if waiting is None:
             loop = asyncio.get_running_loop()
-            waiting = loop.run_in_executor(self._indexing, self.engine.index, video.path)
-            self._keep(video.path, waiting)
-        # One caller that gives up must not take the work from the others.
+            waiting = loop.run_in_executor(self._index_threads, self.engine.index, video.path)
+            self._indexes[video.path] = waiting
+            if len(self._indexes) > KEPT:
+                del self._indexes[next(iter(self._indexes))]
+        # A caller that is cancelled must not cancel the work of the others.
         try:
             return await asyncio.shield(waiting)
         except UnreadableVideo:
@@ -111,8 +119,8 @@ class Workshop:
             self._indexes.pop(video.path, None)
             raise
 
-    def known_duration(self, video: LocalVideo) -> float | None:
-        """How long *video* lasts, in seconds, if it was looked at already."""
+    def get_known_duration(self, video: LocalVideo) -> float | None:
+        """Return the seconds that *video* lasts, where it was indexed already."""
         waiting = self._indexes.get(video.path)
         if waiting is None or not waiting.done() or waiting.cancelled() or waiting.exception():
             return None
@@ -122,8 +130,3 @@ class Workshop:
         """Drop what is known of a video that was deleted."""
         self._indexes.pop(video.path, None)
         self._embeddings.pop(video.path, None)
-
-    def _keep(self, path: Path, waiting: asyncio.Future[Index]) -> None:
-        self._indexes[path] = waiting
-        if len(self._indexes) > KEPT:
-            del self._indexes[next(iter(self._indexes))]

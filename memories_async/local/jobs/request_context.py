@@ -1,4 +1,4 @@
-"""A visit: one request on its way through the service, and what a route is."""
+"""What a route gets and returns: the context of a request, and its answer."""
 
 from __future__ import annotations
 
@@ -9,62 +9,69 @@ from typing import Any, Protocol, TypeVar
 from aiohttp import web
 from attrs import Factory, define, field, frozen
 
-from memories_async.local.state.accounts import Account, Purse
+from memories_async.local.state.accounts import Account, Hold
 from memories_async.local.state.faults import Fault
-from memories_async.local.state.wire import Dialect, Host
+from memories_async.local.state.wire import Dialect, RouteHost
 
-__all__ = ["Answer", "Route", "Visit"]
+__all__ = ["RequestContext", "Route", "RouteAnswer"]
 
 Order = TypeVar("Order")
 
 
 @define(kw_only=True, eq=False)
-class Visit:
-    """A request, and what is learnt about it while it is answered."""
+class RequestContext:
+    """A request, and what is found out while it is answered."""
 
     request: web.Request
+    account: Account
+    dialect: Dialect
     callback_fault: Fault | None = None
     uploads: list[str] = field(factory=list[str])
     """SHA-256 of the files that were read."""
     ignored: tuple[str, ...] = ()
+    """Words of the prompt that the engine did not act on."""
     note: str | None = None
+    """Where the embedded service behaves differently from the real one."""
     drafts: list[Path] = field(factory=list[Path])
-    """Files to remove when the visit is over, unless they were moved to stay."""
-    account: Account
-    dialect: Dialect
+    """Files to delete at the end of the request, unless they were moved."""
 
 
 @frozen(kw_only=True)
-class Answer:
+class RouteAnswer:
     """What a route computed."""
 
     content: Any
-    """Goes out as `data`."""
+    """`data` of the reply."""
     file: Path | None = None
-    """Goes out by itself, instead."""
+    """A file to send instead."""
     item: str
-    """What is paid for, on a route that costs something."""
+    """What is paid for, on a route that is not free."""
     headers: Mapping[str, str] = Factory(dict[str, str])
-    then: Callable[[Purse], Awaitable[None]] | None = None
-    """To do once it is paid, before the reply goes out; the purse can pay back."""
+    then: Callable[[Hold], Awaitable[None]] | None = None
+    """Called once the request is paid, before the reply is sent; it can refund the hold."""
 
 
 class Route(Protocol[Order]):
-    """One page of the documentation: how to read its request, and how to answer it."""
+    """One endpoint of the documentation: how its request is read and answered."""
 
     @property
     def name(self) -> str:
-        """As in `clips.search`: family, then verb."""
+        """Name of the route, as in `clips.search`."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Endpoint family whose rate limit applies, by the names of `memories_async.Limits`."""
         ...
 
     @property
     def method(self) -> str:
-        """HTTP's verb."""
+        """HTTP method."""
         ...
 
     @property
     def path(self) -> str:
-        """Where it is on its host; a part in braces is a parameter."""
+        """Path on its host; a part in braces is a parameter."""
         ...
 
     @property
@@ -73,14 +80,14 @@ class Route(Protocol[Order]):
         ...
 
     @property
-    def host(self) -> Host:
-        """Whose envelope it speaks."""
+    def host(self) -> RouteHost:
+        """Host whose envelope it uses."""
         ...
 
-    async def read(self, visit: Visit) -> Order:
+    async def read(self, context: RequestContext) -> Order:
         """Read and check the request; raises `Refusal`."""
         ...
 
-    async def work(self, order: Order, visit: Visit, /) -> Answer:
-        """Compute the answer to what was read."""
+    async def work(self, order: Order, context: RequestContext, /) -> RouteAnswer:
+        """Compute the answer to a request that was read."""
         ...

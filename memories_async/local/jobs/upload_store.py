@@ -1,7 +1,7 @@
-"""The shelf: what was uploaded, beside the library that the service was started with.
+"""Upload store: what was uploaded, beside the library that the service was given.
 
-Uploaded files are kept in a temporary folder for as long as the service runs. Each upload is another
-video, whatever its content, as on the real service. All methods run on the event loop.
+Uploaded files are kept in a temporary folder while the service runs. Each upload is another video,
+whatever its content, as on the real service. All methods run on the event loop.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
-from memories_async.local.jobs.engine_pool import Workshop
+from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.state.accounts import Account
-from memories_async.local.state.library import ASSET, VIDEO, LocalVideo, digits_of
+from memories_async.local.state.library import VIDEO, LocalVideo, build_id_digits
 
-__all__ = ["DEFAULT", "Parcel", "Shelf", "Status", "Stored"]
+__all__ = ["DEFAULT", "ReceivedFile", "Status", "StoredUpload", "UploadStore"]
 
 Status = Literal["UNPARSE", "PARSE", "FAILED"]
 DEFAULT = "default"
-"""The `unique_id` of whoever gives none; the asset store has no other."""
+"""The `unique_id` of a request that gives none; assets have no other."""
 Scope = tuple[Account, str]
 
 
 @frozen(kw_only=True)
-class Parcel:
-    """A file that came in whole, not yet on the shelf."""
+class ReceivedFile:
+    """A file that was received completely, and is not stored yet."""
 
     path: Path
     file_name: str
@@ -40,7 +40,7 @@ class Parcel:
 
 
 @define(kw_only=True, eq=False)
-class Stored:
+class StoredUpload:
     """A video or asset as the service knows it."""
 
     id: str
@@ -53,87 +53,96 @@ class Stored:
     status: Status = "UNPARSE"
     cause: str | None = None
     duration: float | None = None
-    """Seconds, once they are known."""
+    """Seconds, once known."""
 
 
 @define(eq=False)
-class Shelf:
-    """Finds uploads in their account and `unique_id`, and the library in every one."""
+class UploadStore:
+    """Uploads by account and `unique_id`, and the library, which is in every one of them."""
 
-    workshop: Workshop
+    engine_pool: EnginePool
     _folder: Path | None = field(init=False, default=None)
     _drafts: Iterator[int] = field(init=False, factory=itertools.count)
     _count: int = field(init=False, default=0)
-    _stored: dict[str, tuple[Scope, Stored]] = field(
-        init=False, factory=dict[str, tuple[Scope, Stored]]
+    _stored: dict[str, tuple[Scope, StoredUpload]] = field(
+        init=False, factory=dict[str, tuple[Scope, StoredUpload]]
     )
     _deleted: set[tuple[Account, str]] = field(init=False, factory=set[tuple[Account, str]])
 
-    def draft(self) -> Path:
-        """Name a new file in which an upload can be taken down."""
+    def create_draft(self) -> Path:
+        """Name a new file to receive an upload in."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="memories-uploads-"))
         return self._folder / f"draft-{next(self._drafts)}"
 
-    def put(self, parcel: Parcel, *, kind: str, account: Account, unique_id: str) -> Stored:
-        """Keep *parcel* as another video or asset: its id comes from its content and its turn."""
+    def add(
+        self, received: ReceivedFile, *, kind: str, account: Account, unique_id: str
+    ) -> StoredUpload:
+        """Store *received* as a new video or asset; its id is made from its content and its number."""
         self._count += 1
-        turn = hashlib.sha256(f"{parcel.sha256}/{self._count}".encode()).hexdigest()
-        number = f"{kind}{digits_of(turn)}"
-        path = self.draft().with_name(f"{number}{Path(parcel.file_name).suffix.lower()}")
-        parcel.path.rename(path)
-        stored = Stored(
+        digest = hashlib.sha256(f"{received.sha256}/{self._count}".encode()).hexdigest()
+        number = f"{kind}{build_id_digits(digest)}"
+        path = self.create_draft().with_name(f"{number}{Path(received.file_name).suffix.lower()}")
+        received.path.rename(path)
+        stored = StoredUpload(
             id=number,
             video=LocalVideo(path=path, video_no=number, asset_id=number),
-            name=parcel.file_name,
-            size=parcel.size,
+            name=received.file_name,
+            size=received.size,
             created=time.time_ns() // 1_000_000,
         )
         self._stored[number] = ((account, unique_id), stored)
         return stored
 
-    async def find(self, name: str, *, account: Account, unique_id: str) -> Stored | None:
-        """What *name* means to this caller: an upload in its scope, or the library's own."""
+    async def find(
+        self, name: str, *, kind: str, account: Account, unique_id: str = DEFAULT
+    ) -> StoredUpload | None:
+        """Find a video or asset (*kind* is its prefix) that a caller sees, by its id.
+
+        Uploads are visible in their account and *unique_id* only; the library is in every one.
+        """
+        if not name.startswith(kind):
+            return None
         if name in self._stored:
             scope, stored = self._stored[name]
             return stored if scope == (account, unique_id) else None
-        video = await self.workshop.find(name)
+        video = await self.engine_pool.find(name)
         if video is None or (account, name) in self._deleted:
             return None
-        return self._of_library(video, VIDEO if name.startswith(VIDEO) else ASSET)
+        return self._describe_library(video, kind)
 
-    async def videos(self, *, account: Account, unique_id: str) -> tuple[Stored, ...]:
-        """Every video that this caller sees, newest uploads first, then the library."""
-        library = await self.workshop.in_thread(self.workshop.library.videos)
+    async def list_videos(self, *, account: Account, unique_id: str) -> tuple[StoredUpload, ...]:
+        """List every video in the scope of a caller: the newest uploads first, then the library."""
+        library = await self.engine_pool.in_thread(self.engine_pool.library.videos)
         ours = [one for scope, one in self._stored.values() if scope == (account, unique_id)]
         uploads = [one for one in reversed(ours) if one.id.startswith(VIDEO)]
         of_library = [
-            self._of_library(one, VIDEO)
+            self._describe_library(one, VIDEO)
             for one in library
             if (account, one.video_no) not in self._deleted
         ]
         return (*uploads, *of_library)
 
-    def __contains__(self, stored: Stored) -> bool:
+    def __contains__(self, stored: StoredUpload) -> bool:
         return stored.id in self._stored
 
-    def __iter__(self) -> Iterator[Stored]:
-        """Give every upload that is kept, oldest first."""
+    def __iter__(self) -> Iterator[StoredUpload]:
+        """Iterate over the uploads, oldest first."""
         return (stored for _, stored in self._stored.values())
 
-    def remove(self, stored: Stored, *, account: Account) -> None:
-        """Forget an upload and its file; a file of the library is only hidden from *account*."""
+    def remove(self, stored: StoredUpload, *, account: Account) -> None:
+        """Delete an upload and its file; a video of the library is hidden from *account*."""
         if stored not in self:
             self._deleted.add((account, stored.id))
             return
         del self._stored[stored.id]
-        self.workshop.forget(stored.video)
+        self.engine_pool.forget(stored.video)
         stored.video.path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget every upload and every deletion."""
+        """Delete every upload, and undo the deletions of the library."""
         for stored in self:
-            self.workshop.forget(stored.video)
+            self.engine_pool.forget(stored.video)
         self._stored.clear()
         self._deleted.clear()
         self._count = 0
@@ -141,14 +150,14 @@ class Shelf:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _of_library(self, video: LocalVideo, kind: str) -> Stored:
+    def _describe_library(self, video: LocalVideo, kind: str) -> StoredUpload:
         facts = video.path.stat()
-        return Stored(
+        return StoredUpload(
             id=video.video_no if kind == VIDEO else video.asset_id,
             video=video,
             name=video.path.name,
             size=facts.st_size,
             created=facts.st_mtime_ns // 1_000_000,
             status="PARSE",
-            duration=self.workshop.known_duration(video),
+            duration=self.engine_pool.get_known_duration(video),
         )

@@ -1,1 +1,1 @@
-"""How a request is received: listener, upload stream, pipeline, fault responses."""
+"""How requests are handled: listener, request pipeline, upload stream, fault responses."""

@@ -1,1 +1,1 @@
-"""One module for each page of the API."""
+"""Routes: one class for each endpoint, which reads its request and computes its answer."""

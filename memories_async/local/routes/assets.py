@@ -1,25 +1,24 @@
-"""The asset store of the embedding host: upload, metadata, delete, download.
+"""Assets of the embedding host: upload, metadata, delete, download.
 
 Uploads and downloads cost one point a call, the rest is free. An unknown asset is HTTP 400, "Asset
-not found", which the error page says for embeddings, and which is taken for all routes here.
+not found": the page on errors states that for embeddings, and no page for the other routes.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from attrs import frozen
 
-from memories_async.local.jobs.ingest import Parsing
-from memories_async.local.jobs.request_context import Answer, Visit
-from memories_async.local.jobs.upload_store import DEFAULT, Parcel, Shelf, Stored
-from memories_async.local.pipeline.upload_stream import take_in
+from memories_async.local.jobs.ingest import IngestJobs
+from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
+from memories_async.local.jobs.upload_store import ReceivedFile, StoredUpload, UploadStore
+from memories_async.local.pipeline.upload_stream import receive_upload
 from memories_async.local.state.library import ASSET
-from memories_async.local.state.page_limits import Rules
-from memories_async.local.state.wire import Host, Reason, Refusal
+from memories_async.local.state.page_limits import PageLimits
+from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
 __all__ = ["AssetMetadata", "DeleteAsset", "DownloadAsset", "UploadAsset"]
 
@@ -29,108 +28,110 @@ _STATUSES = {"UNPARSE": "UPLOADING", "PARSE": "SUCCESS", "FAILED": "FAILED"}
 
 @frozen(kw_only=True)
 class UploadAsset:
-    """Stores a file; whether it is a video shows when it is embedded."""
+    """Stores a file. It is decoded only when it is embedded."""
 
-    parsing: Parsing
-    rules: Rules
+    ingest_jobs: IngestJobs
+    page_limits: PageLimits
     name: str = "assets.upload"
+    family: str = "asset_upload"
     method: str = "POST"
     path: str = f"{_V2}/upload"
     is_free: bool = False
-    host: Host = Host.V2
+    host: RouteHost = RouteHost.V2
 
-    async def read(self, visit: Visit) -> Parcel:
-        """Take the file down."""
-        draft = self.parsing.shelf.draft()
-        visit.drafts.append(draft)
-        delivered = await take_in(visit.request, draft, largest=self.rules.upload_size)
-        visit.uploads.append(delivered.parcel.sha256)
-        if not delivered.parcel.size:
-            raise Refusal(Reason.WRONG, f"The file '{delivered.parcel.file_name}' is empty.")
-        return delivered.parcel
-
-    async def work(self, order: Parcel, visit: Visit) -> Answer:
-        """Give the file its id."""
-        stored = self.parsing.shelf.put(order, kind=ASSET, account=visit.account, unique_id=DEFAULT)
-        fault = visit.callback_fault
-        begin = partial(
-            self.parsing.begin, stored, callback=None, fault=fault, dialect=visit.dialect
+    async def read(self, context: RequestContext) -> ReceivedFile:
+        """Receive the file."""
+        draft = self.ingest_jobs.upload_store.create_draft()
+        context.drafts.append(draft)
+        received = await receive_upload(
+            context.request, draft, largest=self.page_limits.upload_size
         )
-        return Answer(content={"asset_id": stored.id}, item=stored.id, then=begin)
+        context.uploads.append(received.file.sha256)
+        if not received.file.size:
+            raise Refusal(Reason.WRONG, f"The file '{received.file.file_name}' is empty.")
+        return received.file
+
+    async def work(self, order: ReceivedFile, context: RequestContext) -> RouteAnswer:
+        """Store the file."""
+        stored, begin = self.ingest_jobs.accept(order, context, kind=ASSET)
+        return RouteAnswer(content={"asset_id": stored.id}, item=stored.id, then=begin)
 
 
 @frozen(kw_only=True)
 class AssetMetadata:
-    """Describes one asset, as a list of one."""
+    """Describes one asset, in a list."""
 
-    shelf: Shelf
+    upload_store: UploadStore
     name: str = "assets.metadata"
+    family: str = "asset_metadata"
     method: str = "GET"
     path: str = f"{_V2}/{{asset_id}}/metadata"
     is_free: bool = True
-    host: Host = Host.V2
+    host: RouteHost = RouteHost.V2
 
-    async def read(self, visit: Visit) -> Stored:
+    async def read(self, context: RequestContext) -> StoredUpload:
         """Find the asset."""
-        return await _asset(self.shelf, visit)
+        return await _find_asset(self.upload_store, context)
 
-    async def work(self, order: Stored, _visit: Visit) -> Answer:
-        """Describe it; numbers are text on this page."""
-        return Answer(content={"total": 1, "resource": [_shown(order)]}, item=order.id)
+    async def work(self, order: StoredUpload, _: RequestContext) -> RouteAnswer:
+        """Describe the asset; numbers are text, as on the page."""
+        return RouteAnswer(content={"total": 1, "resource": [_format_asset(order)]}, item=order.id)
 
 
 @frozen(kw_only=True)
 class DeleteAsset:
     """Deletes one asset."""
 
-    shelf: Shelf
+    upload_store: UploadStore
     name: str = "assets.delete"
+    family: str = "asset_delete"
     method: str = "DELETE"
     path: str = f"{_V2}/{{asset_id}}"
     is_free: bool = True
-    host: Host = Host.V2
+    host: RouteHost = RouteHost.V2
 
-    async def read(self, visit: Visit) -> Stored:
+    async def read(self, context: RequestContext) -> StoredUpload:
         """Find the asset."""
-        return await _asset(self.shelf, visit)
+        return await _find_asset(self.upload_store, context)
 
-    async def work(self, order: Stored, visit: Visit) -> Answer:
-        """Forget it."""
-        self.shelf.remove(order, account=visit.account)
-        return Answer(content=None, item=order.id)
+    async def work(self, order: StoredUpload, context: RequestContext) -> RouteAnswer:
+        """Delete the asset."""
+        self.upload_store.remove(order, account=context.account)
+        return RouteAnswer(content=None, item=order.id)
 
 
 @frozen(kw_only=True)
 class DownloadAsset:
-    """Sends the file itself."""
+    """Sends the file of one asset."""
 
-    shelf: Shelf
+    upload_store: UploadStore
     name: str = "assets.download"
+    family: str = "asset_download"
     method: str = "GET"
     path: str = f"{_V2}/{{asset_id}}/download"
     is_free: bool = False
-    host: Host = Host.V2
+    host: RouteHost = RouteHost.V2
 
-    async def read(self, visit: Visit) -> Stored:
+    async def read(self, context: RequestContext) -> StoredUpload:
         """Find the asset."""
-        return await _asset(self.shelf, visit)
+        return await _find_asset(self.upload_store, context)
 
-    async def work(self, order: Stored, _visit: Visit) -> Answer:
-        """Hand its file over."""
+    async def work(self, order: StoredUpload, _: RequestContext) -> RouteAnswer:
+        """Answer with the file."""
         disposition = f"attachment; filename*=UTF-8''{quote(order.name)}"
         headers = {"Content-Disposition": disposition}
-        return Answer(content=None, file=order.video.path, item=order.id, headers=headers)
+        return RouteAnswer(content=None, file=order.video.path, item=order.id, headers=headers)
 
 
-async def _asset(shelf: Shelf, visit: Visit) -> Stored:
-    asset_id = visit.request.match_info["asset_id"]
-    found = await shelf.find(asset_id, account=visit.account, unique_id=DEFAULT)
-    if found is None or not asset_id.startswith(ASSET):
+async def _find_asset(upload_store: UploadStore, context: RequestContext) -> StoredUpload:
+    asset_id = context.request.match_info["asset_id"]
+    found = await upload_store.find(asset_id, kind=ASSET, account=context.account)
+    if found is None:
         raise Refusal(Reason.WRONG, "Asset not found")
     return found
 
 
-def _shown(stored: Stored) -> dict[str, Any]:
+def _format_asset(stored: StoredUpload) -> dict[str, Any]:
     return {
         "asset_id": stored.id,
         "extension": PurePath(stored.name).suffix.removeprefix("."),

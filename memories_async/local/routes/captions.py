@@ -1,7 +1,7 @@
 """`POST /v1/understand/upload` and `.../uploadFile`: the page "Video Caption".
 
-Only what can be known at once is refused at once: the fields, the files and their sizes. What
-shows only when the video is decoded, such as its duration, is reported by callback as a failure.
+Wrong fields, files and sizes are refused at once. What is known only when the video is decoded, such
+as its duration, is reported by callback as a failure.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from typing import Any
 from attrs import frozen
 
 from memories_async._protocol import wire_json
-from memories_async.local.egress.policy import Unreachable
-from memories_async.local.jobs.caption_jobs import Commission, Person, Studio
-from memories_async.local.jobs.request_context import Answer, Visit
-from memories_async.local.state.forms import Upload, parse_object, read_form, read_json, required
-from memories_async.local.state.page_limits import Rules
-from memories_async.local.state.wire import Host, Reason, Refusal
+from memories_async.local.jobs.caption_jobs import CaptionJobs, CaptionOrder, NamedPerson
+from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
+from memories_async.local.state.forms import (
+    Upload,
+    get_required,
+    parse_object,
+    read_form,
+    read_json,
+)
+from memories_async.local.state.page_limits import PageLimits
+from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
 __all__ = ["CaptionFile", "CaptionUrl"]
 
@@ -26,64 +31,69 @@ __all__ = ["CaptionFile", "CaptionUrl"]
 class CaptionUrl:
     """Captions a video that a URL names."""
 
-    studio: Studio
-    rules: Rules
+    caption_jobs: CaptionJobs
+    page_limits: PageLimits
     name: str = "captions.upload"
+    family: str = "captions"
     path: str = "/v1/understand/upload"
     method: str = "POST"
     is_free: bool = False
-    host: Host = Host.SECURITY
+    host: RouteHost = RouteHost.SECURITY
 
-    async def read(self, visit: Visit) -> Commission:
-        """Check the fields; where the URL leads is seen later."""
-        fields = await read_json(visit.request)
-        url = required(fields, "video_url")
-        people = tuple(Person(name=name, url=url) for name, url in _persons(fields, self.rules))
-        return _commission(fields, self.studio, video=url, persons=people)
+    async def read(self, context: RequestContext) -> CaptionOrder:
+        """Check the fields; the URL is fetched later."""
+        fields = await read_json(context.request)
+        url = get_required(fields, "video_url")
+        persons = tuple(
+            NamedPerson(name=name, url=picture)
+            for name, picture in _read_persons(fields, self.page_limits)
+        )
+        return _build_order(fields, self.caption_jobs, video=url, persons=persons)
 
-    async def work(self, order: Commission, visit: Visit) -> Answer:
+    async def work(self, order: CaptionOrder, context: RequestContext) -> RouteAnswer:
         """Accept the task."""
-        return self.studio.accept(order, visit)
+        return await self.caption_jobs.accept(order, context)
 
 
 @frozen(kw_only=True)
 class CaptionFile:
-    """Captions a video that is sent along, with one picture for each person in their order."""
+    """Captions a video that is sent in the request, followed by one picture for each person."""
 
-    studio: Studio
-    rules: Rules
+    caption_jobs: CaptionJobs
+    page_limits: PageLimits
     name: str = "captions.upload_file"
+    family: str = "captions"
     path: str = "/v1/understand/uploadFile"
     method: str = "POST"
     is_free: bool = False
-    host: Host = Host.SECURITY
+    host: RouteHost = RouteHost.SECURITY
 
-    async def read(self, visit: Visit) -> Commission:
-        """Check the part `req` and then the files, whose count must agree with it."""
-        largest = max(self.rules.video_size, self.rules.image_size)
+    async def read(self, context: RequestContext) -> CaptionOrder:
+        """Check the part `req`, and then the files, whose number must agree with it."""
+        largest = max(self.page_limits.video_size, self.page_limits.image_size)
         # The part req, the video, and a picture for each person.
-        form = await read_form(visit.request, largest=largest, most=2 + self.rules.persons)
-        visit.uploads += [one.sha256 for one in form.files.get("files", ())]
-        described = [one.content for one in form.files.pop("req", ())]
-        described += [form.fields[name].encode() for name in ("req",) if name in form.fields]
-        if not described:
+        form = await read_form(context.request, largest=largest, most=2 + self.page_limits.persons)
+        context.uploads += [one.sha256 for one in form.files.get("files", ())]
+        parts = [one.content for one in form.files.pop("req", ())]
+        parts += [form.fields["req"].encode()] if "req" in form.fields else []
+        if not parts:
             raise Refusal(Reason.MISSING, "The req parameter cannot be empty!")
-        fields = parse_object(described[0], "The part req")
-        video, *pictures = self._files(form.files.get("files", []))
-        names = [name for name, _ in _persons(fields, self.rules)]
+        fields = parse_object(parts[0], "The part req")
+        video, *pictures = self._check_files(form.files.get("files", []))
+        names = [name for name, _ in _read_persons(fields, self.page_limits)]
         if len(pictures) != len(names):
             sentence = f"{len(names)} persons need as many pictures; {len(pictures)} came."
             raise Refusal(Reason.WRONG, sentence)
-        people = tuple(
-            Person(name=name, image=picture.content)
+        persons = tuple(
+            NamedPerson(name=name, image=picture.content)
             for name, picture in zip(names, pictures, strict=True)
         )
-        return _commission(fields, self.studio, video=video, persons=people)
+        return _build_order(fields, self.caption_jobs, video=video, persons=persons)
 
-    def _files(self, files: list[Upload]) -> list[Upload]:
+    def _check_files(self, files: list[Upload]) -> list[Upload]:
         if not files:
             raise Refusal(Reason.MISSING, "The files parameter cannot be empty!")
-        sizes = [self.rules.video_size, *[self.rules.image_size] * len(files)]
+        sizes = [self.page_limits.video_size, *[self.page_limits.image_size] * len(files)]
         for file, largest in zip(files, sizes, strict=False):
             if not file.content:
                 raise Refusal(Reason.WRONG, f"The file '{file.file_name}' is empty.")
@@ -91,57 +101,50 @@ class CaptionFile:
                 raise Refusal(Reason.WRONG, f"The file '{file.file_name}' is too large.")
         return files
 
-    async def work(self, order: Commission, visit: Visit) -> Answer:
+    async def work(self, order: CaptionOrder, context: RequestContext) -> RouteAnswer:
         """Accept the task."""
-        return self.studio.accept(order, visit)
+        return await self.caption_jobs.accept(order, context)
 
 
-def _commission(
+def _build_order(
     fields: Mapping[str, Any],
-    studio: Studio,
+    caption_jobs: CaptionJobs,
     *,
     video: str | Upload,
-    persons: tuple[Person, ...],
-) -> Commission:
+    persons: tuple[NamedPerson, ...],
+) -> CaptionOrder:
     thinking = fields.get("thinking")
     if not isinstance(thinking, bool | None):
         raise Refusal(Reason.WRONG, "The thinking parameter must be a boolean.")
-    commission = Commission(
+    order = CaptionOrder(
         video=video,
-        user_prompt=required(fields, "user_prompt"),
-        system_prompt=required(fields, "system_prompt"),
-        callback=required(fields, "callback"),
+        user_prompt=get_required(fields, "user_prompt"),
+        system_prompt=get_required(fields, "system_prompt"),
+        callback=get_required(fields, "callback"),
         persons=persons,
         thinking=thinking is True,
     )
-    try:
-        studio.outbox.outgoing.guard.checked(commission.callback)
-    except Unreachable as error:
-        # A callback that is well formed but out of reach is taken, and its delivery logged as
-        # refused: the printed sample names such a one.
-        if not error.forbidden:
-            raise Refusal(Reason.WRONG, f"The callback parameter: {error}.") from None
-    return commission
+    caption_jobs.outbox.check_url(order.callback)
+    return order
 
 
-def _persons(fields: Mapping[str, Any], rules: Rules) -> list[tuple[str, str | None]]:
+def _read_persons(
+    fields: Mapping[str, Any], page_limits: PageLimits
+) -> list[tuple[str, str | None]]:
+    """Read name and `url` of each person."""
     persons = fields.get("persons")
     if persons is None:
         return []
     if not wire_json.is_array(persons):
         raise Refusal(Reason.WRONG, "The persons parameter must be an array.")
-    if len(persons) > rules.persons:
-        raise Refusal(Reason.WRONG, f"At most {rules.persons} persons are supported.")
-    return [_person(one) for one in persons]
-
-
-def _person(person: object) -> tuple[str, str | None]:
-    if not wire_json.is_object(person):
-        raise Refusal(Reason.WRONG, "Each of the persons must be an object.")
-    return required(person, "name"), _url(person.get("url"))
-
-
-def _url(url: object) -> str | None:
-    if url is not None and not isinstance(url, str):
-        raise Refusal(Reason.WRONG, "The url of a person must be a string.")
-    return url
+    if len(persons) > page_limits.persons:
+        raise Refusal(Reason.WRONG, f"At most {page_limits.persons} persons are supported.")
+    named: list[tuple[str, str | None]] = []
+    for person in persons:
+        if not wire_json.is_object(person):
+            raise Refusal(Reason.WRONG, "Each of the persons must be an object.")
+        name, url = get_required(person, "name"), person.get("url")
+        if url is not None and not isinstance(url, str):
+            raise Refusal(Reason.WRONG, "The url of a person must be a string.")
+        named.append((name, url))
+    return named

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from memories_async.local.jobs.engine_pool import Workshop
-from memories_async.local.jobs.request_context import Answer, Visit
-from memories_async.local.jobs.upload_store import DEFAULT, Shelf
-from memories_async.local.state.forms import read_json, required
+from memories_async.local.jobs.engine_pool import EnginePool
+from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
+from memories_async.local.jobs.upload_store import UploadStore
+from memories_async.local.state.forms import get_required, read_json
 from memories_async.local.state.library import ASSET, LocalVideo
-from memories_async.local.state.wire import Host, Reason, Refusal
+from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
 __all__ = ["Embed"]
 
@@ -18,36 +18,37 @@ MODELS = ("multimodalembedding@001",)
 
 @frozen(kw_only=True)
 class Embed:
-    """Describes a whole video by one vector.
+    """Computes one vector for a whole video.
 
-    The vector is the engine's own: it carries the documented model's name on the wire, and nothing
-    of that model in it. `X-Local-Engine` says so in every reply.
+    The vector is the engine's, whatever model the request names; the header `X-Local-Engine` of
+    every reply names the engine.
     """
 
-    workshop: Workshop
-    shelf: Shelf
+    engine_pool: EnginePool
+    upload_store: UploadStore
     name: str = "embeddings.video"
+    family: str = "embeddings"
     path: str = "/serve/api/v2/embeddings/video"
     method: str = "POST"
     is_free: bool = False
-    host: Host = Host.V2
+    host: RouteHost = RouteHost.V2
 
-    async def read(self, visit: Visit) -> LocalVideo:
-        """Find the asset; an unknown one is HTTP 400, as the error page says."""
-        fields = await read_json(visit.request)
-        asset_id = required(fields, "asset_id")
-        model = required(fields, "model")
+    async def read(self, context: RequestContext) -> LocalVideo:
+        """Find the asset; an unknown one is HTTP 400, as the page on errors states."""
+        fields = await read_json(context.request)
+        asset_id = get_required(fields, "asset_id")
+        model = get_required(fields, "model")
         if model not in MODELS:
             sentence = f"The model '{model}' is not supported: {', '.join(MODELS)}."
             raise Refusal(Reason.WRONG, sentence)
-        found = await self.shelf.find(asset_id, account=visit.account, unique_id=DEFAULT)
-        if found is None or not asset_id.startswith(ASSET):
+        found = await self.upload_store.find(asset_id, kind=ASSET, account=context.account)
+        if found is None:
             raise Refusal(Reason.WRONG, "Asset not found")
         if found.status != "PARSE":
             raise Refusal(Reason.WRONG, "Asset is not ready")
         return found.video
 
-    async def work(self, order: LocalVideo, _visit: Visit) -> Answer:
-        """Ask the engine."""
-        vector = await self.workshop.embed(order)
-        return Answer(content={"embedding": list(vector)}, item=order.asset_id)
+    async def work(self, order: LocalVideo, _: RequestContext) -> RouteAnswer:
+        """Compute the vector."""
+        vector = await self.engine_pool.embed(order)
+        return RouteAnswer(content={"embedding": list(vector)}, item=order.asset_id)

@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from memories_async.local.jobs.engine_pool import Workshop
-from memories_async.local.jobs.request_context import Answer, Visit
-from memories_async.local.jobs.upload_store import DEFAULT, Shelf
-from memories_async.local.state.forms import Upload, read_form, required
+from memories_async.local.jobs.engine_pool import EnginePool
+from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
+from memories_async.local.jobs.upload_store import DEFAULT, UploadStore
+from memories_async.local.state.forms import Upload, get_required, read_form
 from memories_async.local.state.library import VIDEO, LocalVideo
-from memories_async.local.state.page_limits import Rules
-from memories_async.local.state.wire import Host, Reason, Refusal
+from memories_async.local.state.page_limits import PageLimits
+from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
 __all__ = ["Search"]
 
@@ -21,55 +21,55 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
 @frozen(kw_only=True)
-class Query:
-    """What the page's form asks."""
+class SearchQuery:
+    """A search request that was checked."""
 
     image: bytes
     prompt: str
     video: LocalVideo | None
-    """None where no clip can be found yet."""
+    """None where the video is not parsed yet, so that no clip is found."""
     video_no: str
 
 
 @frozen(kw_only=True)
 class Search:
-    """Finds the stretches of one video that look like a picture.
+    """Finds the clips of one video that look like an image."""
 
-    The videos that the service was started with are in every `unique_id`; an upload is in its own.
-    """
-
-    workshop: Workshop
-    shelf: Shelf
-    rules: Rules
+    engine_pool: EnginePool
+    upload_store: UploadStore
+    page_limits: PageLimits
     name: str = "clips.search"
+    family: str = "search"
     path: str = "/serve/api/v1/search_clips_by_image"
     method: str = "POST"
     is_free: bool = False
-    host: Host = Host.V1
+    host: RouteHost = RouteHost.V1
 
-    async def read(self, visit: Visit) -> Query:
-        """Check the picture first, then the other fields."""
-        form = await read_form(visit.request, largest=self.rules.image_size, most=1)
-        visit.uploads += [one.sha256 for one in form.uploads]
-        image = checked_image(next(iter(form.files.get("file", ())), None))
-        prompt = required(form.fields, "prompt")
-        video_no = required(form.fields, "video_no")
+    async def read(self, context: RequestContext) -> SearchQuery:
+        """Check the image first, then the other fields."""
+        form = await read_form(context.request, largest=self.page_limits.image_size, most=1)
+        context.uploads += [one.sha256 for one in form.uploads]
+        image = _check_image(next(iter(form.files.get("file", ())), None))
+        prompt = get_required(form.fields, "prompt")
+        video_no = get_required(form.fields, "video_no")
         scope = form.fields.get("unique_id") or DEFAULT
-        found = await self.shelf.find(video_no, account=visit.account, unique_id=scope)
-        if found is None or not video_no.startswith(VIDEO):
+        found = await self.upload_store.find(
+            video_no, kind=VIDEO, account=context.account, unique_id=scope
+        )
+        if found is None:
             raise Refusal(Reason.NOT_FOUND, f"The video {video_no} does not exist.")
-        ready = found.status == "PARSE"
-        if not ready and visit.dialect.unparsed == "refused":
+        is_parsed = found.status == "PARSE"
+        if not is_parsed and context.dialect.unparsed == "refused":
             raise Refusal(Reason.WRONG, f"The video {video_no} is not parsed.")
-        video = found.video if ready else None
-        return Query(image=image.content, prompt=prompt, video=video, video_no=found.id)
+        video = found.video if is_parsed else None
+        return SearchQuery(image=image.content, prompt=prompt, video=video, video_no=found.id)
 
-    async def work(self, order: Query, visit: Visit) -> Answer:
-        """Ask the engine; words of the prompt that it ignored go into a header."""
+    async def work(self, order: SearchQuery, context: RequestContext) -> RouteAnswer:
+        """Search the video; name the words of the prompt that were ignored in a header."""
         if order.video is None:
-            return Answer(content=[], item=order.video_no)
-        found = await self.workshop.search(order.video, order.image, order.prompt)
-        visit.ignored = found.ignored
+            return RouteAnswer(content=[], item=order.video_no)
+        found = await self.engine_pool.search(order.video, order.image, order.prompt)
+        context.ignored = found.ignored
         clips = [
             {
                 "start_time": round(clip.start_time, 3),
@@ -80,11 +80,11 @@ class Search:
         ]
         ignored = ", ".join(quote(word, safe=" '") for word in found.ignored)
         headers = {"X-Local-Ignored": ignored}
-        return Answer(content=clips, item=order.video_no, headers=headers)
+        return RouteAnswer(content=clips, item=order.video_no, headers=headers)
 
 
-def checked_image(image: Upload | None) -> Upload:
-    """Refuse what the page forbids, naming the file."""
+def _check_image(image: Upload | None) -> Upload:
+    """Return *image*; refuse one that the page forbids, naming the file."""
     if image is None:
         raise Refusal(Reason.MISSING, "The file parameter cannot be empty!")
     name = image.file_name

@@ -1,6 +1,7 @@
 """`POST /serve/api/v1/upload` and `/upload_url`: the pages on uploading to the video library.
 
-Costs one point a call, paid back where the video cannot be parsed; the real price goes by minutes.
+An upload costs one point, which is refunded where the video cannot be parsed; the real price depends
+on its length.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from typing import Any
 from attrs import frozen
 from yarl import URL
 
-from memories_async.local.egress.client import Outgoing
+from memories_async.local.egress.client import EgressClient
 from memories_async.local.egress.policy import Unreachable
 from memories_async.local.engine.content_cache import hash_content
-from memories_async.local.jobs.ingest import Parsing
-from memories_async.local.jobs.request_context import Answer, Visit
-from memories_async.local.jobs.upload_store import DEFAULT, Parcel, Stored
-from memories_async.local.pipeline.upload_stream import Delivered, Sink, take_in
-from memories_async.local.state.forms import read_fields, required
+from memories_async.local.jobs.ingest import IngestJobs
+from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
+from memories_async.local.jobs.upload_store import DEFAULT, ReceivedFile, StoredUpload
+from memories_async.local.pipeline.upload_stream import FileSink, ReceivedUpload, receive_upload
+from memories_async.local.state.forms import get_required, read_fields
 from memories_async.local.state.library import VIDEO
-from memories_async.local.state.page_limits import Rules
-from memories_async.local.state.wire import Dialect, Host, Reason, Refusal
+from memories_async.local.state.page_limits import PageLimits
+from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
 
 __all__ = ["UploadFile", "UploadUrl"]
 
@@ -31,158 +32,155 @@ EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov")
 
 
 @frozen(kw_only=True)
-class Options:
-    """What an upload's form says beside the video."""
+class UploadOptions:
+    """Fields of an upload beside the video."""
 
     unique_id: str
     callback: str | None
 
 
 @frozen(kw_only=True)
-class FileOrder:
-    """A checked upload."""
+class FileUpload:
+    """An upload that was checked."""
 
-    parcel: Parcel
-    options: Options
+    file: ReceivedFile
+    options: UploadOptions
 
 
 @frozen(kw_only=True)
-class UrlOrder:
-    """A checked upload by URL."""
+class UrlUpload:
+    """An upload by URL that was checked."""
 
     url: str
-    options: Options
+    options: UploadOptions
 
 
 @frozen(kw_only=True)
 class UploadFile:
-    """Takes a file into the library."""
+    """Adds a file to the library."""
 
-    parsing: Parsing
-    rules: Rules
+    ingest_jobs: IngestJobs
+    page_limits: PageLimits
     name: str = "videos.upload"
+    family: str = "video_upload"
     method: str = "POST"
     path: str = "/serve/api/v1/upload"
     is_free: bool = False
-    host: Host = Host.V1
+    host: RouteHost = RouteHost.V1
 
-    async def read(self, visit: Visit) -> FileOrder:
-        """Take the file down, then check it and the other fields."""
-        draft = self.parsing.shelf.draft()
-        visit.drafts.append(draft)
-        delivered = await take_in(visit.request, draft, largest=self.rules.upload_size)
-        visit.uploads.append(delivered.parcel.sha256)
-        _check(delivered)
-        options = _options(delivered.fields, self.parsing, self.rules)
-        return FileOrder(parcel=delivered.parcel, options=options)
+    async def read(self, context: RequestContext) -> FileUpload:
+        """Receive the file, then check it and the other fields."""
+        draft = self.ingest_jobs.upload_store.create_draft()
+        context.drafts.append(draft)
+        received = await receive_upload(
+            context.request, draft, largest=self.page_limits.upload_size
+        )
+        context.uploads.append(received.file.sha256)
+        _check_file(received)
+        options = _read_options(received.fields, self.ingest_jobs, self.page_limits)
+        return FileUpload(file=received.file, options=options)
 
-    async def work(self, order: FileOrder, visit: Visit) -> Answer:
-        """Give the file its number; parsing begins once it is paid."""
-        return _accepted(self.parsing, order.parcel, order.options, visit)
+    async def work(self, order: FileUpload, context: RequestContext) -> RouteAnswer:
+        """Store the file; it is parsed once it is paid."""
+        return _accept(self.ingest_jobs, order.file, order.options, context)
 
 
 @frozen(kw_only=True)
 class UploadUrl:
-    """Fetches a video into the library while the caller waits, as expiring links need."""
+    """Fetches a video into the library before it answers, since links may expire."""
 
-    parsing: Parsing
-    fetching: Outgoing
-    rules: Rules
+    ingest_jobs: IngestJobs
+    fetcher: EgressClient
+    page_limits: PageLimits
     name: str = "videos.upload_url"
+    family: str = "video_upload"
     method: str = "POST"
     path: str = "/serve/api/v1/upload_url"
     is_free: bool = False
-    host: Host = Host.V1
+    host: RouteHost = RouteHost.V1
 
-    async def read(self, visit: Visit) -> UrlOrder:
-        """Check the fields, which must come as a form and not as JSON."""
-        fields = await read_fields(visit.request)
-        url = required(dict(fields), "url")
-        return UrlOrder(url=url, options=_options(fields, self.parsing, self.rules))
+    async def read(self, context: RequestContext) -> UrlUpload:
+        """Check the fields, which must be a form and not JSON."""
+        fields = await read_fields(context.request)
+        url = get_required(dict(fields), "url")
+        return UrlUpload(url=url, options=_read_options(fields, self.ingest_jobs, self.page_limits))
 
-    async def work(self, order: UrlOrder, visit: Visit) -> Answer:
-        """Fetch the video; one of the library is known by the last part of the URL."""
+    async def work(self, order: UrlUpload, context: RequestContext) -> RouteAnswer:
+        """Fetch the video; the last part of the URL may name one of the library."""
         try:
-            parcel = await self._parcel(order.url, visit)
+            received = await self._fetch(order.url, context)
         except (Unreachable, ValueError) as error:
             raise Refusal(Reason.WRONG, f"The url parameter: {error}.") from None
-        visit.uploads.append(parcel.sha256)
-        return _accepted(self.parsing, parcel, order.options, visit)
+        context.uploads.append(received.sha256)
+        return _accept(self.ingest_jobs, received, order.options, context)
 
-    async def _parcel(self, url: str, visit: Visit) -> Parcel:
-        draft, name = self.parsing.shelf.draft(), URL(url).name
-        visit.drafts.append(draft)
-        workshop = self.parsing.workshop
-        known = await workshop.in_thread(partial(workshop.library.named, name))
+    async def _fetch(self, url: str, context: RequestContext) -> ReceivedFile:
+        draft, name = self.ingest_jobs.upload_store.create_draft(), URL(url).name
+        context.drafts.append(draft)
+        engine_pool = self.ingest_jobs.engine_pool
+        known = await engine_pool.find_file(name)
         if known is not None:
             draft.symlink_to(known.path)
-            digest = await workshop.in_thread(partial(hash_content, known.path))
-            return Parcel(path=draft, file_name=name, size=known.path.stat().st_size, sha256=digest)
-        sink = Sink(draft, self.rules.url_size)
+            digest = await engine_pool.in_thread(partial(hash_content, known.path))
+            size = known.path.stat().st_size
+            return ReceivedFile(path=draft, file_name=name, size=size, sha256=digest)
+        sink = FileSink(draft, self.page_limits.url_size)
         try:
-            await self.fetching.fetch_into(url, sink.write, largest=self.rules.url_size)
+            await self.fetcher.fetch_into(url, sink.write, largest=self.page_limits.url_size)
             digest = await sink.close()
         finally:
             sink.abandon()
-        return Parcel(path=draft, file_name=name or "video.mp4", size=sink.size, sha256=digest)
+        return ReceivedFile(
+            path=draft, file_name=name or "video.mp4", size=sink.size, sha256=digest
+        )
 
 
-def _check(delivered: Delivered) -> None:
-    name = delivered.parcel.file_name
+def _check_file(received: ReceivedUpload) -> None:
+    name = received.file.file_name
     if PurePath(name).suffix.lower() not in EXTENSIONS:
         allowed = ", ".join(EXTENSIONS)
         raise Refusal(Reason.WRONG, f"The file '{name}' is not of an allowed type: {allowed}.")
-    if not delivered.content_type.lower().startswith("video/"):
+    if not received.content_type.lower().startswith("video/"):
         raise Refusal(
             Reason.WRONG, f"The Content-Type of the file '{name}' must start with video/."
         )
-    if not delivered.parcel.size:
+    if not received.file.size:
         raise Refusal(Reason.WRONG, f"The file '{name}' is empty.")
 
 
-def _options(fields: Iterable[tuple[str, str]], parsing: Parsing, rules: Rules) -> Options:
+def _read_options(
+    fields: Iterable[tuple[str, str]], ingest_jobs: IngestJobs, page_limits: PageLimits
+) -> UploadOptions:
     several = [*fields]
     tags = [value for name, value in several if name == "tags" or name.startswith("tags[")]
-    if len(tags) > rules.tags:
-        raise Refusal(Reason.WRONG, f"At most {rules.tags} tags are supported.")
+    if len(tags) > page_limits.tags:
+        raise Refusal(Reason.WRONG, f"At most {page_limits.tags} tags are supported.")
     given = dict(several)
     callback = given.get("callback") or None
     if callback is not None:
-        _check_callback(callback, parsing, rules)
-    return Options(unique_id=given.get("unique_id") or DEFAULT, callback=callback)
+        most = page_limits.callback_length
+        if len(callback) > most:
+            sentence = f"The callback parameter is longer than {most} characters."
+            raise Refusal(Reason.WRONG, sentence)
+        ingest_jobs.outbox.check_url(callback)
+    return UploadOptions(unique_id=given.get("unique_id") or DEFAULT, callback=callback)
 
 
-def _check_callback(callback: str, parsing: Parsing, rules: Rules) -> None:
-    if len(callback) > rules.callback_length:
-        sentence = f"The callback parameter is longer than {rules.callback_length} characters."
-        raise Refusal(Reason.WRONG, sentence)
-    try:
-        parsing.outbox.outgoing.guard.checked(callback)
-    except Unreachable as error:
-        # One that is only out of reach is taken, and its delivery logged as refused.
-        if not error.forbidden:
-            raise Refusal(Reason.WRONG, f"The callback parameter: {error}.") from None
-
-
-def _accepted(parsing: Parsing, parcel: Parcel, options: Options, visit: Visit) -> Answer:
-    stored = parsing.shelf.put(
-        parcel, kind=VIDEO, account=visit.account, unique_id=options.unique_id
+def _accept(
+    ingest_jobs: IngestJobs, file: ReceivedFile, options: UploadOptions, context: RequestContext
+) -> RouteAnswer:
+    stored, begin = ingest_jobs.accept(
+        file, context, kind=VIDEO, unique_id=options.unique_id, callback=options.callback
     )
-    begin = partial(
-        parsing.begin,
-        stored,
-        callback=options.callback,
-        fault=visit.callback_fault,
-        dialect=visit.dialect,
-    )
-    return Answer(content=_shown(stored, visit.dialect), item=stored.id, then=begin)
+    content = _format_upload(stored, context.dialect)
+    return RouteAnswer(content=content, item=stored.id, then=begin)
 
 
-def _shown(stored: Stored, dialect: Dialect) -> dict[str, Any]:
-    shown = {"videoNo": stored.id, "videoName": stored.name}
+def _format_upload(stored: StoredUpload, dialect: Dialect) -> dict[str, Any]:
+    fields = {"videoNo": stored.id, "videoName": stored.name}
     if not dialect.short_uploads:
-        shown |= {"videoStatus": stored.status, "uploadTime": str(stored.created)}
+        fields |= {"videoStatus": stored.status, "uploadTime": str(stored.created)}
     if dialect.names == "snake":
         snake = {"videoNo": "video_no", "videoName": "video_name", "videoStatus": "video_status"}
-        return {snake.get(name, "upload_time"): value for name, value in shown.items()}
-    return shown
+        return {snake.get(name, "upload_time"): value for name, value in fields.items()}
+    return fields

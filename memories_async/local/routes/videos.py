@@ -1,4 +1,4 @@
-"""`get_metadata`, `list_videos` and `delete_videos`: the video library after the upload. All free."""
+"""`get_metadata`, `list_videos` and `delete_videos` of the video library. All are free."""
 
 from __future__ import annotations
 
@@ -8,163 +8,176 @@ from typing import Any
 
 from attrs import frozen
 
-from memories_async.local.jobs.request_context import Answer, Visit
-from memories_async.local.jobs.upload_store import DEFAULT, Shelf, Stored
-from memories_async.local.state.forms import read_json, read_texts, required
+from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
+from memories_async.local.jobs.upload_store import DEFAULT, StoredUpload, UploadStore
+from memories_async.local.state.forms import get_required, read_json, read_strings
 from memories_async.local.state.library import VIDEO
-from memories_async.local.state.wire import Dialect, Host, Reason, Refusal
+from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
 
 __all__ = ["DeleteVideos", "ListVideos", "VideoMetadata"]
 
 MOST_LISTED = 200
 MOST_DELETED = 100
 _V1 = "/serve/api/v1"
-_Test = Callable[[Stored], bool]
+_Filter = Callable[[StoredUpload], bool]
 
 
 @frozen(kw_only=True)
 class VideoMetadata:
-    """Describes one video; an unknown one is a success without data."""
+    """Describes one video; `data` is null for an unknown one."""
 
-    shelf: Shelf
+    upload_store: UploadStore
     name: str = "videos.metadata"
+    family: str = "video_metadata"
     method: str = "GET"
     path: str = f"{_V1}/get_metadata"
     is_free: bool = True
-    host: Host = Host.V1
+    host: RouteHost = RouteHost.V1
 
-    async def read(self, visit: Visit) -> str:
+    async def read(self, context: RequestContext) -> str:
         """Check the query."""
-        return required(visit.request.query, "video_no")
+        return get_required(context.request.query, "video_no")
 
-    async def work(self, order: str, visit: Visit) -> Answer:
-        """Look the video up in its `unique_id`."""
-        scope = visit.request.query.get("unique_id") or DEFAULT
-        found = await self.shelf.find(order, account=visit.account, unique_id=scope)
-        known = found is not None and order.startswith(VIDEO)
-        return Answer(content=_shown(found, visit.dialect) if known and found else None, item=order)
+    async def work(self, order: str, context: RequestContext) -> RouteAnswer:
+        """Find the video in its `unique_id`."""
+        scope = context.request.query.get("unique_id") or DEFAULT
+        found = await self.upload_store.find(
+            order, kind=VIDEO, account=context.account, unique_id=scope
+        )
+        content = None if found is None else _format_video(found, context.dialect)
+        return RouteAnswer(content=content, item=order)
 
 
 @frozen(kw_only=True)
-class Wish:
-    """What a listing asks."""
+class ListQuery:
+    """A request for a list that was checked."""
 
     page: int
     size: int
     unique_id: str
-    tests: tuple[_Test, ...]
+    filters: tuple[_Filter, ...]
 
 
 @frozen(kw_only=True)
 class ListVideos:
-    """Lists one page of a `unique_id`, the newest first."""
+    """Lists one page of the videos of a `unique_id`, newest first."""
 
-    shelf: Shelf
+    upload_store: UploadStore
     name: str = "videos.list"
+    family: str = "video_list"
     method: str = "POST"
     path: str = f"{_V1}/list_videos"
     is_free: bool = True
-    host: Host = Host.V1
+    host: RouteHost = RouteHost.V1
 
-    async def read(self, visit: Visit) -> Wish:
+    async def read(self, context: RequestContext) -> ListQuery:
         """Check page, size and filters."""
-        fields = await read_json(visit.request)
-        return Wish(
-            page=_number(fields, "page", 1, 2**31),
-            size=_number(fields, "size", 20, MOST_LISTED),
-            unique_id=_text(fields, "unique_id") or DEFAULT,
-            tests=_tests(fields, visit.dialect),
+        fields = await read_json(context.request)
+        return ListQuery(
+            page=_read_number(fields, "page", 1, 2**31),
+            size=_read_number(fields, "size", 20, MOST_LISTED),
+            unique_id=_read_text(fields, "unique_id") or DEFAULT,
+            filters=_read_filters(fields, context.dialect),
         )
 
-    async def work(self, order: Wish, visit: Visit) -> Answer:
-        """Cut the page out."""
-        seen = await self.shelf.videos(account=visit.account, unique_id=order.unique_id)
-        fitting = [one for one in seen if all(test(one) for test in order.tests)]
+    async def work(self, order: ListQuery, context: RequestContext) -> RouteAnswer:
+        """Select the page."""
+        videos = await self.upload_store.list_videos(
+            account=context.account, unique_id=order.unique_id
+        )
+        matching = [one for one in videos if all(is_match(one) for is_match in order.filters)]
         start = (order.page - 1) * order.size
+        page = matching[start : start + order.size]
         content = {
-            "videos": [_shown(one, visit.dialect) for one in fitting[start : start + order.size]],
+            "videos": [_format_video(one, context.dialect) for one in page],
             "current_page": order.page,
             "page_size": order.size,
-            "total_count": len(fitting),
+            "total_count": len(matching),
         }
-        return Answer(content=_spelt(content, visit.dialect), item="")
+        return RouteAnswer(content=_rename_fields(content, context.dialect), item="")
 
 
 @frozen(kw_only=True)
 class DeleteVideos:
-    """Deletes videos; one that is unknown, or of another `unique_id`, is passed over silently."""
+    """Deletes videos. Unknown ones, and those of another `unique_id`, are ignored."""
 
-    shelf: Shelf
+    upload_store: UploadStore
     name: str = "videos.delete"
+    family: str = "video_delete"
     method: str = "POST"
     path: str = f"{_V1}/delete_videos"
     is_free: bool = True
-    host: Host = Host.V1
+    host: RouteHost = RouteHost.V1
 
-    async def read(self, visit: Visit) -> list[str]:
-        """Take a bare array."""
-        numbers = await read_texts(visit.request)
+    async def read(self, context: RequestContext) -> list[str]:
+        """Read the array of numbers."""
+        numbers = await read_strings(context.request)
         if not 1 <= len(numbers) <= MOST_DELETED:
             raise Refusal(Reason.WRONG, f"1 to {MOST_DELETED} videos can be deleted at once.")
         return numbers
 
-    async def work(self, order: list[str], visit: Visit) -> Answer:
-        """Delete what is there."""
-        scope = visit.request.query.get("unique_id") or DEFAULT
+    async def work(self, order: list[str], context: RequestContext) -> RouteAnswer:
+        """Delete the videos that exist."""
+        scope = context.request.query.get("unique_id") or DEFAULT
         for number in order:
-            found = await self.shelf.find(number, account=visit.account, unique_id=scope)
-            if found is not None and number.startswith(VIDEO):
-                self.shelf.remove(found, account=visit.account)
-        return Answer(content=None, item="")
+            found = await self.upload_store.find(
+                number, kind=VIDEO, account=context.account, unique_id=scope
+            )
+            if found is not None:
+                self.upload_store.remove(found, account=context.account)
+        return RouteAnswer(content=None, item="")
 
 
-def _shown(stored: Stored, dialect: Dialect) -> dict[str, Any]:
-    shown = {
+def _format_video(stored: StoredUpload, dialect: Dialect) -> dict[str, Any]:
+    fields = {
         "video_no": stored.id,
         "video_name": stored.name,
         "duration": None if stored.duration is None else round(stored.duration, 3),
         "size": stored.size,
-        "status": _status(stored, dialect),
+        "status": _get_status(stored, dialect),
         "cause": stored.cause,
         "create_time": stored.created,
     }
-    words = {name: "null" if value is None else value for name, value in shown.items()}
-    return _spelt(words if dialect.null_words else shown, dialect)
+    if dialect.null_words:
+        fields = {name: "null" if value is None else value for name, value in fields.items()}
+    return _rename_fields(fields, dialect)
 
 
-def _status(stored: Stored, dialect: Dialect) -> str:
+def _get_status(stored: StoredUpload, dialect: Dialect) -> str:
     return dialect.failed_word if stored.status == "FAILED" else stored.status
 
 
-def _spelt(shown: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+def _rename_fields(fields: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     if dialect.names != "camel":
-        return shown
-    return {re.sub("_([a-z])", lambda m: m[1].upper(), name): shown[name] for name in shown}
+        return fields
+    return {re.sub("_([a-z])", lambda m: m[1].upper(), name): fields[name] for name in fields}
 
 
-def _tests(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Test, ...]:
-    name, number, status = (_text(fields, word) for word in ("video_name", "video_no", "status"))
+def _read_filters(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Filter, ...]:
+    name, number, status = (
+        _read_text(fields, word) for word in ("video_name", "video_no", "status")
+    )
     several = fields.get("video_nos")
-    tests: list[_Test] = []
+    filters: list[_Filter] = []
     if name:
-        tests.append(lambda one: one.name == name)
+        filters.append(lambda one: one.name == name)
     if number:
-        tests.append(lambda one: one.id == number)
+        filters.append(lambda one: one.id == number)
     if isinstance(several, list):
-        tests.append(lambda one: one.id in several)
+        filters.append(lambda one: one.id in several)
     if status:
-        tests.append(lambda one: status in (one.status, _status(one, dialect)))
-    return tuple(tests)
+        filters.append(lambda one: status in (one.status, _get_status(one, dialect)))
+    return tuple(filters)
 
 
-def _text(fields: Mapping[str, Any], name: str) -> str:
+def _read_text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise Refusal(Reason.WRONG, f"The {name} parameter must be a string.")
     return value or ""
 
 
-def _number(fields: Mapping[str, Any], name: str, default: int, most: int) -> int:
+def _read_number(fields: Mapping[str, Any], name: str, default: int, most: int) -> int:
     value = fields.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise Refusal(Reason.WRONG, f"The {name} parameter must be a number from 1 to {most}.")

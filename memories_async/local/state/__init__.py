@@ -1,1 +1,1 @@
-"""What the service knows: accounts, library, limits, faults, request log, wire format."""
+"""State of the service: accounts, library, limits, faults, request log, wire format."""

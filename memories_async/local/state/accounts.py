@@ -1,9 +1,9 @@
-"""Accounts: who may call, what a call costs, and the book that says what was paid.
+"""Accounts: their keys, their points, and the statement of what they paid.
 
-A point is taken when an answer is ready, before it is sent: a reply that is lost on the way is
-paid all the same. A refused request costs nothing. A caption is paid when it is accepted, and paid
-back when it fails later. The real prices are not published for all routes, so every call costs one
-point here, unless `prices` says otherwise.
+A call that succeeds takes its points when the answer is ready, before the reply is sent, so a reply
+that is lost on the way is paid. A refused request costs nothing. A caption or upload that fails after
+it was accepted is refunded. The service does not publish a price for every route, so a call costs
+one point here unless `prices` says otherwise.
 """
 
 from __future__ import annotations
@@ -17,116 +17,113 @@ from attrs import Factory, define, field, frozen
 
 from memories_async.local.state.wire import Reason, Refusal
 
-__all__ = ["Account", "Accounts", "Entry", "checked_key"]
+__all__ = ["Account", "Accounts", "Hold", "StatementEntry", "check_key"]
 
 
 @frozen(kw_only=True)
-class Entry:
-    """One line of an account's book."""
+class StatementEntry:
+    """One entry of an account's statement: a charge or a refund."""
 
     time: float
     """Unix time."""
     route: str
     points: int
-    """Points taken; negative when paid back."""
+    """Points taken; negative for a refund."""
     item: str
-    """What was paid for: a video, an asset or a task."""
+    """What was paid for: the id of a video, an asset or a task."""
 
 
 @define(kw_only=True, eq=False)
 class Account:
-    """A customer: keys, points and the record of what was asked and paid."""
+    """A customer of the service: keys, points and the statement."""
 
     keys: frozenset[str] = field(repr=False)
     caption_keys: frozenset[str] = field(repr=False)
-    """What the caption host takes; the service hands out dedicated keys for it."""
+    """Keys of the caption host, which issues its own."""
     starting_points: int
     prices: Mapping[str, int] = Factory(dict[str, int])
     points: int = field(init=False)
-    """The balance; set it to try what happens at zero."""
+    """The balance; it can be set."""
     disabled: bool = False
+    """True refuses every call with code 0403; it can be set."""
     calls: int = 0
-    """Requests that reached a route, whatever became of them; those whose key is nobody's count
-    for the first account."""
-    _book: list[Entry] = field(init=False, factory=list[Entry], repr=False)
+    """Requests that reached a route, refused ones included. Requests with an unknown key count for
+    the first account."""
+    _statement: list[StatementEntry] = field(init=False, factory=list[StatementEntry], repr=False)
     _held: int = field(init=False, default=0, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Open the account with its starting points."""
+        """Start with the starting points."""
         self.points = self.starting_points
 
     @property
-    def book(self) -> tuple[Entry, ...]:
-        """Every payment, oldest first."""
-        return tuple(self._book)
+    def statement(self) -> tuple[StatementEntry, ...]:
+        """Every charge and refund, oldest first."""
+        return tuple(self._statement)
 
     @property
     def paid(self) -> int:
-        """Calls that were billed, less those paid back."""
-        return sum(1 if entry.points >= 0 else -1 for entry in self._book)
+        """Number of calls charged, minus those refunded."""
+        return sum(1 if entry.points >= 0 else -1 for entry in self._statement)
 
     @property
     def points_spent(self) -> int:
-        """Points taken, less those paid back."""
-        return sum(entry.points for entry in self._book)
+        """Points charged, minus those refunded."""
+        return sum(entry.points for entry in self._statement)
 
     @contextmanager
-    def purse(self, route: str) -> Generator[Purse]:
-        """Hold the price of *route* back while the work is done, so that no two calls share it."""
+    def hold(self, route: str) -> Generator[Hold]:
+        """Reserve the price of *route* while its work is done, so that no two calls spend it."""
         price = self.prices.get(route, 1)
         if self.points - self._held < price:
             raise Refusal(Reason.NO_POINTS, "There are not enough points left in the account.")
         self._held += price
         try:
-            yield Purse(account=self, route=route, price=price)
+            yield Hold(account=self, route=route, price=price)
         finally:
             self._held -= price
 
-    def enter(self, route: str, points: int, item: str) -> None:
-        """Take *points* and write it into the book."""
+    def record(self, route: str, points: int, item: str) -> None:
+        """Take *points* from the balance and add an entry to the statement."""
         self.points -= points
-        self._book.append(Entry(time=time.time(), route=route, points=points, item=item))
+        entry = StatementEntry(time=time.time(), route=route, points=points, item=item)
+        self._statement.append(entry)
 
     def reset(self) -> None:
         """Forget every call, and restore the starting points."""
         self.points, self.calls, self.disabled = self.starting_points, 0, False
-        self._book.clear()
+        self._statement.clear()
 
 
 @frozen(kw_only=True)
-class Purse:
-    """The price of one call, held until it is due."""
+class Hold:
+    """The reserved price of one call."""
 
     account: Account
     route: str
     price: int
 
-    def pay(self, item: str) -> None:
-        """Bill the call: its work on *item* is done."""
-        self.account.enter(self.route, self.price, item)
+    def charge(self, item: str) -> None:
+        """Charge the call: its work on *item* is done."""
+        self.account.record(self.route, self.price, item)
 
-    def pay_back(self, item: str) -> None:
-        """Undo the bill: the accepted work on *item* failed."""
-        self.account.enter(self.route, -self.price, item)
+    def refund(self, item: str) -> None:
+        """Refund the call: the accepted work on *item* failed."""
+        self.account.record(self.route, -self.price, item)
 
 
 @define(eq=False)
 class Accounts:
-    """All accounts of one service; the first is the one that tests look at."""
+    """All accounts of one service."""
 
     _all: list[Account] = Factory(list[Account])
 
     def open(
-        self,
-        *,
-        key: str | None,
-        caption_key: str | None,
-        points: int,
-        prices: Mapping[str, int],
+        self, *, key: str | None, caption_key: str | None, points: int, prices: Mapping[str, int]
     ) -> Account:
-        """Add an account; a missing key is made up, and opens every host."""
-        general = checked_key(key) if key is not None else f"local-{secrets.token_hex(12)}"
-        captions = general if caption_key is None else checked_key(caption_key)
+        """Add an account. A missing *key* is generated; a missing *caption_key* is the same key."""
+        general = check_key(key) if key is not None else f"local-{secrets.token_hex(12)}"
+        captions = general if caption_key is None else check_key(caption_key)
         if any({general, captions} & (one.keys | one.caption_keys) for one in self._all):
             raise ValueError("another account has this key already")
         account = Account(
@@ -138,13 +135,13 @@ class Accounts:
         self._all.append(account)
         return account
 
-    def holding(self, key: str) -> Account | None:
-        """Find whose *key* it is, on whichever host."""
+    def find(self, key: str) -> Account | None:
+        """Find the account that *key* belongs to, on any host."""
         return next((one for one in self._all if key in one.keys | one.caption_keys), None)
 
     @property
     def first(self) -> Account:
-        """The account that the service was made with."""
+        """The account that the service was created with."""
         return self._all[0]
 
     def reset(self) -> None:
@@ -153,8 +150,8 @@ class Accounts:
             account.reset()
 
 
-def checked_key(key: str) -> str:
-    """Return *key*, or refuse one that cannot be sent or that looks like a real one."""
+def check_key(key: str) -> str:
+    """Return *key*; raise `ValueError` where it cannot be sent or looks like a real one."""
     if key.lower().startswith("sk-"):
         raise ValueError(
             "the key starts with 'sk-' and looks real; the embedded service takes made-up keys only"

@@ -1,4 +1,4 @@
-"""Reading what came in: multipart forms and JSON, bounded, with refusals that name the culprit."""
+"""Reads request bodies: multipart forms and JSON, of bounded size. A refusal names what is wrong."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from memories_async._protocol import wire_json
 from memories_async.local.state.wire import Reason, Refusal
 
 __all__ = [
-    "Form",
+    "MEGABYTE",
+    "ReceivedForm",
     "Upload",
-    "checked_multipart",
-    "drain",
+    "check_multipart",
+    "discard_body",
+    "get_required",
     "parse_object",
+    "read_body",
     "read_field",
     "read_fields",
     "read_form",
     "read_json",
-    "read_texts",
-    "required",
+    "read_strings",
 ]
 
 MEGABYTE = 1024 * 1024
@@ -36,7 +38,7 @@ _BODY = "The JSON body"
 
 @frozen(kw_only=True)
 class Upload:
-    """A file as it came."""
+    """A file of a multipart form, in memory."""
 
     file_name: str
     content_type: str
@@ -45,7 +47,7 @@ class Upload:
 
 
 @define(eq=False)
-class Form:
+class ReceivedForm:
     """The parts of a multipart body."""
 
     fields: dict[str, str] = field(factory=dict[str, str])
@@ -53,21 +55,21 @@ class Form:
 
     @property
     def uploads(self) -> Iterable[Upload]:
-        """Every file, in order within its name."""
+        """Every file; those of one field in their order."""
         return (one for several in self.files.values() for one in several)
 
 
-async def read_form(request: web.Request, *, largest: int, most: int) -> Form:
+async def read_form(request: web.Request, *, largest: int, most: int) -> ReceivedForm:
     """Read a multipart body of at most *most* files with at most *largest* bytes each.
 
-    A file over that ends the reading at once: the refusal goes out while the caller still sends.
+    Reading stops at the first file over the limit: the refusal goes out while the caller still sends.
     """
-    checked_multipart(request)
-    form = Form()
+    check_multipart(request)
+    form = ReceivedForm()
     try:
         async for part in await request.multipart():
             if isinstance(part, BodyPartReader) and part.name:
-                await _take(part, form, largest)
+                await _read_part(part, form, largest)
             if len([*form.uploads]) > most:
                 raise Refusal(Reason.WRONG, f"At most {most} files are supported.")
     except ValueError:
@@ -75,23 +77,23 @@ async def read_form(request: web.Request, *, largest: int, most: int) -> Form:
     return form
 
 
-def checked_multipart(request: web.Request) -> None:
-    """Refuse what is no multipart body."""
-    _expect(request, request.content_type.startswith("multipart/"))
+def check_multipart(request: web.Request) -> None:
+    """Refuse a request whose body is not multipart."""
+    _check_content_type(request, is_expected=request.content_type.startswith("multipart/"))
 
 
-def _expect(request: web.Request, fits: bool) -> None:
-    if not fits:
+def _check_content_type(request: web.Request, *, is_expected: bool) -> None:
+    if not is_expected:
         sentence = f"Content-Type '{request.content_type}' is not supported."
         raise Refusal(Reason.UNSUPPORTED, sentence)
 
 
-async def _take(part: BodyPartReader, form: Form, largest: int) -> None:
+async def _read_part(part: BodyPartReader, form: ReceivedForm, largest: int) -> None:
     name = part.name or ""
     if part.filename is None:
         form.fields[name] = await read_field(part)
         return
-    content, digest = await _content(part, f"The file '{part.filename}'", largest)
+    content, digest = await _read_content(part, f"The file '{part.filename}'", largest)
     upload = Upload(
         file_name=part.filename,
         content_type=part.headers.get("Content-Type", ""),
@@ -103,51 +105,52 @@ async def _take(part: BodyPartReader, form: Form, largest: int) -> None:
 
 async def read_field(part: BodyPartReader) -> str:
     """Read a part that is text, of at most one megabyte."""
-    content, _ = await _content(part, f"The field '{part.name}'", _LARGEST_FIELD)
+    content, _ = await _read_content(part, f"The field '{part.name}'", _LARGEST_FIELD)
     return content.decode("utf-8", errors="replace")
 
 
-async def _content(part: BodyPartReader, what: str, largest: int) -> tuple[bytes, str]:
-    # Not a bytearray: the copy of 20 MB into bytes would hold the event loop up for 10 ms.
+async def _read_content(part: BodyPartReader, what: str, largest: int) -> tuple[bytes, str]:
+    # Not a bytearray: copying 20 MB into bytes would block the event loop for 10 ms.
     content, digest = BytesIO(), hashlib.sha256()
     while chunk := await part.read_chunk(_CHUNK):
         content.write(chunk)
         digest.update(chunk)
         if content.tell() > largest:
-            raise Refusal(Reason.WRONG, f"{what} is larger than {_size(largest)}.")
+            is_round = largest % MEGABYTE == 0
+            size = f"{largest // MEGABYTE} MB" if is_round else f"{largest} bytes"
+            raise Refusal(Reason.WRONG, f"{what} is larger than {size}.")
     return content.getvalue(), digest.hexdigest()
-
-
-def _size(count: int) -> str:
-    return f"{count // MEGABYTE} MB" if count % MEGABYTE == 0 else f"{count} bytes"
 
 
 async def read_json(request: web.Request) -> Mapping[str, Any]:
     """Read a JSON object of at most one megabyte."""
-    return parse_object(await _json_body(request), _BODY)
+    return parse_object(await _read_json_body(request), _BODY)
 
 
-async def read_texts(request: web.Request) -> list[str]:
-    """Read a bare JSON array of texts."""
-    document = _parse(await _json_body(request), _BODY)
+async def read_strings(request: web.Request) -> list[str]:
+    """Read a JSON array of strings, of at most one megabyte."""
+    document = _parse(await _read_json_body(request), _BODY)
     if not wire_json.is_array(document) or not all(isinstance(one, str) for one in document):
         raise Refusal(Reason.WRONG, f"{_BODY} must be an array of strings.")
     return document
 
 
 async def read_fields(request: web.Request) -> list[tuple[str, str]]:
-    """Read form fields without files, in their order."""
-    _expect(request, request.content_type == "application/x-www-form-urlencoded")
-    body = await _bounded(request, "The form")
+    """Read the fields of a URL-encoded form, in their order."""
+    _check_content_type(
+        request, is_expected=request.content_type == "application/x-www-form-urlencoded"
+    )
+    body = await read_body(request, "The form")
     return parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True)
 
 
-async def _json_body(request: web.Request) -> bytes:
-    _expect(request, request.content_type == "application/json")
-    return await _bounded(request, _BODY)
+async def _read_json_body(request: web.Request) -> bytes:
+    _check_content_type(request, is_expected=request.content_type == "application/json")
+    return await read_body(request, _BODY)
 
 
-async def _bounded(request: web.Request, what: str) -> bytes:
+async def read_body(request: web.Request, what: str) -> bytes:
+    """Read a body of at most one megabyte, after decompression; the refusal calls it *what*."""
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
@@ -164,15 +167,15 @@ def _parse(text: bytes, what: str) -> Any:
 
 
 def parse_object(text: bytes, what: str) -> Mapping[str, Any]:
-    """Read a JSON object from *text*, which the refusal calls *what*."""
+    """Parse *text* as a JSON object; the refusal calls it *what*."""
     document = _parse(text, what)
     if not wire_json.is_object(document):
         raise Refusal(Reason.WRONG, f"{what} must be an object.")
     return document
 
 
-def required(fields: Mapping[str, Any], name: str) -> str:
-    """Return a text that must be there; the sentence is the documentation's."""
+def get_required(fields: Mapping[str, Any], name: str) -> str:
+    """Return the string *name*; refuse an empty one in the documentation's words."""
     value = fields.get(name)
     if value is None or value == "" or (isinstance(value, str) and not value.strip()):
         raise Refusal(Reason.MISSING, f"The {name} parameter cannot be empty!")
@@ -181,7 +184,7 @@ def required(fields: Mapping[str, Any], name: str) -> str:
     return value
 
 
-async def drain(request: web.Request) -> None:
-    """Read the rest of a body and forget it."""
+async def discard_body(request: web.Request) -> None:
+    """Read the rest of a body without keeping it."""
     async for _ in request.content.iter_any():
         pass

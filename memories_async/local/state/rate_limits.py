@@ -1,7 +1,7 @@
 """Rate limits: a sliding window for each account and endpoint family. Pure: the clock is passed in.
 
-A request counts when it is let in, whatever becomes of it later. A request that the limit refuses
-does not count, so a caller that backs off is not starved by its own refusals.
+A request counts when it is admitted, whatever becomes of it later. A request that is refused does not
+count, so that a caller that backs off is admitted again.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Hashable, Mapping
 
 from attrs import Factory, define, frozen
 
-__all__ = ["DOCUMENTED", "Rate", "Windows", "as_rates", "family_of"]
+__all__ = ["DOCUMENTED", "Rate", "SlidingWindows", "parse_rates"]
 
-# The part of a window that a request may come early. A client limiters what it sends, the service
-# sees what arrives, and a loopback network under load moves that by some hundredths of a second.
 GRACE = 0.1
+"""Share of a window by which a request may come early. A client spaces what it sends; the service
+sees what arrives, and a loopback network under load moves arrivals by some hundredths of a second."""
 
 
 @frozen
@@ -26,26 +26,27 @@ class Rate:
     per: float = 1.0
 
 
-# One request a second for most: the current pages' figure for searches, embeddings and assets, the
-# page of October 2025 for captions, and for `get_metadata`, which is on no page, its neighbours'.
+# The families have the names of `memories_async.Limits`. The figures are those of the page
+# "Rate limits" for searches, embeddings, videos and assets, and of its October 2025 version for
+# captions. No page states one for `get_metadata`; it gets that of its neighbours.
 DOCUMENTED: Mapping[str, Rate] = {
-    "clips": Rate(),
+    "search": Rate(),
     "captions": Rate(),
     "embeddings": Rate(),
-    "videos.upload": Rate(1, 60.0),
-    "videos.metadata": Rate(),
-    "videos.list": Rate(5),
-    "videos.delete": Rate(5),
-    "assets.upload": Rate(),
-    "assets.metadata": Rate(),
-    "assets.delete": Rate(),
-    "assets.download": Rate(),
+    "video_upload": Rate(1, 60.0),
+    "video_metadata": Rate(),
+    "video_list": Rate(5),
+    "video_delete": Rate(5),
+    "asset_upload": Rate(),
+    "asset_metadata": Rate(),
+    "asset_delete": Rate(),
+    "asset_download": Rate(),
 }
 
 
 @define(eq=False)
-class Windows:
-    """When the latest requests of each account and family were let in."""
+class SlidingWindows:
+    """When the latest requests of each account and family were admitted."""
 
     rates: Mapping[str, Rate]
     _admitted: dict[tuple[Hashable, str], deque[float]] = Factory(
@@ -53,7 +54,7 @@ class Windows:
     )
 
     def admit(self, account: Hashable, family: str, now: float) -> bool:
-        """Let a request in that arrived at *now*, unless the window is full."""
+        """Admit a request that arrived at *now*; False where the window is full."""
         rate = self.rates.get(family)
         if rate is None:
             return True
@@ -66,21 +67,16 @@ class Windows:
         return True
 
     def reset(self) -> None:
-        """Forget what was let in."""
+        """Forget what was admitted."""
         self._admitted.clear()
 
 
-def family_of(route: str) -> str:
-    """Name the family whose limit *route* counts against."""
-    name = route.removesuffix("_url")
-    return name if name in DOCUMENTED else name.split(".", maxsplit=1)[0]
+def parse_rates(limits: Mapping[str, Rate | float] | Rate | float | None) -> Mapping[str, Rate]:
+    """Read a `limits` argument: None, one rate for all families, or a rate for each by name.
 
-
-def as_rates(limits: Mapping[str, Rate | float] | Rate | float | None) -> Mapping[str, Rate]:
-    """Read what a caller may give: nothing, one rate for all families, or a rate for each.
-
-    A plain number means so many requests a second; under one, one request in so many seconds.
-    A family that a mapping leaves out keeps its documented limit.
+    A number means so many requests a second; below one, one request in so many seconds. A family
+    that a mapping leaves out keeps its documented limit. Raises `ValueError` for a family that does
+    not exist and for a rate of zero or less.
     """
     if limits is None:
         return {}
@@ -88,11 +84,11 @@ def as_rates(limits: Mapping[str, Rate | float] | Rate | float | None) -> Mappin
         unknown = ", ".join(sorted(set(limits) - set(DOCUMENTED)))
         if unknown:
             raise ValueError(f"no such endpoint family: {unknown}; there are {[*DOCUMENTED]}")
-        return {**DOCUMENTED, **{name: _as_rate(rate) for name, rate in limits.items()}}
-    return dict.fromkeys(DOCUMENTED, _as_rate(limits))
+        return {**DOCUMENTED, **{name: _parse_rate(rate) for name, rate in limits.items()}}
+    return dict.fromkeys(DOCUMENTED, _parse_rate(limits))
 
 
-def _as_rate(rate: Rate | float) -> Rate:
+def _parse_rate(rate: Rate | float) -> Rate:
     if isinstance(rate, Rate):
         return rate
     if not rate > 0:

@@ -1,4 +1,4 @@
-"""The request_log: every request that reached a route, as the service saw it.
+"""Request log: every request that reached a route, as the service saw it.
 
 It holds sizes and hashes, never a body, a prompt or a key.
 """
@@ -9,15 +9,15 @@ from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
-__all__ = ["RequestLog", "Seen"]
+__all__ = ["LoggedRequest", "RequestLog"]
 
-# A batch of a hundred thousand calls is looked at whole; a longer one forgets its beginning.
 KEPT = 200_000
+"""Requests that the log holds; older ones are dropped."""
 
 
 @frozen(kw_only=True)
-class Seen:
-    """One request, as far as it has got."""
+class LoggedRequest:
+    """One request, as far as the service has got with it."""
 
     number: int
     """Counts from 1."""
@@ -25,13 +25,13 @@ class Seen:
     """Monotonic time, in seconds, when its headers were read."""
     route: str
     status: int | None = None
-    """HTTP status that was sent, if any."""
+    """HTTP status of the reply, once one was sent."""
     code: str | None = None
-    """Business code that was sent, as text."""
+    """Business code of the reply, as text."""
     answered: bool = False
-    """Whether the service is done with it, be it by a reply or by a broken connection."""
+    """Whether the service is done with it, by a reply or by closing the connection."""
     size: int = 0
-    """Bytes of the request's body that were read."""
+    """Bytes of the body that were read."""
     uploads: tuple[str, ...] = ()
     """SHA-256 of each uploaded file, in order."""
     fault: str | None = None
@@ -39,33 +39,35 @@ class Seen:
     ignored: tuple[str, ...] = ()
     """Words of the prompt that the engine did not act on."""
     note: str | None = None
-    """What the service did in another way than the real one would."""
+    """Where the embedded service behaves differently from the real one."""
 
 
 @define(eq=False)
 class RequestLog:
     """Requests in the order of their arrival."""
 
-    _seen: dict[int, Seen] = Factory(dict[int, Seen])
+    _requests: dict[int, LoggedRequest] = Factory(dict[int, LoggedRequest])
     _count: int = 0
 
-    def arrive(self, route: str, arrival: float) -> int:
-        """Write down a new request; returns its number."""
+    def add(self, route: str, arrival: float) -> int:
+        """Add a new request; returns its number."""
         self._count += 1
-        self._seen[self._count] = Seen(number=self._count, arrival=arrival, route=route)
-        if len(self._seen) > KEPT:
-            del self._seen[next(iter(self._seen))]
+        self._requests[self._count] = LoggedRequest(
+            number=self._count, arrival=arrival, route=route
+        )
+        if len(self._requests) > KEPT:
+            del self._requests[next(iter(self._requests))]
         return self._count
 
-    def note(self, number: int, **facts: Any) -> None:
-        """Add *facts* to a request; one that was forgotten since stays forgotten."""
-        if number in self._seen:
-            self._seen[number] = evolve(self._seen[number], **facts)
+    def update(self, number: int, **facts: Any) -> None:
+        """Set *facts* of a request; one that is no longer in the log stays out of it."""
+        if number in self._requests:
+            self._requests[number] = evolve(self._requests[number], **facts)
 
-    def all(self) -> tuple[Seen, ...]:
-        """Every request kept, oldest first."""
-        return tuple(self._seen.values())
+    def all(self) -> tuple[LoggedRequest, ...]:
+        """Every request in the log, oldest first."""
+        return tuple(self._requests.values())
 
     def reset(self) -> None:
-        """Forget every request; the numbers go on, so that late facts find no stranger."""
-        self._seen.clear()
+        """Forget every request. Numbers go on, so that late facts of an old one reach no new one."""
+        self._requests.clear()

@@ -1,8 +1,8 @@
-"""The three hosts' envelopes, and what each says when it refuses. Pure.
+"""Wire format: the envelopes of the three hosts, for success and for refusal. Pure.
 
-The pages document three dialects, and each changed over time; `Dialect` chooses among the documented
-forms. Where the pages are silent (how the caption host words a refusal, for one), the form taken
-here is stated beside it.
+The documentation shows several dialects, which changed over time; `Dialect` chooses among them. Where
+the pages are silent, as about the words of a refusal on the caption host, the form used here is
+stated beside it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,23 @@ from attrs import Factory, frozen
 
 from memories_async._protocol import wire_json
 
-__all__ = ["Dialect", "Host", "Reason", "Refusal", "Reply", "coded", "encode", "refuse", "succeed"]
+__all__ = [
+    "Dialect",
+    "PageReply",
+    "Reason",
+    "Refusal",
+    "RouteHost",
+    "encode",
+    "refuse",
+    "refuse_with_code",
+    "succeed",
+]
 
 _STATUSES = frozenset(int(status) for status in HTTPStatus)
 
 
-class Host(Enum):
-    """One of the three servers whose routes share our port."""
+class RouteHost(Enum):
+    """One of the three hosts whose routes share the port of the service."""
 
     V1 = "api"
     V2 = "mavi-backend"
@@ -32,7 +42,7 @@ class Host(Enum):
 
 
 class Reason(Enum):
-    """Why a request is refused: the search host's code and the embedding host's HTTP status."""
+    """Why a request is refused: code of the search host, HTTP status of the embedding host."""
 
     MISSING = ("0001", 400)
     WRONG = ("0003", 400)
@@ -47,20 +57,20 @@ class Reason(Enum):
 
     @property
     def code(self) -> str:
-        """The search host's business code."""
+        """Business code of the search host."""
         return self.value[0]
 
     @property
     def status(self) -> int:
-        """The embedding host's HTTP status, which is its code as well."""
+        """HTTP status and code of the embedding host."""
         return self.value[1]
 
 
 class Refusal(Exception):
-    """A request that is answered with no; `str()` is the sentence that goes out."""
+    """A request that is refused; `str()` is the message of the reply."""
 
     def __init__(self, reason: Reason, message: str) -> None:
-        """Refuse for *reason*, telling the caller *message*."""
+        """Refuse for *reason* with *message*."""
         super().__init__(message)
         self.reason = reason
 
@@ -72,31 +82,32 @@ Unparsed = Literal["refused", "empty"]
 
 @frozen(kw_only=True)
 class Dialect:
-    """Which of the documented dialects the service speaks."""
+    """The form of the answers, where pages and recorded answers differ."""
 
     v2_code: Literal["0000", 200] = "0000"
-    """The embedding host's success: text in the seed page, the number 200 in the newer ones."""
+    """Code of a success on the embedding host: a string, or the number 200 on newer pages."""
     empty: Literal["list", "object", "null"] = "list"
-    """What a search without any clip answers as `data`."""
+    """`data` of a search that finds no clip."""
     text_numbers: bool = False
-    """Send a clip's numbers as text, as the sibling search does."""
+    """Send the numbers of the search host's answers as text."""
     flags: bool = True
-    """Send `success` and `failed`; the oldest answers had neither."""
+    """Send `success` and `failed`; the oldest answers have neither."""
     security_statuses: bool = False
-    """Let the caption host refuse by HTTP status, too. The page knows only -1 inside HTTP 200."""
+    """Let the caption host refuse by HTTP status too; its page shows only -1 with HTTP 200."""
     names: Names = "documented"
-    """How the library spells fields: documented is `videoNo` in upload answers, `video_no` else."""
+    """Field names of the video library: `documented` is `videoNo` in answers to uploads and
+    `video_no` elsewhere."""
     short_uploads: bool = False
-    """Answer an upload with its number and name alone, as a recorded answer has it."""
+    """Answer an upload with its number and name only, as a recorded answer does."""
     null_words: bool = False
-    """Write an absent field of a video as the text "null", as older lists did."""
+    """Write an absent field of a video as the text "null", as older lists do."""
     failed_word: FailedWord = "FAILED"
-    """Status of a video that cannot be parsed; each stands in some page or recorded answer."""
+    """Status of a video that cannot be parsed; each is in a page or a recorded answer."""
     unparsed: Unparsed = "refused"
-    """What a search in a video that is not parsed yet gets: a refusal, or no clip."""
+    """Answer to a search in a video that is not parsed yet: a refusal, or no clip."""
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what JSON may bring and the types forbid."""
+        """Raise `ValueError` for values that the types forbid."""
         if self.v2_code not in ("0000", 200) or self.empty not in ("list", "object", "null"):
             raise ValueError("v2_code is '0000' or 200; empty is list, object or null")
         words = ((self.names, Names), (self.failed_word, FailedWord), (self.unparsed, Unparsed))
@@ -106,85 +117,82 @@ class Dialect:
 
 
 @frozen(kw_only=True)
-class Reply:
-    """An answer before it is written to the socket."""
+class PageReply:
+    """A reply before it is written to the socket."""
 
     status: int = 200
     code: str
-    """The business code as text, for the request_log."""
+    """The business code as text, for the request log."""
     payload: Mapping[str, Any]
     headers: Mapping[str, str] = Factory(dict[str, str])
     file: Path | None = None
-    """What goes out instead of *payload*, for a download."""
+    """The file that is sent instead of *payload*, for a download."""
 
 
 def encode(document: Any) -> bytes:
-    """Write JSON; half a character that a caller sent goes back escaped, as JSON allows."""
+    """Write JSON; a lone surrogate that a caller sent is escaped, as JSON allows."""
     try:
         return wire_json.dumps(document)
     except UnicodeEncodeError:
         return json.dumps(document).encode("ascii")
 
 
-def succeed(host: Host, answer: Any, dialect: Dialect) -> Reply:
-    """Wrap *answer* as *host* does on success."""
-    if host is Host.SECURITY:
-        return Reply(code="0", payload={"code": 0, "msg": "success", "data": answer})
-    code = dialect.v2_code if host is Host.V2 else "0000"
-    shown = _dialect(answer, dialect) if host is Host.V1 else answer
-    payload = {"code": code, "msg": "success", "data": shown, **_flags(dialect, success=True)}
-    return Reply(code=str(code), payload=payload)
+def succeed(host: RouteHost, answer: Any, dialect: Dialect) -> PageReply:
+    """Build the reply of *host* to a request that succeeded with *answer*."""
+    if host is RouteHost.SECURITY:
+        return PageReply(code="0", payload={"code": 0, "msg": "success", "data": answer})
+    code = dialect.v2_code if host is RouteHost.V2 else "0000"
+    data = _translate(answer, dialect) if host is RouteHost.V1 else answer
+    payload = {"code": code, "msg": "success", "data": data, **_build_flags(dialect, success=True)}
+    return PageReply(code=str(code), payload=payload)
 
 
-def refuse(host: Host, refusal: Refusal, dialect: Dialect) -> Reply:
-    """Word *refusal* as *host* does."""
+def refuse(host: RouteHost, refusal: Refusal, dialect: Dialect) -> PageReply:
+    """Build the reply of *host* to a request that is refused."""
     reason, message = refusal.reason, str(refusal)
-    if reason is Reason.LIMIT and host is Host.V2:
+    if reason is Reason.LIMIT and host is RouteHost.V2:
         message = "Rate limit exceeded"
-    return coded(host, reason.code, message, dialect, status=reason.status)
+    return refuse_with_code(host, reason.code, message, dialect, status=reason.status)
 
 
-def coded(
-    host: Host, code: str, message: str, dialect: Dialect, *, status: int | None = None
-) -> Reply:
-    """Say no with any business *code*, spelt as the search host does; *status* is its HTTP twin.
+def refuse_with_code(
+    host: RouteHost, code: str, message: str, dialect: Dialect, *, status: int | None = None
+) -> PageReply:
+    """Build a refusal with a *code* of the search host; *status* is the HTTP status for it.
 
     A failure of the service itself is HTTP 500 on every host.
     """
-    http = status or _twin(code)
+    number = int(code) if code.isdecimal() else 0
+    is_error = number in _STATUSES and number >= HTTPStatus.BAD_REQUEST
+    http = status or (number if is_error else 400)
     failed = http if http >= HTTPStatus.INTERNAL_SERVER_ERROR else 200
     payload: dict[str, Any]
-    if host is Host.V2:
+    if host is RouteHost.V2:
         payload = {"code": http, "msg": message, "data": None}
-        return Reply(status=http, code=str(http), payload=payload)
-    if host is Host.SECURITY:
+        return PageReply(status=http, code=str(http), payload=payload)
+    if host is RouteHost.SECURITY:
         payload = {"code": -1, "msg": message, "data": None}
-        return Reply(
+        return PageReply(
             status=http if dialect.security_statuses else failed, code="-1", payload=payload
         )
-    payload = {"code": code, "msg": message, "data": None, **_flags(dialect, success=False)}
-    return Reply(status=failed, code=code, payload=payload)
+    payload = {"code": code, "msg": message, "data": None, **_build_flags(dialect, success=False)}
+    return PageReply(status=failed, code=code, payload=payload)
 
 
-def _twin(code: str) -> int:
-    number = int(code) if code.isdecimal() else 0
-    return number if number in _STATUSES and number >= HTTPStatus.BAD_REQUEST else 400
-
-
-def _flags(dialect: Dialect, *, success: bool) -> dict[str, bool]:
+def _build_flags(dialect: Dialect, *, success: bool) -> dict[str, bool]:
     return {"success": success, "failed": not success} if dialect.flags else {}
 
 
-def _dialect(answer: Any, dialect: Dialect) -> Any:
+def _translate(answer: Any, dialect: Dialect) -> Any:
     if answer == []:
         nothing: dict[str, Any] = {"list": [], "object": {}, "null": None}
         return nothing[dialect.empty]
-    return _as_text(answer) if dialect.text_numbers else answer
+    return _convert_numbers_to_text(answer) if dialect.text_numbers else answer
 
 
-def _as_text(answer: Any) -> Any:
+def _convert_numbers_to_text(answer: Any) -> Any:
     if wire_json.is_array(answer):
-        return [_as_text(item) for item in answer]
+        return [_convert_numbers_to_text(item) for item in answer]
     if wire_json.is_object(answer):
-        return {name: _as_text(item) for name, item in answer.items()}
+        return {name: _convert_numbers_to_text(item) for name, item in answer.items()}
     return str(answer) if isinstance(answer, int | float) else answer

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import ThreadedResolver, web
 from aiohttp.test_utils import TestServer
 
-from memories_async.local.egress.client import Outgoing
-from memories_async.local.egress.policy import Guard, Unreachable
+from memories_async.local.egress.client import EgressClient
+from memories_async.local.egress.policy import EgressPolicy, Unreachable
 
 seen = []
 
@@ -52,50 +52,50 @@ async def site():
 
 
 @pytest.fixture
-async def outgoing():
+async def egress():
     """A client that reaches loopback."""
-    outgoing = Outgoing(Guard("loopback"), 5.0)
-    yield outgoing
-    await outgoing.close()
+    egress = EgressClient(EgressPolicy("loopback"), 5.0)
+    yield egress
+    await egress.close()
 
 
-async def test_fetches_from_this_machine_by_address_and_by_name(outgoing, site):
+async def test_fetches_from_this_machine_by_address_and_by_name(egress, site):
     """Both, and with no header that says more than our name."""
     for url in (site, site.replace("127.0.0.1", "localhost")):
-        assert await outgoing.fetch(f"{url}content", largest=100) == b"content"
+        assert await egress.fetch(f"{url}content", largest=100) == b"content"
 
     assert "Authorization" not in seen[0].headers
     assert seen[0].headers["User-Agent"] == "memories_async-local"
 
 
-async def test_follows_no_redirect(outgoing, site):
+async def test_follows_no_redirect(egress, site):
     """Neither a fetch nor a callback is led elsewhere."""
     with pytest.raises(Unreachable, match="answered 302"):
-        await outgoing.fetch(f"{site}moved", largest=100)
-    assert await outgoing.post(f"{site}moved", b"{}") == 302
+        await egress.fetch(f"{site}moved", largest=100)
+    assert await egress.post(f"{site}moved", b"{}") == 302
     assert seen == []
 
 
-async def test_takes_no_more_than_asked(outgoing, site):
+async def test_takes_no_more_than_asked(egress, site):
     """A film is cut off at the limit, and a compressed one is not blown up."""
     with pytest.raises(Unreachable, match="larger than 6 bytes"):
-        await outgoing.fetch(f"{site}content", largest=6)
-    assert len(await outgoing.fetch(f"{site}gzip", largest=5000)) < 5000
+        await egress.fetch(f"{site}content", largest=6)
+    assert len(await egress.fetch(f"{site}gzip", largest=5000)) < 5000
 
 
 async def test_waits_no_longer_than_its_time(site):
     """A site that never answers is a failure."""
-    outgoing = Outgoing(Guard("loopback"), 0.01)
+    egress = EgressClient(EgressPolicy("loopback"), 0.01)
 
     with pytest.raises(Unreachable, match="no answer in time"):
-        await outgoing.fetch(f"{site}stall", largest=100)
-    await outgoing.close()
+        await egress.fetch(f"{site}stall", largest=100)
+    await egress.close()
 
 
-async def test_names_a_broken_connection_plainly(outgoing, site):
+async def test_names_a_broken_connection_plainly(egress, site):
     """No exception of aiohttp's gets out: it would hold headers."""
     with pytest.raises(Unreachable, match="the connection failed: ServerDisconnectedError") as one:
-        await outgoing.fetch(f"{site}drop", largest=100)
+        await egress.fetch(f"{site}drop", largest=100)
 
     assert one.value.__cause__ is None
 
@@ -109,10 +109,10 @@ async def test_connects_to_no_address_that_a_name_hides(monkeypatch, address):
         return [{**found, "family": family, "proto": 0, "flags": 0}]
 
     monkeypatch.setattr(ThreadedResolver, "resolve", elsewhere)
-    outgoing = Outgoing(Guard("anywhere", own_port=80), 5.0)
+    egress = EgressClient(EgressPolicy("anywhere", own_port=80), 5.0)
 
     with pytest.raises(Unreachable, match="out of reach"):
-        await outgoing.fetch("http://films.example/", largest=10)
+        await egress.fetch("http://films.example/", largest=10)
     with pytest.raises(Unreachable, match="out of reach"):
-        await outgoing.post("http://films.example/", b"{}")
-    await outgoing.close()
+        await egress.post("http://films.example/", b"{}")
+    await egress.close()

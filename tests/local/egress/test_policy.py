@@ -1,10 +1,10 @@
-"""The guard: nobody outside decides where this process connects to."""
+"""The policy: nobody outside decides where this process connects to."""
 
 from __future__ import annotations
 
 import pytest
 
-from memories_async.local.egress.policy import Guard, Unreachable
+from memories_async.local.egress.policy import EgressPolicy, Unreachable
 
 
 @pytest.mark.parametrize(
@@ -21,20 +21,20 @@ from memories_async.local.egress.policy import Guard, Unreachable
 )
 def test_loopback_is_in_reach(url):
     """Every spelling of this machine."""
-    assert str(Guard("loopback").checked(url).host)
+    assert str(EgressPolicy("loopback").check(url).host)
 
 
 @pytest.mark.parametrize("url", ["http://example.com/", "http://8.8.8.8/", "http://mylocalhost/"])
 def test_the_world_is_in_reach_when_asked_for(url):
     """Public addresses, and names (whose addresses are seen later)."""
     with pytest.raises(Unreachable) as caught:
-        Guard("loopback").checked(url)
+        EgressPolicy("loopback").check(url)
 
-    assert caught.value.forbidden
-    assert Guard("anywhere").checked(url).host
+    assert caught.value.is_forbidden
+    assert EgressPolicy("anywhere").check(url).host
 
 
-@pytest.mark.parametrize("reach", ["loopback", "anywhere"])
+@pytest.mark.parametrize("allowed_hosts", ["loopback", "anywhere"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -57,10 +57,10 @@ def test_the_world_is_in_reach_when_asked_for(url):
         "http://[ff02::1]/",
     ],
 )
-def test_the_inside_of_a_network_never_is(url, reach):
+def test_the_inside_of_a_network_never_is(url, allowed_hosts):
     """Private, link-local, metadata, multicast, and IPv4 in disguise."""
     with pytest.raises(Unreachable):
-        Guard(reach).checked(url)
+        EgressPolicy(allowed_hosts).check(url)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_inside_of_a_network_never_is(url, reach):
 def test_numbers_that_a_c_library_takes_for_an_address_are_refused(host):
     """Only the one plain spelling of an address is read as one."""
     with pytest.raises(Unreachable, match="is a number"):
-        Guard("anywhere").checked(f"http://{host}/")
+        EgressPolicy("anywhere").check(f"http://{host}/")
 
 
 @pytest.mark.parametrize(
@@ -89,40 +89,40 @@ def test_numbers_that_a_c_library_takes_for_an_address_are_refused(host):
 def test_what_is_no_plain_web_address_is_refused(url, sentence):
     """And refused for good, whatever the setting."""
     with pytest.raises(Unreachable, match=sentence) as caught:
-        Guard("anywhere").checked(url)
+        EgressPolicy("anywhere").check(url)
 
-    assert not caught.value.forbidden
+    assert not caught.value.is_forbidden
 
 
 def test_own_port_is_refused_on_loopback_only():
     """A service that calls itself would never end; another machine's port is its own."""
-    guard = Guard("anywhere", own_port=8080)
+    policy = EgressPolicy("anywhere", own_port=8080)
 
     for host in ("127.0.0.1", "localhost", "[::1]"):
-        with pytest.raises(Unreachable, match="does not talk to itself"):
-            guard.checked(f"http://{host}:8080/")
-    assert guard.checked("http://8.8.8.8:8080/").port == 8080
-    assert guard.checked("http://localhost:8081/").port == 8081
+        with pytest.raises(Unreachable, match="does not connect to itself"):
+            policy.check(f"http://{host}:8080/")
+    assert policy.check("http://8.8.8.8:8080/").port == 8080
+    assert policy.check("http://localhost:8081/").port == 8081
 
 
 @pytest.mark.parametrize("url", ["http://localhost/", "http://127.0.0.1/", "http://example.com/"])
 def test_off_is_off(url):
     """Not even this machine."""
     with pytest.raises(Unreachable, match="no host"):
-        Guard("off").checked(url)
+        EgressPolicy("off").check(url)
 
 
 def test_a_misspelt_setting_is_refused():
     """It would silently forbid what was to be allowed."""
     with pytest.raises(ValueError, match="'anywere' is none of off, loopback, anywhere"):
-        Guard("anywere")
+        EgressPolicy("anywere")
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "::ffff:127.0.0.1", "no address"])
 def test_an_address_that_a_name_leads_to_is_seen_too(address):
     """The second look, after the name was looked up."""
-    assert not Guard("anywhere").allows(address, 80)
-    assert Guard("anywhere").allows("8.8.8.8", 80)
-    assert Guard("loopback").allows("127.0.0.1", 80)
-    assert not Guard("loopback", own_port=80).allows("127.0.0.1", 80)
-    assert not Guard("off").allows("127.0.0.1", 80)
+    assert not EgressPolicy("anywhere").allows(address, 80)
+    assert EgressPolicy("anywhere").allows("8.8.8.8", 80)
+    assert EgressPolicy("loopback").allows("127.0.0.1", 80)
+    assert not EgressPolicy("loopback", own_port=80).allows("127.0.0.1", 80)
+    assert not EgressPolicy("off").allows("127.0.0.1", 80)

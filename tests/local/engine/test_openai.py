@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from memories_async.local import LocalService, Rules
+from memories_async.local import LocalService, PageLimits
 from memories_async.local.engine.fixed import FixedEngine
 from memories_async.local.engine.openai import OpenAIEngine
 from memories_async.local.engine.protocol import CaptionRequest, EngineFailed, ReferencePerson
@@ -263,7 +263,7 @@ def test_the_key_is_in_no_repr_and_no_pickle(seeing):
 def test_captions_what_is_uploaded_to_the_service(seeing, film, model, status, told):
     """The model's words come by callback, or why there are none; its usage is what was used."""
     model.status = status
-    with LocalService(engine=seeing, rules=Rules(shortest=1), limits=None) as service:
+    with LocalService(engine=seeing, page_limits=PageLimits(shortest=1), limits=None) as service:
         with service.blocking_client() as client:
             task = client.captions.upload_file(
                 film, user_prompt="what?", system_prompt="brief", callback=service.inbox.url

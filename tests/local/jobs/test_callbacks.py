@@ -13,9 +13,9 @@ async def test_repeats_until_the_receiver_takes_it(service, caption, receiver):
     receiver.answers = [500, 302, 204]
 
     await caption()
-    await service.settle()
+    await service.drain()
 
-    assert [(one.attempt, one.status) for one in service.callbacks] == [
+    assert [(one.attempt, one.status) for one in service.outbox.deliveries] == [
         (1, 500),
         (2, 302),
         (3, 204),
@@ -28,7 +28,7 @@ async def test_gives_up_after_the_last_attempt(service, caption, receiver):
     receiver.answers = [500] * 9
 
     await caption()
-    await service.settle()
+    await service.drain()
 
     assert len(receiver.bodies) == 3
 
@@ -36,10 +36,10 @@ async def test_gives_up_after_the_last_attempt(service, caption, receiver):
 async def test_logs_a_receiver_that_is_not_there(service, caption, unused_tcp_port):
     """A refused connection is an attempt like any other."""
     await caption(callback=f"http://127.0.0.1:{unused_tcp_port}/callback")
-    await service.settle()
+    await service.drain()
 
-    assert [one.attempt for one in service.callbacks] == [1, 2, 3]
-    assert "no connection" in service.callbacks[0].error
+    assert [one.attempt for one in service.outbox.deliveries] == [1, 2, 3]
+    assert "no connection" in service.outbox.deliveries[0].error
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ async def test_logs_a_receiver_that_is_not_there(service, caption, unused_tcp_po
 async def test_spoils_the_delivery_as_asked(service, caption, receiver, fault, statuses):
     """Each kind of callback fault does what it is called."""
     await caption(headers={"X-Local-Fault": fault})
-    await service.settle()
+    await service.drain()
 
     assert [body["status"] for body in receiver.bodies] == statuses
     assert service.request_log[0].fault == fault.split(";")[0].replace("=", " ")
@@ -74,7 +74,7 @@ async def test_an_early_callback_is_there_before_the_reply(service, caption, rec
 async def test_a_failure_asked_for_is_paid_back(service, caption):
     """A failed task costs nothing, whoever made it fail."""
     await caption(headers={"X-Local-Fault": "callback=failure"})
-    await service.settle()
+    await service.drain()
 
     assert service.account.points_spent == 0
 
@@ -94,13 +94,13 @@ async def test_an_early_callback_and_a_lost_reply_come_together(service, http, c
 async def test_sends_a_result_again_on_request(service, caption, receiver):
     """What was withheld can be delivered later, by its task id."""
     reply = await caption(headers={"X-Local-Fault": "callback=missing"})
-    await service.settle()
+    await service.drain()
 
-    taken = await service.resend(reply.json["data"]["task_id"])
+    taken = await service.outbox.resend(reply.json["data"]["task_id"])
 
     assert taken is True
     assert len(receiver.bodies) == 1
-    assert await service.resend("nobody") is None
+    assert await service.outbox.resend("nobody") is None
 
 
 @pytest.mark.parametrize(("other", "same"), [(7, True), (8, False)])
@@ -129,6 +129,8 @@ async def _first_id(films, engine, receiver, seed):
 
 def test_a_service_may_deliver_nowhere(films, engine):
     """The settings may be given whole."""
-    service = LocalService([films], engine=engine, callbacks=Callbacks(reach="off", attempts=1))
+    service = LocalService(
+        [films], engine=engine, callbacks=Callbacks(allowed_hosts="off", attempts=1)
+    )
 
-    assert service._machine.outbox.settings.attempts == 1
+    assert service._components.outbox.settings.attempts == 1

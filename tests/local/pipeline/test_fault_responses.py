@@ -1,4 +1,4 @@
-"""Each fault reaches the caller as what it is called, and the book knows whether it was paid."""
+"""Each fault reaches the caller as what it is called, and the statement knows whether it was paid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 async def test_a_lost_reply_is_paid_exactly_when_the_work_was_done(
     service, search, kind, when, paid
 ):
-    """The heart of every billing test: the caller cannot tell the two apart, the book can."""
+    """The heart of every billing test: the caller cannot tell the two apart, the statement can."""
     service.faults.add(kind=kind, when=when)
 
     with pytest.raises(BROKEN):
@@ -177,5 +177,5 @@ async def test_a_caller_who_hangs_up_is_noted_and_not_billed(service, until):
     writer.close()
     await until(lambda: service.request_log[0].note)
 
-    assert "hung up" in service.request_log[0].note
+    assert "disconnected" in service.request_log[0].note
     assert (service.account.calls, service.account.paid) == (1, 0)

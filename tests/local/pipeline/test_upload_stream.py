@@ -7,8 +7,8 @@ import hashlib
 
 from uploading import V1
 
-from memories_async.local import LocalService, Rules
-from memories_async.local.pipeline.upload_stream import Sink
+from memories_async.local import LocalService, PageLimits
+from memories_async.local.pipeline.upload_stream import FileSink
 
 
 async def test_one_who_hangs_up_leaves_nothing(service, http, until):
@@ -29,16 +29,18 @@ async def test_one_who_hangs_up_leaves_nothing(service, http, until):
     await asyncio.wait([sending])
     await until(lambda: service.request_log and service.request_log[0].note)
 
-    assert list(service._machine.shelf.draft().parent.iterdir()) == []
+    assert list(service._components.upload_store.create_draft().parent.iterdir()) == []
 
 
 async def test_uploads_end_with_the_service(films, engine):
     """The folder goes when the service stops, also while something is being parsed."""
-    async with LocalService(films, engine=engine, parsing_seconds=60, rules=Rules()) as service:
+    async with LocalService(
+        films, engine=engine, parsing_seconds=60, page_limits=PageLimits()
+    ) as service:
         async with service.client() as client:
             await client.videos.upload(films / "street.mp4")
         path = service.uploads[0].video.path
-        assert (path.exists(), service.tasks_under_way) == (True, 1)
+        assert (path.exists(), service._components.background.under_way) == (True, 1)
 
     assert not path.parent.exists()
 
@@ -58,7 +60,7 @@ async def test_a_long_file_is_taken_down_piece_by_piece(films, engine):
 
 async def test_a_draft_is_never_left_open(tmp_path):
     """One who gives up while a thread writes is held until it is done."""
-    sink = Sink(tmp_path / "draft", 2**30)
+    sink = FileSink(tmp_path / "draft", 2**30)
     writing = asyncio.create_task(sink.write(bytes(4 * 1024 * 1024)))
     await asyncio.sleep(0)
     writing.cancel()

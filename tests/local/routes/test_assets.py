@@ -12,7 +12,7 @@ async def test_an_asset_goes_in_and_out_again(service, upload, send):
     asset_id = (await upload(path=f"{V2}/upload", name="dog.webm")).json["data"]["asset_id"]
     waiting = await send(f"{V2}/{asset_id}/metadata", method="GET")
     early = await send(f"{V2}/embeddings/video", document=_embed(asset_id))
-    await service.settle()
+    await service.drain()
     ready = (await send(f"{V2}/{asset_id}/metadata", method="GET")).json["data"]
     file = await send(f"{V2}/{asset_id}/download", method="GET")
 
@@ -24,7 +24,7 @@ async def test_an_asset_goes_in_and_out_again(service, upload, send):
     assert (file.body, file.headers["Content-Type"]) == (FILM, "application/octet-stream")
     assert (await send(f"{V2}/embeddings/video", document=_embed(asset_id))).status == 200
     assert (await send(f"{V2}/{asset_id}", method="DELETE")).json["data"] is None
-    assert [one.route for one in service.account.book] == [
+    assert [one.route for one in service.account.statement] == [
         "assets.upload",
         "assets.download",
         "embeddings.video",
@@ -51,7 +51,7 @@ async def test_an_asset_may_fail_and_must_not_be_empty(service, upload, send):
     """By a fault; what it holds shows only when it is embedded."""
     service.faults.add(callback="failure", route="assets")
     asset_id = (await upload(path=f"{V2}/upload")).json["data"]["asset_id"]
-    await service.settle()
+    await service.drain()
     shown = await send(f"{V2}/{asset_id}/metadata", method="GET")
     empty = await upload(b"", path=f"{V2}/upload")
 

@@ -14,7 +14,7 @@ async def test_a_library_film_named_by_url_is_captioned_without_fetching(
 ):
     """The last part of the URL names a file of the library: the printed sample runs offline."""
     reply = await caption()
-    await service.settle()
+    await service.drain()
 
     task_id = reply.json["data"]["task_id"]
     assert reply.json == {"code": 0, "msg": "success", "data": {"task_id": task_id}}
@@ -38,7 +38,7 @@ async def test_a_file_is_captioned_with_the_persons_pictures_in_order(
     people = [{"name": "Alice"}, {"name": "Bob"}]
 
     reply = await caption_file(*files, persons=people, thinking=True)
-    await service.settle()
+    await service.drain()
 
     assert reply.json["code"] == 0
     assert receiver.bodies[0]["data"]["text"] == "40 seconds. Tell all. [Alice 1, Bob 2]"
@@ -58,7 +58,7 @@ async def test_what_shows_in_decoding_fails_by_callback_and_is_paid_back(
 ):
     """The submit is answered; the task fails, and costs nothing in the end."""
     reply = await caption_file(("film.mp4", content))
-    await service.settle()
+    await service.drain()
 
     failed = {
         "status": -1,
@@ -67,7 +67,7 @@ async def test_what_shows_in_decoding_fails_by_callback_and_is_paid_back(
         "data": None,
     }
     assert receiver.bodies == [failed]
-    assert [entry.points for entry in service.account.book] == [1, -1]
+    assert [entry.points for entry in service.account.statement] == [1, -1]
     assert (service.account.paid, service.account.points_spent) == (0, 0)
 
 
@@ -76,7 +76,7 @@ async def test_an_engine_that_breaks_is_a_failed_task(service, caption, receiver
     engine.caption = lambda index, request: 1 / 0
 
     await caption()
-    await service.settle()
+    await service.drain()
 
     assert receiver.bodies[0]["msg"] == "The engine failed."
     assert "ZeroDivisionError" in caplog.text
@@ -112,7 +112,7 @@ async def test_refuses_a_callback_to_itself(service, caption):
     """A service that calls itself would never end."""
     reply = await caption(callback=f"{service.url}/v1/understand/upload")
 
-    assert "does not talk to itself" in reply.json["msg"]
+    assert "does not connect to itself" in reply.json["msg"]
 
 
 FILM = ("film.mp4", b"30:x")
@@ -148,7 +148,7 @@ async def test_the_part_req_may_be_a_plain_field(send, receiver, service):
     req = f'{{"user_prompt": "u", "system_prompt": "s", "callback": "{receiver.url}"}}'
 
     reply = await send("/v1/understand/uploadFile", data=_form(req))
-    await service.settle()
+    await service.drain()
 
     assert reply.json["code"] == 0
     assert receiver.bodies[0]["status"] == 0
@@ -189,11 +189,11 @@ async def _picture(request):
 
 
 async def test_fetches_from_loopback_the_film_and_the_pictures(service, caption, site, receiver):
-    """What is on this machine is fetched; a name alone stays a name."""
+    """What is on this components is fetched; a name alone stays a name."""
     people = [{"name": "Alice", "url": f"{site}alice.png"}, {"name": "Bob"}]
 
     await caption(video_url=f"{site}clip.mp4", persons=people)
-    await service.settle()
+    await service.drain()
 
     assert receiver.bodies[0]["data"]["text"] == "30 seconds. Tell all. [Alice 4, Bob 0]"
 
@@ -201,7 +201,7 @@ async def test_fetches_from_loopback_the_film_and_the_pictures(service, caption,
 async def test_a_picture_out_of_reach_is_none(service, caption, receiver):
     """The printed sample names pictures outside; the caption goes without them."""
     await caption(persons=[{"name": "Alice", "url": "https://example.com/alice.jpg"}])
-    await service.settle()
+    await service.drain()
 
     assert receiver.bodies[0]["data"]["text"] == "30 seconds. Tell all. [Alice 0]"
 
@@ -209,7 +209,7 @@ async def test_a_picture_out_of_reach_is_none(service, caption, receiver):
 async def test_a_picture_that_is_not_there_fails_the_task(service, caption, receiver, site):
     """A broken link on loopback is an error that is told."""
     await caption(persons=[{"name": "Alice", "url": f"{site}nobody.png"}])
-    await service.settle()
+    await service.drain()
 
     assert receiver.bodies[0]["msg"] == "127.0.0.1 answered 404"
 
@@ -217,7 +217,7 @@ async def test_a_picture_that_is_not_there_fails_the_task(service, caption, rece
 async def test_a_film_out_of_reach_is_accepted_with_a_note(service, caption, receiver):
     """The submit works as printed; header, request_log and callback say why nothing comes of it."""
     reply = await caption(video_url="https://example.com/unknown.mp4")
-    await service.settle()
+    await service.drain()
 
     assert reply.json["code"] == 0
     assert "will not be fetched" in reply.headers["X-Local-Note"]
@@ -228,9 +228,9 @@ async def test_a_film_out_of_reach_is_accepted_with_a_note(service, caption, rec
 async def test_a_callback_out_of_reach_is_accepted_with_a_note(service, caption):
     """The delivery is logged as refused, with the result in it."""
     reply = await caption(callback="https://yourserver.com/callback")
-    await service.settle()
+    await service.drain()
 
-    (delivery,) = service.callbacks
+    (delivery,) = service.outbox.deliveries
     assert "will not be delivered" in reply.headers["X-Local-Note"]
     assert (delivery.attempt, delivery.status) == (0, None)
     assert delivery.body["status"] == 0
@@ -241,7 +241,7 @@ async def test_a_library_film_over_the_size_fails_by_callback(service, films, ca
     (films / "long.mp4").write_bytes(b"30:" + b"x" * 2000)
 
     await caption(video_url="https://example.com/long.mp4")
-    await service.settle()
+    await service.drain()
 
     assert receiver.bodies[0]["msg"] == "The video long.mp4 is larger than the limit."
 
@@ -249,6 +249,6 @@ async def test_a_library_film_over_the_size_fails_by_callback(service, films, ca
 async def test_a_url_that_cannot_be_read_fails_by_callback(service, caption, receiver):
     """Nonsense is accepted as any text, and told later."""
     await caption(video_url="http://[x/")
-    await service.settle()
+    await service.drain()
 
     assert receiver.bodies[0]["msg"] == "the URL cannot be read"

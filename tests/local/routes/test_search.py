@@ -113,7 +113,7 @@ async def test_takes_the_printed_sample_id_for_the_first_video(service, search):
     reply = await search(b"tree", video_no="VI625239098370850816")
 
     assert reply.json["data"][0]["start_time"] == 2.0
-    assert service.account.book[0].item == service.library[0].video_no
+    assert service.account.statement[0].item == service.library[0].video_no
 
 
 async def test_refuses_a_body_that_is_no_form(send):

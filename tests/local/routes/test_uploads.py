@@ -19,7 +19,7 @@ async def test_an_upload_is_parsed_after_a_while(service, upload, described):
     assert (data["videoName"], data["videoStatus"]) == ("dog.mp4", "UNPARSE")
     assert data["uploadTime"].isdecimal()
     assert (await described(data["videoNo"]))["status"] == "UNPARSE"
-    await service.settle()
+    await service.drain()
     shown = await described(data["videoNo"])
     assert (shown["status"], shown["duration"], shown["size"]) == ("PARSE", 30.0, len(FILM))
     assert (service.account.paid, service.request_log[0].uploads != ()) == (1, True)
@@ -50,7 +50,7 @@ async def test_an_upload_can_be_searched_once_it_is_parsed(service, upload, sear
     """Refused before, found after; only in its own unique_id."""
     number = (await upload()).json["data"]["videoNo"]
     early = await search(b"ball", video_no=number)
-    await service.settle()
+    await service.drain()
     found = await search(b"ball", video_no=number)
 
     assert (early.json["code"], early.json["msg"]) == ("0003", f"The video {number} is not parsed.")
@@ -71,7 +71,7 @@ async def test_a_file_that_is_no_video_fails_and_is_paid_back(service, upload, d
     """The engine's reason is the cause, and the word for it is the dialect's."""
     service.dialect = Dialect(failed_word="PARSE_ERROR")
     number = (await upload(b"no pictures")).json["data"]["videoNo"]
-    await service.settle()
+    await service.drain()
 
     shown = await described(number)
     assert (shown["status"], shown["cause"]) == ("PARSE_ERROR", "The file holds no pictures.")
@@ -82,7 +82,7 @@ async def test_an_engine_that_breaks_is_a_failed_video(service, upload, describe
     """Whatever an engine throws ends the wait."""
     engine.index = lambda path: 1 / 0
     number = (await upload()).json["data"]["videoNo"]
-    await service.settle()
+    await service.drain()
 
     assert (await described(number))["cause"] == "The engine failed."
     assert "ZeroDivisionError" in caplog.text
@@ -91,7 +91,7 @@ async def test_an_engine_that_breaks_is_a_failed_video(service, upload, describe
 async def test_a_namespace_hides_its_videos(service, upload, described, listed, send):
     """Another unique_id, or another account, sees and deletes nothing."""
     number = (await upload(unique_id="mine")).json["data"]["videoNo"]
-    await service.settle()
+    await service.drain()
 
     assert await described(number) is None
     assert (await described(number, "mine"))["video_no"] == number
@@ -123,7 +123,7 @@ async def test_refuses_what_the_page_forbids(service, upload, options, sentence)
     assert reply.json["code"] in {"0001", "0003"}
     assert sentence in reply.json["msg"]
     assert service.account.paid == 0
-    folder = service._machine.shelf.draft().parent
+    folder = service._components.upload_store.create_draft().parent
     assert list(folder.iterdir()) == []
 
 
@@ -157,10 +157,10 @@ async def test_passes_over_what_is_no_field(send):
 async def test_a_callback_out_of_reach_is_taken_and_logged(service, upload):
     """As the printed sample's is."""
     reply = await upload(callback="https://example.com/cb")
-    await service.settle()
+    await service.drain()
 
     assert reply.json["code"] == "0000"
-    assert "out of reach" in service.callbacks[0].error
+    assert "out of reach" in service.outbox.deliveries[0].error
 
 
 async def test_an_account_without_points_keeps_nothing(service, upload):
@@ -169,7 +169,7 @@ async def test_an_account_without_points_keeps_nothing(service, upload):
     reply = await upload()
 
     assert reply.json["code"] == "0402"
-    assert list(service._machine.shelf.draft().parent.iterdir()) == []
+    assert list(service._components.upload_store.create_draft().parent.iterdir()) == []
 
 
 async def test_what_is_free_needs_no_points(service, described, listed):
@@ -178,7 +178,7 @@ async def test_what_is_free_needs_no_points(service, described, listed):
 
     assert (await listed())["total_count"] == 2
     assert (await described(service.library[0].video_no))["status"] == "PARSE"
-    assert service.account.book == ()
+    assert service.account.statement == ()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ async def test_the_callback_tells_number_and_status(service, upload, receiver, f
     if fault is not None:
         service.faults.add(Fault(callback=fault))
     number = (await upload(callback=receiver.url)).json["data"]["videoNo"]
-    await service.settle()
+    await service.drain()
 
     assert receiver.bodies == [{"videoNo": number, "status": status} for status in statuses]
 
@@ -214,7 +214,7 @@ async def test_fetches_a_video_by_url(service, send, described):
     async with TestServer(app) as server:
         url = str(server.make_url("/there.mp4"))
         reply = await send(f"{V1}/upload_url", data={"url": url})
-    await service.settle()
+    await service.drain()
 
     assert (await described(reply.json["data"]["videoNo"]))["video_name"] == "there.mp4"
     assert service.request_log[0].route == "videos.upload_url"
@@ -223,7 +223,7 @@ async def test_fetches_a_video_by_url(service, send, described):
 async def test_a_url_may_name_a_video_of_the_library(service, send):
     """As with captions: the printed sample runs without a network."""
     reply = await send(f"{V1}/upload_url", data={"url": "https://example.com/street.mp4"})
-    await service.settle()
+    await service.drain()
     street = next(one for one in service.library if one.path.name == "street.mp4")
 
     assert reply.json["data"]["videoNo"] != street.video_no

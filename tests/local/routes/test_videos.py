@@ -18,7 +18,7 @@ async def test_lists_in_pages_the_newest_first(service, upload, listed):
     assert (await listed(video_name="1.mp4"))["videos"][0]["video_no"] == numbers[1]
     assert (await listed(video_no=numbers[2]))["total_count"] == 1
     assert (await listed(video_nos=numbers[:2]))["total_count"] == 2
-    await service.settle()
+    await service.drain()
     assert (await listed(status="UNPARSE"))["total_count"] == 0
     assert (await listed(status="PARSE"))["total_count"] == 5
 
@@ -38,7 +38,7 @@ async def test_deletes_uploads_and_hides_the_library(service, upload, listed, se
     reply = await send(
         f"{V1}/delete_videos", document=[number, street.video_no, "VI404", street.asset_id]
     )
-    await service.settle()
+    await service.drain()
 
     assert (reply.json["code"], reply.json["data"]) == ("0000", None)
     assert (path.exists(), street.path.exists()) == (False, True)

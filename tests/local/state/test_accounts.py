@@ -1,4 +1,4 @@
-"""Who may call, what it costs, and what the book says."""
+"""Who may call, what it costs, and what the statement says."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_tells_what_is_wrong_with_a_bearer_or_a_real_key(service, search):
 
 
 async def test_counts_every_call_and_only_paid_ones_cost(service, search, embed):
-    """The referee: calls seen, calls paid, points, and the book."""
+    """The referee: calls seen, calls paid, points, and the statement."""
     await search()
     await search(prompt=None)
     await search(headers={"Authorization": "local-wrong"})
@@ -47,8 +47,8 @@ async def test_counts_every_call_and_only_paid_ones_cost(service, search, embed)
     account = service.account
     assert (account.calls, account.paid, account.points_spent) == (4, 2, 2)
     assert account.points == 999_998
-    assert [entry.route for entry in account.book] == ["clips.search", "embeddings.video"]
-    assert account.book[1].item == service.library[0].asset_id
+    assert [entry.route for entry in account.statement] == ["clips.search", "embeddings.video"]
+    assert account.statement[1].item == service.library[0].asset_id
 
 
 async def test_refuses_at_zero_points(service, search, embed):
@@ -82,8 +82,8 @@ async def test_a_disabled_account_is_refused(service, search, embed):
 async def test_prices_are_the_callers_to_set(films, engine):
     """The real prices are not published for every route."""
     async with LocalService([films], engine=engine, prices={"clips.search": 3}) as service:
-        with service.account.purse("clips.search") as purse:
-            purse.pay("VI1")
+        with service.account.hold("clips.search") as hold:
+            hold.charge("VI1")
 
         assert service.account.points_spent == 3
 
@@ -112,7 +112,7 @@ async def _ask(service, key):
 
 
 async def test_accounts_stand_side_by_side(service, search):
-    """Each customer has points and a book of their own."""
+    """Each customer has points and a statement of their own."""
     other = service.open_account(api_key="local-other", points=1)
 
     codes = [

@@ -1,4 +1,4 @@
-"""Rules decide, without any socket, which request goes wrong and how."""
+"""PageLimits decide, without any socket, which request goes wrong and how."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memories_async.local import Fault
-from memories_async.local.state.faults import Faults, from_header, from_json
+from memories_async.local.state.faults import Faults, parse_header, parse_json
 
 
 def strikes(faults, *routes):
@@ -136,7 +136,7 @@ def test_refuses_a_rule_that_makes_no_sense(fields, sentence):
 )  # fmt: skip
 def test_reads_the_short_form_and_json(text, faults):
     """A header is enough to order an accident."""
-    assert list(from_header(text)) == faults
+    assert list(parse_header(text)) == faults
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_reads_the_short_form_and_json(text, faults):
 def test_refuses_what_it_cannot_read(text, sentence):
     """Unknown fields and bad values are errors, not silence."""
     with pytest.raises(ValueError, match=sentence):
-        from_header(text)
+        parse_header(text)
 
 
 @given(st.text())
 def test_any_text_is_a_rule_or_a_value_error(text):
     """No header takes the service down."""
-    for read in (from_header, lambda one: from_json(one.encode("utf-8", "surrogatepass"))):
+    for read in (parse_header, lambda one: parse_json(one.encode("utf-8", "surrogatepass"))):
         with suppress(ValueError):
             read(text)

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from memories_async.local.state.library import Library, as_sources
+from memories_async.local.state.library import Library, resolve_sources
 
 
 def library(*paths):
-    return Library(as_sources(paths))
+    return Library(resolve_sources(paths))
 
 
 def test_a_folder_gives_its_videos_in_order(films):
@@ -51,38 +51,38 @@ def test_the_same_film_twice_is_one(films):
 
 def test_finds_by_either_id_and_by_file_name(films):
     """Routes ask by id, a caption by URL asks by file name."""
-    shelf = library(films)
-    garden, street = shelf.videos()
+    videos = library(films)
+    garden, street = videos.videos()
 
-    assert shelf.find(street.video_no) is shelf.find(street.asset_id) is street
-    assert shelf.named("garden.mp4") is garden
-    assert shelf.find("VI1") is shelf.named("other.mp4") is None
+    assert videos.find(street.video_no) is videos.find(street.asset_id) is street
+    assert videos.find_file("garden.mp4") is garden
+    assert videos.find("VI1") is videos.find_file("other.mp4") is None
 
 
 def test_the_printed_ids_name_the_first_video(films, tmp_path):
     """The documentation's samples run as printed, if there is any video."""
-    shelf = library(films)
+    videos = library(films)
 
-    assert shelf.find("VI625239098370850816") is shelf.videos()[0]
-    assert shelf.find("re_657745568997527552") is shelf.videos()[0]
+    assert videos.find("VI625239098370850816") is videos.videos()[0]
+    assert videos.find("re_657745568997527552") is videos.videos()[0]
     assert library().find("VI625239098370850816") is None
 
 
 def test_files_are_read_at_the_first_question(films):
     """Making a library costs nothing."""
-    shelf = library(films)
-    assert not shelf.ready
+    videos = library(films)
+    assert not videos.is_read
 
-    shelf.videos()
-    assert shelf.ready
+    videos.videos()
+    assert videos.is_read
 
 
 def test_one_path_needs_no_list(films):
     """A string or a path is one video or folder."""
-    assert as_sources(str(films)) == as_sources(films) == as_sources([films])
+    assert resolve_sources(str(films)) == resolve_sources(films) == resolve_sources([films])
 
 
 def test_refuses_a_path_that_is_not_there(tmp_path):
     """A misspelt folder is not an empty one."""
     with pytest.raises(ValueError, match="neither a file nor a directory"):
-        as_sources(tmp_path / "nowhere")
+        resolve_sources(tmp_path / "nowhere")

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memories_async.local import Rate
-from memories_async.local.state.rate_limits import DOCUMENTED, GRACE, Windows, as_rates
+from memories_async.local.state.rate_limits import DOCUMENTED, GRACE, SlidingWindows, parse_rates
 
 
-def admitted(windows, *times, account="a", family="clips"):
+def admitted(windows, *times, account="a", family="search"):
     return [windows.admit(account, family, now) for now in times]
 
 
 def test_lets_one_in_each_second():
     """The documented limit; what came too early does not count itself."""
-    windows = Windows(DOCUMENTED)
+    windows = SlidingWindows(DOCUMENTED)
 
     assert admitted(windows, 0.0, 0.5, 0.8, 1.0, 1.5, 2.0) == [
         True,
@@ -30,12 +30,12 @@ def test_lets_one_in_each_second():
 
 def test_allows_for_the_networks_jitter():
     """A call paced at one second may arrive a little early."""
-    assert admitted(Windows(DOCUMENTED), 0.0, 0.95) == [True, True]
+    assert admitted(SlidingWindows(DOCUMENTED), 0.0, 0.95) == [True, True]
 
 
 def test_accounts_and_families_do_not_share():
     """Limits are per account and per family."""
-    windows = Windows(DOCUMENTED)
+    windows = SlidingWindows(DOCUMENTED)
 
     assert admitted(windows, 0.0) == [True]
     assert admitted(windows, 0.0, account="b") == [True]
@@ -44,7 +44,7 @@ def test_accounts_and_families_do_not_share():
 
 def test_reset_forgets():
     """After a reset the window is empty."""
-    windows = Windows(DOCUMENTED)
+    windows = SlidingWindows(DOCUMENTED)
     admitted(windows, 0.0)
     windows.reset()
 
@@ -54,8 +54,8 @@ def test_reset_forgets():
 @given(st.lists(st.floats(0, 20), max_size=60), st.integers(1, 4))
 def test_no_window_ever_holds_more(times, count):
     """Whatever comes, any window of the rate's length holds at most its count."""
-    windows = Windows({"clips": Rate(count, 1.0)})
-    let_in = [now for now in sorted(times) if windows.admit("a", "clips", now)]
+    windows = SlidingWindows({"search": Rate(count, 1.0)})
+    let_in = [now for now in sorted(times) if windows.admit("a", "search", now)]
 
     for start in let_in:
         inside = [now for now in let_in if start <= now < start + 1.0 * (1 - GRACE)]
@@ -69,13 +69,13 @@ def test_no_window_ever_holds_more(times, count):
         (1, dict.fromkeys(DOCUMENTED, Rate())),
         (0.5, dict.fromkeys(DOCUMENTED, Rate(1, 2.0))),
         (Rate(3, 60), dict.fromkeys(DOCUMENTED, Rate(3, 60))),
-        ({"clips": 10}, {**DOCUMENTED, "clips": Rate(10, 1.0)}),
-        ({"clips": Rate(2, 5)}, {**DOCUMENTED, "clips": Rate(2, 5)}),
+        ({"search": 10}, {**DOCUMENTED, "search": Rate(10, 1.0)}),
+        ({"search": Rate(2, 5)}, {**DOCUMENTED, "search": Rate(2, 5)}),
     ],
 )
 def test_reads_what_a_caller_may_give(given_limits, rates):
     """Requests a second, a rate, or one of them for each family."""
-    assert as_rates(given_limits) == rates
+    assert parse_rates(given_limits) == rates
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_reads_what_a_caller_may_give(given_limits, rates):
 def test_refuses_a_limit_that_means_nothing(wrong, sentence):
     """A misspelt family would never limit anything."""
     with pytest.raises(ValueError, match=sentence):
-        as_rates(wrong)
+        parse_rates(wrong)
 
 
 async def test_each_host_says_no_in_its_own_way(service, search, embed, caption):
     """0429 in HTTP 200, HTTP 429, and -1; none of them is paid."""
-    service.set_limits(Rate(1, 3600))
+    service.limits = Rate(1, 3600)
     for ask in (search, embed, caption):
         await ask()
 

@@ -48,7 +48,7 @@ def test_forgets_the_oldest_of_very_many(monkeypatch):
     monkeypatch.setattr(log_module, "KEPT", 2)
     request_log = RequestLog()
     for _ in range(3):
-        request_log.arrive("clips.search", 0.0)
+        request_log.add("clips.search", 0.0)
 
     assert [one.number for one in request_log.all()] == [2, 3]
 
@@ -56,11 +56,11 @@ def test_forgets_the_oldest_of_very_many(monkeypatch):
 def test_a_late_fact_about_a_forgotten_request_is_dropped():
     """A reset does not mix the runs."""
     request_log = RequestLog()
-    number = request_log.arrive("clips.search", 0.0)
+    number = request_log.add("clips.search", 0.0)
     request_log.reset()
-    request_log.arrive("clips.search", 1.0)
+    request_log.add("clips.search", 1.0)
 
-    request_log.note(number, status=200)
+    request_log.update(number, status=200)
 
     assert [(one.number, one.status) for one in request_log.all()] == [(2, None)]
 
@@ -69,6 +69,6 @@ async def test_goes_over_the_wire(service, search, send):
     """A test in another process reads the same."""
     await search()
 
-    told = json.loads((await send("/_local/request_log", method="GET")).body)
+    told = json.loads((await send("/_local/requests", method="GET")).body)
 
     assert [(one["route"], one["status"]) for one in told] == [("clips.search", 200)]
