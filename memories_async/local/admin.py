@@ -9,7 +9,7 @@ import attrs
 from aiohttp import web
 from attrs import frozen
 
-from memories_async._client.hosts import is_loopback
+from memories_async._protocol.network import is_loopback
 from memories_async.local.components import Components
 from memories_async.local.state.faults import parse_json
 from memories_async.local.state.forms import parse_object

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from attrs import define
 from yarl import URL
 
-from memories_async._client.hosts import is_loopback
+from memories_async._protocol.network import is_loopback
 
 __all__ = ["AllowedHosts", "EgressPolicy", "Unreachable"]
 
