@@ -64,7 +64,9 @@ def client(url: str, rate: float) -> Client:
 
 def nowhere() -> Client:
     """Build a client with everything but a network."""
-    return Client.over(client("http://127.0.0.1:1", 1e9)._settings, Nowhere())
+    one = client("http://127.0.0.1:1", 1e9)
+    one._transport = Nowhere()
+    return one
 
 
 async def drained(sender: Client, count: int, ledger: Ledger | None) -> int:

@@ -1,7 +1,7 @@
-"""The blocking form: the asynchronous client on a loop thread of its own.
+"""The blocking client: the asynchronous one, run on a loop thread of its own.
 
-The loop runs between calls too, so it works inside a running loop, in notebooks, from many threads
-and after a fork. A call that is interrupted (Ctrl-C) is cancelled, not left running on the bill.
+The loop runs between calls too, so the client works inside a running event loop, in notebooks, from
+many threads and after a fork. A call that is interrupted (Ctrl-C) is cancelled.
 """
 
 from __future__ import annotations
@@ -9,44 +9,46 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
+from functools import update_wrapper
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from attrs import define, field, frozen
 
-from memories_async import client, views
-from memories_async._client.base import Configured
+from memories_async import client
 from memories_async._client.loop_thread import LoopThread
-from memories_async._client.ports import CallbackIssuer
-from memories_async._client.settings import Settings
-from memories_async._http.transport import Transport
+from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
 from memories_async._protocol.network import Address
 from memories_async.budget import Budget
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import OutcomeUnknown
+from memories_async.policy import PolicyChanges
+from memories_async.views import Blocking, Endpoints
 
 if TYPE_CHECKING:
     from memories_async import batch
     from memories_async.batch import Calls, OnUnknown, Outcome, Plan, Progress
     from memories_async.ledger import Ledger
+    from memories_async.receiver import Receiver
 
 K = TypeVar("K")
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @frozen
 class BlockingReceiver:
-    """A client's receiver, waited for; it keeps receiving on the client's loop between calls."""
+    """The client's receiver: it receives on the client's loop thread, also between calls."""
 
-    _receiver: CallbackIssuer
+    _receiver: Receiver
     _thread: LoopThread
 
     def wait(
         self, task: CaptionTask | OutcomeUnknown | str, *, timeout: float | None = 600
     ) -> Caption:
-        """Return what the callback of *task* brings; see `Receiver.wait`."""
-        return self._thread.wait(lambda: self._receiver.wait(task, timeout=timeout))
+        """Wait for the callback of *task* and return its caption; see `Receiver.wait`."""
+        return self._thread.wait(self._receiver.wait(task, timeout=timeout))
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[Address]:
         """Receive callbacks on a port while the context is open; see `Receiver.serve`."""
@@ -55,8 +57,8 @@ class BlockingReceiver:
 
 
 @define(eq=False)
-class Batch(Generic[K, T]):
-    """Calls being sent, to iterate over; see `memories_async.batch.Batch`."""
+class BlockingBatch(Generic[K, T]):
+    """Calls being sent, and an iterator over their outcomes; see `memories_async.batch.Batch`."""
 
     _batch: batch.Batch[K, T]
     _thread: LoopThread
@@ -64,7 +66,7 @@ class Batch(Generic[K, T]):
 
     def plan(self) -> Plan:
         """Say what entering the batch would send, and cost, without sending anything."""
-        return self._thread.wait(self._batch.plan)
+        return self._thread.wait(self._batch.plan())
 
     @property
     def progress(self) -> Progress:
@@ -78,7 +80,7 @@ class Batch(Generic[K, T]):
 
     def __enter__(self) -> Self:
         """Begin to send."""
-        self._thread.wait(self._batch.__aenter__)
+        self._thread.wait(self._batch.__aenter__())
         return self
 
     def __exit__(
@@ -88,7 +90,7 @@ class Batch(Generic[K, T]):
         trace: TracebackType | None,
     ) -> None:
         """Begin nothing more, and wait for what is out; a second interruption ends the wait."""
-        self._thread.wait(lambda: self._batch.__aexit__(kind, error, trace))
+        self._thread.wait(self._batch.__aexit__(kind, error, trace))
 
     def __iter__(self) -> Self:
         """Iterate over the outcomes."""
@@ -97,35 +99,61 @@ class Batch(Generic[K, T]):
     def __next__(self) -> Outcome[K, T]:
         """Wait for the next outcome."""
         if not self._ready:
-            self._ready.extend(self._thread.wait(self._batch.take))
+            self._ready.extend(self._thread.wait(self._batch.take()))
         if not self._ready:
             raise StopIteration
         return self._ready.popleft()
 
 
-class Client(Configured):
-    """The blocking client: the same names, without `await`. Threads may share it."""
+def _with_options_of(
+    constructor: Callable[P, object],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Client, P], None]]:
+    """Give an `__init__` that takes any options the parameters and docstring of *constructor*."""
 
-    _thread: LoopThread
+    def decorate(init: Callable[..., None]) -> Callable[Concatenate[Client, P], None]:
+        return update_wrapper(init, constructor.__init__)
 
-    def _share(self, settings: Settings, transport: Transport) -> None:
-        super()._share(settings, transport)
-        self._thread = vars(self).get("_thread") or LoopThread()
+    return decorate
 
-    def _awaited(self) -> client.Client:
-        return client.Client.over(self._settings, self._transport)
+
+class Client(Endpoints[Blocking]):
+    """The blocking client: the same names as `memories_async.Client`, without `await`.
+
+    Threads may share it. Use it with `with`, or call `close`.
+    """
+
+    @_with_options_of(client.Client)
+    def __init__(self, **options: Any) -> None:
+        self._client = client.Client(**options)
+        self._thread = LoopThread()
 
     def send(self, call: Call[T], *, fresh: bool = False) -> T:
-        """Send *call* and return its answer; see the asynchronous client."""
-        return self.run(lambda awaited: awaited.send(call, fresh=fresh))
+        """Send *call* and return its answer.
+
+        With a ledger, an identical call that was paid is answered from it; *fresh* sends it anew.
+        Raises `NotSent`, `Refused` or `OutcomeUnknown`, whose `billed` says what the call cost, and
+        `ValueError` where the call needs a callback and the client has no receiver.
+        """
+        return self._thread.wait(self._client.send(call, fresh=fresh))
 
     def settle(self, call: Call[T], *, answer: T) -> bool:
-        """Tell the ledger what became of *call*; see the asynchronous client."""
-        return self.run(lambda awaited: awaited.settle(call, answer=answer))
+        """Record in the ledger that *call*, whose outcome was unknown, was paid and answered.
 
-    def run(self, flow: Callable[[client.Client], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine function with the asynchronous client, on this one's loop."""
-        return self._thread.wait(lambda: flow(self._awaited()))
+        From then on the ledger answers it with *answer*. Returns False where the client has no
+        ledger, or the ledger no such call.
+        """
+        return self._thread.wait(self._client.settle(call, answer=answer))
+
+    def run(self, flow: Callable[[client.Client], Coroutine[Any, Any, T]], /) -> T:
+        """Run *flow*, a coroutine function, with the asynchronous client, and return its result."""
+        return self._thread.wait(flow(self._client))
+
+    def with_policy(self, **changes: Unpack[PolicyChanges]) -> Self:
+        """Return a client with another policy that shares this one's thread, sessions and ledger."""
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        twin._client = self._client.with_policy(**changes)  # noqa: SLF001  # its own class
+        return twin
 
     def batch(
         self,
@@ -136,9 +164,9 @@ class Client(Configured):
         on_unknown: OnUnknown = "park",
         budget: Budget | None = None,
         drain: float = 30.0,
-    ) -> Batch[K, T]:
-        """Send many calls; see the asynchronous client."""
-        awaited = self._awaited().batch(
+    ) -> BlockingBatch[K, T]:
+        """Send many calls; the parameters are those of `memories_async.Client.batch`."""
+        awaited = self._client.batch(
             calls,
             ledger=ledger,
             concurrency=concurrency,
@@ -146,43 +174,18 @@ class Client(Configured):
             budget=budget,
             drain=drain,
         )
-        return Batch(awaited, self._thread)
-
-    @property
-    def clips(self) -> views.BlockingClips:
-        """Search Clips by Image."""
-        return views.BlockingClips(self)
-
-    @property
-    def captions(self) -> views.BlockingCaptions:
-        """Video Caption."""
-        return views.BlockingCaptions(self)
-
-    @property
-    def embeddings(self) -> views.BlockingEmbeddings:
-        """Generate Video Embedding."""
-        return views.BlockingEmbeddings(self)
-
-    @property
-    def videos(self) -> views.BlockingVideos:
-        """The v1 video library."""
-        return views.BlockingVideos(self)
-
-    @property
-    def assets(self) -> views.BlockingAssets:
-        """The v2 asset store."""
-        return views.BlockingAssets(self)
+        return BlockingBatch(awaited, self._thread)
 
     @property
     def receiver(self) -> BlockingReceiver | None:
-        """Where captions come back to, if anywhere."""
-        receiver = self._settings.receiver
+        """The receiver that the client was given: it brings the captions."""
+        receiver = self._client.receiver
         return None if receiver is None else BlockingReceiver(receiver, self._thread)
 
     def close(self) -> None:
         """Close the connections and end the thread; may be called twice."""
         if self._thread.is_running():
-            self._thread.wait(self._transport.aclose)
+            self._thread.wait(self._client.aclose())
         self._thread.stop()
 
     def __enter__(self) -> Self:
@@ -192,3 +195,15 @@ class Client(Configured):
     def __exit__(self, *_: object) -> None:
         """Close the connections and end the thread."""
         self.close()
+
+    def _bind(self) -> tuple[Sender, LoopThread | None]:
+        return self._client, self._thread
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"client": self._client}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._client, self._thread = state["client"], LoopThread()
+
+    def __repr__(self) -> str:
+        return f"blocking.{self._client!r}"

@@ -1,84 +1,91 @@
-"""The asynchronous client: one verb, `send`, and the endpoints as methods over it."""
+"""The asynchronous client: `send` for every call, and the endpoints as methods."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from memories_async import views
-from memories_async._client.base import Configured
-from memories_async._client.call_runner import AttemptHook, CallRunner
-from memories_async._client.ports import CallbackIssuer
-from memories_async._client.settings import Settings
-from memories_async._http.transport import Transport
-from memories_async._protocol.call import Call, fingerprint
+from attrs import evolve
+
+from memories_async._client.hosts import Hosts
+from memories_async._client.loop_thread import LoopThread
+from memories_async._client.sender import Sender, build_transport
+from memories_async._client.settings import CA, Settings
+from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, find_key
 from memories_async.budget import Budget
+from memories_async.events import Observer, log
+from memories_async.limiter._choice import limiter_from_environment
+from memories_async.limiter._in_process import Limits, RateLimiter
+from memories_async.policy import Policy, PolicyChanges
+from memories_async.views import Awaited, Endpoints
 
 if TYPE_CHECKING:
     from memories_async.batch import Batch, Calls, OnUnknown
     from memories_async.ledger import Ledger
-    from memories_async.ledger._claimed import Claimed
+    from memories_async.receiver import Receiver
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 
-class Client(Configured):
-    """Sends calls to memories.ai, at the account's limiter, never paying twice unless told to.
+class Client(Sender, Endpoints[Awaited]):
+    """Sends calls to memories.ai within the account's rate, and pays for none twice unless told to.
 
-    One client serves any number of tasks, threads and event loops (a session for each loop), and
+    One client serves any number of tasks, threads and event loops (one session for each loop), and
     pickles as its configuration, without the key. Use it with `async with`, or call `aclose`.
     """
 
-    @classmethod
-    def over(cls, settings: Settings, transport: Transport) -> Self:
-        """Make a client of checked settings and a transport: the blocking client's, or a test's."""
-        made = cls.__new__(cls)
-        made._share(settings, transport)  # noqa: SLF001  # its own class
-        return made
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        caption_api_key: str | None = None,
+        hosts: Hosts | None = None,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        limiter: RateLimiter | None = None,
+        ledger: Ledger | None = None,
+        receiver: Receiver | None = None,
+        budget: Budget | None = None,
+        proxy: str | None = None,
+        ssl: CA | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        """Check the settings; nothing is opened before the first call.
 
-    async def send(self, call: Call[T], *, fresh: bool = False) -> T:
-        """Send *call* and return its answer.
-
-        With a ledger, an identical call that was paid is answered from it; *fresh* asks anew.
-        Raises `NotSent`, `Refused` or `OutcomeUnknown`, whose `billed` says what it cost, and
-        `ValueError` where the call needs a callback and the client has no receiver.
+        *api_key* defaults to `MEMORIES_API_KEY`; *caption_api_key*, for the caption host, to
+        `MEMORIES_CAPTION_API_KEY` and then to *api_key*. *hosts* default to the service's own or
+        to the `MEMORIES_*_BASE_URL` variables, *limiter* to what `MEMORIES_LIMITER` says. *ssl* adds
+        certificates to trust; it cannot turn verification off.
+        Raises `ValueError` where there is no key.
         """
-        settings = self._settings
-        settings.check(call)
-        if settings.ledger is None:
-            return await self._submit(call)
-        return await settings.ledger.once(
-            call, settings.account(call), self._submit, fresh=fresh, price=settings.price(call.unit)
+        key = find_key(api_key, KEY_VARIABLE)
+        caption_key = find_key(caption_api_key, CAPTION_KEY_VARIABLE) or key
+        if caption_key is None:
+            raise ValueError(f"no API key: pass api_key= or set {KEY_VARIABLE}")
+        settings = Settings(
+            key=key,
+            caption_key=caption_key,
+            hosts=hosts or Hosts.from_environment(),
+            policy=policy or Policy(),
+            limits=limits or Limits(),
+            limiter=limiter or limiter_from_environment(),
+            ledger=ledger,
+            receiver=receiver,
+            budgets=() if budget is None else (budget,),
+            proxy=proxy,
+            ssl=ssl,
+            observers=(log, *observers),
         )
+        super().__init__(settings, build_transport(settings))
 
-    async def settle(self, call: Call[T], *, answer: T) -> bool:
-        """Tell the ledger that *call*, whose outcome was unknown, was paid and brought *answer*.
-
-        From then on the ledger answers it. False where there is no ledger, or none of *call* in it.
-        """
-        ledger, settings = self._settings.ledger, self._settings
-        if ledger is None:
-            return False
-        key = await asyncio.to_thread(fingerprint, call, settings.account(call))
-        try:
-            await ledger.settled(key, answer=answer)
-        except KeyError:
-            return False
-        return True
-
-    def _submit(
-        self, call: Call[T], entry: Claimed | None = None, *others: AttemptHook
-    ) -> Coroutine[Any, Any, T]:
-        """Send *call*, telling its *entry* in the ledger and *others* of the attempts."""
-        settings = self._settings
-        watching = (budget.watch(call) for budget in settings.budgets)
-        hooks = tuple(hook for hook in (entry, *watching, *others) if hook is not None)
-        runner = CallRunner(settings, self._transport, hooks)
-        if settings.receiver is None or not (call.needs_callback or call.welcomes_callback):
-            return runner.run(call)
-        return settings.receiver.submit(call, runner.run, key=None if entry is None else entry.key)
+    def with_policy(self, **changes: Unpack[PolicyChanges]) -> Self:
+        """Return a client with another policy that shares this one's sessions, limiter and ledger."""
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        policy = evolve(self._settings.policy, **changes)
+        twin._settings = evolve(self._settings, policy=policy)  # noqa: SLF001  # its own class
+        return twin
 
     def batch(
         self,
@@ -99,52 +106,21 @@ class Client(Configured):
         first. *budget* holds in addition to the client's. *drain* is for how many seconds requests
         that are out are waited for when the batch is left early.
         """
-        # Imported here: with the ledger and SQLite it is much of what this package adds to an import.
+        # Imported here: the batch loads SQLite, which a client without a ledger does without.
         from memories_async.batch import Batch  # noqa: PLC0415
         from memories_async.batch._batch import derive_settings  # noqa: PLC0415
 
         settings = derive_settings(
             self._settings, ledger=ledger, budget=budget, on_unknown=on_unknown
         )
-        twin = self.over(settings, self._transport)
         return Batch(
             calls,
-            twin._submit,  # noqa: SLF001  # its own twin
+            Sender(settings, self._transport)._submit,  # noqa: SLF001  # its base
             settings,
             concurrency=concurrency,
             on_unknown=on_unknown,
             drain=drain,
         )
-
-    @property
-    def clips(self) -> views.Clips:
-        """Search Clips by Image."""
-        return views.Clips(self)
-
-    @property
-    def captions(self) -> views.Captions:
-        """Video Caption."""
-        return views.Captions(self)
-
-    @property
-    def embeddings(self) -> views.Embeddings:
-        """Generate Video Embedding."""
-        return views.Embeddings(self)
-
-    @property
-    def videos(self) -> views.Videos:
-        """The v1 video library."""
-        return views.Videos(self)
-
-    @property
-    def assets(self) -> views.Assets:
-        """The v2 asset store."""
-        return views.Assets(self)
-
-    @property
-    def receiver(self) -> CallbackIssuer | None:
-        """Where captions come back to, if anywhere."""
-        return self._settings.receiver
 
     async def aclose(self) -> None:
         """Close the connections; may be called twice."""
@@ -157,3 +133,16 @@ class Client(Configured):
     async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
         await self.aclose()
+
+    def _bind(self) -> tuple[Sender, LoopThread | None]:
+        return self, None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"settings": self._settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        settings = state["settings"]
+        Sender.__init__(self, settings, build_transport(settings))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__module__}.{type(self).__name__}({self._settings.hosts})"

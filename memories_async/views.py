@@ -1,88 +1,120 @@
-"""The clients' methods: one line for each endpoint, one class for each form."""
+"""The clients' methods, in groups: `client.clips`, `client.captions`, `client.embeddings` and so on.
+
+On `memories_async.Client` they are awaited, on `memories_async.blocking.Client` they block. Names,
+arguments, answers and errors are the same.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from memories_async import assets, captions, clips, embeddings, videos
-from memories_async._client.methods import AsyncView, BlockingView, Paged, Ran, Sent
+from memories_async._client.loop_thread import LoopThread
+from memories_async._client.methods import Awaited, Blocking, Endpoint, Flow, Pager, View
+from memories_async._client.sender import Sender
 from memories_async._flows import captions as caption_flows
 from memories_async._flows import library
 
-
-class _Clips:
-    search: Final = Sent(clips.search)
-    search_file: Final = Ran(library.search_file)
+S = TypeVar("S")
 
 
-class _Captions:
-    upload: Final = Sent(captions.upload)
-    upload_file: Final = Sent(captions.upload_file)
-    caption: Final = Ran(caption_flows.caption)
-    caption_file: Final = Ran(caption_flows.caption_file)
+class Clips(View[S]):
+    """Search Clips by Image: find the moments of a video that an image and a prompt describe."""
+
+    search: Final = Endpoint(clips.search)
+    search_file: Final = Flow(library.search_file)
 
 
-class _Embeddings:
-    video: Final = Sent(embeddings.video)
-    video_file: Final = Ran(library.embed_file)
+class Captions(View[S]):
+    """Video Caption: have a video described; the text arrives by callback."""
+
+    upload: Final = Endpoint(captions.upload)
+    upload_file: Final = Endpoint(captions.upload_file)
+    caption: Final = Flow(caption_flows.caption)
+    caption_file: Final = Flow(caption_flows.caption_file)
 
 
-class _Videos:
-    upload: Final = Sent(videos.upload)
-    upload_url: Final = Sent(videos.upload_url)
-    metadata: Final = Sent(videos.metadata)
-    list: Final = Paged(videos.list)
-    delete: Final = Ran(library.delete_videos)
-    add: Final = Ran(library.add_video)
-    wait: Final = Ran(library.wait_for_video)
-    find_upload: Final = Ran(library.find_upload)
-    reconcile: Final = Ran(library.reconcile)
+class Embeddings(View[S]):
+    """Generate Video Embedding: one vector for a whole video."""
+
+    video: Final = Endpoint(embeddings.video)
+    video_file: Final = Flow(library.embed_file)
 
 
-class _Assets:
-    upload: Final = Sent(assets.upload)
-    metadata: Final = Sent(assets.metadata)
-    delete: Final = Sent(assets.delete)
-    download: Final = Sent(assets.download)
-    add: Final = Ran(library.add_asset)
-    wait: Final = Ran(library.wait_for_asset)
+class Videos(View[S]):
+    """The v1 video library, in which clips are searched."""
+
+    upload: Final = Endpoint(videos.upload)
+    upload_url: Final = Endpoint(videos.upload_url)
+    metadata: Final = Endpoint(videos.metadata)
+    list: Final = Pager(
+        videos.list,
+        """Iterate over the videos of the library; free.
+
+        *size* is the number of videos in one request, 1 to 200; *page* is the first page, from 1.
+        *video_name*, *video_no* and *status* filter. A page is requested when the iteration reaches
+        it. Raises `ValueError` for a *page* or *size* out of range, and while iterating what a
+        request raises, such as `AuthenticationFailed`. (memories.ai docs, "List Videos")
+        """,
+    )
+    delete: Final = Flow(library.delete_videos)
+    add: Final = Flow(library.add_video)
+    wait: Final = Flow(library.wait_for_video)
+    find_upload: Final = Flow(library.find_upload)
+    reconcile: Final = Flow(library.reconcile)
 
 
-class Clips(_Clips, AsyncView):
-    """Search Clips by Image."""
+class Assets(View[S]):
+    """The v2 asset store, whose videos are embedded."""
+
+    upload: Final = Endpoint(assets.upload)
+    metadata: Final = Endpoint(assets.metadata)
+    delete: Final = Endpoint(assets.delete)
+    download: Final = Endpoint(assets.download)
+    add: Final = Flow(library.add_asset)
+    wait: Final = Flow(library.wait_for_asset)
 
 
-class Captions(_Captions, AsyncView):
-    """Video Caption."""
+class Endpoints(Generic[S]):
+    """The groups of methods that both clients offer."""
+
+    def _bind(self) -> tuple[Sender, LoopThread | None]:
+        """Return what sends the calls, and the thread on which to wait for them, if any."""
+        raise NotImplementedError
+
+    @property
+    def clips(self) -> Clips[S]:
+        """Search Clips by Image."""
+        return Clips(*self._bind())
+
+    @property
+    def captions(self) -> Captions[S]:
+        """Video Caption."""
+        return Captions(*self._bind())
+
+    @property
+    def embeddings(self) -> Embeddings[S]:
+        """Generate Video Embedding."""
+        return Embeddings(*self._bind())
+
+    @property
+    def videos(self) -> Videos[S]:
+        """The v1 video library."""
+        return Videos(*self._bind())
+
+    @property
+    def assets(self) -> Assets[S]:
+        """The v2 asset store."""
+        return Assets(*self._bind())
 
 
-class Embeddings(_Embeddings, AsyncView):
-    """Generate Video Embedding."""
-
-
-class Videos(_Videos, AsyncView):
-    """The v1 video library."""
-
-
-class Assets(_Assets, AsyncView):
-    """The v2 asset store."""
-
-
-class BlockingClips(_Clips, BlockingView):
-    """Search Clips by Image."""
-
-
-class BlockingCaptions(_Captions, BlockingView):
-    """Video Caption."""
-
-
-class BlockingEmbeddings(_Embeddings, BlockingView):
-    """Generate Video Embedding."""
-
-
-class BlockingVideos(_Videos, BlockingView):
-    """The v1 video library."""
-
-
-class BlockingAssets(_Assets, BlockingView):
-    """The v2 asset store."""
+__all__ = [
+    "Assets",
+    "Awaited",
+    "Blocking",
+    "Captions",
+    "Clips",
+    "Embeddings",
+    "Endpoints",
+    "Videos",
+]

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import pydoc
+import re
+import sys
 
 import pytest
 from attrs import evolve
-from callers import Scripted, client, over
+from callers import Scripted, client, over, settings_of
 from samples import ACCEPTED, FOUND, KEY, caption_call, reply, search_call
 
-from memories_async import Client, Hosts, InProcessLimiter, Limits, Policy, blocking, clips
+from memories_async import (
+    Client,
+    Hosts,
+    InProcessLimiter,
+    Limits,
+    Policy,
+    Receiver,
+    blocking,
+    clips,
+    embeddings,
+)
 from memories_async._protocol.reply import Host
 from memories_async.limiter._limits import Priority
 
@@ -24,8 +37,8 @@ def test_the_key_comes_from_the_environment(kind, monkeypatch):
         kind()
     monkeypatch.setenv("MEMORIES_API_KEY", "local-environment")
 
-    assert kind()._settings.key.reveal() == "local-environment"
-    assert kind(api_key=KEY)._settings.key.reveal() == KEY
+    assert settings_of(kind()).key.reveal() == "local-environment"
+    assert settings_of(kind(api_key=KEY)).key.reveal() == KEY
 
 
 @BOTH
@@ -39,13 +52,13 @@ def test_the_caption_host_may_have_a_key_of_its_own(kind, monkeypatch):
 
 def keys(one):
     """The keys that go to the search and the caption host."""
-    return tuple(one._settings.key_of(host).reveal() for host in (Host.SEARCH, Host.CAPTIONS))
+    return tuple(settings_of(one).key_of(host).reveal() for host in (Host.SEARCH, Host.CAPTIONS))
 
 
 async def test_a_caption_key_alone_captions_but_does_not_search():
     """And says so before a turn is taken."""
     transport = Scripted([reply(ACCEPTED)])
-    one = Client.over(Client(caption_api_key=KEY)._settings, transport)
+    one = over(transport, api_key=None, caption_api_key=KEY)
 
     assert await one.send(caption_call())
     with pytest.raises(ValueError, match="no API key for search: pass api_key="):
@@ -58,8 +71,8 @@ def test_hosts_come_from_the_environment(kind, monkeypatch):
     """Or are given."""
     monkeypatch.setenv("MEMORIES_V1_BASE_URL", "https://v1.example")
 
-    assert kind(api_key=KEY)._settings.hosts.search == "https://v1.example"
-    assert kind(api_key=KEY, hosts=Hosts())._settings.hosts == Hosts()
+    assert settings_of(kind(api_key=KEY)).hosts.search == "https://v1.example"
+    assert settings_of(kind(api_key=KEY, hosts=Hosts())).hosts == Hosts()
 
 
 @BOTH
@@ -70,9 +83,16 @@ def test_a_ledger_that_is_none_is_refused(kind):
 
 
 @BOTH
+def test_a_receiver_that_is_none_is_refused(kind):
+    """A URL alone is not a receiver."""
+    with pytest.raises(TypeError, match=r"receiver must be a memories_async\.Receiver, not 'http"):
+        kind(api_key=KEY, receiver="https://me/cb")
+
+
+@BOTH
 def test_the_defaults_are_the_documented_ones(kind):
     """One policy, the documented limits, and one limiter for the whole process."""
-    one, two = kind(api_key=KEY)._settings, kind(api_key=KEY)._settings
+    one, two = settings_of(kind(api_key=KEY)), settings_of(kind(api_key=KEY))
 
     assert (one.policy, one.limits, one.limiter) == (Policy(), Limits(), two.limiter)
 
@@ -101,7 +121,7 @@ def test_policies_change_by_name(kind):
     """And are checked."""
     one = kind(api_key=KEY)
 
-    assert one.with_policy(attempts=1)._settings.policy == evolve(Policy(), attempts=1)
+    assert settings_of(one.with_policy(attempts=1)).policy == evolve(Policy(), attempts=1)
     with pytest.raises(ValueError, match="attempts"):
         one.with_policy(attempts=0)
     with pytest.raises(TypeError):
@@ -123,23 +143,23 @@ async def test_a_caption_without_a_callback_needs_a_receiver():
     assert not transport.requests
 
 
-class Issuer:
-    """A receiver: fills in the callback, then sends."""
+class Issuer(Receiver):
+    """A receiver that fills in the callback, and keeps nothing."""
 
-    async def submit(self, call, send, *, key):
+    async def submit(self, call, send, *, key=None):
         return await send(call.with_callback("https://me/cb"))
 
-    def beside(self, _):
-        """Share the ledger's file."""
+
+ISSUER = Issuer("https://me/cb")
 
 
 async def test_a_receiver_fills_the_callback_in():
     """Only where the caller gave none."""
     transport = Scripted([reply(ACCEPTED)])
-    one = over(transport, receiver=Issuer())
+    one = over(transport, receiver=ISSUER)
     await one.send(caption_call(callback=None))
     await one.send(caption_call(callback="https://own/cb"))
-    await over(Scripted([reply(FOUND)]), receiver=Issuer()).send(search_call())
+    await over(Scripted([reply(FOUND)]), receiver=ISSUER).send(search_call())
 
     sent = [request.body.document["callback"] for request in transport.requests]
     assert sent == ["https://me/cb", "https://own/cb"]
@@ -158,12 +178,59 @@ async def test_the_views_send_what_the_modules_describe():
         one.clips.search(b"BM x", prompt="", video_no="VI1")
 
 
-def test_methods_show_what_their_calls_take():
-    """Editors and `help` see the parameters of the value or the flow, and no client among them."""
-    for one in (Client(api_key=KEY), blocking.Client(api_key=KEY)):
-        assert inspect.signature(one.clips.search) == inspect.signature(clips.search)
-        assert next(iter(inspect.signature(one.assets.add).parameters)) == "file"
-        assert one.videos.list.__name__ == "list"
+@BOTH
+def test_methods_show_parameters_and_the_type_of_the_answer(kind):
+    """Editors and `help` show no `Call`, and no client among the parameters."""
+    one = kind(api_key=KEY)
+    shown = inspect.signature(one.clips.search)
+
+    assert shown.parameters == inspect.signature(clips.search).parameters
+    assert shown.return_annotation == "tuple[Clip, ...]"
+    assert inspect.signature(one.embeddings.video).return_annotation == "Embedding"
+    assert inspect.signature(one.videos.metadata).return_annotation == "Video | None"
+    assert inspect.signature(one.assets.add).return_annotation == "Asset"
+    assert next(iter(inspect.signature(one.assets.add).parameters)) == "file"
+    assert one.videos.list.__name__ == "list"
+
+
+@pytest.mark.parametrize(
+    ("kind", "returned"), [(Client, "AsyncIterator[Video]"), (blocking.Client, "Iterator[Video]")]
+)
+def test_a_listing_shows_that_it_is_an_iterator(kind, returned):
+    """The page that one request brings is not what the user sees."""
+    listing = kind(api_key=KEY).videos.list
+
+    assert inspect.signature(listing).return_annotation == returned
+    assert listing.__doc__.startswith("Iterate over the videos")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 has no mark for it")
+def test_awaited_methods_are_seen_as_coroutine_functions():
+    """By `help`, mocks and frameworks; blocking methods are not, and neither are listings."""
+    awaited, waited = Client(api_key=KEY), blocking.Client(api_key=KEY)
+
+    assert inspect.iscoroutinefunction(awaited.clips.search)
+    assert inspect.iscoroutinefunction(awaited.videos.add)
+    assert not inspect.iscoroutinefunction(awaited.videos.list)
+    assert not inspect.iscoroutinefunction(waited.clips.search)
+    assert not inspect.iscoroutinefunction(waited.videos.add)
+
+
+@BOTH
+def test_help_shows_a_method_as_a_user_reads_it(kind):
+    """A line with the answer's type, and the endpoint's own docstring."""
+    shown = pydoc.plain(pydoc.render_doc(kind(api_key=KEY).embeddings.video))
+
+    assert "Call[" not in shown
+    assert re.search(r"video\(asset_id: '?str'?, .*\) -> '?Embedding'?", shown)
+    assert inspect.getdoc(embeddings.video) in inspect.getdoc(kind(api_key=KEY).embeddings.video)
+
+
+def test_both_clients_take_the_same_options():
+    """The blocking client passes them on to the asynchronous one."""
+    assert inspect.signature(blocking.Client) == inspect.signature(Client)
+    with pytest.raises(TypeError, match="patience"):
+        blocking.Client(api_key=KEY, patience=1)
 
 
 def test_a_bucket_is_named_once():

@@ -1,123 +1,175 @@
-"""Methods made from values: one line gives a client an endpoint, awaited or waited for.
+"""Methods made from functions: one line gives both clients an endpoint.
 
-`Sent` sends one call, `Ran` runs a flow of several, `Paged` goes through the pages of a listing.
+`Endpoint` sends one call, `Flow` runs several calls, `Pager` iterates over a listing. Each is awaited
+on a `View[Awaited]` and blocks on a `View[Blocking]`: the blocking form runs the awaited one on the
+client's loop thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+import re
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from functools import update_wrapper
 from inspect import Parameter, signature
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from attrs import define
 
-from memories_async._client.ports import AsyncSender, BlockingSender
+from memories_async._client.loop_thread import LoopThread
+from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
 from memories_async.videos import Page, Video
 
+if sys.version_info >= (3, 12):
+    from inspect import markcoroutinefunction
+else:
+
+    def markcoroutinefunction(function: Callable[..., Any]) -> None:
+        """Do nothing: Python 3.11 has no such mark."""
+
+
 P = ParamSpec("P")
 T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Awaited:
+    """Marks a view whose methods return coroutines."""
+
+
+class Blocking:
+    """Marks a view whose methods block until the answer is there."""
 
 
 @define(eq=False)
-class AsyncView:
-    """A group of methods to await."""
+class View(Generic[S]):
+    """A group of methods of a client; *S* is `Awaited` or `Blocking`."""
 
-    client: AsyncSender
-
-
-@define(eq=False)
-class BlockingView:
-    """A group of methods that block."""
-
-    client: BlockingSender
+    client: Sender
+    """The asynchronous client, which sends the calls."""
+    thread: LoopThread | None
+    """The loop thread on which a blocking view runs them; None where they are awaited."""
 
 
-def _described(method: Callable[..., Any], build: Callable[..., Any]) -> Callable[..., Any]:
-    """Have *method*, once bound to its view, look like *build*; done once, not for each call."""
-    shown = signature(build)
+def _describe(
+    function: Callable[..., Any],
+    like: Callable[..., Any],
+    *,
+    returns: str | None = None,
+    doc: str | None = None,
+) -> Callable[..., Any]:
+    """Give *function* the name, parameters and docstring of *like*, and the type of the answer."""
+    shown = signature(like)
+    parameters = tuple(shown.parameters.values())
+    if parameters[0].name == "client":  # a flow's own first parameter
+        parameters = parameters[1:]
     view = Parameter("self", Parameter.POSITIONAL_ONLY)
-    update_wrapper(method, build)
-    vars(method)["__signature__"] = shown.replace(parameters=(view, *shown.parameters.values()))
-    return method
+    answer = returns or re.sub(r"^Call\[(.*)\]$", r"\1", shown.return_annotation)
+    update_wrapper(function, like)
+    function.__doc__ = doc or like.__doc__
+    function.__annotations__ = {**like.__annotations__, "return": answer}
+    vars(function)["__signature__"] = shown.replace(
+        parameters=(view, *parameters), return_annotation=answer
+    )
+    return function
 
 
-class Sent(Generic[P, T]):
-    """A method that builds a call and sends it: awaited or waited for, as its view does."""
+class _Method:
+    """Binds a view to the awaited or to the blocking form of a function."""
+
+    awaited: Callable[..., Any]
+    blocking: Callable[..., Any]
+
+    def bind(self, view: View[Any] | None) -> Callable[..., Any]:
+        if view is None:
+            return self.awaited
+        return MethodType(self.awaited if view.thread is None else self.blocking, view)
+
+
+class _Coroutine(_Method, Generic[P, T]):
+    """A method that starts a coroutine."""
+
+    def __init__(
+        self,
+        like: Callable[P, Any] | Callable[Concatenate[Sender, P], Any],
+        start: Callable[Concatenate[Sender, P], Coroutine[Any, Any, T]],
+    ) -> None:
+        def awaited(view: View[Any], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+            return start(view.client, *args, **kwargs)
+
+        def blocking(view: View[Any], *args: P.args, **kwargs: P.kwargs) -> T:
+            assert view.thread is not None
+            return view.thread.wait(start(view.client, *args, **kwargs))
+
+        self.awaited, self.blocking = _describe(awaited, like), _describe(blocking, like)
+        markcoroutinefunction(self.awaited)
+
+    @overload
+    def __get__(self, view: None, owner: type[Any]) -> Callable[..., Any]: ...
+    @overload
+    def __get__(
+        self, view: View[Awaited], owner: type[Any]
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __get__(self, view: View[Blocking], owner: type[Any]) -> Callable[P, T]: ...
+    def __get__(self, view: View[Any] | None, owner: type[Any]) -> Any:
+        return self.bind(view)
+
+
+class Endpoint(_Coroutine[P, T]):
+    """A method that builds one call and sends it."""
 
     def __init__(self, build: Callable[P, Call[T]]) -> None:
-        def method(view: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
-            return view.client.send(build(*args, **kwargs))
+        def start(sender: Sender, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+            return sender.send(build(*args, **kwargs))
 
-        self._method = _described(method, build)
-
-    @overload
-    def __get__(self, view: None, owner: type[Any]) -> Self: ...
-    @overload
-    def __get__(self, view: AsyncView, owner: type[Any]) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    @overload
-    def __get__(self, view: BlockingView, owner: type[Any]) -> Callable[P, T]: ...
-    def __get__(self, view: Any, owner: type[Any]) -> Any:
-        return self if view is None else MethodType(self._method, view)
+        super().__init__(build, start)
 
 
-class Ran(Generic[P, T]):
-    """A method made of several calls: a coroutine function whose first parameter is the client."""
+class Flow(_Coroutine[P, T]):
+    """A method made of several calls: a coroutine function whose first parameter is the sender."""
 
-    def __init__(self, flow: Callable[Concatenate[AsyncSender, P], Coroutine[Any, Any, T]]) -> None:
-        def method(view: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
-            def run(client: AsyncSender) -> Coroutine[Any, Any, T]:
-                return flow(client, *args, **kwargs)
-
-            return run(view.client) if isinstance(view, AsyncView) else view.client.run(run)
-
-        # Its first parameter, the client, is shown as a method's own, that is, not at all.
-        self._method = update_wrapper(method, flow)
-
-    @overload
-    def __get__(self, view: None, owner: type[Any]) -> Self: ...
-    @overload
-    def __get__(self, view: AsyncView, owner: type[Any]) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    @overload
-    def __get__(self, view: BlockingView, owner: type[Any]) -> Callable[P, T]: ...
-    def __get__(self, view: Any, owner: type[Any]) -> Any:
-        return self if view is None else MethodType(self._method, view)
+    def __init__(self, run: Callable[Concatenate[Sender, P], Coroutine[Any, Any, T]]) -> None:
+        super().__init__(run, run)
 
 
-class Paged(Generic[P]):
-    """A listing as an iterator: each page is asked for when it is needed."""
+class Pager(_Method, Generic[P]):
+    """A listing as an iterator: each page is requested when it is needed."""
 
-    def __init__(self, build: Callable[P, Call[Page]]) -> None:
-        def method(view: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
-            iterate: Any = _iterate_async if isinstance(view, AsyncView) else _iterate
-            return iterate(view.client, build(*args, **kwargs))
+    def __init__(self, build: Callable[P, Call[Page]], doc: str) -> None:
+        async def iterate(pages: AsyncGenerator[Page]) -> AsyncIterator[Video]:
+            async for page in pages:
+                for video in page.videos:
+                    yield video
 
-        self._method = _described(method, build)
+        def awaited(view: View[Any], *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Video]:
+            return iterate(_request_pages(view.client, build(*args, **kwargs)))
+
+        def blocking(view: View[Any], *args: P.args, **kwargs: P.kwargs) -> Iterator[Video]:
+            assert view.thread is not None
+            pages = _request_pages(view.client, build(*args, **kwargs))
+            return (video for page in view.thread.iterate(pages) for video in page.videos)
+
+        self.awaited = _describe(awaited, build, returns="AsyncIterator[Video]", doc=doc)
+        self.blocking = _describe(blocking, build, returns="Iterator[Video]", doc=doc)
 
     @overload
-    def __get__(self, view: None, owner: type[Any]) -> Self: ...
+    def __get__(self, view: None, owner: type[Any]) -> Callable[..., Any]: ...
     @overload
-    def __get__(self, view: AsyncView, owner: type[Any]) -> Callable[P, AsyncIterator[Video]]: ...
+    def __get__(
+        self, view: View[Awaited], owner: type[Any]
+    ) -> Callable[P, AsyncIterator[Video]]: ...
     @overload
-    def __get__(self, view: BlockingView, owner: type[Any]) -> Callable[P, Iterator[Video]]: ...
-    def __get__(self, view: Any, owner: type[Any]) -> Any:
-        return self if view is None else MethodType(self._method, view)
+    def __get__(self, view: View[Blocking], owner: type[Any]) -> Callable[P, Iterator[Video]]: ...
+    def __get__(self, view: View[Any] | None, owner: type[Any]) -> Any:
+        return self.bind(view)
 
 
-async def _iterate_async(client: AsyncSender, call: Call[Page]) -> AsyncIterator[Video]:
+async def _request_pages(sender: Sender, call: Call[Page]) -> AsyncGenerator[Page]:
     following: Call[Page] | None = call
     while following is not None:
-        page = await client.send(following)
-        for video in page.videos:
-            yield video
-        following = page.after(following)
-
-
-def _iterate(client: BlockingSender, call: Call[Page]) -> Iterator[Video]:
-    following: Call[Page] | None = call
-    while following is not None:
-        page = client.send(following)
-        yield from page.videos
+        page = await sender.send(following)
+        yield page
         following = page.after(following)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import ssl as tls
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, field, fields, frozen
 
 from memories_async._client.hosts import Hosts
-from memories_async._client.ports import CallbackIssuer
 from memories_async._protocol.call import Call
 from memories_async._protocol.keys import KEY_VARIABLE, Key
 from memories_async._protocol.reply import Host
@@ -20,19 +20,19 @@ from memories_async.policy import Policy
 
 if TYPE_CHECKING:
     from memories_async.ledger import Ledger
+    from memories_async.receiver import Receiver
 
 CA = tls.SSLContext | str | os.PathLike[str]
 """Which certificates to trust: a context, or a file of certificates (which pickles)."""
 
 
-def _check_ledger(_: object, __: Attribute[Any], ledger: object) -> None:
-    if ledger is None:
+def _check_class(_: object, attribute: Attribute[Any], value: object) -> None:
+    """Refuse what is no `Ledger` or no `Receiver`, whose module is loaded only if one is given."""
+    if value is None:
         return
-    # Imported here: SQLite is not loaded for clients without a ledger.
-    from memories_async.ledger import Ledger  # noqa: PLC0415
-
-    if not isinstance(ledger, Ledger):
-        raise TypeError(f"ledger must be a memories_async.Ledger, not {ledger!r}")
+    kind = getattr(import_module(f"memories_async.{attribute.name}"), attribute.name.capitalize())
+    if not isinstance(value, kind):
+        raise TypeError(f"{attribute.name} must be a memories_async.{kind.__name__}, not {value!r}")
 
 
 @frozen(kw_only=True)
@@ -45,8 +45,8 @@ class Settings:
     policy: Policy
     limits: Limits
     limiter: RateLimiter
-    ledger: Ledger | None = field(validator=_check_ledger)
-    receiver: CallbackIssuer | None
+    ledger: Ledger | None = field(validator=_check_class)
+    receiver: Receiver | None = field(validator=_check_class)
     proxy: str | None = field(repr=False)
     ssl: CA | None
     observers: tuple[Observer, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memories_async import captions, media
-from memories_async._client.ports import AsyncSender
+from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
 from memories_async.captions import Caption, CaptionTask, Person
 from memories_async.errors import CallbackTimeout, OutcomeUnknown
@@ -15,7 +15,7 @@ TIMEOUT = 600.0
 
 
 async def caption(
-    client: AsyncSender,
+    client: Sender,
     video_url: str,
     *,
     user_prompt: str,
@@ -42,7 +42,7 @@ async def caption(
 
 
 async def caption_file(
-    client: AsyncSender,
+    client: Sender,
     video: media.Source,
     *,
     user_prompt: str,
@@ -69,7 +69,7 @@ async def caption_file(
     return await _awaited(client, call, timeout)
 
 
-async def _awaited(client: AsyncSender, call: Call[CaptionTask], seconds: float | None) -> Caption:
+async def _awaited(client: Sender, call: Call[CaptionTask], seconds: float | None) -> Caption:
     task: CaptionTask | OutcomeUnknown
     try:
         task = await client.send(call)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from attrs import define, evolve, field
 
 from memories_async import assets, clips, embeddings, media, videos
-from memories_async._client.ports import AsyncSender
+from memories_async._client.sender import Sender
 from memories_async._flows import polling
 from memories_async._flows.polling import FIRST_INTERVAL, TIMEOUT, Patience, settled
 from memories_async._protocol.call import Call, Progress
@@ -23,7 +23,7 @@ from memories_async.videos import Page, Video
 
 
 async def wait_for_video(
-    client: AsyncSender,
+    client: Sender,
     video_no: str,
     *,
     unique_id: str = "default",
@@ -43,7 +43,7 @@ async def wait_for_video(
 
 
 async def wait_for_asset(
-    client: AsyncSender,
+    client: Sender,
     asset_id: str,
     *,
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
@@ -55,7 +55,7 @@ async def wait_for_asset(
 
 
 async def add_video(
-    client: AsyncSender,
+    client: Sender,
     file: media.Source,
     *,
     video_name: str | None = None,
@@ -81,7 +81,7 @@ async def add_video(
 
 
 async def add_asset(
-    client: AsyncSender,
+    client: Sender,
     file: media.Source,
     *,
     filename: str | None = None,
@@ -99,7 +99,7 @@ async def add_asset(
 
 
 async def delete_videos(
-    client: AsyncSender, video_nos: Iterable[str], *, unique_id: str = "default"
+    client: Sender, video_nos: Iterable[str], *, unique_id: str = "default"
 ) -> None:
     """Delete any number of videos, a hundred a request; free, final.
 
@@ -113,7 +113,7 @@ async def delete_videos(
         await _delete(client, now, unique_id)
 
 
-async def _delete(client: AsyncSender, video_nos: tuple[str, ...], unique_id: str) -> None:
+async def _delete(client: Sender, video_nos: tuple[str, ...], unique_id: str) -> None:
     try:
         await client.send(videos.delete(video_nos, unique_id=unique_id))
     except Conflict:
@@ -123,7 +123,7 @@ async def _delete(client: AsyncSender, video_nos: tuple[str, ...], unique_id: st
 
 
 async def find_upload(
-    client: AsyncSender,
+    client: Sender,
     file: media.Source,
     *,
     video_name: str | None = None,
@@ -153,7 +153,7 @@ def _is_of(sent: media.Media, video: Video) -> bool:
 
 
 async def reconcile(
-    client: AsyncSender,
+    client: Sender,
     file: media.Source,
     *,
     video_name: str | None = None,
@@ -177,7 +177,7 @@ async def reconcile(
 
 
 async def search_file(
-    client: AsyncSender,
+    client: Sender,
     image: media.Source,
     *,
     video: media.Source,
@@ -198,7 +198,7 @@ async def search_file(
 
 
 async def embed_file(
-    client: AsyncSender,
+    client: Sender,
     file: media.Source,
     *,
     model: str = embeddings.DEFAULT_MODEL,

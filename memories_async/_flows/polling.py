@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attrs import Attribute, field, frozen
 
-from memories_async._client.ports import AsyncSender, CallbackIssuer
+from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
 from memories_async.errors import (
     BadReply,
@@ -21,6 +21,9 @@ from memories_async.errors import (
     ProcessingFailed,
     WaitTimeout,
 )
+
+if TYPE_CHECKING:
+    from memories_async.receiver import Receiver
 
 FIRST_INTERVAL = 1.0
 """Seconds between the first two looks: the documented rate's, for a short video is soon ready."""
@@ -64,12 +67,12 @@ class Patience:
 
 
 async def settled(
-    client: AsyncSender,
+    client: Sender,
     question: Call[S | None],
     name: str,
     patience: Patience,
     *,
-    bell: CallbackIssuer | None = None,
+    bell: Receiver | None = None,
 ) -> S:
     """Ask *question*, about what is called *name*, until the answer is ready or hopeless.
 
@@ -115,7 +118,7 @@ def _in_vain(name: str, question: Call[Any], patience: Patience) -> WaitTimeout:
 
 
 async def _asked(
-    client: AsyncSender, question: Call[S | None], deadline: float
+    client: Sender, question: Call[S | None], deadline: float
 ) -> tuple[S | None, Exception | None]:
     """Look once; a look that failed, or that took too long, says nothing."""
     try:

@@ -163,13 +163,10 @@ def derive_settings(
     if on_unknown not in {"park", "resend", "raise"}:
         raise ValueError(f"on_unknown must be park, resend or raise, not {on_unknown!r}")
     policy = settings.policy
-    changed = evolve(
+    return evolve(
         settings,
         ledger=ledger or settings.ledger,
         budgets=settings.budgets if budget is None else (*settings.budgets, budget),
         policy=evolve(policy, resend_unknown=True) if on_unknown == "resend" else policy,
         priority=Priority.BATCH,
     )
-    if ledger is not None and settings.receiver is not None:
-        settings.receiver.beside(ledger)
-    return changed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-from functools import partial
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
@@ -112,14 +111,14 @@ class WsgiApp:
             headers={name: value for name, value in headers.items() if value},
         )
         service = self.open_service()
-        submission_id = self._thread.wait(partial(service.authorize, head))
+        submission_id = self._thread.wait(service.authorize(head))
         body = b""
         # A body of unknown length is read only where the server marks its end.
         if head.length is not None or environ.get("wsgi.input_terminated"):
             # One byte more than is allowed shows that a body is too long.
             size = MAX_BODY + 1 if head.length is None else head.length
             body = environ["wsgi.input"].read(size)
-        return self._thread.wait(partial(service.accept, submission_id, head, body))
+        return self._thread.wait(service.accept(submission_id, head, body))
 
     def close(self) -> None:
         """End the loop thread, if there is one; may be called twice."""

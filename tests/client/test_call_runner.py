@@ -9,7 +9,8 @@ from attrs import evolve
 from callers import HASTY, Scripted, Unlimited, over
 from samples import FOUND, LIMITED, caption_call, reply, search_call
 
-from memories_async import Client, InProcessLimiter, Limits, Policy
+from memories_async import InProcessLimiter, Limits, Policy
+from memories_async._client.sender import Sender
 from memories_async.errors import (
     BadReply,
     InvalidRequest,
@@ -150,7 +151,7 @@ async def test_a_deadline_that_passes_in_line_says_so():
 
     async with limiter.permit(bucket):
         with pytest.raises(NotSent, match=r"deadline of 0\.05 s passed in line") as caught:
-            await Client.over(settings, transport).send(search_call())
+            await Sender(settings, transport).send(search_call())
     assert (transport.requests, caught.value.attempts, caught.value.billed) == ([], 0, "no")
 
 
@@ -218,7 +219,7 @@ async def test_a_call_without_a_deadline_is_sent(priority):
     """None is no limit, not a limit of none; in a batch as by itself."""
     transport = Scripted([DOWN, reply(FOUND)])
     settings = over(transport, policy=evolve(HASTY, deadline=None))._settings
-    one = Client.over(evolve(settings, priority=priority), transport)
+    one = Sender(evolve(settings, priority=priority), transport)
 
     assert await one.send(search_call())
     assert transport.requests[0].deadline is None

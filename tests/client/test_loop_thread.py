@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from memories_async._client.loop_thread import LoopThread, _Errand
+from memories_async._client.loop_thread import LoopThread, ThreadCall
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def ident():
 def test_calls_of_many_threads_run_on_one_loop(thread):
     """Whoever calls, the loop is the same, and it is nobody's own thread."""
     with ThreadPoolExecutor(4) as pool:
-        seen = {*pool.map(lambda _: thread.wait(ident), range(8))}
+        seen = {*pool.map(lambda _: thread.wait(ident()), range(8))}
 
     assert len(seen) == 1
     assert threading.get_ident() not in seen
@@ -40,9 +40,9 @@ def test_an_error_comes_to_the_caller(thread):
         raise LookupError("gone")
 
     with pytest.raises(LookupError, match="gone"):
-        thread.wait(fail)
+        thread.wait(fail())
 
-    assert thread.wait(ident)
+    assert thread.wait(ident())
 
 
 def test_the_callers_context_travels(thread):
@@ -53,7 +53,7 @@ def test_the_callers_context_travels(thread):
     async def read():
         return trace.get()
 
-    assert thread.wait(read) == "abc"
+    assert thread.wait(read()) == "abc"
 
 
 def test_an_interrupted_wait_cancels_the_call(thread):
@@ -67,30 +67,32 @@ def test_an_interrupted_wait_cancels_the_call(thread):
         finally:
             cancelled.set()
 
-    thread.wait(ident)
+    thread.wait(ident())
     with pytest.raises(KeyboardInterrupt):
-        thread.wait(call)
+        thread.wait(call())
 
     assert cancelled.wait(5)
 
 
 def test_a_wait_that_is_interrupted_at_once_has_nothing_to_cancel():
     """Ctrl-C may come before the loop heard of the call."""
-    errand = _Errand(ident, None)
+    coroutine = ident()
+    call = ThreadCall(coroutine, None)
 
-    errand._cancel()
+    call._cancel()
+    coroutine.close()
 
-    assert errand.task is None
+    assert call.task is None
 
 
 def test_a_call_from_its_own_loop_is_refused(thread):
     """It could never be answered, so it says so instead of hanging."""
 
     async def call():
-        thread.wait(ident)
+        thread.wait(ident())
 
     with pytest.raises(RuntimeError, match="block the very loop"):
-        thread.wait(call)
+        thread.wait(call())
 
 
 def test_stopping_lets_calls_under_way_end():
@@ -103,7 +105,7 @@ def test_stopping_lets_calls_under_way_end():
         return "answer"
 
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(thread.wait, call)
+        answer = pool.submit(thread.wait, call())
         begun.wait(5)
         thread.stop()
 
@@ -118,31 +120,31 @@ def test_a_call_that_is_cancelled_says_so(thread):
         await asyncio.sleep(1)
 
     with pytest.raises(CancelledError):
-        thread.wait(call)
+        thread.wait(call())
 
 
 def test_it_starts_again_after_it_was_stopped():
     """Stopping twice is fine, and so is a call afterwards."""
     thread = LoopThread()
-    thread.wait(ident)
+    thread.wait(ident())
     thread.stop()
     thread.stop()
 
     assert not thread.is_running()
-    assert thread.wait(ident)
+    assert thread.wait(ident())
     assert thread.is_running()
     thread.stop()
 
 
 def test_ending_a_thread_twice_or_from_within_is_harmless(thread):
     """The collector may find an abandoned client anywhere, also on the loop's own thread."""
-    thread.wait(ident)
+    thread.wait(ident())
     running = thread._running
 
     async def end():
         running.end()
 
-    thread.wait(end)
+    thread.wait(end())
     running.thread.join(10)
     running.end()
 

@@ -68,7 +68,14 @@ class Unlimited(InProcessLimiter):
 
 def over(transport, **changes) -> Client:
     """Make the asynchronous client over *transport* instead of a network."""
-    return Client.over(client("http://localhost:1", **changes)._settings, transport)
+    one = client("http://localhost:1", **changes)
+    one._transport = transport
+    return one
+
+
+def settings_of(one: Client | blocking.Client):
+    """The settings of a client of either kind."""
+    return (one if isinstance(one, Client) else one._client)._settings
 
 
 @define(eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from callers import settings_of
 from samples import KEY
 
 from memories_async import Client, FileLimiter, InProcessLimiter, RedisLimiter, blocking
@@ -53,8 +54,9 @@ def test_clients_honour_the_variable(kind, monkeypatch, tmp_path):
     own = InProcessLimiter()
     chosen = kind(api_key=KEY)
 
-    assert isinstance(chosen._settings.limiter, FileLimiter)
-    assert kind(api_key=KEY, limiter=own)._settings.limiter is own
+    assert isinstance(settings_of(chosen).limiter, FileLimiter)
+    assert settings_of(kind(api_key=KEY, limiter=own)).limiter is own
     assert (
-        pickle.loads(pickle.dumps(chosen))._settings.limiter.path == chosen._settings.limiter.path
+        settings_of(pickle.loads(pickle.dumps(chosen))).limiter.path
+        == settings_of(chosen).limiter.path
     )

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 import memories_async
-from memories_async import blocking, client, views
-from memories_async._client import methods
+from memories_async import blocking, client
 
 PACKAGE = Path(memories_async.__file__).parent
 LAYERS = (
@@ -22,7 +21,7 @@ LAYERS = (
     *("_version", "_lazy", "errors", "media", "_protocol"),
     *("videos", "assets", "clips", "captions", "embeddings"),
     *("policy", "events", "limiter", "budget"),
-    *("_http", "_database", "ledger", "_client", "receiver", "batch"),
+    *("_http", "_database", "ledger", "_client.loop_thread", "receiver", "_client", "batch"),
     *("_flows", "views", "client", "blocking", "__init__"),
     *("local.egress", "local.engine", "local.state", "local.jobs", "local.pipeline"),
     *("local.routes", "local", "pytest_plugin", "cli", "__main__"),
@@ -32,7 +31,7 @@ FACE = "__init__"
 PURE = (
     *("errors", "media", "clips", "captions", "embeddings", "videos", "assets", "policy", "events"),
     *("_protocol.wire_json", "_protocol.reply", "_protocol.retry_after", "_protocol.call"),
-    *("_protocol.decode", "_protocol.network", "_protocol.keys", "_client.hosts", "_client.ports"),
+    *("_protocol.decode", "_protocol.network", "_protocol.keys", "_client.hosts"),
     *("limiter._limits", "limiter._gcra", "limiter._rule"),
 )
 USES_AIOHTTP_CLIENT = {"_http.attempt", "_http.transport", "_http.sessions", "_http.failures"}
@@ -201,25 +200,19 @@ def test_both_clients_offer_the_same_names():
     """But for how they are closed, and what only makes sense on one side."""
     awaited, waited = public(client.Client), public(blocking.Client)
 
-    assert awaited - waited <= {"aclose", "over"}
+    assert awaited - waited <= {"aclose"}
     assert waited - awaited <= {"close", "run"}
 
 
-PAIRS = [
-    (getattr(views, name), getattr(views, f"Blocking{name}"))
-    for name in ("Clips", "Captions", "Embeddings", "Videos", "Assets")
-    if hasattr(views, name)
-]
+GROUPS = ("clips", "captions", "embeddings", "videos", "assets")
 
 
-@pytest.mark.parametrize(("awaited", "waited"), PAIRS)
-def test_bothviews_offer_the_samemethods(awaited, waited):
-    """One description makes both."""
-    assert public(awaited) == public(waited) >= {"client"}
+@pytest.mark.parametrize("name", GROUPS)
+def test_both_clients_offer_the_same_methods(name):
+    """One description makes both forms."""
+    awaited = getattr(client.Client(api_key="local-x"), name)
+    waited = getattr(blocking.Client(api_key="local-x"), name)
 
-
-def testviews_know_their_descriptors():
-    """On the class, the method is the description itself."""
-    assert isinstance(views.Clips.search, methods.Sent)
-    assert isinstance(views.Clips.search_file, methods.Ran)
-    assert isinstance(views.BlockingVideos.list, methods.Paged)
+    assert type(awaited) is type(waited)
+    for method in public(type(awaited)) - {"client", "thread"}:
+        assert getattr(awaited, method).__doc__ == getattr(waited, method).__doc__

@@ -11,7 +11,7 @@ import threading
 import tracemalloc
 
 import pytest
-from callers import HASTY, UNLIMITED, client, settings
+from callers import HASTY, UNLIMITED, client, settings, settings_of
 from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
@@ -159,8 +159,8 @@ async def test_a_copy_with_another_policy_shares_the_session(url):
         await twin.send(search_call())
 
         assert twin._transport is one._transport
-        assert twin._settings.limiter is one._settings.limiter
-        assert (twin._settings.policy.attempts, one._settings.policy) == (1, HASTY)
+        assert settings_of(twin).limiter is settings_of(one).limiter
+        assert (settings_of(twin).policy.attempts, settings_of(one).policy) == (1, HASTY)
 
 
 @pytest.mark.parametrize("kind", [Client, blocking.Client])
@@ -187,9 +187,9 @@ def test_clients_pickle_as_configuration(kind, protocol):
     twin = pickle.loads(packed)
 
     assert KEY.encode() not in packed
-    assert twin._settings.key.reveal() == KEY
-    assert (twin._settings.policy, twin._settings.limits) == (HASTY, UNLIMITED)
-    assert (twin._settings.proxy, type(twin)) == ("http://p:1", kind)
+    assert settings_of(twin).key.reveal() == KEY
+    assert (settings_of(twin).policy, settings_of(twin).limits) == (HASTY, UNLIMITED)
+    assert (settings_of(twin).proxy, type(twin)) == ("http://p:1", kind)
 
 
 def test_a_client_in_use_pickles(url):
@@ -251,7 +251,7 @@ def test_both_clients_work_in_a_forked_child(url):
         return await awaited.send(search_call())
 
     def work():
-        assert not waited._transport._sessions._open
+        assert not waited._client._transport._sessions._open
         assert asyncio.run(ask())
         assert waited.send(search_call())
         waited.close()
@@ -269,12 +269,12 @@ def test_a_child_forked_in_the_middle_of_a_call_has_its_own_line(url, limiter):
     one = blocking.Client(
         **settings(url, limiter=limiter, limits=Limits(search=Limit(100_000, concurrency=1)))
     )
-    taken = one._settings.limiter.permit(one._settings.bucket(search_call().host, "search"))
-    one._thread.wait(taken.__aenter__)
+    taken = settings_of(one).limiter.permit(settings_of(one).bucket(search_call().host, "search"))
+    one._thread.wait(taken.__aenter__())
 
     def work():
         assert one.with_policy(deadline=5.0).send(search_call())
 
     assert in_child(work) == 0
-    one._thread.wait(lambda: taken.__aexit__(None, None, None))
+    one._thread.wait(taken.__aexit__(None, None, None))
     one.close()

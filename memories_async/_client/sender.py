@@ -1,0 +1,100 @@
+"""Sends calls, over the wire or from the ledger. Both clients are built on it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from memories_async._client.call_runner import AttemptHook, CallRunner
+from memories_async._client.settings import CA, Settings
+from memories_async._http.transport import AiohttpTransport, Transport
+from memories_async._protocol.call import Call, fingerprint
+from memories_async._version import __version__
+
+if TYPE_CHECKING:
+    from memories_async.ledger._claimed import Claimed
+    from memories_async.receiver import Receiver
+
+T = TypeVar("T")
+
+
+class Sender:
+    """Sends calls with checked settings over a transport."""
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        """Connect the settings' receiver with their ledger; open nothing."""
+        self._settings = settings
+        self._transport = transport
+        if settings.receiver is not None and settings.ledger is not None:
+            settings.receiver.beside(settings.ledger)
+
+    async def send(self, call: Call[T], *, fresh: bool = False) -> T:
+        """Send *call* and return its answer.
+
+        With a ledger, an identical call that was paid is answered from it; *fresh* sends it anew.
+        Raises `NotSent`, `Refused` or `OutcomeUnknown`, whose `billed` says what the call cost, and
+        `ValueError` where the call needs a callback and the client has no receiver.
+        """
+        settings = self._settings
+        settings.check(call)
+        if settings.ledger is None:
+            return await self._submit(call)
+        return await settings.ledger.once(
+            call, settings.account(call), self._submit, fresh=fresh, price=settings.price(call.unit)
+        )
+
+    async def settle(self, call: Call[T], *, answer: T) -> bool:
+        """Record in the ledger that *call*, whose outcome was unknown, was paid and answered.
+
+        From then on the ledger answers it with *answer*. Returns False where the client has no
+        ledger, or the ledger no such call.
+        """
+        ledger, settings = self._settings.ledger, self._settings
+        if ledger is None:
+            return False
+        key = await asyncio.to_thread(fingerprint, call, settings.account(call))
+        try:
+            await ledger.settled(key, answer=answer)
+        except KeyError:
+            return False
+        return True
+
+    def _submit(
+        self, call: Call[T], entry: Claimed | None = None, *others: AttemptHook
+    ) -> Coroutine[Any, Any, T]:
+        """Send *call* over the wire; its *entry* in the ledger and *others* hear of each attempt."""
+        settings = self._settings
+        watching = (budget.watch(call) for budget in settings.budgets)
+        hooks = tuple(hook for hook in (entry, *watching, *others) if hook is not None)
+        runner = CallRunner(settings, self._transport, hooks)
+        if settings.receiver is None or not (call.needs_callback or call.welcomes_callback):
+            return runner.run(call)
+        return settings.receiver.submit(call, runner.run, key=None if entry is None else entry.key)
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """The receiver that the client was given: it brings the captions."""
+        return self._settings.receiver
+
+
+def build_transport(settings: Settings) -> AiohttpTransport:
+    """Build the transport that *settings* describe; nothing is opened."""
+    return AiohttpTransport(
+        user_agent=f"memories_async/{__version__}",
+        proxy=settings.proxy,
+        ssl=_trust(settings.ssl),
+    )
+
+
+def _trust(ca: CA | None) -> tls.SSLContext | None:
+    if ca is None:
+        return None
+    if not isinstance(ca, tls.SSLContext):
+        context = tls.create_default_context()
+        context.load_verify_locations(cafile=ca)
+        return context
+    if ca.verify_mode is not tls.CERT_REQUIRED or not ca.check_hostname:
+        raise ValueError("ssl must verify certificates and host names: give it your CA's file")
+    return ca
