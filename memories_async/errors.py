@@ -1,8 +1,8 @@
-"""What can go wrong, and whether it cost anything.
+"""The errors of this library; each one says whether the call was billed.
 
-Mistakes in arguments are `ValueError` and `TypeError`, raised when a call is built. Everything that
-happens later is a `MemoriesError`, and every one answers the question that matters on a billed
-service: *was I charged?* No error ever holds an API key, and all of them pickle.
+A mistake in an argument is a `ValueError` or `TypeError`, raised when the call is built. Whatever
+happens later is a `MemoriesError`, whose `billed` is `no`, `maybe` or `yes`. No error holds an API
+key, and every error can be pickled.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import json
 from typing import ClassVar, Literal
 
 Billed = Literal["no", "maybe", "yes"]
-"""Whether the service charged for a call: never sent or refused, unknown, or answered."""
+"""Whether the service charged for a call: `no` if it was not sent or was refused, `maybe` if the
+outcome is unknown, `yes` if it was answered."""
 
 
 class MemoriesError(Exception):
-    """Base of everything this library raises on purpose after a call was built."""
+    """Base of the errors that this library raises after a call was built."""
 
     default_billed: ClassVar[Billed] = "no"
 
@@ -34,23 +35,23 @@ class MemoriesError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        """The sentence, without the facts that `str()` adds."""
+        """What happened, without the facts that `str()` adds."""
         self.call = call
         """The call's name, such as `clips.search`."""
         self.status = status
-        """The HTTP status, if a reply came."""
+        """The HTTP status of the reply, if there was one."""
         self.code = code
-        """The service's own code as text, such as `0429`, if the reply had one."""
+        """The service's code as text, such as `0429`, if the reply had one."""
         self.attempts = attempts
-        """How many times a request was begun on behalf of the call."""
+        """How many requests the call has started, repeats included."""
         self.billed: Billed = billed or self.default_billed
         """Whether the service charged for the call."""
         self.retry_after = retry_after
-        """Seconds that the service asked to wait, if it did."""
+        """Seconds that the service asked the client to wait, if it did."""
         self.transient = transient
-        """Whether the same call may fare better later."""
+        """Whether the same call may succeed later."""
         self.body = body
-        """The raw reply of a success that could not be read, so that what was paid is not lost."""
+        """The body of a success that could not be read, so that a paid answer is not lost."""
 
     def __str__(self) -> str:
         facts = [
@@ -63,19 +64,18 @@ class MemoriesError(Exception):
         return f"{name}{self.message} ({', '.join(fact for fact in facts if fact)})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.message, self._facts())
+        return _rebuild, (type(self), vars(self).copy())
 
     def to_dict(self) -> dict[str, object]:
-        """Return what a program needs of the error as plain data: its class as `type`, and its facts.
+        """Return the error as plain data: its class as `type`, and its attributes.
 
-        Headers and body of the service's reply are left out: they are for support, not for whoever
-        reads the answer of a web application.
+        The headers and the body of the reply are left out. They are for a support request, not for
+        the answer of a web application.
         """
-        facts = ("message", "call", "status", "code", "attempts", "billed", "retry_after")
-        kind = {"type": type(self).__name__}
+        names = ("message", "call", "status", "code", "attempts", "billed", "retry_after")
         return {
-            **kind,
-            **{name: getattr(self, name) for name in facts},
+            "type": type(self).__name__,
+            **{name: getattr(self, name) for name in names},
             "transient": self.transient,
         }
 
@@ -83,94 +83,89 @@ class MemoriesError(Exception):
         """Return `to_dict()` as JSON text."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
-    def _facts(self) -> dict[str, object]:
-        return {name: value for name, value in vars(self).items() if name != "message"}
 
-
-def _rebuild(kind: type[MemoriesError], message: str, facts: dict[str, object]) -> MemoriesError:
-    error = kind.__new__(kind, message)
-    error.args = (message,)
-    vars(error).update(facts, message=message)
+def _rebuild(kind: type[MemoriesError], attributes: dict[str, object]) -> MemoriesError:
+    error = kind.__new__(kind, attributes["message"])
+    vars(error).update(attributes)
     return error
 
 
 class NotSent(MemoriesError):
-    """No byte of the request left this process: nothing was asked, nothing was charged."""
+    """No byte of the request was sent, so nothing was billed. The call can be repeated."""
 
 
 class BudgetExceeded(NotSent):
-    """The call would have passed a budget; it was not sent."""
+    """The call would have exceeded a budget, so it was not sent."""
 
 
 class Refused(MemoriesError):
-    """The service understood and said no. It charges for successful calls only."""
+    """The service refused the call. It bills successful calls only (memories.ai docs, "Pricing")."""
 
 
 class InvalidRequest(Refused):
-    """The service finds a parameter missing or wrong (400 and its kin, `0001`, `0003`)."""
+    """A parameter is missing or wrong (status 400, 404, 405, 410, 413, 415 or 422; code `0001` or `0003`)."""
 
 
 class AuthenticationFailed(Refused):
-    """The API key is not accepted (401, `0401`)."""
+    """The API key is not accepted (status 401, code `0401`)."""
 
 
 class InsufficientCredits(Refused):
-    """The account has too few points (402, `0402`)."""
+    """The account has too few points (status 402, code `0402`)."""
 
 
 class PermissionDenied(Refused):
-    """The account or key may not do this (403, `0403`, `9009`)."""
+    """The account or the key has no permission (status 403, code `0403` or `9009`)."""
 
 
 class Conflict(Refused):
-    """The operation was done before (409, `0409`)."""
+    """The operation was done before (status 409, code `0409`)."""
 
 
 class RateLimited(Refused):
-    """Too many requests for the account (429, `0429`); *retry_after* if the service said so."""
+    """The account sent too many requests (status 429, code `0429`); see `retry_after`."""
 
 
 class OutcomeUnknown(MemoriesError):
-    """The request left, and no complete, usable answer came back: it may have been charged.
+    """The request was sent, and no complete, usable answer came back: it may be billed.
 
-    The service has no idempotency key and no way to look a call up, so sending it again may pay
-    twice. Nothing in this library does that unless told to (`Policy(resend_unknown=True)`).
+    The service has no idempotency key and no way to look a call up, so a repeat may pay twice. This
+    library repeats a billed call in this case only with `Policy(resend_unknown=True)`.
     """
 
     default_billed: ClassVar[Billed] = "maybe"
     callback: str | None = None
-    """Which of a receiver's callbacks may still prove that the call was accepted, and bring its
-    result: `receiver.wait(error)`."""
+    """The receiver's callback that may still bring the result: `receiver.wait(error)`."""
 
 
 class BadReply(OutcomeUnknown):
-    """A reply came that is not what the service's pages promise; *body* keeps it."""
+    """The reply is not what the service's documentation describes; `body` holds it."""
 
 
 class CaptionFailed(MemoriesError):
-    """The service called back to say that captioning failed (`status` -1)."""
+    """The service reported by callback that captioning failed (`status` -1)."""
 
     default_billed: ClassVar[Billed] = "maybe"
 
 
 class CallbackTimeout(MemoriesError):
-    """No callback came in time; the task may still be running and its callback still arrive."""
+    """No callback came in time. The task may still run, and its callback may still arrive."""
 
     default_billed: ClassVar[Billed] = "maybe"
 
 
 class ProcessingFailed(MemoriesError):
-    """The service could not process an upload; the message has its reason."""
+    """The service could not process an upload; the message gives its reason."""
 
     default_billed: ClassVar[Billed] = "maybe"
 
 
 class WaitTimeout(MemoriesError):
-    """What was waited for is not ready yet; waiting can go on later, in any process."""
+    """The upload is not ready yet. Waiting for it can go on later, in any process."""
 
 
 def add_context(error: MemoriesError, *, call: str, attempts: int) -> MemoriesError:
-    """Tell *error* which call it belongs to and how many requests that call has begun."""
+    """Set the name of the call and the number of its requests on *error*; return it."""
     error.call, error.attempts = call, attempts
     return error
 

@@ -1,4 +1,4 @@
-"""Errors tell what it cost, pickle whole and say their facts."""
+"""Errors say whether the call was billed, and pickle with all attributes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOTHING += ["PermissionDenied", "Conflict", "RateLimited"]
     [*((name, "maybe") for name in MAYBE), *((name, "no") for name in NOTHING)],
 )
 def test_every_error_says_whether_it_cost_anything(name, billed):
-    """Only what may have reached the work is "maybe"."""
+    """An error is "maybe" only where the service may have done the work."""
     kind = getattr(errors, name)
 
     assert kind("x").billed == billed
@@ -35,7 +35,7 @@ def test_every_error_says_whether_it_cost_anything(name, billed):
 
 @pytest.mark.parametrize("copied", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])
 @pytest.mark.parametrize("kind", KINDS)
-def test_errors_pickle_with_all_their_facts(kind, copied):
+def test_errors_pickle_with_all_their_attributes(kind, copied):
     """Another process sees the same error."""
     error = kind("broke", call="a.b", status=500, code="7", attempts=3, billed="yes")
     error.retry_after, error.transient, error.body = 1.5, True, b"{}"
@@ -49,7 +49,7 @@ def test_errors_pickle_with_all_their_facts(kind, copied):
 
 
 def test_a_subclass_with_its_own_constructor_pickles():
-    """A caller's subclass need not know how errors are rebuilt."""
+    """A caller's subclass needs no code for pickling."""
     twin = pickle.loads(pickle.dumps(Peculiar(1, 2)))
 
     assert (twin.message, twin.sum) == ("1 and 2", 3)
@@ -63,8 +63,8 @@ class Peculiar(MemoriesError):
         self.sum = one + two
 
 
-def test_an_error_reads_as_a_sentence_with_its_facts():
-    """What happened, to which call, and what it cost."""
+def test_the_text_of_an_error_names_the_call_and_the_facts():
+    """It says what happened, to which call, and whether it was billed."""
     error = RateLimited("too fast", call="clips.search", status=200, code="0429", attempts=2)
 
     expected = "clips.search: too fast (status 200, code 0429, attempts 2, billed: no)"
@@ -73,13 +73,13 @@ def test_an_error_reads_as_a_sentence_with_its_facts():
     assert error.message == "too fast"
 
 
-def test_facts_are_added_to_an_error_on_its_way_out():
-    """The send loop tells an error whose it is."""
+def test_add_context_sets_the_call_and_its_attempts():
+    """The call runner adds them to each error that it raises."""
     error = add_context(OutcomeUnknown("lost"), call="a.b", attempts=1)
 
     assert (error.call, error.attempts) == ("a.b", 1)
 
 
 def test_an_unreadable_success_is_an_unknown_outcome():
-    """Whoever handles what may be paid handles this too."""
+    """Code that handles unknown outcomes handles it too."""
     assert issubclass(BadReply, OutcomeUnknown)

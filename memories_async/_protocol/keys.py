@@ -1,4 +1,4 @@
-"""API keys: they can be used, never seen."""
+"""API keys: they can be used, and never appear in a repr, a log or a pickle."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 KEY_VARIABLE = "MEMORIES_API_KEY"
 CAPTION_KEY_VARIABLE = "MEMORIES_CAPTION_API_KEY"
 ENGINE_KEY_VARIABLE = "MEMORIES_ENGINE_API_KEY"
-"""For the vision model behind the embedded service; no key of memories.ai."""
+"""The key of the vision model behind the embedded service; not a key of memories.ai."""
 
 
 class Key:
-    """An API key that cannot be printed. Pickled, it is a reference, resolved where it arrives.
+    """An API key that cannot be printed. Its pickle holds a reference instead of the key.
 
-    The other process finds the key itself if it is a fork of this one, or in the environment
-    variable that *variable* names.
+    The process that loads the pickle finds the key in its memory if it is a fork of this one, and
+    otherwise in the environment variable *variable*.
     """
 
     __slots__ = ("_secret", "fingerprint", "variable")
@@ -32,36 +32,32 @@ class Key:
         self.variable: str = variable
         digest = hashlib.blake2b(secret.encode(), digest_size=12, person=b"memories-account")
         self.fingerprint: str = digest.hexdigest()
-        """A hash that tells keys apart and gives none away."""
+        """A hash that identifies the key and does not reveal it."""
         self._known[self.fingerprint] = secret
 
     def reveal(self) -> str:
-        """Return the key, for the one header that needs it."""
+        """Return the key, for the Authorization header."""
         return self._secret
 
     def __repr__(self) -> str:
         return "Key(***)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _resolved, (self.fingerprint, self.variable)
+        return Key.resolve, (self.fingerprint, self.variable)
 
     @classmethod
     def resolve(cls, fingerprint: str, variable: str) -> Key:
-        """Find the key that a pickle refers to."""
+        """Find the key that a pickle refers to; raise `ValueError` if this process has none."""
         secret = cls._known.get(fingerprint) or os.environ.get(variable)
         if secret is None:
             raise ValueError(
-                f"the API key does not travel inside a pickle: set {variable} in this process"
+                f"an API key is not stored in a pickle: set {variable} in this process"
             )
         return cls(secret, variable=variable)
 
 
-def _resolved(fingerprint: str, variable: str) -> Key:
-    return Key.resolve(fingerprint, variable)
-
-
 def find_key(given: str | None, *variables: str) -> Key | None:
-    """Take the key that was *given*, or the first of the environment *variables* that is set."""
+    """Return the key *given*, or the first of the environment *variables* that is set, or None."""
     if given is not None:
         return Key(given, variable=variables[0])
     found = next((name for name in variables if os.environ.get(name)), None)

@@ -17,7 +17,7 @@ from typing import Any
 from attrs import field, frozen
 
 from memories_async._protocol import wire_json
-from memories_async._protocol.retry_after import seconds_to_wait
+from memories_async._protocol.retry_after import read_retry_after
 from memories_async.errors import (
     AuthenticationFailed,
     BadReply,
@@ -177,7 +177,7 @@ def _code(document: Mapping[str, Any]) -> str | None:
 
 
 def _facts(reply: Reply, document: Mapping[str, Any]) -> dict[str, Any]:
-    wait = seconds_to_wait(reply.headers, now=reply.at)
+    wait = read_retry_after(reply.headers, now=reply.at)
     return {"status": reply.status, "code": _code(document), "retry_after": wait}
 
 

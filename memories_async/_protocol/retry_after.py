@@ -1,4 +1,4 @@
-"""How long a reply asks to wait, in every spelling of `Retry-After`. Pure."""
+"""Reads how long a reply asks the client to wait, in every form of `Retry-After`. Pure."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 
-def seconds_to_wait(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Read `retry-after-ms` or `retry-after` (seconds or date); None where it says nothing usable.
+def read_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Return the seconds of `retry-after-ms` or `retry-after` (seconds or a date), or None.
 
-    A date is measured against the reply's own `Date`, so that a wrong clock here changes nothing;
-    *now* (Unix time) serves where there is none.
+    A date is compared with the reply's own `Date` header, so that a wrong local clock has no effect,
+    and with *now* (Unix time) if there is none. A value that cannot be read counts as none.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = _read_number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     text = headers.get("retry-after")
-    seconds = _number(text)
+    seconds = _read_number(text)
     if seconds is not None or text is None:
         return seconds
-    then = _date(text)
+    then = _read_date(text)
     if then is None:
         return None
-    return max(0.0, then - (_date(headers.get("date", "")) or now))
+    return max(0.0, then - (_read_date(headers.get("date", "")) or now))
 
 
-def _number(text: str | None) -> float | None:
+def _read_number(text: str | None) -> float | None:
     try:
         number = float(text) if text is not None else -1.0
     except ValueError:
@@ -35,7 +35,7 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def _date(text: str) -> float | None:
+def _read_date(text: str) -> float | None:
     try:
         then = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

@@ -1,8 +1,7 @@
-"""JSON as it comes from strangers: UTF-8 only, no NaN, no surprise exceptions.
+"""JSON from untrusted sources: UTF-8 only, no NaN, and one exception for whatever is wrong.
 
-orjson reads when it is installed (extra `fast`), the standard library otherwise; both refuse the
-same things with the same error, except that the standard library lets `1e999` overflow: whoever
-decodes numbers refuses it there.
+orjson reads it where it is installed, the standard library otherwise. Both refuse the same documents,
+except that the standard library reads `1e999` as infinity, which `decode.read_number` refuses.
 """
 
 from __future__ import annotations
@@ -13,36 +12,36 @@ from typing import Any, NoReturn, TypeGuard
 
 
 class NotJson(ValueError):
-    """The bytes are not JSON as RFC 8259 has it."""
+    """The bytes are not JSON as defined by RFC 8259."""
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _stdlib(body: bytes) -> Any:
-    document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+def _load_with_stdlib(body: bytes) -> Any:
+    document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     if b"\\u" in body:
-        # An escape may be half a character, which cannot be written again.
+        # An escape may be a lone surrogate, which UTF-8 cannot encode.
         dumps(document)
     return document
 
 
-def _fastest() -> Callable[[bytes], Any]:
+def _choose_parser() -> Callable[[bytes], Any]:
     try:
-        import orjson  # noqa: PLC0415  # optional: found out once
+        import orjson  # noqa: PLC0415  # optional
     except ImportError:
-        return _stdlib
+        return _load_with_stdlib
     return orjson.loads
 
 
-_loads = _fastest()
+_parse = _choose_parser()
 
 
 def loads(body: bytes) -> Any:
-    """Parse *body*, raising `NotJson` for whatever is wrong with it."""
+    """Parse *body*; raise `NotJson` for whatever is wrong with it."""
     try:
-        return _loads(body)
+        return _parse(body)
     except (ValueError, RecursionError) as error:
         raise NotJson(f"not JSON: {error}") from None
 
@@ -57,15 +56,15 @@ def dumps(document: object) -> bytes:
 
 def canonical(document: object) -> bytes:
     """Write *document* so that equal documents give equal bytes."""
-    return _canonically.encode(document).encode("ascii")
+    return _encode_canonically(document).encode("ascii")
 
 
-# Made once: a batch that resumes hashes a million calls.
-_canonically = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+# Built once: a batch that resumes hashes a million calls.
+_encode_canonically = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def is_object(document: object) -> TypeGuard[dict[str, Any]]:
-    """Tell whether *document* is a JSON object, whose keys are always text."""
+    """Tell whether *document* is a JSON object, whose keys are text."""
     return isinstance(document, dict)
 
 

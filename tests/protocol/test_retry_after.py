@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memories_async._protocol.retry_after import seconds_to_wait
+from memories_async._protocol.retry_after import read_retry_after
 
 NOW = 1_700_000_000.0
 
@@ -39,20 +39,20 @@ NOW = 1_700_000_000.0
 )
 def test_reads_every_spelling(headers, seconds):
     """What is usable is used; what is not falls to the policy's own wait."""
-    assert seconds_to_wait(headers, now=NOW) == seconds
+    assert read_retry_after(headers, now=NOW) == seconds
 
 
 def test_a_date_is_measured_against_the_replys_own_clock():
     """A wrong clock here changes nothing."""
     headers = {"retry-after": formatdate(500.0, usegmt=True), "date": formatdate(495.0)}
 
-    assert seconds_to_wait(headers, now=NOW) == 5.0
+    assert read_retry_after(headers, now=NOW) == 5.0
 
 
 @given(st.fixed_dictionaries({}, optional={n: st.text() for n in ("retry-after", "date")}))
 def test_no_text_breaks_it(headers):
     """Whatever a server writes, the answer is a wait or none."""
-    wait = seconds_to_wait(headers, now=NOW)
+    wait = read_retry_after(headers, now=NOW)
 
     assert wait is None or (math.isfinite(wait) and wait >= 0)
 
@@ -65,6 +65,6 @@ ZONES = st.sampled_from(["GMT", "+0000", "-9999", "+99999999999", "XYZ", ""])
 def test_no_date_breaks_it(day, year, hour, zone):
     """Dates that nobody's calendar has are no dates."""
     text = f"Mon, {day} Jan {year} {hour}:00:00 {zone}"
-    wait = seconds_to_wait({"retry-after": text}, now=NOW)
+    wait = read_retry_after({"retry-after": text}, now=NOW)
 
     assert wait is None or (math.isfinite(wait) and wait >= 0)

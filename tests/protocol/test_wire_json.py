@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from memories_async._protocol import wire_json
 
-READERS = [wire_json._stdlib, orjson.loads]
+READERS = [wire_json._load_with_stdlib, orjson.loads]
 documents = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(-1e9, 1e9),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -71,7 +71,7 @@ def test_long_numbers_do_not_stop_the_process(digits):
 @pytest.mark.parametrize("text", [b"[1e999]", b"[" + b"9" * 400 + b".0]"])
 def test_a_number_that_overflows_is_refused_or_left_infinite(text):
     """orjson refuses it; the standard library leaves the refusal to whoever decodes numbers."""
-    assert wire_json._stdlib(text) == [math.inf]
+    assert wire_json._load_with_stdlib(text) == [math.inf]
     with pytest.raises(ValueError, match=r"[Nn]umber|literal"):
         orjson.loads(text)
 
@@ -99,10 +99,10 @@ def test_writes_compact_utf_8_and_no_nan():
 
 def test_the_standard_library_serves_where_orjson_is_missing(monkeypatch):
     """The extra `fast` is optional."""
-    assert wire_json._fastest() is orjson.loads
+    assert wire_json._choose_parser() is orjson.loads
     monkeypatch.setitem(sys.modules, "orjson", None)
 
-    assert wire_json._fastest() is wire_json._stdlib
+    assert wire_json._choose_parser() is wire_json._load_with_stdlib
 
 
 def test_tells_objects_and_arrays():
