@@ -37,7 +37,7 @@ BAD = {
 
 @pytest.fixture(params=READERS, ids=["stdlib", "orjson"])
 def _reader(request, monkeypatch):
-    monkeypatch.setattr(wire_json, "_loads", request.param)
+    monkeypatch.setattr(wire_json, "_parse", request.param)
 
 
 @pytest.mark.usefixtures("_reader")
