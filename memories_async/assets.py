@@ -1,7 +1,8 @@
-"""The v2 asset store: what `embeddings.video` embeds.
+"""The asset store of API v2, whose videos `embeddings.video` embeds.
 
-An asset is uploaded, processed, and then used by its `asset_id`, which has nothing to do with a
-`video_no`. Source: the service's "Visual Intelligence" pages (upload, metadata, delete, download).
+An asset is uploaded, processed by the service, and then used by its `asset_id`. It is unrelated to the
+`video_no` of the library. memories.ai docs, section "Visual Intelligence" (upload, metadata, delete and
+download).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PATH = "/serve/api/v2"
 
 @frozen(kw_only=True, slots=False)
 class Asset(Value):
-    """A stored file, as far as the service told."""
+    """A stored file. A field that the service did not send is None."""
 
     asset_id: str
     extension: str | None = None
@@ -42,13 +43,13 @@ class Asset(Value):
     file_size: int | None = None
     """Bytes."""
     upload_status: str | None = None
-    """SUCCESS when it can be used, WAITING and UPLOADING before; see `ready` and `failed`."""
+    """SUCCESS once it can be used, WAITING or UPLOADING before; see `ready` and `failed`."""
     create_time: int | None = None
     """Milliseconds since 1970."""
     modify_time: int | None = None
     """Milliseconds since 1970."""
     extra: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
-    """Fields that the pages do not name."""
+    """Fields that the documentation does not describe."""
 
     @property
     def ready(self) -> bool:
@@ -57,7 +58,7 @@ class Asset(Value):
 
     @property
     def failed(self) -> bool:
-        """Whether it never will be."""
+        """Whether processing failed, so that it never can be used."""
         return self.upload_status in FAILED
 
 
@@ -70,9 +71,16 @@ def upload(
 ) -> Call[Asset]:
     """Upload a video file as an asset.
 
-    Every repeat makes another asset. The file streams at constant memory; *progress* is told the
-    bytes sent and in all. *filename* defaults to the file's own name. The page states no size
-    limit. Raises `ValueError` for an empty file or one that is no video.
+    The answer is an `Asset` with its `asset_id`; see `assets.wait`. The service bills storage (memories.ai
+    docs, "Pricing"). A repeat is not safe: it adds another asset.
+
+    *file* is a path, bytes or a file open for bytes, with the extension of a video. The documentation
+    states no size limit; *max_video_size* sets one in bytes. The file is streamed at constant memory;
+    *progress* is called with the bytes sent and the bytes in all. *filename* defaults to the name of
+    the file.
+
+    Building the call raises `ValueError` or `TypeError` for a file that is empty, too large or not a
+    video. Sending it raises `MemoriesError`. See memories.ai docs, section "Visual Intelligence".
     """
     name = (
         media.derive_name(file) if filename is None else media.check_file_name("filename", filename)
@@ -88,31 +96,41 @@ def upload(
         repeatable=False,
         progress=progress,
         allowance=estimate_transfer_time(video.size),
-        decode=_asset,
+        decode=_read_asset,
     )
 
 
 def metadata(asset_id: str) -> Call[Asset | None]:
-    """Ask for one asset; free. None while the service has not yet listed it."""
+    """Get one asset by its *asset_id*. Free, and safe to repeat.
+
+    The answer is an `Asset`, or None while the service does not list it yet. Building the call raises
+    `ValueError` or `TypeError` for an id that cannot be one, sending it `MemoriesError`. See
+    memories.ai docs, section "Visual Intelligence".
+    """
     return Call(
         name="assets.metadata",
         host=Host.EMBEDDINGS,
         method="GET",
-        path=f"{_PATH}/{_id(asset_id)}/metadata",
+        path=f"{_PATH}/{_check_id(asset_id)}/metadata",
         family="asset_metadata",
         unit=None,
         repeatable=True,
-        decode=_described,
+        decode=_read_optional_asset,
     )
 
 
 def delete(asset_id: str) -> Call[None]:
-    """Delete an asset; free, final. An unknown one is refused with `InvalidRequest`."""
+    """Delete an asset for good. Free, and safe to repeat.
+
+    Building the call raises `ValueError` or `TypeError` for an id that cannot be one. Sending it raises
+    `InvalidRequest` for an unknown asset, and any other `MemoriesError`. See memories.ai docs, section
+    "Visual Intelligence".
+    """
     return Call(
         name="assets.delete",
         host=Host.EMBEDDINGS,
         method="DELETE",
-        path=f"{_PATH}/{_id(asset_id)}",
+        path=f"{_PATH}/{_check_id(asset_id)}",
         family="asset_delete",
         unit=None,
         repeatable=True,
@@ -121,9 +139,15 @@ def delete(asset_id: str) -> Call[None]:
 
 
 def download(asset_id: str, *, to: str | os.PathLike[str]) -> Call[int]:
-    """Download an asset into the file *to*, complete or not at all; the answer is its bytes.
+    """Download an asset into the file *to*.
 
-    Billed by the gigabyte.
+    The answer is the number of bytes written. The file appears under its name once it is complete; a
+    download that fails leaves nothing. A success is billed by the gigabyte. A repeat is safe: it
+    writes the same file and is billed again.
+
+    Building the call raises `ValueError` or `TypeError` for an id that cannot be one, or if the folder
+    of *to* does not exist. Sending it raises `OutcomeUnknown` if the file cannot be written, and any
+    other `MemoriesError`. See memories.ai docs, section "Visual Intelligence".
     """
     target = Path(to)
     if not target.parent.is_dir():
@@ -132,43 +156,39 @@ def download(asset_id: str, *, to: str | os.PathLike[str]) -> Call[int]:
         name="assets.download",
         host=Host.EMBEDDINGS,
         method="GET",
-        path=f"{_PATH}/{_id(asset_id)}/download",
+        path=f"{_PATH}/{_check_id(asset_id)}/download",
         family="asset_download",
         unit="download",
         repeatable=True,
         save_to=target,
         allowance=estimate_transfer_time(MAX_VIDEO_SIZE),
-        decode=_size,
+        decode=_read_size,
     )
 
 
-def _id(asset_id: str) -> str:
+def _check_id(asset_id: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", check_text("asset_id", asset_id)):
         raise ValueError(f"asset_id must be letters, digits, _ and -, not {asset_id!r}")
     return asset_id
 
 
-def _asset(data: Any) -> Asset:
+def _read_asset(data: Any) -> Asset:
     asset = converter.structure(split_fields(data, _NAMES, {}), Asset)
     if not asset.asset_id:
         raise ValueError("asset_id is empty")
     return asset
 
 
-def _described(data: Any) -> Asset | None:
-    listed = (
-        None
-        if is_empty(data)
-        else data.get("resource", data)
-        if wire_json.is_object(data)
-        else data
-    )
-    if listed is None or wire_json.is_array(listed):
-        return _asset(listed[0]) if listed else None
-    return _asset(data)
+def _read_optional_asset(data: Any) -> Asset | None:
+    listed = data.get("resource", [data]) if wire_json.is_object(data) and data else data
+    if is_empty(listed):
+        return None
+    if not wire_json.is_array(listed):
+        raise TypeError("data must be an asset or a list of assets")
+    return _read_asset(listed[0]) if listed else None
 
 
-def _size(data: Any) -> int:
+def _read_size(data: Any) -> int:
     if not isinstance(data, int):
         raise TypeError("the reply is no file")
     return data

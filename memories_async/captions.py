@@ -1,7 +1,7 @@
-"""Video Caption: have a video described, its people recognised by reference pictures.
+"""Video Caption: describes a video and recognises people in it by reference pictures.
 
-The answer to a submission is only a task; the caption itself arrives in one POST to *callback*.
-Source: seed page "Video Caption" (`POST /v1/understand/upload` and `/v1/understand/uploadFile`).
+The answer to a submission is a task. The caption itself arrives in a POST to the callback URL.
+memories.ai docs, "Video Caption" (`POST /v1/understand/upload` and `/v1/understand/uploadFile`).
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
 MAX_VIDEO_SIZE = 20 * media.MB
-"""Bytes that the page allows for a video sent as a file."""
+"""Bytes allowed for a video that is sent as a file (memories.ai docs, "Video Caption")."""
 MAX_PERSONS = 5
-"""Reference pictures that the page allows."""
+"""Persons allowed in one submission (memories.ai docs, "Video Caption")."""
 MAX_IMAGE_SIZE = 20 * media.MB
-"""Bytes allowed for a reference picture; the caption page names none, so the search page's holds."""
+"""Bytes allowed for a reference picture. "Video Caption" states no limit, so this is the one of
+"Search Clips by Image"."""
 
 
 @frozen
 class Person:
-    """Somebody to recognise: a picture by *url* for `upload`, by *image* for `upload_file`."""
+    """A person to recognise by a reference picture.
+
+    `captions.upload` takes the picture as a public *url*, `captions.upload_file` as an *image* file.
+    """
 
     name: str
     url: str | None = field(default=None, kw_only=True)
@@ -37,9 +41,9 @@ class Person:
 
 @frozen(slots=False)
 class CaptionTask(Value):
-    """A submission that was accepted; its caption comes to the callback.
+    """An accepted submission. Its caption arrives by callback.
 
-    `str(task)` is short printable text to keep anywhere; `CaptionTask.parse` reads it.
+    `str(task)` is printable ASCII to store anywhere, and `CaptionTask.parse` reads it.
     """
 
     task_id: str
@@ -49,7 +53,7 @@ class CaptionTask(Value):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` wrote."""
+        """Return the task that `str(task)` wrote; raise `ValueError` for other text."""
         if not text or not text.isascii() or not text.isprintable():
             raise ValueError(f"a task must be written as str(task) writes it, not {text!r}")
         return cls(unquote(text, errors="strict"))
@@ -57,7 +61,7 @@ class CaptionTask(Value):
 
 @frozen(kw_only=True, slots=False)
 class Tokens(Value):
-    """What a caption read and wrote, as billed by the service."""
+    """Tokens that the service read and wrote for a caption."""
 
     input: int
     output: int
@@ -70,9 +74,9 @@ class Caption(Value):
 
     text: str
     tokens: Tokens | None = None
-    """None where the service left the count out."""
+    """None if the service did not report them."""
     extra: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
-    """Fields of the delivery that the page does not name."""
+    """Fields of the callback that the documentation does not describe."""
 
 
 def upload(
@@ -87,18 +91,25 @@ def upload(
 ) -> Call[CaptionTask]:
     """Submit the video at *video_url* for captioning.
 
-    Costs one caption when it succeeds, and every repeat is another task with another bill. The
-    video must be public, 20 to 300 seconds long and at most 20 MB, which only the service can see.
-    Without *callback* the client's receiver provides one; a client without a receiver then refuses
-    to send. *persons* need a `url` each. *thinking* turns on the reasoning mode. Raises
-    `ValueError` for an empty prompt, an unusable URL or more than *max_persons* persons.
+    The answer is a `CaptionTask`; the caption arrives at *callback*. A success is billed as one
+    caption. A repeat is not safe: it submits another task, which is billed again.
+
+    The video must be public, 20 to 300 seconds long and at most 20 MB; only the service checks this.
+    *user_prompt* says what to describe, *system_prompt* sets the role of the model. Each of *persons*
+    needs a `url`; there are at most *max_persons* (None removes the limit). *thinking* turns on the
+    reasoning mode. Without *callback*, the client's receiver provides the URL; a client without a
+    receiver refuses to send the call.
+
+    Building the call raises `ValueError` or `TypeError` for an empty prompt, a URL that is not http or
+    https, or too many persons. Sending it raises `MemoriesError`. See memories.ai docs, "Video
+    Caption".
     """
-    people = _people(persons, max_persons)
+    people = _check_persons(persons, max_persons)
     body: dict[str, Any] = {"video_url": check_url("video_url", video_url)}
-    body |= _asked(user_prompt, system_prompt, callback)
+    body |= _build_arguments(user_prompt, system_prompt, callback)
     if people:
-        body["persons"] = [_by_url(person) for person in people]
-    return _submission("upload", Json({**body, "thinking": thinking}), callback)
+        body["persons"] = [_describe_by_url(person) for person in people]
+    return _build_call("upload", Json({**body, "thinking": thinking}), callback)
 
 
 def upload_file(
@@ -112,25 +123,35 @@ def upload_file(
     max_video_size: int | None = MAX_VIDEO_SIZE,
     max_persons: int | None = MAX_PERSONS,
 ) -> Call[CaptionTask]:
-    """Submit a video from this machine for captioning.
+    """Submit the video file *video* for captioning.
 
-    As `upload`, but *persons* need an `image` each; the pictures follow the video in the order of
-    *persons*, which is how the service tells whose is whose. Files stream at constant memory.
-    *max_video_size* (bytes) and *max_persons* are the page's limits; None lifts them.
+    The answer is a `CaptionTask`; the caption arrives at *callback*. A success is billed as one
+    caption. A repeat is not safe: it submits another task, which is billed again.
+
+    *video* is a path, bytes or a file open for bytes, 20 to 300 seconds long and at most
+    *max_video_size* bytes; it is streamed at constant memory. *user_prompt* says what to describe,
+    *system_prompt* sets the role of the model. Each of *persons* needs an `image`; there are at most
+    *max_persons*. None removes either limit. The pictures follow the video in the order of *persons*.
+    *thinking* turns on the reasoning mode. Without *callback*, the client's receiver provides the
+    URL; a client without a receiver refuses to send the call.
+
+    Building the call raises `ValueError` or `TypeError` for an empty prompt, a file that the service
+    would refuse, or too many persons. Sending it raises `MemoriesError`. See memories.ai docs, "Video
+    Caption".
     """
-    people = _people(persons, max_persons)
-    body: dict[str, Any] = _asked(user_prompt, system_prompt, callback)
+    people = _check_persons(persons, max_persons)
+    body: dict[str, Any] = _build_arguments(user_prompt, system_prompt, callback)
     if people:
         body["persons"] = [{"name": person.name} for person in people]
     parts = [
         Part("req", Json({**body, "thinking": thinking}), file_name="req.json"),
         Part("files", media.prepare_video("video", video, max_size=max_video_size)),
-        *(Part("files", _picture(person, at)) for at, person in enumerate(people, 1)),
+        *(Part("files", _prepare_picture(person, at)) for at, person in enumerate(people, 1)),
     ]
-    return _submission("upload_file", Form(tuple(parts)), callback)
+    return _build_call("upload_file", Form(tuple(parts)), callback)
 
 
-def _submission(name: str, body: Json | Form, callback: str | None) -> Call[CaptionTask]:
+def _build_call(name: str, body: Json | Form, callback: str | None) -> Call[CaptionTask]:
     return Call(
         name=f"captions.{name}",
         host=Host.CAPTIONS,
@@ -140,19 +161,21 @@ def _submission(name: str, body: Json | Form, callback: str | None) -> Call[Capt
         unit="caption",
         repeatable=False,
         needs_callback=callback is None,
-        decode=_task,
+        decode=_read_task,
     )
 
 
-def _asked(user_prompt: str, system_prompt: str, callback: str | None) -> dict[str, Any]:
-    asked = {
+def _build_arguments(user_prompt: str, system_prompt: str, callback: str | None) -> dict[str, Any]:
+    arguments = {
         "user_prompt": check_text("user_prompt", user_prompt),
         "system_prompt": check_text("system_prompt", system_prompt),
     }
-    return asked if callback is None else {**asked, "callback": check_url("callback", callback)}
+    if callback is not None:
+        arguments["callback"] = check_url("callback", callback)
+    return arguments
 
 
-def _people(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
+def _check_persons(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
     people = tuple(persons)
     if most is not None and len(people) > most:
         raise ValueError(f"persons must be at most {most}, not {len(people)}")
@@ -163,20 +186,20 @@ def _people(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
     return people
 
 
-def _by_url(person: Person) -> dict[str, str]:
+def _describe_by_url(person: Person) -> dict[str, str]:
     if person.url is None:
         raise ValueError(f"persons: {person.name} needs a url (upload_file takes an image)")
     return {"name": person.name, "url": check_url(f"persons: {person.name}: url", person.url)}
 
 
-def _picture(person: Person, at: int) -> media.Media:
+def _prepare_picture(person: Person, at: int) -> media.Media:
     if person.image is None:
         raise ValueError(f"persons: {person.name} needs an image (upload takes a url)")
     argument = f"persons: {person.name}: image"
     return media.prepare_image(argument, person.image, name=f"person{at}", max_size=MAX_IMAGE_SIZE)
 
 
-def _task(data: Any) -> CaptionTask:
+def _read_task(data: Any) -> CaptionTask:
     task = converter.structure(data, CaptionTask)
     if not task.task_id:
         raise ValueError("task_id is empty")

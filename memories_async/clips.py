@@ -1,6 +1,6 @@
-"""Search Clips by Image: find the stretches of one video that match a picture and a prompt.
+"""Search Clips by Image: finds the clips of one video that match a picture and a prompt.
 
-Source: seed page "Search Clips by Image" (`POST /serve/api/v1/search_clips_by_image`).
+memories.ai docs, "Search Clips by Image" (`POST /serve/api/v1/search_clips_by_image`).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
 MAX_IMAGE_SIZE = 20 * media.MB
-"""Bytes that the page allows for a query image."""
+"""Bytes allowed for a query image (memories.ai docs, "Search Clips by Image")."""
 
 
 @frozen(kw_only=True, slots=False)
 class Clip(Value):
-    """A stretch of a video."""
+    """A time range of a video that matches the query."""
 
     start_time: float
     """Seconds from the beginning."""
     end_time: float
     """Seconds from the beginning."""
     score: float
-    """Likeness, 0 to 1."""
+    """Similarity to the query, from 0 to 1."""
 
 
 def search(
@@ -40,12 +40,20 @@ def search(
     unique_id: str = "default",
     max_image_size: int | None = MAX_IMAGE_SIZE,
 ) -> Call[tuple[Clip, ...]]:
-    """Find the clips of *video_no* that match *image*, steered by *prompt* (English works best).
+    """Find the clips of the video *video_no* that match *image*, refined by *prompt*.
 
-    Costs one search when it succeeds; asking again gives the same answer at the same price. The
-    video must be in PARSE status. No match is an empty tuple. *unique_id* is the scope of the video
-    within the account. *max_image_size* (bytes) is the page's limit; None lifts it. Raises
-    `ValueError` for what the page refuses: an empty prompt or id, an empty, large or foreign image.
+    The answer is a tuple of `Clip`, empty if nothing matches: start and end in seconds, score from 0
+    to 1. A success is billed as one search. A repeat is safe: it gives the same answer and is billed
+    again.
+
+    *image* is a path, bytes or a file open for bytes: .jpg, .jpeg, .png, .gif, .bmp or .webp, at most
+    *max_image_size* bytes (None removes the limit). *prompt* says what to look for or to ignore, such
+    as "focus on the red shirt"; English works best. The video must be in PARSE status, see
+    `videos.wait`. *unique_id* is the scope within the account that the video was uploaded to.
+
+    Building the call raises `ValueError` or `TypeError` for an image or a text that the service would
+    refuse. Sending it raises `InvalidRequest` for an unknown video, and any other `MemoriesError`.
+    See memories.ai docs, "Search Clips by Image".
     """
     fields = {"video_no": video_no, "prompt": prompt, "unique_id": unique_id}
     picture = media.prepare_image("image", image, name="query", max_size=max_image_size)
@@ -61,11 +69,11 @@ def search(
         family="search",
         unit="search",
         repeatable=True,
-        decode=_clips,
+        decode=_read_clips,
     )
 
 
-def _clips(data: Any) -> tuple[Clip, ...]:
+def _read_clips(data: Any) -> tuple[Clip, ...]:
     if is_empty(data):
         return ()
     if not wire_json.is_array(data):

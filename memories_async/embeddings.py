@@ -1,6 +1,6 @@
 """Generate Video Embedding: one vector for a whole video.
 
-Source: seed page "Generate Video Embedding" (`POST /serve/api/v2/embeddings/video`).
+memories.ai docs, "Generate Video Embedding" (`POST /serve/api/v2/embeddings/video`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
 from memories_async._protocol import wire_json
@@ -19,7 +19,7 @@ from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
 DEFAULT_MODEL = "multimodalembedding@001"
-"""The one model that the page names."""
+"""The only model in the documentation."""
 
 
 if TYPE_CHECKING:
@@ -31,49 +31,56 @@ else:  # arrays are not subscriptable before Python 3.12
 def video(asset_id: str, *, model: str = DEFAULT_MODEL) -> Call[Embedding]:
     """Embed the whole video *asset_id* with *model* as one vector.
 
-    Costs one embedding when it succeeds; asking again gives the same answer at the same price. The
-    length of the vector depends on the model; the page says 512 to 1,024, the model's own
-    documentation 1,408, so none is assumed. Raises `ValueError` for an empty id or model.
+    The answer is an `Embedding`, a vector of floats. A success is billed as one embedding. A repeat is
+    safe: it gives the same answer and is billed again.
+
+    *asset_id* comes from `assets.upload`; it is not a `video_no`. The length of the vector depends on
+    the model and is not checked: the service documents 512 to 1,024 numbers, the maker of the default
+    model 1,408. Only vectors of one model can be compared.
+
+    Building the call raises `ValueError` or `TypeError` for an empty id or model. Sending it raises
+    `InvalidRequest` for an unknown asset, and any other `MemoriesError`. See memories.ai docs,
+    "Generate Video Embedding".
     """
-    asked = {"asset_id": check_text("asset_id", asset_id), "model": check_text("model", model)}
+    arguments = {"asset_id": check_text("asset_id", asset_id), "model": check_text("model", model)}
     return Call(
         name="embeddings.video",
         host=Host.EMBEDDINGS,
         path="/serve/api/v2/embeddings/video",
-        body=Json(asked),
+        body=Json(arguments),
         family="embeddings",
         unit="embedding",
         repeatable=True,
-        decode=partial(_embedding, model=model),
+        decode=partial(_read_embedding, model=model),
     )
 
 
-class Embedding(Value, _Doubles):  # noqa: PLW1641  # as unhashable as the array it is
-    """A vector of doubles, packed: 8 bytes a number, the buffer protocol, no numpy needed.
+class Embedding(Value, _Doubles):  # noqa: PLW1641  # unhashable, like the array that it is
+    """A vector of doubles in 8 bytes each, with the buffer protocol; numpy is not needed.
 
-    `numpy.asarray(embedding)` and `memoryview(embedding)` share its memory. It cannot be changed,
-    it compares by its numbers and *model*, and it pickles.
+    `numpy.asarray(embedding)` and `memoryview(embedding)` share its memory. It is immutable, it
+    compares by its numbers and its `model`, and it can be pickled.
     """
 
     __slots__ = ("model",)
     model: str
-    """The model that made it; only vectors of one model can be compared."""
+    """The model that computed it; only vectors of one model can be compared."""
 
     def __new__(cls, values: Iterable[float], *, model: str) -> Self:
         """Pack *values*.
 
-        Raises `TypeError` where one is not a number, `ValueError` where one is not finite or there
-        is none.
+        Raises `TypeError` if one is not a number, and `ValueError` if one is not finite or there are
+        none.
         """
         numbers = values if wire_json.is_array(values) else [*values]
-        self = super().__new__(cls, "d", _packed(numbers))
+        self = super().__new__(cls, "d", _pack(numbers))
         assert isinstance(self, cls)
         object.__setattr__(self, "model", model)
         return self
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The numbers."""
+        """The numbers as a tuple."""
         return tuple(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,7 +125,7 @@ class Embedding(Value, _Doubles):  # noqa: PLW1641  # as unhashable as the array
         return f"Embedding([{shown}, ...], model={self.model!r}, len={len(self)})"
 
     def __reduce_ex__(self, _: SupportsIndex) -> tuple[Any, ...]:
-        return _unpacked, (self.tobytes(), self.model)
+        return _unpack, (self.tobytes(), self.model)
 
     def __setattr__(self, name: str, _: object) -> NoReturn:
         raise AttributeError(f"an Embedding is frozen: {name} cannot be set")
@@ -127,8 +134,8 @@ class Embedding(Value, _Doubles):  # noqa: PLW1641  # as unhashable as the array
         raise AttributeError(f"an Embedding is frozen: {name} cannot be deleted")
 
 
-def _frozen(_: Embedding, *__: object) -> NoReturn:
-    """Refuse: the value is frozen."""
+def _refuse_change(_: Embedding, *__: object) -> NoReturn:
+    """Raise `TypeError`: an embedding is frozen."""
     raise TypeError("an Embedding is frozen")
 
 
@@ -136,23 +143,18 @@ for _mutator in (
     *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "byteswap", "clear"),
     *("extend", "frombytes", "fromfile", "fromlist", "insert", "pop", "remove", "reverse"),
 ):
-    setattr(Embedding, _mutator, _frozen)
+    setattr(Embedding, _mutator, _refuse_change)
 
 
-@lru_cache(maxsize=8)
-def _doubles(count: int) -> struct.Struct:
-    return struct.Struct(f"{count}d")
-
-
-def _packed(numbers: list[float]) -> bytes:
-    """Pack and check: a look at the bytes takes a third of what one at each number would."""
+def _pack(numbers: list[float]) -> bytes:
+    """Pack and check. Checking the packed bytes takes a third of the time of checking each number."""
     if not numbers:
         raise ValueError("an embedding must not be empty")
     try:
-        packed = _doubles(len(numbers)).pack(*numbers)
+        packed = struct.pack(f"{len(numbers)}d", *numbers)
     except struct.error as error:
         raise TypeError(f"an embedding must hold numbers only: {error}") from None
-    # false and true pack as 0.0 and 1.0, with more zeros in a row than most numbers have.
+    # False and True pack as 0.0 and 1.0, whose bytes hold more zeros in a row than most numbers do.
     if bytes(6) in packed and bool in map(type, numbers):
         raise TypeError("an embedding must hold numbers only, not true or false")
     if _may_overflow(packed) and not all(map(math.isfinite, numbers)):
@@ -161,20 +163,20 @@ def _packed(numbers: list[float]) -> bytes:
 
 
 _TOP = 7 if sys.byteorder == "little" else 0
-"""Which byte of a double holds its sign and most of its exponent."""
+"""The byte of a double that holds its sign and most of its exponent."""
 
 
 def _may_overflow(packed: bytes) -> bool:
-    """Tell whether a number is beyond 1e303, or none at all: a look at each number's top byte."""
+    """Tell from the top byte of each number whether one may be infinite, not a number or above 1e303."""
     tops = packed[_TOP::8]
     return b"\x7f" in tops or b"\xff" in tops
 
 
-def _unpacked(packed: bytes, model: str) -> Embedding:
+def _unpack(packed: bytes, model: str) -> Embedding:
     return Embedding(array("d", packed), model=model)
 
 
-def _embedding(data: Any, *, model: str) -> Embedding:
+def _read_embedding(data: Any, *, model: str) -> Embedding:
     numbers = data.get("embedding") if wire_json.is_object(data) else None
     if not wire_json.is_array(numbers):
         raise TypeError("data.embedding must be a list of numbers")

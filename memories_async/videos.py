@@ -1,8 +1,8 @@
-"""The v1 video library: what `clips.search` searches in.
+"""The video library of API v1, which `clips.search` searches.
 
-A video is uploaded, parsed (minutes, not seconds), and then found by its `video_no`. Source: the
-service's "Visual Search" pages (upload, get_metadata, list_videos, delete_videos), which differ
-among each other in casing and number types; every spelling is read.
+A video is uploaded, then parsed by the service, which takes minutes, and can then be searched by its
+`video_no`. memories.ai docs, section "Visual Search" (upload, get_metadata, list_videos and
+delete_videos). The pages differ in casing and in number types; every form is read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve, field, fields, frozen
 
 from memories_async import media
-from memories_async._protocol import wire_json
+from memories_async._protocol import decode, wire_json
 from memories_async._protocol.call import (
     Call,
     Fields,
@@ -26,36 +26,28 @@ from memories_async._protocol.call import (
     check_url,
     estimate_transfer_time,
 )
-from memories_async._protocol.decode import (
-    FAILED,
-    READY,
-    converter,
-    is_empty,
-    read_integer,
-    split_fields,
-)
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
 MAX_VIDEO_SIZE = 3 * 1024 * media.MB
-"""Bytes that the page allows for an upload."""
+"""Bytes allowed for an upload."""
 EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov")
-"""What the upload page allows."""
+"""Extensions allowed for an upload."""
 MAX_DELETED = 100
-"""Videos that one `delete` may name."""
+"""Videos that one `delete` may list."""
 _RENAMES = {"video_status": "status", "upload_time": "create_time"}
 
 
 @frozen(kw_only=True, slots=False)
 class Video(Value):
-    """A video of the library, as far as the service told."""
+    """A video of the library. A field that the service did not send is None."""
 
     video_no: str
     video_name: str | None = None
     status: str | None = None
-    """PARSE when it can be searched, UNPARSE before; see `ready` and `failed`."""
+    """PARSE once it can be searched, UNPARSE before; see `ready` and `failed`."""
     cause: str | None = None
-    """Why it failed, if it did."""
+    """Why processing failed, if it did."""
     duration: float | None = None
     """Seconds."""
     size: int | None = None
@@ -63,17 +55,17 @@ class Video(Value):
     create_time: int | None = None
     """Milliseconds since 1970."""
     extra: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
-    """Fields that the pages do not name."""
+    """Fields that the documentation does not describe."""
 
     @property
     def ready(self) -> bool:
         """Whether it can be searched."""
-        return self.status in READY
+        return self.status in decode.READY
 
     @property
     def failed(self) -> bool:
-        """Whether it never will be."""
-        return self.status in FAILED
+        """Whether processing failed, so that it never can be searched."""
+        return self.status in decode.FAILED
 
 
 @frozen(kw_only=True, slots=False)
@@ -84,10 +76,10 @@ class Page(Value):
     current_page: int
     page_size: int
     total_count: int | None
-    """Videos on all pages, if the service counted them."""
+    """Videos on all pages, or None if the service did not count them."""
 
     def after(self, call: Call[Page]) -> Call[Page] | None:
-        """Build the call for the page after this one, which answered *call*; None at the end."""
+        """Return the call for the next page, given the *call* for this one; None on the last page."""
         known = self.total_count
         is_last = len(self.videos) < self.page_size
         if known is not None:
@@ -110,12 +102,18 @@ def upload(
 ) -> Call[Video]:
     """Upload a video file into the library.
 
-    Billed by the length that is indexed. Every repeat makes another video with another bill. The
-    file streams at constant memory; *progress* is told the bytes sent and in all. *video_name*
-    defaults to the file's own name, by which `list` finds it again. *callback* is told the status;
-    a client whose receiver can be reached fills one in, so that waiting ends with it.
-    Raises `ValueError` for another extension than .mp4, .avi, .mkv and .mov, an empty file, or one
-    above *max_video_size* bytes.
+    The answer is a `Video` with its `video_no`, in status UNPARSE; see `videos.wait`. A success is
+    billed by the length of the video. A repeat is not safe: it adds another video, which is billed
+    again. After an `OutcomeUnknown`, `videos.reconcile` finds out whether the upload arrived.
+
+    *file* is a path, bytes or a file open for bytes: .mp4, .avi, .mkv or .mov, at most
+    *max_video_size* bytes (None removes the limit). It is streamed at constant memory; *progress* is
+    called with the bytes sent and the bytes in all. *video_name* defaults to the name of the file.
+    *unique_id* is a scope within the account. *callback* is a URL that the service posts the status
+    to; a client with a reachable receiver fills one in. *tags* are labels.
+
+    Building the call raises `ValueError` or `TypeError` for a file or a text that the service would
+    refuse. Sending it raises `MemoriesError`. See memories.ai docs, section "Visual Search".
     """
     name = (
         media.derive_name(file)
@@ -125,7 +123,7 @@ def upload(
     video = media.prepare_video("file", file, max_size=max_video_size, name=name)
     if not video.name.lower().endswith(EXTENSIONS):
         raise ValueError(f"file must be one of {', '.join(EXTENSIONS)}, not {video.name}")
-    options = _options(unique_id, callback, tags)
+    options = _build_options(unique_id, callback, tags)
     parts = [Part("file", video), *(Part(name, value) for name, value in options)]
     return Call(
         name="videos.upload",
@@ -149,15 +147,23 @@ def upload_url(
     callback: str | None = None,
     tags: Iterable[str] = (),
 ) -> Call[Video]:
-    """Have the service fetch a public video by URL (mp4 or m3u8, at most 1 GB).
+    """Have the service fetch a public video by *url* into the library (mp4 or m3u8, at most 1 GB).
 
-    Billed as `upload`. Sent as form fields, not JSON, as its page stresses.
+    The answer is a `Video` with its `video_no`, in status UNPARSE; see `videos.wait`. A success is
+    billed by the length of the video. A repeat is not safe: it adds another video, which is billed
+    again.
+
+    *unique_id* is a scope within the account. *callback* is a URL that the service posts the status
+    to; a client with a reachable receiver fills one in. *tags* are labels.
+
+    Building the call raises `ValueError` or `TypeError` for a URL that is not http or https, sending
+    it `MemoriesError`. See memories.ai docs, section "Visual Search".
     """
     return Call(
         name="videos.upload_url",
         host=Host.SEARCH,
         path="/serve/api/v1/upload_url",
-        body=Fields((("url", check_url("url", url)), *_options(unique_id, callback, tags))),
+        body=Fields((("url", check_url("url", url)), *_build_options(unique_id, callback, tags))),
         family="video_upload",
         unit="video",
         repeatable=False,
@@ -167,7 +173,13 @@ def upload_url(
 
 
 def metadata(video_no: str, *, unique_id: str = "default") -> Call[Video | None]:
-    """Ask for one video; free. None for an unknown one, and for a while after its upload."""
+    """Get one video by its *video_no*. Free, and safe to repeat.
+
+    The answer is a `Video`, or None if the service does not know the video, which also happens for a
+    while after its upload. *unique_id* is the scope within the account that it was uploaded to.
+    Building the call raises `ValueError` or `TypeError` for an empty text, sending it `MemoriesError`.
+    See memories.ai docs, section "Visual Search".
+    """
     query = (
         ("video_no", check_text("video_no", video_no)),
         ("unique_id", check_text("unique_id", unique_id)),
@@ -181,7 +193,7 @@ def metadata(video_no: str, *, unique_id: str = "default") -> Call[Video | None]
         family="video_metadata",
         unit=None,
         repeatable=True,
-        decode=_video_if_any,
+        decode=_read_optional_video,
     )
 
 
@@ -194,11 +206,18 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
     status: str | None = None,
     unique_id: str = "default",
 ) -> Call[Page]:
-    """Ask for one page of the library; free. `client.videos.list` iterates over all pages."""
+    """Get one page of the library. Free, and safe to repeat.
+
+    The answer is a `Page` with at most *size* videos (1 to 200), starting from *page* 1;
+    `client.videos.list` iterates over the videos of all pages. *video_name*, *video_no* and *status*
+    (PARSE, UNPARSE or FAILED) filter the list. *unique_id* is the scope within the account. Building
+    the call raises `ValueError` for a page or size out of range, sending it `MemoriesError`. See
+    memories.ai docs, section "Visual Search".
+    """
     if page < 1 or not 1 <= size <= 200:  # noqa: PLR2004  # the page's own limit
         raise ValueError(f"page must be from 1 and size from 1 to 200, not {page} and {size}")
-    asked = {"video_name": video_name, "video_no": video_no, "status": status}
-    given = {name: value for name, value in asked.items() if value is not None}
+    filters = {"video_name": video_name, "video_no": video_no, "status": status}
+    given = {name: value for name, value in filters.items() if value is not None}
     body = {"page": page, "size": size, **given, "unique_id": check_text("unique_id", unique_id)}
     return Call(
         name="videos.list",
@@ -208,12 +227,18 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
         family="video_list",
         unit=None,
         repeatable=True,
-        decode=partial(_page, page=page, size=size),
+        decode=partial(_read_page, page=page, size=size),
     )
 
 
 def delete(video_nos: Iterable[str], *, unique_id: str = "default") -> Call[None]:
-    """Delete at most 100 videos; free, final. Unknown ones are no error to the service."""
+    """Delete 1 to 100 videos for good. Free, and safe to repeat.
+
+    The service accepts unknown ids; `Conflict` means that a video was deleted before.
+    `client.videos.delete` takes any number of ids and ignores that conflict. *unique_id* is the scope
+    within the account. Building the call raises `ValueError` or `TypeError` for no ids or too many,
+    sending it `MemoriesError`. See memories.ai docs, section "Visual Search".
+    """
     if isinstance(video_nos, str):
         raise TypeError("video_nos must be several ids, such as [video_no], not one str")
     numbers = tuple(check_text("video_nos", video_no) for video_no in video_nos)
@@ -232,7 +257,7 @@ def delete(video_nos: Iterable[str], *, unique_id: str = "default") -> Call[None
     )
 
 
-def _options(
+def _build_options(
     unique_id: str, callback: str | None, tags: Iterable[str]
 ) -> tuple[tuple[str, str], ...]:
     options = [("unique_id", check_text("unique_id", unique_id))]
@@ -242,32 +267,36 @@ def _options(
 
 
 def read_video(data: Any) -> Video:
-    """Read one video, whatever the dialect of the reply."""
-    found = converter.structure(split_fields(data, _NAMES, _RENAMES), Video)
-    if not found.video_no:
+    """Read one video in any of the forms that the service writes."""
+    video = decode.converter.structure(decode.split_fields(data, _NAMES, _RENAMES), Video)
+    if not video.video_no:
         raise ValueError("video_no is empty")
-    return found
+    return video
 
 
-def _video_if_any(data: Any) -> Video | None:
-    return None if is_empty(data) else read_video(data)
+def _read_optional_video(data: Any) -> Video | None:
+    return None if decode.is_empty(data) else read_video(data)
 
 
-def _page(data: Any, *, page: int, size: int) -> Page:
-    listed = {} if is_empty(data) else split_fields(data, _PAGE_NAMES, {"records": "videos"})
-    videos, counted = listed.get("videos") or _NONE, listed.get("total_count")
+def _read_page(data: Any, *, page: int, size: int) -> Page:
+    listed = (
+        {}
+        if decode.is_empty(data)
+        else decode.split_fields(data, _PAGE_NAMES, {"records": "videos"})
+    )
+    videos, total = listed.get("videos") or _NONE, listed.get("total_count")
     if not wire_json.is_array(videos):
         raise TypeError("data.videos must be a list")
     return Page(
         videos=tuple(read_video(video) for video in videos),
-        current_page=read_integer(listed.get("current_page", page)),
-        page_size=read_integer(listed.get("page_size", size)),
-        total_count=None if counted is None else read_integer(counted),
+        current_page=decode.read_integer(listed.get("current_page", page)),
+        page_size=decode.read_integer(listed.get("page_size", size)),
+        total_count=None if total is None else decode.read_integer(total),
     )
 
 
 def ignore_data(_: Any) -> None:
-    """Read a reply that has nothing to tell but its success."""
+    """Return None: the reply has no data beside its success."""
 
 
 _NONE: Any = []
