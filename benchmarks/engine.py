@@ -26,8 +26,7 @@ from engine_queries import DISTORTIONS
 from engine_wild import WILD
 
 from memories_async.local.engine.search import clips, matching
-from memories_async.local.engine.search.ranking import ranking
-from memories_async.local.engine.search.score import KEEP
+from memories_async.local.engine.search.ranking import KEEP, rank
 from memories_async.local.engine.vision.index import PixelIndex
 from memories_async.local.engine.vision.indexing import index_video
 
@@ -58,12 +57,12 @@ class Asked:
 
 
 def search(picture: np.ndarray, index: PixelIndex):
-    """Give the best score, the best five clips whatever their scores, and the clips kept."""
+    """Return the best score, the best five clips whatever their scores, and the clips answered."""
     one = np.ones(len(index.samples.times), np.float32)
-    ranked = ranking(matching.query(picture), index, one)
-    best = clips.grow(ranked, index, keep=0.0, factor=one)[:5]
-    found = clips.grow(ranked, index, keep=KEEP, factor=one)
-    return float(ranked.scores.max()), best, found
+    ranking = rank(matching.make_query(picture), index, one)
+    best = clips.grow_clips(ranking, index, keep=0.0, factor=one)[:5]
+    found = clips.grow_clips(ranking, index, keep=KEEP, factor=one)
+    return float(ranking.scores.max()), best, found
 
 
 def ask(film: Reel, index: PixelIndex, foreign: PixelIndex, *, parts: tuple[float, ...]):

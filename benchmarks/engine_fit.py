@@ -1,6 +1,6 @@
-"""Fit what the engine keeps as constants: the score's curve, and the mean look of videos.
+"""Fit the engine's constants: the score's curve, and the mean features of videos.
 
-Uses the groups `tuned` and `tried` only. Prints the curve for `score.py`; `--mean PATH` writes `mean.npy`.
+Uses the groups `tuned` and `tried` only. Prints the curve for `search/matching.py`; `--mean PATH` writes `mean.npy`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from engine_films import picture_at, reel
 from engine_queries import DISTORTIONS
 
 from memories_async.local.engine.search import matching
-from memories_async.local.engine.search.score import score
 from memories_async.local.engine.video.film import Film
 from memories_async.local.engine.video.render import render
-from memories_async.local.engine.vision.index import shot_of
 from memories_async.local.engine.vision.indexing import index_video
 
 
@@ -61,10 +59,10 @@ def queries(film, parts):
 def answers(at, one, moment, picture, index, *, own: bool):
     for number, (name, distort) in enumerate({**DISTORTIONS, **WORTHLESS}.items()):
         query = distort(picture, np.random.default_rng(7_000 + at * 100 + number))
-        evidence = matching.compare(matching.query(query), index).evidence()
-        scores, places = score(evidence), np.cumsum(~index.staging.stays)
+        evidence = matching.compare(matching.make_query(query), index).evidence
+        scores, places = matching.compute_score(evidence), np.cumsum(~index.staging.stays)
         for place in np.unique(places):
-            inside = np.flatnonzero(places[shot_of(index)] == place)
+            inside = np.flatnonzero(places[index.shot_numbers] == place)
             if not len(inside):
                 continue
             best = inside[scores[inside].argmax()]

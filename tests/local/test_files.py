@@ -209,7 +209,7 @@ async def test_a_decoder_out_of_time_fails_its_video_alone(good, engine, tmp_pat
     """The limit is told; what is indexed already is answered."""
     engine.index(good)
     path = write(tmp_path / "slow.mp4", even(25, 2), cut=1, rate=25)
-    hasty = PixelEngine(engine.index(good).place.parent, time_limit=0.2)
+    hasty = PixelEngine(engine.index(good).path.parent, time_limit=0.2)
 
     async with (
         LocalService([path, good], engine=hasty, limits=None) as service,

@@ -1,4 +1,4 @@
-"""Where an engine keeps what it made of a video: a file named by the video's content and the engine."""
+"""Cache of what an engine computed from a video: one file each, named by content and engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeVar
 
 from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
 
-__all__ = ["hash_content", "kept", "place", "put"]
+__all__ = ["build_path", "hash_content", "load_or_build", "write_file"]
 
 T = TypeVar("T")
 
@@ -23,13 +23,13 @@ def hash_content(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def place(folder: Path, *, content: str, engine: str, suffix: str = ".npz") -> Path:
-    """Say where what *engine* made of *content* lies in *folder*."""
+def build_path(folder: Path, *, content: str, engine: str, suffix: str = ".npz") -> Path:
+    """Build the path in *folder* of what *engine* computed from *content*, a hash."""
     return folder / f"{content[:40]}-{engine.replace('/', '-')}{suffix}"
 
 
-def put(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let *write* fill a file beside *path* and move it there: no reader sees half of one."""
+def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let *write* fill a file beside *path*, then move it there: no reader sees half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     number, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
@@ -41,7 +41,7 @@ def put(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
-def kept(
+def load_or_build(
     video: Path,
     folder: Path | None,
     *,
@@ -50,7 +50,7 @@ def kept(
     load: Callable[[Path], T | None],
     build: Callable[[Path], None],
 ) -> T:
-    """Give what *engine* made of *video*: *load* it from *folder*, or *build* it there first.
+    """Load from *folder* what *engine* computed from *video*; *build* it there first if need be.
 
     Without a folder it is built for this once. Raises `UnreadableVideo`, `EngineFailed`.
     """
@@ -61,10 +61,10 @@ def kept(
             content = hash_content(video)
         except OSError as error:
             raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
-        path = place(folder, content=content, engine=engine, suffix=suffix)
+        path = build_path(folder, content=content, engine=engine, suffix=suffix)
         found = load(path)
         if found is None:
-            _check(folder)
+            _check_writable(folder)
             build(path)
             found = load(path)
     if found is None:
@@ -72,8 +72,8 @@ def kept(
     return found
 
 
-def _check(folder: Path) -> None:
-    """Say plainly that nothing can be kept in *folder*, before anything is computed for it."""
+def _check_writable(folder: Path) -> None:
+    """Raise `EngineFailed` where nothing can be written, before anything is computed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -1,7 +1,7 @@
-"""An engine that computes nothing and gives the answers it was told: for fast unit tests.
+"""An engine that computes nothing and returns fixed answers: for fast unit tests.
 
-It needs neither OpenCV nor numpy, and says so: its name, `fixed/1`, goes out with every reply of
-the service, and its captions begin with a mark.
+It needs neither OpenCV nor numpy. Every reply of the service carries its name, `fixed/1`, and its
+captions begin with a mark.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from memories_async.local.engine.protocol import (
     SearchResult,
     Shot,
     UnreadableVideo,
+    count_tokens,
 )
-from memories_async.local.engine.tokens import tokens
 
 __all__ = ["MARK", "FixedEngine", "FixedIndex"]
 
@@ -44,7 +44,7 @@ _CLIPS = (
 
 @frozen(kw_only=True)
 class FixedIndex:
-    """A video that was not looked into: facts as told, and the hash of its content."""
+    """A video that was not decoded: fixed facts, and the hash of its content."""
 
     facts: Facts
     content: str
@@ -52,7 +52,7 @@ class FixedIndex:
 
 @frozen(kw_only=True)
 class FixedEngine:
-    """Answers every question alike; only embeddings differ from file to file."""
+    """Answers every question alike; only embeddings depend on the file."""
 
     clips: tuple[Match, ...] = _CLIPS
     text: str = "A video."
@@ -70,27 +70,27 @@ class FixedEngine:
         return FixedIndex(facts=self.facts, content=content)
 
     def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:  # noqa: ARG002 # fixed
-        """Give the clips that were told; every word of *prompt* is ignored."""
+        """Return the fixed clips; every word of *prompt* is ignored."""
         return SearchResult(clips=self.clips, ignored=tuple(prompt.split()))
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
-        """Give numbers made from the content's hash: the same file, the same vector."""
+        """Return numbers made from the content's hash: the same file, the same vector."""
         if not isinstance(index, FixedIndex):
             raise TypeError("this index was made by another engine")
-        raw = [_number(index.content, place) for place in range(dimensions)]
+        raw = [_hash_number(index.content, place) for place in range(dimensions)]
         length = math.sqrt(math.fsum(value * value for value in raw))
         return tuple(value / length for value in raw)
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:  # noqa: ARG002 # fixed
-        """Give the text that was told, marked."""
+        """Return the fixed text, marked."""
         text = f"{MARK} {self.text}"
         read = [request.system_prompt, request.user_prompt, *(one.name for one in request.persons)]
         return CaptionText(
-            text=text, input_tokens=sum(map(tokens, read)), output_tokens=tokens(text)
+            text=text, input_tokens=sum(map(count_tokens, read)), output_tokens=count_tokens(text)
         )
 
 
-def _number(content: str, place: int) -> float:
+def _hash_number(content: str, place: int) -> float:
     """Make a number within -1..1, never 0, from a hash."""
     digest = hashlib.sha256(f"{content}/{place}".encode()).digest()
     return (int.from_bytes(digest[:6], "big") * 2 + 1) / 2**48 - 1

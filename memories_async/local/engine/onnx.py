@@ -1,8 +1,8 @@
 """Search and embed by an image-text model that the user brings as ONNX files (CLIP, SigLIP).
 
-Such a model knows kinds of things where pixels know only the same footage. The base engine still
-makes shots, facts, captions and its own matches; the model's likeness adds clips. Its scores follow
-a plain curve over the cosine, not a fitted one: set `Likeness` for the model at hand.
+Such a model finds kinds of things; the pixel engine finds only the same footage. The base engine
+still makes shots, facts, captions and its own matches; the model's likeness adds clips. Its scores
+follow a plain curve over the cosine, not a fitted one: set `Likeness` for the model in use.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from pathlib import Path
 from attrs import field, frozen
 
 from memories_async.local.engine._cv import Floats, np, unit
-from memories_async.local.engine.models.frame_vectors import FrameVectors, frame_vectors
-from memories_async.local.engine.models.towers import ImageTower, TextTower
+from memories_async.local.engine.models.towers import (
+    FrameVectors,
+    ImageTower,
+    TextTower,
+    load_vectors,
+)
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
@@ -48,7 +52,7 @@ class Likeness:
 
 @frozen(kw_only=True)
 class OnnxIndex:
-    """The index of the base engine, and what the model saw of the video."""
+    """The base engine's index, and the model's vectors of the video's frames."""
 
     base: Index = field(repr=False)
     frames: FrameVectors
@@ -60,28 +64,28 @@ class OnnxIndex:
 
 @frozen(kw_only=True)
 class OnnxEngine:
-    """Adds what a model sees to what *base* finds."""
+    """Adds a model's matches to those of *base*."""
 
     base: Engine
     image: ImageTower
     text: TextTower | None = None
     likeness: Likeness = Likeness()
     cache: Path | None = None
-    """Folder for the vectors of frames, by content, model and ways; that of *base* will do."""
+    """Folder for the vectors of frames, by content, model and settings; may be that of *base*."""
     time_limit: float = 1800.0
-    """Seconds for decoding one video and putting its frames through the model."""
+    """Seconds for decoding one video and running the model on its frames."""
 
     @property
     def name(self) -> str:
         return f"{self.base.name}+{self.image.path.stem}"
 
     def index(self, path: Path) -> OnnxIndex:
-        """Index the video at *path* with the base engine, then put a frame a second through the model.
+        """Index the video at *path* with the base engine, then run the model on a frame a second.
 
-        That is done apart, as the default engine does. Raises `UnreadableVideo`.
+        Both in child processes. Raises `UnreadableVideo`.
         """
         base = self.base.index(path)
-        frames = frame_vectors(
+        frames = load_vectors(
             path,
             self.cache,
             tower=self.image,
@@ -91,42 +95,40 @@ class OnnxEngine:
         return OnnxIndex(base=base, frames=frames)
 
     def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:
-        """Find what *base* finds, and what the model holds alike; the text tower weighs."""
-        own = _own(index)
+        """Find what *base* finds, and what the model finds alike; the text tower weighs frames."""
+        own = _check_index(index)
         found = self.base.search(own.base, image, prompt)
         vectors = own.frames.vectors
-        scores = self.likeness.score(vectors @ self.image.vector(decode(image)))
+        scores = self.likeness.score(vectors @ self.image.embed(decode(image)))
         if self.text is not None:
-            scores = scores * _weights(vectors @ self.text.vector(prompt))
-        clips = _apart([*found.clips, *_runs(scores, own, keep=self.likeness.keep)])
+            # Against the best and the worst frame of this video.
+            cosines = vectors @ self.text.embed(prompt)
+            low, high = float(cosines.min()), float(cosines.max())
+            weights = 0.5 + 0.5 * (cosines - low) / max(high - low, 1e-6)
+            scores = np.asarray(scores * weights, np.float32)
+        clips = _drop_overlaps([*found.clips, *_find_runs(scores, own, keep=self.likeness.keep)])
         return SearchResult(clips=clips, ignored=found.ignored if self.text is None else ())
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
         """Average the model's vectors; projected where it has another number of them."""
-        mean = unit(_own(index).frames.vectors.mean(axis=0))
+        mean = unit(_check_index(index).frames.vectors.mean(axis=0))
         if len(mean) == dimensions:
             return tuple(float(value) for value in mean)
         return project(mean.astype(np.float64), dimensions)
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Caption with the base engine."""
-        return self.base.caption(_own(index).base, request)
+        return self.base.caption(_check_index(index).base, request)
 
 
-def _own(index: Index) -> OnnxIndex:
+def _check_index(index: Index) -> OnnxIndex:
     if not isinstance(index, OnnxIndex):
         raise TypeError("this index was made by another engine")
     return index
 
 
-def _weights(cosines: Floats) -> Floats:
-    """Weigh frames by how well a text fits them, against the best and worst of the video."""
-    low, high = float(cosines.min()), float(cosines.max())
-    return np.asarray(0.5 + 0.5 * (cosines - low) / max(high - low, 1e-6), np.float32)
-
-
-def _runs(scores: Floats, index: OnnxIndex, *, keep: float) -> Iterable[Match]:
-    """Give each run of frames within a shot that score at least *keep*."""
+def _find_runs(scores: Floats, index: OnnxIndex, *, keep: float) -> Iterable[Match]:
+    """Yield each run of frames within a shot that score at least *keep*."""
     times = index.frames.times
     for shot in index.facts.shots:
         inside = (times >= shot.start_time) & (times < shot.end_time)
@@ -141,8 +143,8 @@ def _runs(scores: Floats, index: OnnxIndex, *, keep: float) -> Iterable[Match]:
                 )
 
 
-def _apart(clips: Iterable[Match]) -> tuple[Match, ...]:
-    """Sort by score, and leave out what overlaps a better one."""
+def _drop_overlaps(clips: Iterable[Match]) -> tuple[Match, ...]:
+    """Sort by score, and drop what overlaps a better one."""
     kept: list[Match] = []
     for clip in sorted(clips, key=lambda one: -one.score):
         if all(clip.end_time <= one.start_time or clip.start_time >= one.end_time for one in kept):

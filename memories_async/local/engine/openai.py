@@ -1,7 +1,8 @@
 """Captions by any vision-language model behind an OpenAI-compatible endpoint; the rest by pixels.
 
-Eight to sixteen frames go out as JPEG, reference pictures labelled by name, and the measured facts
-as context. Works with whatever takes pictures in chat completions (vLLM, Ollama, hosted ones).
+A request holds eight to sixteen frames as JPEG, the reference pictures labelled by name, and the
+measured facts as context. Works with any endpoint that takes pictures in chat completions (vLLM,
+Ollama, hosted ones).
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from attrs.converters import optional
 
 from memories_async._protocol.keys import ENGINE_KEY_VARIABLE, Key
 from memories_async.local.engine.models.endpoint import Endpoint
-from memories_async.local.engine.models.moments import moments
-from memories_async.local.engine.models.stills import Still, stills
+from memories_async.local.engine.models.stills import Still, choose_times, load_stills
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
@@ -27,8 +27,8 @@ from memories_async.local.engine.protocol import (
     Facts,
     Index,
     SearchResult,
+    count_tokens,
 )
-from memories_async.local.engine.tokens import tokens
 
 __all__ = ["OpenAIEngine", "VisionIndex"]
 
@@ -45,7 +45,7 @@ class VisionIndex:
         return self.base.facts
 
 
-def _key(secret: str | Key) -> Key:
+def _wrap_key(secret: str | Key) -> Key:
     return secret if isinstance(secret, Key) else Key(secret, variable=ENGINE_KEY_VARIABLE)
 
 
@@ -55,16 +55,16 @@ class OpenAIEngine:
 
     base: Engine
     base_url: str
-    """Such as `https://host/v1`; `ValueError` where the key would travel in the clear."""
+    """Such as `https://host/v1`; `ValueError` where the key would be sent unencrypted."""
     model: str
-    key: Key | None = field(default=None, alias="api_key", converter=optional(_key))
-    """Shown nowhere; pickled, it is looked up in `MEMORIES_ENGINE_API_KEY` by who unpickles."""
+    key: Key | None = field(default=None, alias="api_key", converter=optional(_wrap_key))
+    """In no repr or pickle; an unpickled engine reads it from `MEMORIES_ENGINE_API_KEY`."""
     timeout: float = 60.0
-    """Seconds to connect, for each silence, and for the answer as a whole."""
+    """Seconds to connect, between bytes, and for the whole answer."""
     plain_http: bool = False
-    """Let the key go over plain http to another machine, where nobody else can listen."""
+    """Allow the key over plain http to another machine, on a network where nobody else listens."""
     cache: Path | None = None
-    """Folder for the frames that were taken, by content; that of *base* will do."""
+    """Folder for the frames taken, by content; may be that of *base*."""
     time_limit: float = 600.0
     """Seconds for taking the frames of one video."""
     endpoint: Endpoint = field(init=False, repr=False, eq=False)
@@ -83,72 +83,75 @@ class OpenAIEngine:
         return f"{self.base.name}+{self.model}"
 
     def index(self, path: Path) -> VisionIndex:
-        """Index the video at *path* with the base engine, and take its frames; it may go away afterwards.
+        """Index the video at *path* with the base engine, and take its frames.
 
-        Both are done apart, as the default engine does. Raises `UnreadableVideo`.
+        Both in child processes; the file may be deleted afterwards. Raises `UnreadableVideo`.
         """
         base = self.base.index(path)
-        taken = stills(path, self.cache, times=moments(base.facts), seconds=self.time_limit)
-        return VisionIndex(base=base, stills=taken)
+        times = choose_times(base.facts)
+        stills = load_stills(path, self.cache, times=times, seconds=self.time_limit)
+        return VisionIndex(base=base, stills=stills)
 
     def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:
         """Search with the base engine."""
-        return self.base.search(_own(index).base, image, prompt)
+        return self.base.search(_check_index(index).base, image, prompt)
 
     def embed(self, index: Index, dimensions: int) -> tuple[float, ...]:
         """Embed with the base engine."""
-        return self.base.embed(_own(index).base, dimensions)
+        return self.base.embed(_check_index(index).base, dimensions)
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
-        """Ask the model. Raises `EngineFailed`, which never holds the key."""
-        messages = _messages(index.facts, _own(index).stills, request)
-        asked = {"model": self.model, "messages": messages}
-        return _read(self.endpoint.post(json.dumps(asked).encode()), asked)
+        """Ask the model. Raises `EngineFailed`, which never contains the key."""
+        messages = _build_messages(index.facts, _check_index(index).stills, request)
+        body = json.dumps({"model": self.model, "messages": messages}).encode()
+        return _read_answer(self.endpoint.post(body), messages)
 
 
-def _own(index: Index) -> VisionIndex:
+def _check_index(index: Index) -> VisionIndex:
     if not isinstance(index, VisionIndex):
         raise TypeError("this index was made by another engine")
     return index
 
 
-def _messages(
-    facts: Facts, taken: Iterable[Still], request: CaptionRequest
+def _build_messages(
+    facts: Facts, stills: Iterable[Still], request: CaptionRequest
 ) -> list[dict[str, Any]]:
-    parts = [_text(f"{request.user_prompt}\n\n{_context(facts)}")]
+    shots = ", ".join(f"{shot.start_time:.1f}-{shot.end_time:.1f}" for shot in facts.shots[:50])
+    context = (
+        f"The frames come from one video of {facts.duration:.1f} s, {facts.width}x{facts.height} "
+        f"pixels. Shots (s): {shots}."
+    )
+    parts = [_make_text(f"{request.user_prompt}\n\n{context}")]
     for person in request.persons:
         if person.image is not None:
-            parts += [_text(f"Reference picture of {person.name}:"), _picture(person.image)]
+            parts += [
+                _make_text(f"Reference picture of {person.name}:"),
+                _make_picture(person.image),
+            ]
         else:
-            parts.append(_text(f"A person named {person.name} may appear; there is no picture."))
-    for still in taken:
-        parts += [_text(f"Frame at {still.time:.1f} s:"), _picture(still.jpeg)]
+            parts.append(
+                _make_text(f"A person named {person.name} may appear; there is no picture.")
+            )
+    for still in stills:
+        parts += [_make_text(f"Frame at {still.time:.1f} s:"), _make_picture(still.jpeg)]
     if request.thinking:
-        parts.append(_text("Think step by step before you answer."))
+        parts.append(_make_text("Think step by step before you answer."))
     system = [{"role": "system", "content": request.system_prompt}] if request.system_prompt else []
     return [*system, {"role": "user", "content": parts}]
 
 
-def _context(facts: Facts) -> str:
-    shots = ", ".join(f"{shot.start_time:.1f}-{shot.end_time:.1f}" for shot in facts.shots[:50])
-    return (
-        f"The frames come from one video of {facts.duration:.1f} s, {facts.width}x{facts.height} "
-        f"pixels. Shots (s): {shots}."
-    )
-
-
-def _text(text: str) -> dict[str, Any]:
+def _make_text(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
-def _picture(image: bytes) -> dict[str, Any]:
+def _make_picture(image: bytes) -> dict[str, Any]:
     kind = "png" if image.startswith(b"\x89PNG") else "webp" if image[8:12] == b"WEBP" else "jpeg"
     address = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
     return {"type": "image_url", "image_url": {"url": address}}
 
 
-def _read(content: bytes, asked: dict[str, Any]) -> CaptionText:
-    """Take the text and the usage; count by our own rule where the endpoint does not."""
+def _read_answer(content: bytes, messages: list[dict[str, Any]]) -> CaptionText:
+    """Read the text and the usage; count by our own rule where the endpoint does not."""
     try:
         answer = json.loads(content)
         text = answer["choices"][0]["message"]["content"]
@@ -157,23 +160,24 @@ def _read(content: bytes, asked: dict[str, Any]) -> CaptionText:
     if not isinstance(text, str) or not text.strip():
         raise EngineFailed("the vision endpoint's answer holds no text")
     usage: Any = answer.get("usage")
+    sent = sum(map(count_tokens, _list_texts(messages)))
     return CaptionText(
         text=text,
-        input_tokens=_count(usage, "prompt_tokens", or_else=sum(map(tokens, _texts(asked)))),
-        output_tokens=_count(usage, "completion_tokens", or_else=tokens(text)),
+        input_tokens=_read_count(usage, "prompt_tokens", default=sent),
+        output_tokens=_read_count(usage, "completion_tokens", default=count_tokens(text)),
     )
 
 
-def _count(usage: Any, name: str, *, or_else: int) -> int:
+def _read_count(usage: Any, name: str, *, default: int) -> int:
     try:
         count = usage[name]
     except (LookupError, TypeError):
-        return or_else
-    return count if isinstance(count, int) and count >= 0 else or_else
+        return default
+    return count if isinstance(count, int) and count >= 0 else default
 
 
-def _texts(asked: dict[str, Any]) -> Iterable[str]:
-    for message in asked["messages"]:
+def _list_texts(messages: list[dict[str, Any]]) -> Iterable[str]:
+    for message in messages:
         content = message["content"]
         if isinstance(content, str):
             yield content

@@ -27,6 +27,7 @@ __all__ = [
     "Shot",
     "UnreadableImage",
     "UnreadableVideo",
+    "count_tokens",
 ]
 
 
@@ -128,6 +129,11 @@ class CaptionText:
     text: str
     input_tokens: int
     output_tokens: int
+
+
+def count_tokens(text: str) -> int:
+    """Count the tokens of *text* by this service's one rule: four characters each, rounded up."""
+    return -(-len(text) // 4)
 
 
 class Engine(Protocol):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memories_async.local.engine.content_cache import hash_content, kept, place
+from memories_async.local.engine.content_cache import build_path, hash_content, load_or_build
 from memories_async.local.engine.protocol import EngineFailed
 
 
@@ -17,14 +17,14 @@ def make(tmp_path):
     video.write_bytes(b"four")
 
     def make(folder):
-        def build(place):
-            built.append(place)
-            place.write_text("4")
+        def build(path):
+            built.append(path)
+            path.write_text("4")
 
-        def load(place):
-            return int(place.read_text()) if place.exists() else None
+        def load(path):
+            return int(path.read_text()) if path.exists() else None
 
-        return kept(video, folder, engine="length/1", load=load, build=build), len(built)
+        return load_or_build(video, folder, engine="length/1", load=load, build=build), len(built)
 
     return make
 
@@ -55,11 +55,11 @@ def test_the_place_depends_on_content_and_engine(tmp_path):
     """Another version of the engine does not read the old one's work."""
     content = hash_content(Path(__file__))
 
-    places = {
-        place(tmp_path, content=content, engine="pixels/1"),
-        place(tmp_path, content=content, engine="pixels/3"),
-        place(tmp_path, content="0" * 64, engine="pixels/1"),
+    paths = {
+        build_path(tmp_path, content=content, engine="pixels/1"),
+        build_path(tmp_path, content=content, engine="pixels/3"),
+        build_path(tmp_path, content="0" * 64, engine="pixels/1"),
     }
 
-    assert len(places) == 3
-    assert all(place.parent == tmp_path for place in places)
+    assert len(paths) == 3
+    assert all(path.parent == tmp_path for path in paths)

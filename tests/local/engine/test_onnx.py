@@ -11,9 +11,9 @@ from attrs import evolve
 
 pytest.importorskip("onnxruntime")
 
-from memories_async.local.engine.models import frame_vectors
+from memories_async.local.engine.models import towers
 from memories_async.local.engine.onnx import ImageTower, Likeness, OnnxEngine, TextTower
-from memories_async.local.engine.processes import one_shot
+from memories_async.local.engine.processes import child
 from memories_async.local.engine.protocol import CaptionRequest, UnreadableVideo
 from memories_async.local.engine.video.picture import encode
 
@@ -108,13 +108,13 @@ def test_prepares_pictures_as_the_model_was_trained(tower, image_file):
     picture[:, 20:60] = (0, 0, 255)
     pressed = ImageTower(path=image_file, size=32, mean=(0, 0, 0), spread=(1, 1, 1), squash=True)
 
-    cut = tower._prepared(picture)
+    cut = tower.prepare(picture)
 
     assert cut.shape == (3, 32, 32)
     assert cut[:, 0, 0] == pytest.approx(
         [(1 - 0.48145466) / 0.26862954, -1.7521, -1.4802], abs=1e-3
     )
-    assert pressed._prepared(picture)[0].mean() == pytest.approx(0.5, abs=0.02)
+    assert pressed.prepare(picture)[0].mean() == pytest.approx(0.5, abs=0.02)
 
 
 def test_of_several_outputs_the_vector_is_taken(tmp_path):
@@ -124,7 +124,7 @@ def test_of_several_outputs_the_vector_is_taken(tmp_path):
     made = value("patches", FLOAT, (1, 3, 32, 32)), value("y", FLOAT, (1, 3))
     path = write(tmp_path / "two.onnx", nodes, {}, value("x", FLOAT, (1, 3, 32, 32)), *made)
 
-    assert ImageTower(path=path).vector(np.full((40, 40, 3), 200, np.uint8)).shape == (3,)
+    assert ImageTower(path=path).embed(np.full((40, 40, 3), 200, np.uint8)).shape == (3,)
 
 
 def test_indexes_a_vector_a_second(own):
@@ -149,7 +149,7 @@ def kept(engine):
 
 def test_what_was_seen_is_kept_on_disk(seeing, own, film, monkeypatch):
     """Another process with the same model looks at no frame again."""
-    monkeypatch.setattr(frame_vectors, "run_apart", lambda *_, **__: pytest.fail("looked again"))
+    monkeypatch.setattr(towers, "run_in_child", lambda *_, **__: pytest.fail("looked again"))
     again = evolve(seeing, image=ImageTower(path=seeing.image.path, size=32))
 
     assert np.array_equal(again.index(film).frames.vectors, own.frames.vectors)
@@ -190,7 +190,7 @@ def test_a_model_is_known_by_its_content(tower, tmp_path):
 
 def test_the_workers_task_is_to_look(film, tower, own, tmp_path):
     """In the process that was started for it; here in this one."""
-    frame_vectors.embed_frames(film, tmp_path / "seen.npz", f"1.0 {tower.as_json()}")
+    towers.embed_frames(str(film), str(tmp_path / "seen.npz"), f"1.0 {tower.to_json()}")
 
     assert np.array_equal(np.load(tmp_path / "seen.npz")["vectors"], own.frames.vectors)
 
@@ -201,7 +201,7 @@ def test_frames_are_decoded_apart(engine, tower, film, monkeypatch):
 
     with pytest.raises(UnreadableVideo, match=r"longer than 0\.01 s"):
         OnnxEngine(base=base, image=tower, time_limit=0.01).index(film)
-    monkeypatch.setattr(one_shot, "_START", "import os, signal; os.kill(os.getpid(), 11)")
+    monkeypatch.setattr(child, "_START", "import os, signal; os.kill(os.getpid(), 11)")
     with pytest.raises(UnreadableVideo, match="signal 11"):
         OnnxEngine(base=base, image=tower).index(film)
 

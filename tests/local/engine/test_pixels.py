@@ -13,7 +13,7 @@ import pytest
 
 from memories_async.local.engine import pixels
 from memories_async.local.engine.pixels import PixelEngine
-from memories_async.local.engine.processes import one_shot, one_shot_child
+from memories_async.local.engine.processes import child, one_shot_child
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     Engine,
@@ -21,7 +21,9 @@ from memories_async.local.engine.protocol import (
     Facts,
     UnreadableVideo,
 )
-from memories_async.local.engine.vision import index_cache
+from memories_async.local.engine.vision import index as index_file
+
+INDEX = "memories_async.local.engine.vision.indexing:write_index"
 
 
 def test_answers_all_four_questions(engine: Engine, film, jpeg):
@@ -39,7 +41,7 @@ def test_indexes_a_content_once(engine, film, tmp_path, monkeypatch):
     first = engine.index(film)
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(film.read_bytes())
-    monkeypatch.setattr(pixels, "run_apart", lambda *_, **__: pytest.fail("indexed again"))
+    monkeypatch.setattr(pixels, "run_in_child", lambda *_, **__: pytest.fail("indexed again"))
 
     assert engine.index(copy).facts == first.facts
 
@@ -53,7 +55,7 @@ def test_works_without_a_cache(foreign):
     assert len(engine.embed(index, 64)) == 64
     del engine
     gc.collect()
-    assert not index.place.parent.exists()
+    assert not index.path.parent.exists()
 
 
 def test_a_folder_is_meant_from_where_the_engine_was_made(foreign, tmp_path, monkeypatch):
@@ -104,7 +106,7 @@ def test_a_file_that_takes_too_long_is_given_up(film, tmp_path):
 
 def program(monkeypatch, text):
     """Let a program of our own stand in for the worker."""
-    monkeypatch.setattr(one_shot, "_START", text)
+    monkeypatch.setattr(child, "_START", text)
 
 
 def test_a_decoder_that_dies_takes_nothing_down(film, tmp_path, monkeypatch):
@@ -136,15 +138,14 @@ def test_a_worker_that_writes_nothing_is_a_fault(film, tmp_path, monkeypatch):
 
 def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monkeypatch):
     """Zero and a file, or three and a reason."""
-    for name in ("bound_memory", "end_with_parent", "step_back"):
+    for name in ("bound_memory", "end_with_parent", "lower_priority"):
         monkeypatch.setattr(one_shot_child, name, lambda: None)
     (tmp_path / "empty.mp4").touch()
 
-    assert one_shot_child.main("index", str(film), str(tmp_path / "index.npz"), "") == 0
-    assert index_cache.load(tmp_path / "index.npz").facts.frames == 216
+    assert one_shot_child.main(INDEX, str(film), str(tmp_path / "index.npz")) == 0
+    assert index_file.load(tmp_path / "index.npz").facts.frames == 216
     assert (
-        one_shot_child.main("index", str(tmp_path / "empty.mp4"), "unused", "")
-        == one_shot_child.REFUSED
+        one_shot_child.main(INDEX, str(tmp_path / "empty.mp4"), "unused") == one_shot_child.REFUSED
     )
     assert capsys.readouterr().out == "the file is empty"
 
@@ -154,7 +155,7 @@ def test_an_index_that_was_removed_is_built_anew(foreign, tmp_path):
     engine = PixelEngine(tmp_path)
     index = engine.index(foreign)
     before = engine.embed(index, 64)
-    index.place.unlink()
+    index.path.unlink()
 
     assert engine.embed(index, 64) == before
 
@@ -164,7 +165,7 @@ def test_an_index_that_was_removed_is_not_built_of_another_video(foreign, film, 
     engine, copy = PixelEngine(tmp_path / "cache"), tmp_path / "copy.mp4"
     copy.write_bytes(foreign.read_bytes())
     index = engine.index(copy)
-    index.place.unlink()
+    index.path.unlink()
     copy.write_bytes(film.read_bytes())
 
     with pytest.raises(EngineFailed, match="its video has changed"):
@@ -180,20 +181,20 @@ def test_ends_what_it_has_under_way(film, tmp_path):
             super().add(child)
             engine.close()
 
-    engine._under_way = Ended()
+    engine._running = Ended()
     with pytest.raises(EngineFailed, match="interrupted"):
         engine.index(film)
-    engine._under_way = set()
+    engine._running = set()
     assert engine.index(film).facts.frames == 216
 
 
 def test_its_processes_multiply_in_one_thread_unless_told_otherwise(monkeypatch):
     """Several of them share the cores already."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    assert one_shot.environment()["OPENBLAS_NUM_THREADS"] == "1"
+    assert child.build_environment()["OPENBLAS_NUM_THREADS"] == "1"
 
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
-    assert one_shot.environment()["OPENBLAS_NUM_THREADS"] == "7"
+    assert child.build_environment()["OPENBLAS_NUM_THREADS"] == "7"
 
 
 def test_refuses_the_index_of_another_engine(engine, jpeg):

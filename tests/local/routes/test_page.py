@@ -32,7 +32,7 @@ def acted_on() -> set[str]:
 def test_every_word_that_is_acted_on_is_listed():
     """Nothing happens in secret."""
     known = {*prompt.COLOURS, *prompt._MOVING, *prompt._STILL, *prompt._BRIGHT, *prompt._DARK}
-    known |= {*prompt._COLOUR, *prompt._NOT, *prompt._TURNS, "background"}
+    known |= {*prompt._COLOUR, *prompt._NOT, *prompt._TURNS_BACK, "background"}
 
     assert known <= acted_on() | set(re.findall(r"\*([a-z]+)\*", PAGE))
 
@@ -41,14 +41,14 @@ def test_every_word_that_is_acted_on_is_listed():
 def test_a_word_that_is_listed_is_acted_on(word):
     """By itself."""
     assert word in acted_on()
-    assert prompt.understand(word).ignored == ()
+    assert prompt.parse(word).ignored == ()
 
 
 @pytest.mark.parametrize("asked", ["bright", "dim", "ignore the background", "ignore colors"])
 def test_a_wish_that_is_listed_is_acted_on(asked):
     """As a whole."""
-    assert prompt.understand(asked) != prompt.Wish()
-    assert prompt.understand(asked).ignored == ()
+    assert prompt.parse(asked) != prompt.PromptIntent()
+    assert prompt.parse(asked).ignored == ()
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_every_fault_is_listed(heading, kinds):
 
 def test_scores_end_where_the_page_says():
     """An empty list is an answer."""
-    score = pytest.importorskip("memories_async.local.engine.search.score")
+    ranking = pytest.importorskip("memories_async.local.engine.search.ranking")
 
-    assert f"under {score.KEEP:g} nothing is" in PAGE
+    assert f"under {ranking.KEEP:g} nothing is" in PAGE
 
 
 def test_the_tests_on_the_page_pass(pytester, monkeypatch):

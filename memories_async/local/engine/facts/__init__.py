@@ -1,1 +1,1 @@
-"""Measure facts of a film, and say them as a caption."""
+"""Measure facts of a video's shots, and write them as a caption."""

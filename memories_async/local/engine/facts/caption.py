@@ -1,8 +1,8 @@
-"""A caption of measured facts: every sentence comes from a number, and none tells a meaning.
+"""Write a caption of measured facts: every sentence comes from a number, none from a meaning.
 
-The prompt chooses what is told (duration, size, shots, colours, brightness, motion) and how much
-("brief", "detailed"); with `thinking` the caption says how each figure was obtained. Persons are
-not searched for, and the caption says so: without weights nobody can be recognised.
+The prompt chooses the topics (duration, size, shots, colours, brightness, motion) and how much is
+said ("brief", "detailed"); with `thinking` the caption says how each figure was obtained. Persons
+are not searched for, and the caption says so.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import re
 
 from attrs import frozen
 
-from memories_async.local.engine.facts.facts import ShotFacts, measure
-from memories_async.local.engine.protocol import CaptionRequest, CaptionText
-from memories_async.local.engine.tokens import tokens
+from memories_async.local.engine.facts.measure import ShotFacts, measure_shots
+from memories_async.local.engine.protocol import CaptionRequest, CaptionText, count_tokens
 from memories_async.local.engine.vision.index import PixelIndex
 
-__all__ = ["MARK", "caption"]
+__all__ = ["MARK", "write_caption"]
 
 MARK = "[local facts, no vision model]"
 _TOPICS = {
@@ -28,7 +27,7 @@ _TOPICS = {
 }
 _BRIEF = frozenset({"brief", "briefly", "short", "shortly", "summary", "sentence", "concise"})
 _MANY = 12
-"""Shots told one by one, unless the prompt asks for detail."""
+"""Shots described one by one, unless the prompt asks for detail."""
 _HOW = (
     "How: duration and times from the frames' own time stamps; size from a decoded frame; cuts where "
     "small Lab pictures, eight a second, differ far more than around them; colours by hue, chroma "
@@ -38,85 +37,81 @@ _HOW = (
 )
 
 
-@frozen(kw_only=True)
-class _Plan:
-    """What the prompt asks to be told."""
-
-    topics: frozenset[str]
-    brief: bool
-    detailed: bool
-
-    def tells(self, topic: str) -> bool:
-        return topic in self.topics
-
-
-def caption(index: PixelIndex, request: CaptionRequest) -> CaptionText:
+def write_caption(index: PixelIndex, request: CaptionRequest) -> CaptionText:
     """Write what was measured, as *request* asks."""
-    plan = _plan(request.user_prompt)
-    sentences = [MARK, *_whole(index, plan), *_each(index, plan), _unsearched(request)]
+    plan = _plan_caption(request.user_prompt)
+    sentences = [MARK, *_describe_film(index, plan), *_describe_shots(index, plan)]
+    if request.persons:
+        names = ", ".join(person.name for person in request.persons)
+        sentences.append(
+            f"Persons were given ({names}), but nobody is recognised here: none was searched for."
+        )
+    else:
+        sentences.append("Persons were not searched for.")
     if request.thinking:
         sentences.append(_HOW)
     text = " ".join(sentences)
     read = [request.system_prompt, request.user_prompt, *(one.name for one in request.persons)]
     return CaptionText(
-        text=text, input_tokens=sum(tokens(part) for part in read), output_tokens=tokens(text)
+        text=text, input_tokens=sum(map(count_tokens, read)), output_tokens=count_tokens(text)
     )
 
 
-def _plan(prompt: str) -> _Plan:
+@frozen(kw_only=True)
+class _CaptionPlan:
+    """What the prompt asks for."""
+
+    topics: frozenset[str]
+    is_brief: bool
+    is_detailed: bool
+
+
+def _plan_caption(prompt: str) -> _CaptionPlan:
     words = set(re.findall(r"\w+", prompt.lower()))
     asked = frozenset(topic for topic, names in _TOPICS.items() if words & set(names.split()))
-    return _Plan(
+    return _CaptionPlan(
         topics=asked or frozenset(_TOPICS),
-        brief=bool(words & _BRIEF),
-        detailed=bool(words & {"detail", "detailed", "details", "every", "all"}),
+        is_brief=bool(words & _BRIEF),
+        is_detailed=bool(words & {"detail", "detailed", "details", "every", "all"}),
     )
 
 
-def _whole(index: PixelIndex, plan: _Plan) -> list[str]:
+def _describe_film(index: PixelIndex, plan: _CaptionPlan) -> list[str]:
     facts = index.facts
     count = len(facts.shots)
-    told = [f"{facts.duration:.1f} s"]
-    if plan.tells("file"):
-        told += [f"{facts.width}x{facts.height}", f"{facts.fps:g} fps", f"{facts.frames} frames"]
-    if plan.tells("shots"):
-        told.append(f"{count} shot{'s' * (count != 1)}")
-    sentences = [", ".join(told) + "."]
+    parts = [f"{facts.duration:.1f} s"]
+    if "file" in plan.topics:
+        parts += [f"{facts.width}x{facts.height}", f"{facts.fps:g} fps", f"{facts.frames} frames"]
+    if "shots" in plan.topics:
+        parts.append(f"{count} shot{'s' * (count != 1)}")
+    sentences = [", ".join(parts) + "."]
     if not facts.complete:
         sentences.append("The file is damaged or cut short: only a part could be decoded.")
     return sentences
 
 
-def _each(index: PixelIndex, plan: _Plan) -> list[str]:
+def _describe_shots(index: PixelIndex, plan: _CaptionPlan) -> list[str]:
     if not plan.topics - {"file"}:
         return []
-    shots = measure(index)
-    most = 1 if plan.brief else len(shots) if plan.detailed else _MANY
-    # With little room, the longest shots are told, in their order.
+    shots = measure_shots(index)
+    most = 1 if plan.is_brief else len(shots) if plan.is_detailed else _MANY
+    # Where only some are described, these are the longest, in their order.
     longest = sorted(shots, key=lambda one: one.shot.start_time - one.shot.end_time)[:most]
-    told = [_shot(one, plan) for one in shots if one in longest]
-    left = len(shots) - len(told)
+    parts = [_describe_shot(one, plan) for one in shots if one in longest]
+    left = len(shots) - len(parts)
     if left:
-        told.append(f"{left} shorter shot{'s' * (left != 1)} not told here.")
-    return told
+        parts.append(f"{left} shorter shot{'s' * (left != 1)} not told here.")
+    return parts
 
 
-def _unsearched(request: CaptionRequest) -> str:
-    """Say that no person was searched for."""
-    if not request.persons:
-        return "Persons were not searched for."
-    names = ", ".join(person.name for person in request.persons)
-    return f"Persons were given ({names}), but nobody is recognised here: none was searched for."
-
-
-def _shot(one: ShotFacts, plan: _Plan) -> str:
-    told: list[str] = []
-    if plan.tells("colours"):
-        told.append("mostly " + " and ".join(name for name, _ in one.colours))
-    if plan.tells("light"):
-        told.append(one.brightness + (", little sharp detail" if one.blurred else ""))
-    if plan.tells("motion"):
-        told.append(one.motion)
-        told += [one.camera] if one.camera else []
-    what = ", ".join(told) or f"{one.shot.end_time - one.shot.start_time:.1f} s long"
+def _describe_shot(one: ShotFacts, plan: _CaptionPlan) -> str:
+    parts: list[str] = []
+    if "colours" in plan.topics:
+        parts.append("mostly " + " and ".join(name for name, _ in one.colours))
+    if "light" in plan.topics:
+        parts.append(one.brightness + (", little sharp detail" if one.blurred else ""))
+    if "motion" in plan.topics:
+        parts.append(one.motion)
+        parts += [one.camera] if one.camera else []
+    what = ", ".join(parts) or f"{one.shot.end_time - one.shot.start_time:.1f} s long"
     return f"{one.shot.start_time:.1f}-{one.shot.end_time:.1f} s: {what}."

@@ -1,1 +1,1 @@
-"""What models need that others bring: an endpoint and stills to send it; ONNX towers and their vectors."""
+"""What engines with a model need: an HTTP endpoint and stills to send it; ONNX models and their vectors."""

@@ -1,7 +1,7 @@
-"""An OpenAI-compatible endpoint: one POST to the address that was configured, and nowhere else.
+"""An OpenAI-compatible endpoint: one POST to the configured address, and to no other.
 
-The key goes out over https or to this machine only, unless plain http is allowed on purpose; no
-redirect is followed, no proxy asked, and no failure tells what was sent.
+The key is sent over https or to this machine only, unless plain http is allowed explicitly. No
+redirect is followed, no proxy used, and no error contains what was sent.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MEANINGS = {
 
 @frozen(kw_only=True)
 class Endpoint:
-    """Where chat completions are asked for, and with which key."""
+    """The address of chat completions, and the key for it."""
 
     base_url: str
     key: Key | None
@@ -47,7 +47,7 @@ class Endpoint:
     parts: SplitResult = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an address that is none, and one to which the key would go in the clear."""
+        """Refuse what is no address, and one to which the key would be sent unencrypted."""
         parts = parsed_url(self.base_url, what="base_url")
         object.__setattr__(self, "parts", parts)
         if self.key is not None and in_the_clear(parts) and not self.plain_http:
@@ -57,15 +57,17 @@ class Endpoint:
             )
 
     def post(self, body: bytes) -> bytes:
-        """Send *body* as JSON; raises `EngineFailed`, which holds neither key nor body."""
+        """Send *body* as JSON. Raises `EngineFailed`, which contains neither key nor body."""
         headers = {"Content-Type": "application/json"}
         if self.key is not None:
             headers["Authorization"] = f"Bearer {self.key.reveal()}"
-        line = self._line()
+        connection = self._connect()
         try:
-            line.request("POST", f"{self.parts.path.rstrip('/')}/chat/completions", body, headers)
-            with line.getresponse() as answer:
-                content = _content(answer, until=time.monotonic() + self.timeout)
+            connection.request(
+                "POST", f"{self.parts.path.rstrip('/')}/chat/completions", body, headers
+            )
+            with connection.getresponse() as answer:
+                content = _read_content(answer, until=time.monotonic() + self.timeout)
         except TimeoutError:
             raise EngineFailed(
                 f"the vision endpoint gave no answer within {self.timeout:g} s"
@@ -74,13 +76,13 @@ class Endpoint:
             kind = type(error).__name__
             raise EngineFailed(f"the vision endpoint gave no answer ({kind})") from None
         finally:
-            line.close()
+            connection.close()
         if answer.status != _OK:
             meaning = _MEANINGS.get(answer.status, "")
             raise EngineFailed(f"the vision endpoint answered with status {answer.status}{meaning}")
         return content
 
-    def _line(self) -> http.client.HTTPConnection:
+    def _connect(self) -> http.client.HTTPConnection:
         host, port = self.parts.hostname or "", self.parts.port
         if self.parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=self.timeout)
@@ -89,8 +91,8 @@ class Endpoint:
         )
 
 
-def _content(answer: http.client.HTTPResponse, *, until: float) -> bytes:
-    """Read what comes; a body that trickles must not hold a caption up for ever."""
+def _read_content(answer: http.client.HTTPResponse, *, until: float) -> bytes:
+    """Read the body; one that trickles in ends with `TimeoutError` at *until*."""
     content = bytearray()
     while len(content) < _MOST and (part := answer.read1(_CHUNK)):
         content += part

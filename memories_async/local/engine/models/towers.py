@@ -1,4 +1,7 @@
-"""The two halves of an image-text model, run by onnxruntime from the files that a user brings."""
+"""The two halves of an image-text model, run by onnxruntime from the files that a user brings.
+
+The vectors of a video's frames are computed in a child process, and cached on disk.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,13 @@ from typing import Any, Protocol
 import attrs
 from attrs import field, frozen
 
+from memories_async.local.engine import npz
 from memories_async.local.engine._cv import Floats, Picture, cv2, np, unit
-from memories_async.local.engine.content_cache import hash_content
+from memories_async.local.engine.content_cache import hash_content, load_or_build
+from memories_async.local.engine.processes.one_shot import run_in_child
+from memories_async.local.engine.video.film import Film
 
-__all__ = ["ImageTower", "TextTower"]
+__all__ = ["FrameVectors", "ImageTower", "TextTower", "embed_frames", "load_vectors"]
 
 _USUAL_SIDE = 224
 _VECTORS = 2
@@ -31,7 +37,7 @@ class _Session(Protocol):
     def run(self, names: list[str], feed: dict[str, Any]) -> Sequence[Any]: ...
 
 
-def _session(path: Path) -> _Session:
+def _start_session(path: Path) -> _Session:
     try:
         runtime = importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
@@ -43,94 +49,140 @@ def _session(path: Path) -> _Session:
     return session
 
 
-def _vector(session: _Session, given: Any) -> Floats:
-    """Run the model on *given*; of several outputs take the one that is a vector, at length 1."""
+def _run(session: _Session, value: Any) -> Floats:
+    """Run the model on *value*; of several outputs return the one that is a vector, at length 1."""
     outputs = session.get_outputs()
     pooled = next((one for one in outputs if len(one.shape) == _VECTORS), outputs[0])
-    found = session.run([pooled.name], {session.get_inputs()[0].name: given})[0]
-    return unit(np.asarray(found, np.float32).reshape(-1))
+    vector = session.run([pooled.name], {session.get_inputs()[0].name: value})[0]
+    return unit(np.asarray(vector, np.float32).reshape(-1))
 
 
 # Not slotted: the fingerprint is kept once it is known.
 @frozen(kw_only=True, slots=False)
 class ImageTower:
-    """The image half of a model, and how it wants pictures; CLIP's ways by default."""
+    """The image half of a model, and how it takes pictures; by default as CLIP does."""
 
     path: Path
     size: int | None = None
     """Pixels a side; by default what the file says, or 224 where it takes any."""
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
-    """Red, green, blue, of 1; SigLIP wants 0.5 here and in *spread*."""
+    """Red, green, blue, of 1; SigLIP takes 0.5 here and in *spread*."""
     spread: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
     squash: bool = False
-    """Press the picture into the square, as SigLIP does, instead of cutting its sides off."""
+    """Press the picture into the square, as SigLIP does, instead of cropping its sides."""
     session: _Session = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "session", _session(self.path))
+        object.__setattr__(self, "session", _start_session(self.path))
 
     @property
     def side(self) -> int:
-        """Pixels a side of the square that goes in."""
+        """Pixels a side of the model's input."""
         shape = self.session.get_inputs()[0].shape
-        # A model that takes pictures of any size gives a name, or nothing, in place of a number.
+        # A model that takes pictures of any size has a name, or nothing, in place of a number.
         own = shape[-1] if shape and isinstance(shape[-1], int) else _USUAL_SIDE
         return self.size or own
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash all that decides a vector: the model, with weights in files beside it, and the ways.
+        """A hash of all that decides a vector: the model, files of weights beside it, the settings.
 
-        Such files begin with the model's own name: `model.onnx`, `model.onnx_data`.
+        Files of weights begin with the model's own name: `model.onnx`, `model.onnx_data`.
         """
         beside = (one for one in self.path.parent.iterdir() if one.name.startswith(self.path.name))
         files = [hash_content(one) for one in sorted(beside)]
-        ways = [self.side, self.mean, self.spread, self.squash]
-        return hashlib.sha256(json.dumps([files, ways]).encode()).hexdigest()
+        settings = [self.side, self.mean, self.spread, self.squash]
+        return hashlib.sha256(json.dumps([files, settings]).encode()).hexdigest()
 
-    def vector(self, picture: Picture) -> Floats:
-        """Put *picture* through the model; a vector of length 1."""
-        return _vector(self.session, self._prepared(picture)[None])
+    def embed(self, picture: Picture) -> Floats:
+        """Run the model on *picture*; a vector of length 1."""
+        return _run(self.session, self.prepare(picture)[None])
 
-    def as_json(self) -> str:
-        """Tell another process how to make the same tower."""
-        ways = attrs.asdict(self, filter=lambda at, _: at.init)
-        return json.dumps({**ways, "path": str(self.path.resolve())})
+    def prepare(self, picture: Picture) -> Floats:
+        """Scale *picture* to the model's input: red, green and blue planes."""
+        if not self.squash:
+            height, width = picture.shape[:2]
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            picture = picture[top : top + side, left : left + side]
+        small = cv2.resize(picture, (self.side, self.side), interpolation=cv2.INTER_AREA)
+        red_first = np.asarray(small, np.float32)[..., ::-1] / 255
+        scaled = (red_first - np.array(self.mean)) / np.array(self.spread)
+        return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+
+    def to_json(self) -> str:
+        """Serialise the settings, for another process."""
+        settings = attrs.asdict(self, filter=lambda at, _: at.init)
+        return json.dumps({**settings, "path": str(self.path.resolve())})
 
     @classmethod
     def from_json(cls, text: str) -> ImageTower:
-        """Make the tower that `as_json` told of."""
-        ways: dict[str, Any] = json.loads(text)
-        ways["path"] = Path(ways["path"])
-        return cls(**ways)
-
-    def _prepared(self, picture: Picture) -> Floats:
-        square = picture if self.squash else _square(picture)
-        small = cv2.resize(square, (self.side, self.side), interpolation=cv2.INTER_AREA)
-        red_first = np.asarray(small, np.float32)[..., ::-1] / 255
-        even = (red_first - np.array(self.mean)) / np.array(self.spread)
-        return np.ascontiguousarray(even.transpose(2, 0, 1), np.float32)
+        """Make the tower that `to_json` serialised."""
+        settings: dict[str, Any] = json.loads(text)
+        settings["path"] = Path(settings["path"])
+        return cls(**settings)
 
 
 @frozen(kw_only=True)
 class TextTower:
-    """The text half of a model, and the words' numbers that its tokenizer gives."""
+    """The text half of a model, and its tokenizer."""
 
     path: Path
     tokenize: Callable[[str], Sequence[int]]
-    """Give as many numbers as the model wants, filled up and cut as it was trained."""
+    """Returns as many token ids as the model takes, padded and cut as it was trained."""
     session: _Session = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "session", _session(self.path))
+        object.__setattr__(self, "session", _start_session(self.path))
 
-    def vector(self, text: str) -> Floats:
-        """Put *text* through the model; a vector of length 1."""
-        return _vector(self.session, np.array([self.tokenize(text)], np.int64))
+    def embed(self, text: str) -> Floats:
+        """Run the model on *text*; a vector of length 1."""
+        return _run(self.session, np.array([self.tokenize(text)], np.int64))
 
 
-def _square(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return picture[top : top + side, left : left + side]
+@frozen(kw_only=True)
+class FrameVectors:
+    """Vectors of length 1, one a row, and the seconds at which their frames are shown."""
+
+    times: Floats = field(repr=False)
+    vectors: Floats = field(repr=False)
+
+
+def load_vectors(
+    video: Path, folder: Path | None, *, tower: ImageTower, rate: float, seconds: float
+) -> FrameVectors:
+    """Load the vectors of *tower* for *video*, *rate* a second, from *folder*.
+
+    Where they are not there, a child process computes them in at most *seconds*. Raises
+    `UnreadableVideo`.
+    """
+
+    def build(result: Path) -> None:
+        settings = f"{rate!r} {tower.to_json()}"
+        task = f"{__name__}:embed_frames"
+        run_in_child(task, str(video.resolve()), str(result), settings, seconds=seconds)
+
+    return load_or_build(
+        video,
+        folder,
+        engine=f"vectors-{tower.fingerprint[:24]}-{rate:.6g}",
+        load=lambda path: npz.read(path, _read_vectors),
+        build=build,
+    )
+
+
+def embed_frames(video: str, result: str, settings: str) -> None:
+    """Write the vectors that *settings* describes to the file *result*; a task of `run_in_child`."""
+    rate, tower_settings = settings.split(" ", maxsplit=1)
+    tower = ImageTower.from_json(tower_settings)
+    with Film.open(Path(video)) as film:
+        frames = [(frame.time, tower.embed(frame.picture)) for frame in film.frames(float(rate))]
+    times, vectors = zip(*frames, strict=True)
+    npz.write(Path(result), {"times": np.array(times, np.float32), "vectors": np.stack(vectors)})
+
+
+def _read_vectors(arrays: dict[str, Any]) -> FrameVectors:
+    times, vectors = arrays["times"], arrays["vectors"]
+    if not len(times) or vectors.shape != (len(times), vectors.size // len(times)):
+        raise ValueError("not what `embed_frames` writes")
+    return FrameVectors(times=times, vectors=vectors)

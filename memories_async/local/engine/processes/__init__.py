@@ -1,1 +1,1 @@
-"""Processes beside this one: `isolated` starts one for each task, `answering` keeps a few that answer."""
+"""Child processes: a task in a process of its own, and a pool of processes that answer questions."""

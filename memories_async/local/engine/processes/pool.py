@@ -1,9 +1,10 @@
-"""Ask processes beside this one about kept indexes, so that no search holds an event loop up.
+"""Ask child processes, so that no search delays the event loop.
 
-Not threads: numpy's many small steps hold the interpreter, so that each searching thread delays the
-event loop by some 5 ms and two take longer together than one after the other; and a picture that
-brings its decoder down would take the service along. Processes start when they are needed, are
-shared by all engines of this process, and end after half a minute without work, or with it.
+Threads would not do: numpy's many small steps hold the interpreter's lock, so each searching thread
+delays the event loop by some 5 ms, and two searches take longer together than one after the other; and
+a picture that crashes its decoder would take the service along. Processes start when they are
+needed, are shared by all engines of this process, and end after half a minute without work, or
+with this process.
 """
 
 from __future__ import annotations
@@ -17,13 +18,12 @@ import subprocess
 import tempfile
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 import cattrs
 from attrs import define, field
 
-from memories_async.local.engine.processes.one_shot import command, environment, last_line
+from memories_async.local.engine.processes.child import build_command, build_environment, last_line
 from memories_async.local.engine.protocol import EngineFailed, UnreadableImage
 
 __all__ = ["ask"]
@@ -33,45 +33,44 @@ Question = tuple[object, ...]
 
 _MOST = min(4, os.cpu_count() or 1)
 """Processes at once."""
-_TOO_LONG = getattr(signal, "SIGALRM", None)
+_TIMED_OUT = getattr(signal, "SIGALRM", None)
 _SECONDS = 60.0
 """Longest time for an answer; a usual one takes a thousandth of it."""
 
 
-def ask(
-    shape: type[T], question: str, place: Path, *given: object, seconds: float = _SECONDS
-) -> T | None:
-    """Put a *question* of `answerer` about the index at *place*; None where that cannot be read.
+def ask(shape: type[T], function: str, *arguments: object, seconds: float = _SECONDS) -> T | None:
+    """Call *function*, named `package.module:function`, in a child; its answer as a *shape*.
 
-    Raises `UnreadableImage`, `EngineFailed`.
+    None stays None. Raises `UnreadableImage` where the function does, `EngineFailed` where it fails
+    in another way, takes longer than *seconds*, or where the child dies.
     """
-    told = json.loads(_POOL.ask((seconds, question, place, *given)))
-    if "unreadable" in told:
-        raise UnreadableImage(told["unreadable"])
-    if "failed" in told:
-        raise EngineFailed(told["failed"])
-    return None if told["answer"] is None else cattrs.structure(told["answer"], shape)
+    reply = json.loads(_POOL.ask((seconds, function, *arguments)))
+    if "unreadable" in reply:
+        raise UnreadableImage(reply["unreadable"])
+    if "failed" in reply:
+        raise EngineFailed(reply["failed"])
+    return None if reply["answer"] is None else cattrs.structure(reply["answer"], shape)
 
 
 class _Process:
-    """A process that answers; asked by one thread at a time."""
+    """A child process that answers; one thread at a time asks it."""
 
     def __init__(self) -> None:
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 # `end` closes it
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 # `end` closes it
         self._child = subprocess.Popen(  # noqa: S603 # our own program, no shell
-            command("pool_child"),
+            build_command("pool_child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
-            env=environment(),
+            stderr=self._errors,
+            env=build_environment(),
         )
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         return self._child.poll() is None
 
     def ask(self, question: Question) -> bytes:
-        """Give the line that comes back; an empty one where the process ended instead."""
+        """Return the line that comes back; an empty one where the process ended instead."""
         assert self._child.stdout is not None
         with suppress(BrokenPipeError):
             # Picture by picture, without a copy, which would hold the interpreter.
@@ -79,87 +78,83 @@ class _Process:
         return self._child.stdout.readline()
 
     def write(self, piece: bytes) -> None:
-        """Send a *piece* past the pipe's buffer, which a fork at the wrong moment would double."""
+        """Send *piece* past the pipe's buffer, which a fork at the wrong moment would double."""
         assert self._child.stdin is not None
         left = memoryview(piece)
         while left:
             left = left[os.write(self._child.stdin.fileno(), left) :]
 
     def end(self, *, patience: float = 1.0) -> str | None:
-        """See it off; say what it died of, or None where it left by itself for want of work."""
-        with self._said, self._child:
+        """Wait for the end; return why the process died, None where it left for want of work."""
+        with self._errors, self._child:
             try:
                 code = self._child.wait(patience)
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 code = self._child.wait()
-            self._said.seek(0)
-            return _cause(code, self._said.read())
+            self._errors.seek(0)
+            errors = self._errors.read()
+        if code < 0:
+            why = "took too long" if -code == _TIMED_OUT else f"died (signal {-code})"
+            return f"the process that looked at it {why}"
+        return f"answering failed: {last_line(errors)}" if code else None
 
 
 @define(eq=False)
 class _Pool:
-    """The processes that are free; each is asked one thing at a time."""
+    """The idle processes; each answers one question at a time."""
 
-    _free: list[_Process] = field(factory=list[_Process])
-    _turns: threading.BoundedSemaphore = field(factory=lambda: threading.BoundedSemaphore(_MOST))
+    _idle: list[_Process] = field(factory=list[_Process])
+    _slots: threading.BoundedSemaphore = field(factory=lambda: threading.BoundedSemaphore(_MOST))
 
     def ask(self, question: Question) -> bytes:
-        """Put *question* to a process that is free."""
-        with self._turns:
-            taken = self._take()
-            answer = self._put(question, taken) or self._put(question, None)
+        """Put *question* to an idle process, or to a new one."""
+        with self._slots:
+            # An idle process may leave just now, for want of work; a new one does not.
+            answer = self._ask_one(question, self._take_idle()) or self._ask_one(question, None)
         if answer is None:
             raise EngineFailed("the processes that answer end at once")
         return answer
 
-    def _put(self, question: Question, taken: _Process | None) -> bytes | None:
-        """Ask; None where the process left just then, for want of work."""
-        process = taken or _Process()
+    def _ask_one(self, question: Question, idle: _Process | None) -> bytes | None:
+        process = idle or _Process()
         try:
             answer = process.ask(question)
         except BaseException:
             process.end(patience=0)
             raise
         if answer:
-            self._free.append(process)
+            self._idle.append(process)
             return answer
         cause = process.end()
         if cause is not None:
             raise EngineFailed(cause)
         return None
 
-    def _take(self) -> _Process | None:
-        """Give the process that answered last, and holds the index perhaps."""
+    def _take_idle(self) -> _Process | None:
+        """Take the process that answered last, which may hold the index."""
         with suppress(IndexError):
             while True:
-                process = self._free.pop()
-                if process.alive:
+                process = self._idle.pop()
+                if process.is_alive:
                     return process
                 process.end()
         return None
 
     def close(self) -> None:
-        """End every process that is free."""
-        while (process := self._take()) is not None:
+        """End every idle process."""
+        while (process := self._take_idle()) is not None:
             process.end(patience=0)
 
-    def renew(self) -> None:
-        """Begin anew in a forked process, where nobody lives who could give his turn back.
+    def reset_slots(self) -> None:
+        """Start with all slots free in a forked process, where the threads that held some are gone.
 
-        The processes are its parent's: they are no children here, and count as gone.
+        The processes belong to the parent: they are no children here, and count as ended.
         """
-        self._turns = threading.BoundedSemaphore(_MOST)
-
-
-def _cause(code: int, said: bytes) -> str | None:
-    if code < 0:
-        why = "took too long" if -code == _TOO_LONG else f"died (signal {-code})"
-        return f"the process that looked at it {why}"
-    return f"answering failed: {last_line(said)}" if code else None
+        self._slots = threading.BoundedSemaphore(_MOST)
 
 
 _POOL = _Pool()
 atexit.register(_POOL.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_POOL.renew)
+    os.register_at_fork(after_in_child=_POOL.reset_slots)

@@ -1,1 +1,1 @@
-"""Find the stretches of a film that look like a picture."""
+"""Search a video for a picture, as its prompt asks."""

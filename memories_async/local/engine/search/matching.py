@@ -1,26 +1,43 @@
-"""Compare a query with every sample: all by their looks, the promising ones by their points.
+"""Compare a query picture with every sample: all by global features, the best ones by their points.
 
-The mirrored query is tried as well, unless the query as given is found beyond doubt.
+The points of many samples are compared in one matrix product, several times faster than one by one;
+about 0.5 ms each. The mirrored query is tried as well, unless the query as given matches beyond
+doubt. A score is the probability that a frame shows what the query shows: a curve fitted to known
+answers by `benchmarks/engine_fit.py` (rendered films and real clips cut together, queries distorted
+in thirteen ways). It belongs to these features only, and says nothing about another service's scores.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
 from attrs import evolve, field, frozen
 
-from memories_async.local.engine._cv import Floats, Numbers, Picture, cv2, np, shrink
-from memories_async.local.engine.search.neighbours import Held
-from memories_async.local.engine.search.score import evidence
-from memories_async.local.engine.vision.features import Looks, look
-from memories_async.local.engine.vision.index import PixelIndex, Samples, points_of, shot_of
+from memories_async.local.engine._cv import (
+    Bytes,
+    Flags,
+    Floats,
+    Numbers,
+    Picture,
+    cv2,
+    np,
+    shrink,
+    unit,
+)
+from memories_async.local.engine.vision.features import Looks, describe
+from memories_async.local.engine.vision.index import PixelIndex, Samples
 from memories_async.local.engine.vision.local_features import (
+    LEAST,
     LONGEST,
+    RATIO,
     Points,
-    agreement,
-    pairs,
-    points,
+    count_inliers,
+    find_points,
+    fit_similarity,
+    match_points,
 )
 
-__all__ = ["Query", "Seen", "compare", "query"]
+__all__ = ["Comparison", "ImageQuery", "compare", "compute_score", "make_query"]
 
 _BEST = 40
 """Samples whose points are compared; and the best one of each shot on top."""
@@ -28,12 +45,14 @@ _MOST_SHOTS = 40
 _POINTS = 250
 _CENTRE = 0.6
 _SURE = 15
-"""Agreeing points that make it needless to try the mirror image as well."""
+"""Inliers that make it needless to try the mirror image as well."""
+_WEIGHTS = np.array((2.53, 5.091, 0.057, 0.0, 3.149, -0.205, -0.266), np.float64)
+_OFFSET = -9.188
 
 
 @frozen(kw_only=True)
-class Query:
-    """A picture made ready to be compared."""
+class ImageQuery:
+    """A picture prepared for comparison."""
 
     picture: Picture = field(repr=False)
     looks: tuple[Looks, ...] = field(repr=False)
@@ -42,92 +61,140 @@ class Query:
     """Compare edges and points only."""
 
 
-def query(picture: Picture, *, centre: bool = False, colourless: bool = False) -> Query:
+def make_query(picture: Picture, *, centre: bool = False, colourless: bool = False) -> ImageQuery:
     """Describe *picture* and its mirror image; with *centre*, only its middle."""
     if centre:
-        picture = _middle(picture)
-    seen = look(picture)
-    return Query(picture=picture, looks=(seen, seen.mirrored()), colourless=colourless)
+        height, width = picture.shape[:2]
+        top, left = round(height * (1 - _CENTRE) / 2), round(width * (1 - _CENTRE) / 2)
+        picture = picture[top : height - top, left : width - left]
+    looks = describe(picture)
+    return ImageQuery(picture=picture, looks=(looks, looks.mirror()), colourless=colourless)
 
 
 @frozen(kw_only=True)
-class Seen:
-    """What a comparison found out, and what it takes to look closer at single samples."""
+class Comparison:
+    """A query compared with the samples of a video."""
 
     counts: Floats
-    """Points agreeing in one geometry, for each sample; zero where they were not compared."""
+    """Points that one transform explains, for each sample; 0 where points were not compared."""
     likeness: Floats
+    """Likeness of the global features (see `Looks.compare`), samples x 4."""
     points: Points
-    """The query's points, of the view (given or mirrored) that agrees best."""
+    """The query's points, of the view (given or mirrored) that matches best."""
     richness: float
     size: tuple[int, int]
     """Width and height of the reduced query, in which its points lie."""
 
+    @property
     def evidence(self) -> Floats:
-        """Give the evidence of each sample (see `score.evidence`)."""
-        return evidence(
-            self.counts,
-            self.likeness,
-            query_points=len(self.points),
-            query_richness=self.richness,
-        )
+        """What `compute_score` reads, one row for each sample.
 
-    def closer(self, samples: Samples, places: Numbers) -> Seen:
-        """Compare the points of *places* as well; about 0.5 ms each."""
+        The query's own points and richness say how much its likeness is worth: a plain picture is
+        like any other.
+        """
+        several = np.log1p(np.maximum(self.counts - 3, 0))
+        known = np.full(len(several), np.log1p(len(self.points)))
+        rich = np.full(len(several), self.richness)
+        return np.column_stack((several, self.likeness, known, rich)).astype(np.float32)
+
+    def compare_points(self, samples: Samples, numbers: Numbers) -> Comparison:
+        """Compare the points of the samples *numbers* as well; about 0.5 ms each."""
         counts = self.counts.copy()
-        counts[places] = np.maximum(counts[places], Held.of(samples, places).agreeing(self.points))
+        more = _PointTable.build(samples, numbers).count_inliers(self.points)
+        counts[numbers] = np.maximum(counts[numbers], more)
         return evolve(self, counts=counts)
 
-    def share(self, samples: Samples, place: int, size: tuple[float, float]) -> float:
-        """Say what share of the sample at *place*, *size* in pixels, the query covers; 1 if unknown."""
-        left, right = pairs(self.points, points_of(samples, place))
-        transform, _ = agreement(left, right)
+    def measure_coverage(self, index: PixelIndex, number: int) -> float:
+        """Measure the share of the sample *number* that the query covers; 1 if unknown."""
+        left, right = match_points(self.points, index.samples.get_points(number))
+        transform, _ = fit_similarity(left, right)
         if transform is None:
             return 1.0
         scale = float(np.abs(np.linalg.det(transform[:, :2])))
-        return scale * self.size[0] * self.size[1] / (size[0] * size[1])
+        width, height = index.picture_size
+        return scale * self.size[0] * self.size[1] / (width * height)
 
 
-def compare(asked: Query, index: PixelIndex) -> Seen:
-    """Compare *asked* with every sample of *index*; 20-80 ms."""
+def compute_score(evidence: Floats) -> Floats:
+    """Compute the probability, 0..1, for each row of `Comparison.evidence`."""
+    return (1 / (1 + np.exp(-(evidence @ _WEIGHTS + _OFFSET)))).astype(np.float32)
+
+
+def compare(query: ImageQuery, index: PixelIndex) -> Comparison:
+    """Compare *query* with every sample of *index*; 20-80 ms."""
     samples = index.samples
-    likeness = np.max([_likeness(looks, samples, asked) for looks in asked.looks], axis=0)
-    close = _shortlist(likeness.mean(axis=1), index)
-    picture = shrink(asked.picture, LONGEST)
-    held = Held.of(samples, close)
-    best = _view(picture, held, likeness)
-    if float(best.counts.max()) < _SURE:
-        mirror = _view(np.asarray(cv2.flip(picture, 1), np.uint8), held, likeness)
-        # The better view speaks; the other one's agreements are chance.
-        best = max(best, mirror, key=lambda seen: float(seen.counts.max()))
-    return evolve(best, richness=asked.looks[0].richness())
-
-
-def _view(picture: Picture, held: Held, likeness: Floats) -> Seen:
-    found = points(picture, most=_POINTS)
-    counts = np.zeros(len(likeness), np.float32)
-    counts[held.samples] = held.agreeing(found)
-    height, width = picture.shape[:2]
-    return Seen(counts=counts, likeness=likeness, points=found, richness=0.0, size=(width, height))
-
-
-def _likeness(looks: Looks, samples: Samples, asked: Query) -> Floats:
-    likeness = looks.likeness(samples.looks)
-    if asked.colourless:
+    likeness = np.max([looks.compare(samples.looks) for looks in query.looks], axis=0)
+    if query.colourless:
         likeness = np.repeat(likeness[:, 1:2], likeness.shape[1], axis=1)
-    return likeness
+    table = _PointTable.build(samples, _choose_samples(likeness.mean(axis=1), index))
+    picture = shrink(query.picture, LONGEST)
+    best = _compare_view(picture, table, likeness)
+    if float(best.counts.max()) < _SURE:
+        mirror = _compare_view(np.asarray(cv2.flip(picture, 1), np.uint8), table, likeness)
+        # The view that matches better counts; the other one's inliers are chance.
+        best = max(best, mirror, key=lambda view: float(view.counts.max()))
+    return evolve(best, richness=query.looks[0].richness)
 
 
-def _shortlist(likeness: Floats, index: PixelIndex) -> Numbers:
+def _compare_view(picture: Picture, table: _PointTable, likeness: Floats) -> Comparison:
+    points = find_points(picture, most=_POINTS)
+    counts = np.zeros(len(likeness), np.float32)
+    counts[table.numbers] = table.count_inliers(points)
+    height, width = picture.shape[:2]
+    return Comparison(
+        counts=counts, likeness=likeness, points=points, richness=0.0, size=(width, height)
+    )
+
+
+def _choose_samples(likeness: Floats, index: PixelIndex) -> Numbers:
     """Choose the best samples of all, and the best one of each of the best shots."""
     order = np.argsort(-likeness, kind="stable")
-    shot = shot_of(index)
-    _, firsts = np.unique(shot[order], return_index=True)
+    _, firsts = np.unique(index.shot_numbers[order], return_index=True)
     heads = order[np.sort(firsts)][:_MOST_SHOTS]
     return np.unique(np.concatenate((order[:_BEST], heads))).astype(np.int64)
 
 
-def _middle(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
-    top, left = round(height * (1 - _CENTRE) / 2), round(width * (1 - _CENTRE) / 2)
-    return picture[top : height - top, left : width - left]
+@frozen(kw_only=True)
+class _PointTable:
+    """The points of some samples, side by side in equal slots."""
+
+    numbers: Numbers
+    """The numbers of the samples."""
+    points: tuple[Points, ...] = field(repr=False)
+    descriptors: Floats = field(repr=False)
+    """Samples x slots rows of length 1; empty slots are zero."""
+
+    @classmethod
+    def build(cls, samples: Samples, numbers: Numbers) -> Self:
+        """Gather the points of the samples *numbers*."""
+        points = tuple(samples.get_points(int(number)) for number in numbers)
+        slots = max(2, *(len(one) for one in points), 0)
+        padded = np.zeros((len(points), slots, 128), np.float32)
+        for row, one in enumerate(points):
+            padded[row, : len(one)] = one.descriptors
+        return cls(numbers=numbers, points=points, descriptors=unit(padded))
+
+    def count_inliers(self, query: Points) -> Floats:
+        """Count the points of *query* that one transform explains, for each sample."""
+        counts = np.zeros(len(self.points), np.float32)
+        if len(query) < LEAST:
+            return counts
+        nearest, distinct = self._find_nearest(query.descriptors)
+        for row, points in enumerate(self.points):
+            chosen = np.flatnonzero(distinct[:, row])
+            if len(chosen) >= LEAST:
+                right = points.places[nearest[chosen, row]]
+                counts[row] = count_inliers(query.places[chosen], right)
+        return counts
+
+    def _find_nearest(self, query: Bytes) -> tuple[Numbers, Flags]:
+        """Find each query point's nearest point in each sample, and whether it is distinct."""
+        samples, slots, _ = self.descriptors.shape
+        left = unit(query.astype(np.float32))
+        near = (left @ self.descriptors.reshape(-1, 128).T).reshape(len(left), samples, slots)
+        nearest = near.argmax(axis=2)
+        best = np.take_along_axis(near, nearest[..., None], axis=2)
+        np.put_along_axis(near, nearest[..., None], -1.0, axis=2)
+        second = near.max(axis=2)
+        # Squared distances of unit vectors are 2 - 2 cosines. An empty slot, at 0, is never distinct.
+        return nearest, (1 - best[..., 0]) < RATIO**2 * (1 - second)

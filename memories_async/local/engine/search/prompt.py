@@ -1,8 +1,8 @@
-"""What a search prompt asks that pixels can answer; every other word is reported as ignored.
+"""Parse a search prompt into what pixels can answer; every other word is reported as ignored.
 
 Acted on: colour names; "ignore the background"; "ignore colour"; moving, still; bright, dark; and
 each of them negated ("not", "no", "without", "ignore", "except", ... up to the next comma, "but"
-or "focus"). Glue words ("the", "on", "focus", ...) ask nothing and are not reported.
+or "focus"). Stop words ("the", "on", "focus", ...) ask nothing and are not reported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 from attrs import evolve, frozen
 
-__all__ = ["COLOURS", "Wish", "understand"]
+__all__ = ["COLOURS", "PromptIntent", "parse"]
 
 COLOURS = {
     "black": "black",
@@ -36,8 +36,8 @@ _COLOUR = frozenset({"colour", "color", "colours", "colors"})
 _NOT = frozenset(
     {"not", "no", "without", "ignore", "ignoring", "except", "exclude", "excluding", "avoid", "non"}
 )
-_TURNS = frozenset({"but", "focus", "only", "instead", "with"})
-_GLUE = frozenset(
+_TURNS_BACK = frozenset({"but", "focus", "only", "instead", "with"})
+_STOP_WORDS = frozenset(
     re.findall(
         r"\w+",
         "a an the on in of and or to at is are it its that which with for by please focus only but "
@@ -47,8 +47,8 @@ _GLUE = frozenset(
 
 
 @frozen(kw_only=True)
-class Wish:
-    """A prompt understood; `ignored` holds the words that were not."""
+class PromptIntent:
+    """What a prompt asks; `ignored` holds the words that are not acted on."""
 
     wanted: tuple[str, ...] = ()
     """Colours of `colours.NAMES` that should be there."""
@@ -60,15 +60,15 @@ class Wish:
     ignored: tuple[str, ...] = ()
 
 
-def understand(prompt: str) -> Wish:
-    """Read *prompt*; never fails."""
-    wish = Wish()
+def parse(prompt: str) -> PromptIntent:
+    """Parse *prompt*; never fails."""
+    intent = PromptIntent()
     for clause in re.split(r"[,.;:!?\n]+", prompt.lower()):
-        wish = _clause(wish, re.findall(r"[^\W_]+(?:['’][^\W_]+)?", clause))  # noqa: RUF001
-    return wish
+        intent = _parse_clause(intent, re.findall(r"[^\W_]+(?:['’][^\W_]+)?", clause))  # noqa: RUF001
+    return intent
 
 
-def _clause(wish: Wish, words: list[str]) -> Wish:
+def _parse_clause(intent: PromptIntent, words: list[str]) -> PromptIntent:
     negated = False
     spare: list[str] = []
     for place, word in enumerate(words):
@@ -76,38 +76,35 @@ def _clause(wish: Wish, words: list[str]) -> Wish:
             negated = True
             spare.append(word)
             continue
-        if word in _TURNS:
+        if word in _TURNS_BACK:
             negated = False
-        rest = words[place + 1 :]
-        changed = _word(wish, word, rest, negated=negated)
+        changed = _apply_word(intent, word, words[place + 1 :], negated=negated)
         if changed is not None:
-            wish, spare = changed, []
-        elif word not in _GLUE:
+            intent, spare = changed, []
+        elif word not in _STOP_WORDS:
             # A negation counts as acted on once a word it governs was.
-            wish = evolve(wish, ignored=(*wish.ignored, *spare, word))
+            intent = evolve(intent, ignored=(*intent.ignored, *spare, word))
             spare = []
-    return evolve(wish, ignored=(*wish.ignored, *spare))
+    return evolve(intent, ignored=(*intent.ignored, *spare))
 
 
-def _word(wish: Wish, word: str, rest: list[str], *, negated: bool) -> Wish | None:
-    """Act on *word*, or give None."""
+def _apply_word(
+    intent: PromptIntent, word: str, rest: list[str], *, negated: bool
+) -> PromptIntent | None:
+    """Return *intent* with what *word* asks; None where it asks nothing known."""
+    if word in COLOURS and negated:
+        return evolve(intent, unwanted=(*intent.unwanted, COLOURS[word]))
     if word in COLOURS:
-        return _coloured(wish, COLOURS[word], negated=negated)
+        return evolve(intent, wanted=(*intent.wanted, COLOURS[word]))
     if word in _COLOUR and negated:
-        # "ignore background colour" speaks of the background, not of all colour.
-        return wish if wish.centre else evolve(wish, colourless=True)
+        # "ignore background colour" concerns the background, not all colour.
+        return intent if intent.centre else evolve(intent, colourless=True)
     if word == "background" and negated:
-        return evolve(wish, centre=True)
+        return evolve(intent, centre=True)
     if word in _MOVING or word in _STILL:
-        return evolve(wish, moving=(word in _MOVING) is not negated)
+        return evolve(intent, moving=(word in _MOVING) is not negated)
     if word in _BRIGHT or word in _DARK:
         # "dark blue" is a shade, not a dark scene.
         shade = bool(rest) and rest[0] in COLOURS
-        return None if shade else evolve(wish, bright=(word in _BRIGHT) is not negated)
+        return None if shade else evolve(intent, bright=(word in _BRIGHT) is not negated)
     return None
-
-
-def _coloured(wish: Wish, name: str, *, negated: bool) -> Wish:
-    if negated:
-        return evolve(wish, unwanted=(*wish.unwanted, name))
-    return evolve(wish, wanted=(*wish.wanted, name))

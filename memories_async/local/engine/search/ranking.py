@@ -1,9 +1,11 @@
-"""Score every sample of a video for a query; look closer where a camera stood still for long.
+"""Score every sample of a video for a query and a prompt; compare more where a camera stood still.
 
-Under such a camera all frames look alike: its place is found at once, the moment is not. A query
-that covers a small part of the picture is a thing that comes and goes; then every frame's points
-are compared. A query that covers most of it is a state of the place; then frames that differ from
-the best one, as frames of one state do not, count less.
+Under a still camera all frames look alike: the place is found at once, the moment is not. A query
+that covers a small part of the picture is a thing that comes and goes; then every frame's points are
+compared. A query that covers most of it is a state of the place; then frames that differ from the
+best one more than frames of one state do score less.
+
+A prompt shifts scores and never makes a match: its factor on a score stays between `_FLOOR` and 1.
 """
 
 from __future__ import annotations
@@ -11,33 +13,46 @@ from __future__ import annotations
 from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, Numbers, np
-from memories_async.local.engine.search.matching import Query, compare
-from memories_async.local.engine.search.score import KEEP, score
-from memories_async.local.engine.vision.index import PixelIndex, reduced_size, shot_of
+from memories_async.local.engine.search.matching import ImageQuery, compare, compute_score
+from memories_async.local.engine.search.prompt import PromptIntent
+from memories_async.local.engine.vision.colours import NAMES
+from memories_async.local.engine.vision.index import PixelIndex
 
-__all__ = ["Ranked", "ranking"]
+__all__ = ["KEEP", "Ranking", "compute_factor", "rank"]
 
+KEEP = 0.3
+"""Lowest score that is answered: an empty list is a right answer."""
 _PART = 0.4
 """Share of the picture up to which a query is a thing."""
 _WHOLE = 0.8
 """Share from which, and up to the inverse of which, a query is the whole picture."""
 _ENOUGH = 0.6
-"""Share of the best sample's agreeing points that counts as all of them."""
+"""Share of the best sample's inliers that counts as all of them."""
 _LONG = 8.0
 """Seconds; shorter shots are answered whole."""
 _NEAR = 300
-"""Samples around the best one that are looked at closer."""
+"""Samples around the best one whose points are compared."""
 _OTHERWISE = 0.45
-"""What the score of another state of the place is worth."""
+"""Factor on the score of another state of the place."""
 _AROUND = 2.0
 """Seconds on each side of a sample that show how much its state moves by itself."""
 _LEAST, _TIMES = 0.012, 2.0
 """Another state differs by more than this, and by so many times that movement."""
+_FLOOR = 0.5
+_ABSENT = 0.5
+"""Presence where the whole video lacks the colour, so that it tells no moment from another."""
+_SOFT_FLOOR = 0.7
+"""Motion and light count less than a colour."""
+_NOTICED = 0.003
+"""Share of the picture below which a colour counts as absent."""
+_PLENTY = 0.05
+_MUCH = 0.15
+"""Share at which an unwanted colour counts in full."""
 
 
 @frozen(kw_only=True)
-class Ranked:
-    """The score of each sample, and how clips are to be cut in one shot."""
+class Ranking:
+    """The score of each sample, and how clips are cut in one shot."""
 
     scores: Floats
     strict: int = -1
@@ -46,45 +61,83 @@ class Ranked:
     """Share of the best frame's score that they need there."""
 
 
-def ranking(asked: Query, index: PixelIndex, factor: Floats) -> Ranked:
+def rank(query: ImageQuery, index: PixelIndex, factor: Floats) -> Ranking:
     """Score each sample, times *factor*."""
-    seen = compare(asked, index)
-    scores = score(seen.evidence())
+    comparison = compare(query, index)
+    scores = compute_score(comparison.evidence)
     best = int((scores * factor).argmax())
-    shot = int(shot_of(index)[best])
+    shot = int(index.shot_numbers[best])
     bounds = index.facts.shots[shot]
-    long = bounds.end_time - bounds.start_time >= _LONG
-    if not long or not index.staging.still[shot] or float(scores[best]) < KEEP:
-        return Ranked(scores=scores * factor)
-    inside = np.flatnonzero(shot_of(index) == shot)
-    covered = seen.share(index.samples, best, reduced_size(index))
-    if covered > _PART:
-        if _WHOLE < covered < 1 / _WHOLE:
-            best = int(inside[seen.likeness[inside, :3].sum(axis=1).argmax()])
+    is_long = bounds.end_time - bounds.start_time >= _LONG
+    if not is_long or not index.staging.still[shot] or float(scores[best]) < KEEP:
+        return Ranking(scores=scores * factor)
+    inside = np.flatnonzero(index.shot_numbers == shot)
+    coverage = comparison.measure_coverage(index, best)
+    if coverage > _PART:
+        if _WHOLE < coverage < 1 / _WHOLE:
+            best = int(inside[comparison.likeness[inside, :3].sum(axis=1).argmax()])
         # The place is there all the time: what tells moments apart is how it looked.
-        scores[inside] = float(scores[inside].max()) * _state(best, inside, index)
-        return Ranked(scores=scores * factor, strict=shot, level=0.5)
+        scores[inside] = float(scores[inside].max()) * _weigh_states(best, inside, index)
+        return Ranking(scores=scores * factor, strict=shot, level=0.5)
     near = inside[np.argsort(np.abs(inside - best), kind="stable")[:_NEAR]]
-    seen = seen.closer(index.samples, near)
-    scores = score(seen.evidence()) * _as_well(seen.counts, inside)
-    return Ranked(scores=scores * factor, strict=shot)
+    comparison = comparison.compare_points(index.samples, near)
+    # The place around a thing agrees too: each sample is measured against the best one.
+    share = np.ones(len(scores), np.float32)
+    most = float(comparison.counts[inside].max())
+    share[inside] = np.minimum(comparison.counts[inside] / (_ENOUGH * most), 1) ** 2
+    return Ranking(scores=compute_score(comparison.evidence) * share * factor, strict=shot)
 
 
-def _as_well(counts: Floats, inside: Numbers) -> Floats:
-    """Measure each sample of a shot against the best one: the place around a thing agrees too."""
-    share = np.ones(len(counts), np.float32)
-    most = float(counts[inside].max())
-    share[inside] = np.minimum(counts[inside] / (_ENOUGH * most), 1) ** 2
-    return share
-
-
-def _state(best: int, inside: Numbers, index: PixelIndex) -> Floats:
-    """Say what the samples of a shot are worth that look like *best*, and those that do not.
+def _weigh_states(best: int, inside: Numbers, index: PixelIndex) -> Floats:
+    """Weigh the samples of a shot: those that look like *best*, and those of another state.
 
     Another state of the place differs more from it than what is near it in time.
     """
     thumb, times = index.samples.looks.thumb, index.samples.times
-    apart = np.clip(1 - thumb[inside] @ thumb[best], 0, 1)
+    distance = np.clip(1 - thumb[inside] @ thumb[best], 0, 1)
     around = np.abs(times[inside] - times[best]) <= _AROUND
-    same = apart <= _LEAST + _TIMES * float(np.median(apart[around]))
-    return np.where(same, 1 - apart, _OTHERWISE).astype(np.float32)
+    same = distance <= _LEAST + _TIMES * float(np.median(distance[around]))
+    return np.where(same, 1 - distance, _OTHERWISE).astype(np.float32)
+
+
+def compute_factor(intent: PromptIntent, index: PixelIndex) -> Floats:
+    """Compute how far each sample of *index* fulfils a prompt; 1 where nothing is asked."""
+    factor, colours = np.ones(len(index.samples.times), np.float32), index.samples.colours
+    for name in intent.wanted:
+        presence = _measure_presence(colours[:, NAMES.index(name)])
+        factor = factor * (_FLOOR + (1 - _FLOOR) * presence)
+    for name in intent.unwanted:
+        absence = 1 - np.minimum(colours[:, NAMES.index(name)] / _MUCH, 1)
+        factor = factor * (_FLOOR + (1 - _FLOOR) * absence)
+    if intent.moving is not None:
+        motion = _average_at_samples(index.signals.motion, index)
+        factor = factor * _soften(motion / (motion + 1), wanted=intent.moving)
+    if intent.bright is not None:
+        light = (_average_at_samples(index.signals.light, index) - 25) / 45
+        factor = factor * _soften(np.clip(light, 0, 1, dtype=np.float32), wanted=intent.bright)
+    return np.asarray(factor, np.float32)
+
+
+def _measure_presence(share: Floats) -> Floats:
+    """Measure a colour against the most of it that the video has, up to plenty."""
+    most = float(share.max())
+    if most < _NOTICED:
+        return np.full_like(share, _ABSENT)
+    # What is there all the time (a red wall) tells no moment from another.
+    always = float(np.percentile(share, 10))
+    if most - always < _NOTICED:
+        return np.ones_like(share)
+    return np.asarray(np.clip((share - always) / min(most - always, _PLENTY), 0, 1), np.float32)
+
+
+def _soften(share: Floats, *, wanted: bool) -> Floats:
+    return _SOFT_FLOOR + (1 - _SOFT_FLOOR) * (share if wanted else 1 - share)
+
+
+def _average_at_samples(values: Floats, index: PixelIndex) -> Floats:
+    """Average a signal over a quarter of a second on each side of every sample."""
+    times = index.signals.times
+    first = np.searchsorted(times, index.samples.times - 0.26)
+    last = np.maximum(np.searchsorted(times, index.samples.times + 0.26), first + 1)
+    sums = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
+    return np.asarray((sums[last] - sums[first]) / (last - first), np.float32)

@@ -1,1 +1,1 @@
-"""Decode and write video and pictures."""
+"""Video and pictures: decode a film, decode a picture, render a film for tests and demonstrations."""

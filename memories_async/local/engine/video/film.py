@@ -1,12 +1,13 @@
-"""Frames of a video file with the times at which they are shown.
+"""Decode a video file: its frames, with the times at which they are shown.
 
 Reads straight through (seeking to each sample is up to twenty times slower), converts only the
-frames asked for, and takes times from the file, never from frame numbers: on variable-rate files
+frames asked for, and takes times from the file, never from frame numbers: on files of variable rate
 those drift by many seconds. One frame is held at a time, so memory does not grow with length.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,13 @@ from attrs import define, field, frozen
 
 from memories_async.local.engine._cv import Picture, cv2, np
 from memories_async.local.engine.protocol import UnreadableVideo
-from memories_async.local.engine.video.opening import counts_frames, opened
 
 __all__ = ["Film", "Frame"]
 
+_MOST = 70_000_000
+"""Pixels of a picture; twice those of 8K."""
+# How files begin whose container counts its frames: at byte 4 of QuickTime and MP4, at 0 of AVI.
+_COUNTING = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"RIFF")
 _EARLY = 0.001
 """Seconds by which a frame may come before its sample time; times are rounded in files."""
 _ODD_RATE = 1000.0
@@ -40,7 +44,7 @@ class Frame:
 
 @define(kw_only=True)
 class Film:
-    """An open video file; a context manager. Figures are final once `frames` has run out."""
+    """An open video file; a context manager. Its figures are final once `frames` has run out."""
 
     path: Path
     source: cv2.VideoCapture = field(repr=False)
@@ -60,19 +64,19 @@ class Film:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open the video at *path*. Raises `UnreadableVideo`."""
-        source = opened(path)
+        source = _open_capture(path)
         rate = float(source.get(cv2.CAP_PROP_FPS))
         promised = float(source.get(cv2.CAP_PROP_FRAME_COUNT))
         return cls(
             path=path,
             source=source,
-            reckoned=not counts_frames(path),
+            reckoned=not _counts_frames(path),
             promised=int(promised) if math.isfinite(promised) and 0 < promised < _ODD_COUNT else 0,
             claimed_rate=rate if math.isfinite(rate) and 0 < rate < _ODD_RATE else 0.0,
         )
 
     def frames(self, rate: float) -> Iterator[Frame]:
-        """Give the first frame at or after each 1/*rate* seconds; decode everything."""
+        """Yield the first frame at or after each 1/*rate* seconds; decode everything."""
         due = 0.0
         while self._grab():
             time = self._last - self._first
@@ -89,7 +93,7 @@ class Film:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing; containers often promise one or two frames too many."""
+        """Whether no frame is missing; containers often promise one or two too many."""
         least = 0.98 * self.promised - 2
         if self.reckoned and self.claimed_rate:
             return self.duration >= least / self.claimed_rate
@@ -139,7 +143,7 @@ class Film:
         return True
 
     def close(self) -> None:
-        """Let go of the file; may be called twice."""
+        """Close the file; may be called twice."""
         self.source.release()
 
     def __enter__(self) -> Self:
@@ -152,3 +156,42 @@ class Film:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _open_capture(path: Path) -> cv2.VideoCapture:
+    """Open the video at *path*, to be shown upright. Raises `UnreadableVideo`."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
+    if size == 0:
+        raise UnreadableVideo("the file is empty")
+    source = None
+    with contextlib.suppress(cv2.error):
+        source = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    if source is None or not source.isOpened():
+        raise UnreadableVideo(
+            "the file is no video that can be read: damaged, cut short, without pictures, "
+            "or in a format unknown here"
+        )
+    _check_size(source)
+    # The default of this switch has flipped between OpenCV releases.
+    source.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return source
+
+
+def _counts_frames(path: Path) -> bool:
+    """Whether the container at *path* says how many frames it holds."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    return start[4:] in _COUNTING or start[:4] in _COUNTING
+
+
+def _check_size(source: cv2.VideoCapture) -> None:
+    """Refuse what would not fit in memory before a picture is decoded."""
+    width, height = source.get(cv2.CAP_PROP_FRAME_WIDTH), source.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    if width * height > _MOST:
+        source.release()
+        raise UnreadableVideo(
+            f"pictures of {width:.0f}x{height:.0f} pixels are too large to decode"
+        )

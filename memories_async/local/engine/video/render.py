@@ -1,6 +1,6 @@
-"""Render a little film: several places, a camera that stands, pans, or closes in, moving shapes.
+"""Render a short film: several places, a camera that stands, pans or closes in, moving shapes.
 
-For demonstrations and tests where no video is at hand. The same seed renders the same pictures.
+For demonstrations and tests without a video file. The same seed renders the same pictures.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from memories_async.local.engine.video.scenery import KINDS, paint
 __all__ = ["render"]
 
 _RATE = 24
-_ROOM = 1.5
-"""A place is this much wider than what the camera sees."""
+_MARGIN = 1.5
+"""A place is this many times as wide as the camera's view."""
 _SHAPES = {
     "red": (30, 30, 220),
     "yellow": (40, 220, 240),
@@ -36,9 +36,10 @@ def render(
     size: tuple[int, int] = (640, 360),
     kinds: tuple[str, ...] = tuple(KINDS),
 ) -> tuple[Shot, ...]:
-    """Write a film to *path* (.mp4) and say where its shots are; about ten times real time.
+    """Write a film to *path* (.mp4) and return its shots; about ten times faster than real time.
 
-    *size* is even; *kinds* of places (see `scenery.KINDS`) are shuffled by *seed* and taken in turn.
+    *size* is even; *seed* shuffles the *kinds* of places (see `scenery.KINDS`), which are used in turn.
+    Raises `OSError` where the file cannot be written.
     """
     random = np.random.default_rng(seed)
     order = random.permutation(kinds).tolist()
@@ -49,9 +50,9 @@ def render(
         raise OSError(f"no film can be written to {path}")
     try:
         for at in range(scenes):
-            scene = _scene(order[at % len(order)], random, size)
+            scene = _make_scene(order[at % len(order)], random, size)
             for moment in np.linspace(0, 1, borders[at + 1] - borders[at]).tolist():
-                film.write(scene.picture(moment))
+                film.write(scene.draw(moment))
     finally:
         film.release()
     ends = [border / _RATE for border in borders]
@@ -60,7 +61,7 @@ def render(
 
 @frozen(kw_only=True)
 class _Shape:
-    """A disc or a box on its way across the picture; places as shares of its size."""
+    """A disc or a box that moves across the picture; places as shares of the picture's size."""
 
     colour: tuple[int, int, int]
     round: bool
@@ -84,46 +85,46 @@ class _Shape:
 
 @frozen(kw_only=True)
 class _Scene:
-    """A place, the camera's way over it, and what moves in front."""
+    """A place, the camera's path over it, and the shapes that move in front."""
 
     place: Picture
     size: tuple[int, int]
-    way: tuple[tuple[float, float, float, float], tuple[float, float, float, float]]
+    path: tuple[tuple[float, float, float, float], tuple[float, float, float, float]]
     """Camera at the start and the end: middle x and y (pixels), zoom, angle (degrees)."""
     shapes: tuple[_Shape, ...]
 
-    def picture(self, moment: float) -> Picture:
+    def draw(self, moment: float) -> Picture:
         """Draw the scene at *moment*, 0..1."""
-        start, end = self.way
+        start, end = self.path
         x, y, zoom, angle = (a + (b - a) * moment for a, b in zip(start, end, strict=True))
         turn = cv2.getRotationMatrix2D((x, y), angle, zoom)
         turn[:, 2] += np.array((self.size[0] / 2 - x, self.size[1] / 2 - y))
-        seen = np.asarray(
+        view = np.asarray(
             cv2.warpAffine(self.place, turn, self.size, borderMode=cv2.BORDER_REFLECT), np.uint8
         )
         for shape in self.shapes:
-            shape.draw(seen, moment)
-        return seen
+            shape.draw(view, moment)
+        return view
 
 
-def _scene(kind: str, random: np.random.Generator, size: tuple[int, int]) -> _Scene:
-    room = (int(size[0] * _ROOM), int(size[1] * _ROOM))
-    middle = (room[0] / 2, room[1] / 2, 1.0, 0.0)
+def _make_scene(kind: str, random: np.random.Generator, size: tuple[int, int]) -> _Scene:
+    area = (int(size[0] * _MARGIN), int(size[1] * _MARGIN))
+    middle = (area[0] / 2, area[1] / 2, 1.0, 0.0)
     moves = ("stand", "pan", "close in", "turn")
     move = moves[int(random.integers(len(moves)))]
-    way = (middle, middle)
+    path = (middle, middle)
     if move == "pan":
         reach = size[0] * float(random.uniform(0.1, 0.2))
-        way = ((middle[0] - reach, *middle[1:]), (middle[0] + reach, *middle[1:]))
+        path = ((middle[0] - reach, *middle[1:]), (middle[0] + reach, *middle[1:]))
     elif move == "close in":
-        way = (middle, (middle[0], middle[1], float(random.uniform(1.15, 1.5)), 0.0))
+        path = (middle, (middle[0], middle[1], float(random.uniform(1.15, 1.5)), 0.0))
     elif move == "turn":
-        way = (middle, (middle[0], middle[1], 1.1, float(random.uniform(-8, 8))))
-    shapes = tuple(_shape(random) for _ in range(int(random.integers(1, 4))))
-    return _Scene(place=paint(kind, random, room), size=size, way=way, shapes=shapes)
+        path = (middle, (middle[0], middle[1], 1.1, float(random.uniform(-8, 8))))
+    shapes = tuple(_make_shape(random) for _ in range(int(random.integers(1, 4))))
+    return _Scene(place=paint(kind, random, area), size=size, path=path, shapes=shapes)
 
 
-def _shape(random: np.random.Generator) -> _Shape:
+def _make_shape(random: np.random.Generator) -> _Shape:
     names = list(_SHAPES)
     x1, y1, x2, y2 = (float(value) for value in random.uniform(0.1, 0.9, 4))
     return _Shape(

@@ -1,1 +1,1 @@
-"""Describe pictures and whole films by numbers."""
+"""Computer vision: describe pictures by numbers, and index whole films."""

@@ -1,7 +1,7 @@
-"""Named colours in a picture: how much of it a person would call red, blue, grey ...
+"""Named colours in a picture: the share of it that a person would call red, blue, grey ...
 
-Borders lie in hue, chroma and lightness of Lab. Orange and pink are poor by nature: wood and skin
-share them.
+Borders lie in hue, chroma and lightness of Lab. Orange and pink are unreliable: wood and skin share
+them.
 """
 
 # ruff: noqa: PLR2004 # borders of colours are numbers by nature
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from memories_async.local.engine._cv import Floats, Numbers, Picture, cv2, np
 
-__all__ = ["NAMES", "shares"]
+__all__ = ["NAMES", "measure_shares"]
 
 NAMES = (
     "black",
@@ -27,20 +27,20 @@ NAMES = (
 )
 _SIZE = (96, 54)
 _GREY_BELOW = 12.0
-"""Chroma under which a colour has no name of its own."""
+"""Chroma below which a colour is black, grey or white."""
 
 
-def shares(picture: Picture) -> Floats:
-    """Give the share (0..1) of *picture* in each of `NAMES`; they sum to 1."""
+def measure_shares(picture: Picture) -> Floats:
+    """Measure the share (0..1) of *picture* in each colour of `NAMES`; they sum to 1."""
     small = cv2.resize(picture, _SIZE, interpolation=cv2.INTER_AREA)
     scaled = np.asarray(small, np.float32) / 255
     lab = np.asarray(cv2.cvtColor(scaled, cv2.COLOR_BGR2LAB), np.float32)
-    named = _named(lab[..., 0], lab[..., 1], lab[..., 2])
+    named = _name_pixels(lab[..., 0], lab[..., 1], lab[..., 2])
     counts = np.bincount(named.reshape(-1), minlength=len(NAMES))
     return np.asarray(counts / named.size, np.float32)
 
 
-def _named(light: Floats, a: Floats, b: Floats) -> Numbers:
+def _name_pixels(light: Floats, a: Floats, b: Floats) -> Numbers:
     """Name each pixel; lightness 0..100, a and b about -100..100."""
     chroma = np.hypot(a, b)
     hue = np.mod(np.degrees(np.arctan2(b, a)), 360)

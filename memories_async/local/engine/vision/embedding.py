@@ -1,9 +1,9 @@
-"""One vector for a whole video, from what its pictures look like; deterministic on every machine.
+"""One vector for a whole video, from its pictures' features; deterministic on every machine.
 
-Looks are pooled over at most 64 samples with black borders cut away, made the same for a picture
+Features are pooled over at most 64 samples with black borders cropped, made the same for a picture
 and its mirror image, centred by a stored mean, and projected by signs made from an integer hash
-(numpy's own random streams may change between releases). It knows appearance, not topic, and
-neither order nor speed.
+(numpy's own random streams may change between releases). The vector encodes appearance, not topic,
+and neither order nor speed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from memories_async.local.engine._cv import Doubles, Floats, Picture, np
-from memories_async.local.engine.vision.features import LENGTHS, look, stack
+from memories_async.local.engine.vision.features import LENGTHS, describe, stack
 
 __all__ = ["embed", "project", "summarise"]
 
@@ -20,9 +20,9 @@ _MOST = 64
 _WEIGHTS = (0.5, 1.0, 0.8, 0.8)
 _MEAN = Path(__file__).with_name("mean.npy")
 _DARK = 14
-"""Values this little above the darkest places, on all samples, make a black border."""
+"""A border is black where no sample is brighter than the darkest places by more than this."""
 _BLACK = 64
-"""Places brighter than this are not black, however dark all others are."""
+"""Value above which nothing is black, however dark the rest is."""
 _NOTHING = 1e-9
 _CONTENT = 0.05
 """Share of a row or column that must not be black."""
@@ -30,11 +30,12 @@ _SPLITS = np.cumsum(LENGTHS)[:-1]
 
 
 def summarise(pictures: list[Picture]) -> Floats:
-    """Pool the looks of *pictures*, all of one size, to one row of 1,712 numbers."""
-    chosen = [pictures[at] for at in _evenly(len(pictures))]
-    top, bottom, left, right = _borders(chosen)
-    looks = stack([look(np.ascontiguousarray(one[top:bottom, left:right])) for one in chosen])
-    mirror = looks.mirrored()
+    """Pool the features of *pictures*, all of one size, to one row of 1,712 numbers."""
+    count, most = len(pictures), min(len(pictures), _MOST)
+    chosen = [pictures[int((place + 0.5) * count / most)] for place in range(most)]
+    top, bottom, left, right = _find_content(chosen)
+    looks = stack([describe(np.ascontiguousarray(one[top:bottom, left:right])) for one in chosen])
+    mirror = looks.mirror()
     return np.concatenate(
         [
             looks.colours.mean(axis=0),
@@ -47,7 +48,7 @@ def summarise(pictures: list[Picture]) -> Floats:
 
 def embed(summary: Floats, dimensions: int) -> tuple[float, ...]:
     """Project *summary* to *dimensions* numbers of length 1."""
-    parts = np.split((summary - _mean()).astype(np.float64), _SPLITS)
+    parts = np.split((summary - _load_mean()).astype(np.float64), _SPLITS)
     whole = np.concatenate(
         [
             weight * part / max(float(np.linalg.norm(part)), _NOTHING)
@@ -58,8 +59,8 @@ def embed(summary: Floats, dimensions: int) -> tuple[float, ...]:
 
 
 def project(vector: Doubles, dimensions: int) -> tuple[float, ...]:
-    """Bring *vector* to *dimensions* numbers of length 1 by signs that never change."""
-    short = _signs(dimensions, len(vector)) @ vector
+    """Project *vector* to *dimensions* numbers of length 1, by signs that never change."""
+    short = _make_signs(dimensions, len(vector)) @ vector
     length = float(np.linalg.norm(short))
     if length < _NOTHING:
         short, length = np.ones(dimensions), float(np.sqrt(dimensions))
@@ -67,13 +68,13 @@ def project(vector: Doubles, dimensions: int) -> tuple[float, ...]:
 
 
 @cache
-def _mean() -> Floats:
+def _load_mean() -> Floats:
     return np.asarray(np.load(_MEAN, allow_pickle=False), np.float32)
 
 
 @cache
-def _signs(rows: int, columns: int) -> Doubles:
-    """Make signs, each from a hash (splitmix64) of its place."""
+def _make_signs(rows: int, columns: int) -> Doubles:
+    """Make a matrix of signs, each from a hash (splitmix64) of its place."""
     place = np.arange(rows * columns, dtype=np.uint64)
     mixed = place * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x5DEECE66D)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -83,13 +84,8 @@ def _signs(rows: int, columns: int) -> Doubles:
     return np.asarray(signs.reshape(rows, columns), np.float64)
 
 
-def _evenly(count: int) -> list[int]:
-    most = min(count, _MOST)
-    return [int((place + 0.5) * count / most) for place in range(most)]
-
-
-def _borders(pictures: list[Picture]) -> tuple[int, int, int, int]:
-    """Find what is not black on some picture; the whole where nearly nothing is."""
+def _find_content(pictures: list[Picture]) -> tuple[int, int, int, int]:
+    """Find top, bottom, left and right inside black borders; of the whole where nearly all is black."""
     peak = np.max(np.stack(pictures), axis=(0, 3))
     # A brightened copy has grey borders.
     black = float(np.percentile(peak, 2))

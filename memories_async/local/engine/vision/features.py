@@ -1,7 +1,7 @@
-"""Global descriptions of a picture: colours, edges and layout as four short vectors.
+"""Global features of a picture: colours, edges and layout as four short vectors.
 
-They make the shortlist of a search, the likeness of neighbouring frames, and the embedding.
-All four are mirror-aware: `mirrored` gives the picture seen in a mirror without the picture.
+They make the shortlist of a search, the likeness of neighbouring frames, and the embedding. The
+features of the mirrored picture follow from those of the picture (`mirror`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, Numbers, Picture, cv2, np, unit
 
-__all__ = ["LENGTHS", "Looks", "look", "stack"]
+__all__ = ["LENGTHS", "Looks", "describe", "stack"]
 
 _WORK = (160, 90)
 _HALF = (80, 45)
@@ -28,10 +28,10 @@ LENGTHS = (512, 512, 432, 256)
 
 @frozen(kw_only=True)
 class Looks:
-    """What one picture (or, with one row each, many pictures) looks like; rows of length 1."""
+    """Features of one picture or, with one row each, of many; rows of length 1."""
 
     colours: Floats
-    """Soft histogram over 8 x 8 x 8 Lab boxes, square-rooted."""
+    """Soft histogram over 8 x 8 x 8 Lab bins; its square root."""
     edges: Floats
     """Directions of gradients in 8 x 8 cells."""
     thumb: Floats
@@ -39,8 +39,8 @@ class Looks:
     waves: Floats
     """Lowest 16 x 16 frequencies of the lightness, without the mean."""
 
-    def likeness(self, other: Looks) -> Floats:
-        """Compare this picture with each row of *other*: rows x 4.
+    def compare(self, other: Looks) -> Floats:
+        """Compare this picture with each row of *other*; rows x 4.
 
         Cosines of colours, edges and thumb; and the share of this picture's colours that the other
         one holds as well, if only in a small part of it.
@@ -54,13 +54,14 @@ class Looks:
         )
         return np.stack(columns, axis=-1)
 
+    @property
     def richness(self) -> float:
-        """Measure how varied this picture's colours are: their entropy, 0 to about 6."""
+        """The entropy of this picture's colours, 0 to about 6: how varied they are."""
         share = self.colours.astype(np.float64) ** 2
         return float(-(share * np.log(np.maximum(share, 1e-12))).sum())
 
-    def mirrored(self) -> Looks:
-        """Give the looks of the same pictures seen in a mirror."""
+    def mirror(self) -> Looks:
+        """Return the features of the same pictures seen in a mirror."""
         return Looks(
             colours=self.colours,
             edges=self.edges[..., _EDGE_MIRROR],
@@ -69,19 +70,22 @@ class Looks:
         )
 
 
-def look(picture: Picture) -> Looks:
-    """Describe *picture*; about 1.5 ms."""
+def describe(picture: Picture) -> Looks:
+    """Compute the features of *picture*; about 1.5 ms."""
     small = cv2.resize(picture, _WORK, interpolation=cv2.INTER_AREA)
     lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2LAB), np.float32)
     half = np.asarray(cv2.resize(lab, _HALF, interpolation=cv2.INTER_AREA), np.float32)
     light = np.ascontiguousarray(lab[..., 0])
     return Looks(
-        colours=_colours(half), edges=_edges(light), thumb=_thumb(lab), waves=_waves(light)
+        colours=_measure_colours(half),
+        edges=_measure_edges(light),
+        thumb=_measure_layout(lab),
+        waves=_measure_waves(light),
     )
 
 
 def stack(many: list[Looks]) -> Looks:
-    """Put pictures together, one row each."""
+    """Join the features of several pictures, one row each."""
     return Looks(
         colours=np.stack([one.colours for one in many]),
         edges=np.stack([one.edges for one in many]),
@@ -90,9 +94,9 @@ def stack(many: list[Looks]) -> Looks:
     )
 
 
-def _colours(lab: Floats) -> Floats:
-    """Spread each pixel over the two nearest boxes along each axis, so that borders are soft."""
-    # The chroma of real pictures keeps to the middle: 64..192 is cut into boxes, the rest joins.
+def _measure_colours(lab: Floats) -> Floats:
+    """Count each pixel in the two nearest bins along each axis, so that borders are soft."""
+    # The chroma of real pictures keeps to the middle: 64..192 is cut into bins, the rest joins.
     scaled = np.stack(
         (
             lab[..., 0] * (7 / 255),
@@ -112,8 +116,8 @@ def _colours(lab: Floats) -> Floats:
     return unit(np.sqrt(counts).astype(np.float32))
 
 
-def _edges(light: Floats) -> Floats:
-    """Sum gradients by direction (sign ignored) in cells, each evened against its surroundings."""
+def _measure_edges(light: Floats) -> Floats:
+    """Sum gradients by direction (sign ignored) in cells, each normalised by its energy."""
     across = np.asarray(cv2.Sobel(light, cv2.CV_32F, 1, 0), np.float32)
     down = np.asarray(cv2.Sobel(light, cv2.CV_32F, 0, 1), np.float32)
     size, angle = cv2.cartToPolar(across, down)
@@ -130,42 +134,38 @@ def _edges(light: Floats) -> Floats:
     return unit(even.reshape(-1).astype(np.float32))
 
 
-def _thumb(lab: Floats) -> Floats:
-    """Take the mean away, so that brightness does not count; colour weighs double."""
+def _measure_layout(lab: Floats) -> Floats:
+    """Subtract the mean, so that brightness does not count; colour counts double."""
     small = np.asarray(cv2.resize(lab, _THUMB, interpolation=cv2.INTER_AREA), np.float32)
     small = small - small.mean(axis=(0, 1), keepdims=True)
     small[..., 1:] *= 2
     return unit(small.reshape(-1))
 
 
-def _waves(light: Floats) -> Floats:
+def _measure_waves(light: Floats) -> Floats:
     square = cv2.resize(light, (64, 64), interpolation=cv2.INTER_AREA)
     waves = np.asarray(cv2.dct(square), np.float32)[:_WAVES, :_WAVES].copy()
     waves[0, 0] = 0
     return unit((np.sign(waves) * np.sqrt(np.abs(waves))).reshape(-1))
 
 
-def _edge_mirror() -> list[int]:
+def _mirror_edges() -> list[int]:
+    """Return where each number of `Looks.edges` comes from in a mirror."""
     # A mirrored gradient at angle a points at pi - a: direction k becomes (ANGLES - k) mod ANGLES.
     places = np.arange(LENGTHS[1]).reshape(_CELLS, _CELLS, _ANGLES)
     turned = places[:, ::-1, (_ANGLES - np.arange(_ANGLES)) % _ANGLES]
     return [int(place) for place in turned.reshape(-1)]
 
 
-def _thumb_mirror() -> list[int]:
-    places = np.arange(LENGTHS[2]).reshape(_THUMB[1], _THUMB[0], 3)
-    return [int(place) for place in places[:, ::-1].reshape(-1)]
-
-
-def _edge_cells() -> Numbers:
-    """Number each pixel's cell, times the angles in a cell."""
+def _number_cells() -> Numbers:
+    """Return each pixel's cell number, times the angles in a cell."""
     width, height = _WORK
     rows = np.arange(height) * _CELLS // height
     columns = np.arange(width) * _CELLS // width
     return (rows[:, None] * _CELLS + columns[None, :]) * _ANGLES
 
 
-_EDGE_CELL = _edge_cells()
-_EDGE_MIRROR = _edge_mirror()
-_THUMB_MIRROR = _thumb_mirror()
+_EDGE_CELL = _number_cells()
+_EDGE_MIRROR = _mirror_edges()
+_THUMB_MIRROR = np.arange(LENGTHS[2]).reshape(_THUMB[1], _THUMB[0], 3)[:, ::-1].reshape(-1)
 _WAVE_MIRROR = np.tile(np.where(np.arange(_WAVES) % 2, -1, 1), _WAVES).astype(np.float32)

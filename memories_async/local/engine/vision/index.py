@@ -1,11 +1,16 @@
-"""What the pixel engine knows about one video: facts, samples two a second, signals eight a second."""
+"""The index of one video: facts, samples two a second, signals eight a second; and its file."""
 
 from __future__ import annotations
 
-from attrs import field, frozen
+import json
+from pathlib import Path
+from typing import Any
 
+from attrs import asdict, field, frozen
+
+from memories_async.local.engine import npz
 from memories_async.local.engine._cv import Flags, Floats, Numbers, np
-from memories_async.local.engine.protocol import Facts
+from memories_async.local.engine.protocol import Facts, Shot
 from memories_async.local.engine.vision.features import Looks
 from memories_async.local.engine.vision.local_features import LONGEST, Points
 
@@ -15,9 +20,8 @@ __all__ = [
     "Samples",
     "Signals",
     "Staging",
-    "points_of",
-    "reduced_size",
-    "shot_of",
+    "load",
+    "save",
 ]
 
 
@@ -35,18 +39,23 @@ class Samples:
     """Shares of `colours.NAMES`."""
     sharpness: Floats
 
+    def get_points(self, number: int) -> Points:
+        """Return the points of the sample *number*."""
+        part = slice(int(self.starts[number]), int(self.starts[number + 1]))
+        return Points(places=self.points.places[part], descriptors=self.points.descriptors[part])
+
 
 @frozen(kw_only=True)
 class Signals:
-    """What changes from moment to moment; one row for each picture of the shot detector."""
+    """What changes over time; one row for each picture of the shot detector."""
 
     times: Floats
     light: Floats
     """Mean lightness, 0..100."""
     motion: Floats
-    """Mean change of lightness a picture sees since the one before, 0..100."""
+    """Mean change of lightness since the picture before, 0..100."""
     peak: Floats
-    """The largest such change at any place of the picture."""
+    """The largest such change anywhere in the picture."""
 
 
 @frozen(kw_only=True)
@@ -56,9 +65,9 @@ class Staging:
     still: Flags
     """Whether the camera stood still."""
     moving: Flags
-    """Whether it moved; where the points do not tell, it did neither."""
+    """Whether it moved; neither flag is set where the points do not tell."""
     stays: Flags
-    """Whether the shot shows the place of the one before; the first does not."""
+    """Whether the shot shows the same place as the one before; False for the first."""
 
 
 _NONE = np.zeros(0, np.bool_)
@@ -74,23 +83,67 @@ class PixelIndex:
     signals: Signals = field(repr=False)
     staging: Staging = field(repr=False)
     summary: Floats = field(repr=False)
-    """The video's pooled looks, the raw material of its embedding."""
+    """The video's pooled features, from which its embedding is projected."""
+
+    @property
+    def picture_size(self) -> tuple[float, float]:
+        """Width and height of the reduced pictures in which the points lie."""
+        width, height = self.facts.width, self.facts.height
+        scale = min(1.0, LONGEST / max(width, height))
+        return width * scale, height * scale
+
+    @property
+    def shot_numbers(self) -> Numbers:
+        """The number of the shot in which each sample lies."""
+        starts = np.array([shot.start_time for shot in self.facts.shots])
+        return np.searchsorted(starts, self.samples.times, side="right").astype(np.int64) - 1
 
 
-def points_of(samples: Samples, place: int) -> Points:
-    """Give the points of the sample at *place*."""
-    part = slice(int(samples.starts[place]), int(samples.starts[place + 1]))
-    return Points(places=samples.points.places[part], descriptors=samples.points.descriptors[part])
+def save(index: PixelIndex, path: Path) -> None:
+    """Write *index* to *path*, atomically."""
+    npz.write(path, _to_arrays(index))
 
 
-def reduced_size(index: PixelIndex) -> tuple[float, float]:
-    """Give width and height of the reduced pictures in which the points lie."""
-    width, height = index.facts.width, index.facts.height
-    scale = min(1.0, LONGEST / max(width, height))
-    return width * scale, height * scale
+def load(path: Path) -> PixelIndex | None:
+    """Read the index at *path*; None where it is missing or damaged."""
+    return npz.read(path, _from_arrays)
 
 
-def shot_of(index: PixelIndex) -> Numbers:
-    """Give the number of the shot in which each sample lies."""
-    starts = np.array([shot.start_time for shot in index.facts.shots])
-    return np.searchsorted(starts, index.samples.times, side="right").astype(np.int64) - 1
+def _to_arrays(index: PixelIndex) -> dict[str, Any]:
+    samples, signals = index.samples, index.signals
+    return {
+        "facts": np.frombuffer(json.dumps(asdict(index.facts)).encode(), np.uint8),
+        "summary": index.summary,
+        "times": samples.times,
+        "places": samples.points.places,
+        "descriptors": samples.points.descriptors,
+        "starts": samples.starts,
+        "colours": samples.colours,
+        "sharpness": samples.sharpness,
+        **{f"looks_{name}": rows for name, rows in asdict(samples.looks).items()},
+        **{f"signals_{name}": rows for name, rows in asdict(signals).items()},
+        **{f"staging_{name}": rows for name, rows in asdict(index.staging).items()},
+    }
+
+
+def _from_arrays(arrays: dict[str, Any]) -> PixelIndex:
+    facts = json.loads(arrays["facts"].tobytes())
+    shots = tuple(Shot(**shot) for shot in facts.pop("shots"))
+    return PixelIndex(
+        facts=Facts(shots=shots, **facts),
+        samples=Samples(
+            times=arrays["times"],
+            looks=Looks(**_select("looks_", arrays)),
+            points=Points(places=arrays["places"], descriptors=arrays["descriptors"]),
+            starts=arrays["starts"],
+            colours=arrays["colours"],
+            sharpness=arrays["sharpness"],
+        ),
+        signals=Signals(**_select("signals_", arrays)),
+        staging=Staging(**_select("staging_", arrays)),
+        summary=arrays["summary"],
+    )
+
+
+def _select(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name[len(prefix) :]: rows for name, rows in arrays.items() if name.startswith(prefix)}

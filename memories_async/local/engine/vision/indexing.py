@@ -15,19 +15,19 @@ from attrs import Factory, define, field, frozen
 from memories_async.local.engine._cv import Floats, Picture, cv2, np, shrink
 from memories_async.local.engine.protocol import Facts
 from memories_async.local.engine.video.film import Film, Frame
-from memories_async.local.engine.vision import colours, shots
+from memories_async.local.engine.vision import colours, features, shots
 from memories_async.local.engine.vision.embedding import summarise
-from memories_async.local.engine.vision.features import Looks, look, stack
 from memories_async.local.engine.vision.index import (
     NO_STAGING,
     PixelIndex,
     Samples,
     Signals,
+    save,
 )
-from memories_async.local.engine.vision.local_features import Points, points
-from memories_async.local.engine.vision.staging import staged
+from memories_async.local.engine.vision.local_features import Points, find_points
+from memories_async.local.engine.vision.staging import add_staging
 
-__all__ = ["index_video"]
+__all__ = ["index_video", "write_index"]
 
 _EVERY = 0.5
 _MOST = 1800
@@ -37,22 +37,46 @@ _AHEAD = 4
 """Samples being described beside the decoder."""
 
 
+def write_index(video: str, result: str) -> None:
+    """Index the file *video* and save the index to the file *result*; a task of `run_in_child`."""
+    save(index_video(Path(video)), Path(result))
+
+
 def index_video(path: Path) -> PixelIndex:
     """Decode and describe the video at *path*. Raises `UnreadableVideo`."""
-    gatherer = _Gatherer()
+    recorder, sampler = _Recorder(), _Sampler()
     with Film.open(path) as film, ThreadPoolExecutor(2) as pool:
         for frame in film.frames(shots.RATE):
-            gatherer.take(frame, pool)
-        described = gatherer.finish()
-        return _index(film, gatherer.recorder, described)
+            recorder.add(frame)
+            sampler.add(frame, pool)
+        described = sampler.finish()
+        times, rows = np.array(recorder.times, np.float32), np.array(recorder.rows, np.float32)
+        gaps = np.array(recorder.differences.rows, np.float32)
+        duration = round(film.duration, 3)
+        index = PixelIndex(
+            facts=Facts(
+                duration=duration,
+                width=film.width,
+                height=film.height,
+                fps=round(film.rate, 3),
+                frames=film.decoded,
+                shots=shots.detect_shots(times, gaps, duration=duration),
+                complete=film.complete,
+            ),
+            samples=_join_samples(described),
+            signals=Signals(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
+            staging=NO_STAGING,
+            summary=summarise([one.small for one in described]),
+        )
+    return add_staging(index)
 
 
 @frozen(kw_only=True)
-class _Described:
+class _SampleFeatures:
     """One sampled frame, described."""
 
     time: float
-    looks: Looks
+    looks: features.Looks
     points: Points
     colours: Floats
     sharpness: float
@@ -63,14 +87,14 @@ class _Described:
 class _Recorder:
     """Records lightness and motion from picture to picture."""
 
-    gaps: shots.Gaps = Factory(shots.Gaps)
+    differences: shots.Differences = Factory(shots.Differences)
     times: list[float] = Factory(list[float])
     rows: list[tuple[float, float, float]] = Factory(list[tuple[float, float, float]])
     _before: Floats | None = None
 
-    def take(self, frame: Frame) -> None:
-        small = shots.small_lab(frame.picture)
-        self.gaps.add(small)
+    def add(self, frame: Frame) -> None:
+        small = shots.reduce_to_lab(frame.picture)
+        self.differences.add(small)
         light = small[..., 0] * (100 / 255)
         change = np.abs(light - (light if self._before is None else self._before))
         self.rows.append((float(light.mean()), float(change.mean()), float(change.max())))
@@ -79,85 +103,55 @@ class _Recorder:
 
 
 @define
-class _Gatherer:
+class _Sampler:
     """Sends samples to be described, and thins them out when they become too many."""
 
-    recorder: _Recorder = Factory(_Recorder)
-    _done: list[_Described] = field(factory=list[_Described])
-    _under_way: deque[Future[_Described]] = field(factory=deque[Future[_Described]])
+    _done: list[_SampleFeatures] = field(factory=list[_SampleFeatures])
+    _under_way: deque[Future[_SampleFeatures]] = field(factory=deque[Future[_SampleFeatures]])
     _every: float = _EVERY
     _due: float = 0.0
 
-    def take(self, frame: Frame, pool: ThreadPoolExecutor) -> None:
-        self.recorder.take(frame)
+    def add(self, frame: Frame, pool: ThreadPoolExecutor) -> None:
         if frame.time + 0.001 < self._due:
             return
         if len(self._under_way) >= _AHEAD:
             self._done.append(self._under_way.popleft().result())
         self._under_way.append(pool.submit(_describe, frame))
         if len(self._done) + len(self._under_way) >= _MOST:
-            self._thin()
-        self._due = (self._step(frame.time) + 1) * self._every
+            # Double the distance between samples; keep the first one of each longer step.
+            self._every *= 2
+            firsts = {self._count_steps(one.time): one for one in reversed(self.finish())}
+            self._done = [firsts[step] for step in sorted(firsts)]
+        self._due = (self._count_steps(frame.time) + 1) * self._every
 
-    def _step(self, time: float) -> int:
+    def _count_steps(self, time: float) -> int:
         return int((time + 0.001) / self._every)
 
-    def _thin(self) -> None:
-        """Double the distance between samples; keep the first one of each longer step."""
-        self._every *= 2
-        firsts = {self._step(one.time): one for one in reversed(self.finish())}
-        self._done = [firsts[step] for step in sorted(firsts)]
-
-    def finish(self) -> list[_Described]:
+    def finish(self) -> list[_SampleFeatures]:
+        """Wait for the samples that are being described, and return all."""
         self._done += [future.result() for future in self._under_way]
         self._under_way.clear()
         return self._done
 
 
-def _describe(frame: Frame) -> _Described:
+def _describe(frame: Frame) -> _SampleFeatures:
     picture = shrink(frame.picture, 360)
     grey = cv2.cvtColor(cv2.resize(picture, (160, 90)), cv2.COLOR_BGR2GRAY)
-    return _Described(
+    return _SampleFeatures(
         time=frame.time,
-        looks=look(picture),
-        points=points(picture, most=_POINTS),
-        colours=colours.shares(picture),
+        looks=features.describe(picture),
+        points=find_points(picture, most=_POINTS),
+        colours=colours.measure_shares(picture),
         sharpness=float(cv2.Laplacian(grey, cv2.CV_32F).var()),
         small=np.asarray(cv2.resize(picture, (96, 54), interpolation=cv2.INTER_AREA), np.uint8),
     )
 
 
-def _index(film: Film, recorder: _Recorder, described: list[_Described]) -> PixelIndex:
-    times = np.array(recorder.times, np.float32)
-    rows = np.array(recorder.rows, np.float32)
-    small = [one.small for one in described]
-    index = PixelIndex(
-        facts=_facts(film, times, np.array(recorder.gaps.rows, np.float32)),
-        samples=_samples(described),
-        signals=Signals(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
-        staging=NO_STAGING,
-        summary=summarise(small),
-    )
-    return staged(index)
-
-
-def _facts(film: Film, times: Floats, gaps: Floats) -> Facts:
-    return Facts(
-        duration=round(film.duration, 3),
-        width=film.width,
-        height=film.height,
-        fps=round(film.rate, 3),
-        frames=film.decoded,
-        shots=shots.shots(times, gaps, duration=round(film.duration, 3)),
-        complete=film.complete,
-    )
-
-
-def _samples(described: list[_Described]) -> Samples:
+def _join_samples(described: list[_SampleFeatures]) -> Samples:
     counts = [len(one.points) for one in described]
     return Samples(
         times=np.array([one.time for one in described], np.float32),
-        looks=stack([one.looks for one in described]),
+        looks=features.stack([one.looks for one in described]),
         points=Points(
             places=np.concatenate([one.points.places for one in described]),
             descriptors=np.concatenate([one.points.descriptors for one in described]),

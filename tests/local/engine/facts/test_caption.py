@@ -8,13 +8,12 @@ from itertools import pairwise
 import attrs
 import pytest
 
-from memories_async.local.engine.facts.caption import MARK, caption
-from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson
-from memories_async.local.engine.tokens import tokens
+from memories_async.local.engine.facts.caption import MARK, write_caption
+from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson, count_tokens
 
 
 def tell(index, prompt="describe the video", **more):
-    return caption(index, CaptionRequest(user_prompt=prompt, system_prompt="", **more)).text
+    return write_caption(index, CaptionRequest(user_prompt=prompt, system_prompt="", **more)).text
 
 
 def test_starts_with_a_mark_that_it_is_no_model(index):
@@ -101,7 +100,7 @@ def test_a_shot_between_two_samples_is_told_too(index):
 @pytest.mark.parametrize(("text", "count"), [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2)])
 def test_counts_tokens_by_one_rule(text, count):
     """Four letters, rounded up."""
-    assert tokens(text) == count
+    assert count_tokens(text) == count
 
 
 def test_counts_what_was_read_and_what_was_written(index):
@@ -110,7 +109,7 @@ def test_counts_what_was_read_and_what_was_written(index):
         user_prompt="12345", system_prompt="1234", persons=(ReferencePerson(name="Al", image=None),)
     )
 
-    answer = caption(index, request)
+    answer = write_caption(index, request)
 
     assert answer.input_tokens == 2 + 1 + 1
-    assert answer.output_tokens == tokens(answer.text)
+    assert answer.output_tokens == count_tokens(answer.text)

@@ -7,8 +7,6 @@ import json
 import pytest
 
 from memories_async.local.engine.models import stills
-from memories_async.local.engine.models.jpegs import jpegs
-from memories_async.local.engine.models.moments import moments
 from memories_async.local.engine.protocol import Facts, Shot
 from memories_async.local.engine.video.render import render
 
@@ -22,13 +20,13 @@ def taken(tmp_path_factory):
 @pytest.fixture
 def take(film, taken):
     """Take two frames of the film, or find them."""
-    return lambda: stills.stills(film, taken, times=(1.0, 2.0), seconds=60)
+    return lambda: stills.load_stills(film, taken, times=(1.0, 2.0), seconds=60)
 
 
 def test_frames_are_taken_once(take, monkeypatch):
     """Another process finds them on the disk."""
     first = take()
-    monkeypatch.setattr(stills, "run_apart", lambda *_, **__: pytest.fail("taken again"))
+    monkeypatch.setattr(stills, "run_in_child", lambda *_, **__: pytest.fail("taken again"))
 
     assert take() == first
 
@@ -49,7 +47,7 @@ def test_looks_at_eight_to_sixteen_moments(count):
     shots = tuple(Shot(start_time=2.0 * at, end_time=2.0 * at + 2) for at in range(count))
     facts = Facts(duration=2.0 * count, width=8, height=8, fps=8, frames=16 * count, shots=shots)
 
-    times = moments(facts)
+    times = stills.choose_times(facts)
 
     assert 8 <= len(times) <= 16
     assert list(times) == sorted(set(times))
@@ -60,9 +58,14 @@ def test_the_workers_task_takes_stills(film, tmp_path):
     """In the process that was started for it; here in this one."""
     settings = json.dumps({"times": [1.0, 2.0], "longest": 100, "quality": 50})
 
-    stills.take(film, tmp_path / "stills.json", settings)
+    stills.take_stills(str(film), str(tmp_path / "stills.json"), settings)
 
-    assert [one.time for one in stills._load(tmp_path / "stills.json")] == [1.0, 2.0]
+    assert [one.time for one in stills._read(tmp_path / "stills.json")] == [1.0, 2.0]
+
+
+def take_at(film, times):
+    """Take the stills of a film at *times*, and return the seconds from which they are shown."""
+    return [one.time for one in stills.load_stills(film, None, times=times, seconds=60)]
 
 
 @pytest.mark.parametrize(
@@ -76,9 +79,7 @@ def test_the_workers_task_takes_stills(film, tmp_path):
 )
 def test_gives_the_frames_shown_at_the_times(film, times, shown):
     """Each once; the last one stays for ever."""
-    found = jpegs(film, times, longest=100, quality=50)
-
-    assert [time for time, _ in found] == pytest.approx(shown, abs=0.03)
+    assert take_at(film, times) == pytest.approx(shown, abs=0.03)
 
 
 def test_a_film_of_one_frame_gives_it(tmp_path):
@@ -86,4 +87,4 @@ def test_a_film_of_one_frame_gives_it(tmp_path):
     path = tmp_path / "one.mp4"
     render(path, seconds=0.04, scenes=1, size=(160, 90))
 
-    assert [time for time, _ in jpegs(path, (0.002, 0.02), longest=100, quality=50)] == [0.0]
+    assert take_at(path, (0.002, 0.02)) == [0.0]

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 RUN = """
-import sys; from pathlib import Path
+import sys
 from memories_async.local.engine.processes import one_shot
-one_shot.run_apart("index", Path(sys.argv[1]), Path(sys.argv[2]), seconds=60)
+one_shot.run_in_child(
+    "memories_async.local.engine.vision.indexing:write_index", *sys.argv[1:], seconds=60
+)
 """
 
 

@@ -14,9 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memories_async.local.engine.processes import one_shot, pool, pool_child
+from memories_async.local.engine import _pixel_answers
+from memories_async.local.engine.processes import child, pool, pool_child
 from memories_async.local.engine.protocol import EngineFailed, Facts, SearchResult, UnreadableImage
-from memories_async.local.engine.vision import index_cache
+from memories_async.local.engine.vision.embedding import embed
+from memories_async.local.engine.vision.index import save
+
+ANSWER = "memories_async.local.engine._pixel_answers:answer"
 
 
 @pytest.fixture
@@ -32,48 +36,48 @@ def processes(monkeypatch):
 def place(index, tmp_path_factory):
     """Where the film's index is kept."""
     path = tmp_path_factory.mktemp("kept") / "index.npz"
-    index_cache.save(index, path)
+    save(index, path)
     return path
 
 
 def pid(processes):
-    return processes._free[-1]._child.pid
+    return processes._idle[-1]._child.pid
 
 
 def test_answers_as_the_functions_do(processes, place, index, jpeg):
     """The values are the same, to the last bit, on this side and on that."""
-    assert pool.ask(Facts, "facts", place) == index.facts
-    found = pool.ask(SearchResult, "search", place, jpeg(1.3), "quick \ud800 xylophone")
+    assert pool.ask(Facts, ANSWER, "facts", place) == index.facts
+    found = pool.ask(SearchResult, ANSWER, "search", place, jpeg(1.3), "quick \ud800 xylophone")
     assert found.clips[0].start_time == 0
     assert found.ignored[-1] == "xylophone"
-    assert pool.ask(tuple[float, ...], "embed", place, 64) == pool_child._embed(index, 64)
+    assert pool.ask(tuple[float, ...], ANSWER, "embed", place, 64) == embed(index.summary, 64)
 
 
 def test_one_process_answers_one_after_another(processes, place):
     """Its start is paid once, and it holds the index."""
-    pool.ask(Facts, "facts", place)
+    pool.ask(Facts, ANSWER, "facts", place)
     first = pid(processes)
-    pool.ask(Facts, "facts", place)
+    pool.ask(Facts, ANSWER, "facts", place)
 
     assert pid(processes) == first
-    assert len(processes._free) == 1
+    assert len(processes._idle) == 1
 
 
 def test_several_threads_share_few_processes(processes, place):
     """No more than there are cores, however many ask."""
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: pool.ask(Facts, "facts", place), range(16)))
+        answers = list(threads.map(lambda _: pool.ask(Facts, ANSWER, "facts", place), range(16)))
 
     assert len(set(answers)) == 1
-    assert 1 <= len(processes._free) <= pool._MOST
+    assert 1 <= len(processes._idle) <= pool._MOST
 
 
 def test_says_that_there_is_no_such_index(processes, place, tmp_path):
     """Neither a file that is missing nor one that is damaged."""
     (tmp_path / "damaged.npz").write_bytes(place.read_bytes()[:-2000])
 
-    assert pool.ask(Facts, "facts", tmp_path / "none.npz") is None
-    assert pool.ask(Facts, "facts", tmp_path / "damaged.npz") is None
+    assert pool.ask(Facts, ANSWER, "facts", tmp_path / "none.npz") is None
+    assert pool.ask(Facts, ANSWER, "facts", tmp_path / "damaged.npz") is None
 
 
 def test_notices_an_index_that_was_taken_away_and_came_back(processes, place, tmp_path):
@@ -82,7 +86,7 @@ def test_notices_an_index_that_was_taken_away_and_came_back(processes, place, tm
     told = []
     for present in (True, False, True):
         mine.write_bytes(place.read_bytes()) if present else mine.unlink()
-        told.append(pool.ask(Facts, "facts", mine) is not None)
+        told.append(pool.ask(Facts, ANSWER, "facts", mine) is not None)
 
     assert told == [True, False, True]
 
@@ -90,14 +94,14 @@ def test_notices_an_index_that_was_taken_away_and_came_back(processes, place, tm
 def test_a_bad_picture_is_refused_with_its_reason(processes, place):
     """The process goes on."""
     with pytest.raises(UnreadableImage, match="damaged or in a format"):
-        pool.ask(SearchResult, "search", place, b"no picture", "x")
-    assert processes._free[-1].alive
+        pool.ask(SearchResult, ANSWER, "search", place, b"no picture", "x")
+    assert processes._idle[-1].is_alive
 
 
 def test_a_fault_of_our_own_is_told_apart(processes, place):
     """It says nothing about the picture."""
     with pytest.raises(EngineFailed, match="KeyError: 'nonsense'"):
-        pool.ask(Facts, "nonsense", place)
+        pool.ask(Facts, ANSWER, "nonsense", place)
 
 
 def test_every_end_of_a_question_has_its_word(place, tmp_path, monkeypatch):
@@ -106,43 +110,47 @@ def test_every_end_of_a_question_has_its_word(place, tmp_path, monkeypatch):
     def failing(*_):
         raise EngineFailed("no more")
 
-    monkeypatch.setitem(pool_child._ANSWERS, "caption", failing)
+    monkeypatch.setitem(_pixel_answers._ANSWERS, "caption", failing)
 
-    assert pool_child.reply("facts", place)["answer"]["frames"] == 216
-    assert pool_child.reply("facts", tmp_path / "none.npz") == {"answer": None}
-    assert pool_child.reply("search", place, b"", "x") == {"unreadable": "the picture is empty"}
-    assert pool_child.reply("caption", place) == {"failed": "no more"}
-    assert pool_child.reply("embed", place)["failed"].startswith("answering failed: TypeError: ")
+    assert pool_child.answer(ANSWER, "facts", place)["answer"]["frames"] == 216
+    assert pool_child.answer(ANSWER, "facts", tmp_path / "none.npz") == {"answer": None}
+    assert pool_child.answer(ANSWER, "search", place, b"", "x") == {
+        "unreadable": "the picture is empty"
+    }
+    assert pool_child.answer(ANSWER, "caption", place) == {"failed": "no more"}
+    assert pool_child.answer(ANSWER, "embed", place)["failed"].startswith(
+        "answering failed: TypeError: "
+    )
 
 
 def test_a_process_that_dies_fails_one_question(processes, place):
     """The next one is put to another."""
-    pool.ask(Facts, "facts", place)
-    victim = processes._free[-1]
+    pool.ask(Facts, ANSWER, "facts", place)
+    victim = processes._idle[-1]
     killer = threading.Timer(0.05, os.kill, (victim._child.pid, signal.SIGKILL))
     os.kill(victim._child.pid, signal.SIGSTOP)
     killer.start()
 
     with pytest.raises(EngineFailed, match="died"):
-        pool.ask(Facts, "facts", place)
-    assert pool.ask(Facts, "facts", place).frames == 216
+        pool.ask(Facts, ANSWER, "facts", place)
+    assert pool.ask(Facts, ANSWER, "facts", place).frames == 216
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such clock on Windows")
 def test_a_process_that_hangs_is_ended(processes, place):
     """Nobody waits for ever."""
     with pytest.raises(EngineFailed, match="took too long"):
-        pool.ask(Facts, "facts", place, seconds=1e-6)
+        pool.ask(Facts, ANSWER, "facts", place, seconds=1e-6)
 
-    assert pool.ask(Facts, "facts", place).frames == 216
+    assert pool.ask(Facts, ANSWER, "facts", place).frames == 216
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such clock on Windows")
 def test_the_clock_runs_while_a_question_is_answered():
     """It is the system's, and stops what hangs in native code, too."""
-    pool_child._limit(50)
+    pool_child._set_time_limit(50)
     left, _ = signal.getitimer(signal.ITIMER_REAL)
-    pool_child._limit(0)
+    pool_child._set_time_limit(0)
 
     assert 40 < left <= 50
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
@@ -151,11 +159,13 @@ def test_the_clock_runs_while_a_question_is_answered():
 def test_the_time_of_a_question_is_its_own(place, monkeypatch):
     """The clock is stopped after each answer; the last question is the end."""
     limits, answers = [], io.BytesIO()
-    questions = io.BytesIO(pickle.dumps((5, "facts", place)) + pickle.dumps((7, "facts", place)))
+    questions = io.BytesIO(
+        pickle.dumps((5, ANSWER, "facts", place)) + pickle.dumps((7, ANSWER, "facts", place))
+    )
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(questions))
-    monkeypatch.setattr(pool_child, "_limit", limits.append)
-    monkeypatch.setattr(pool_child, "_own_output", lambda: answers)
-    monkeypatch.setattr(pool_child, "_asked", lambda _: True)
+    monkeypatch.setattr(pool_child, "_set_time_limit", limits.append)
+    monkeypatch.setattr(pool_child, "_reserve_output", lambda: answers)
+    monkeypatch.setattr(pool_child, "_wait_for_question", lambda _: True)
     monkeypatch.setattr(pool_child, "bound_memory", lambda: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
@@ -166,16 +176,16 @@ def test_the_time_of_a_question_is_its_own(place, monkeypatch):
 
 def test_a_process_that_left_is_replaced_in_silence(processes, place):
     """Whether it was seen to be gone before the question, or went while it was put."""
-    pool.ask(Facts, "facts", place)
-    processes._free[-1]._child.stdin.close()
-    processes._free[-1]._child.wait(5)
-    assert pool.ask(Facts, "facts", place) is not None
+    pool.ask(Facts, ANSWER, "facts", place)
+    processes._idle[-1]._child.stdin.close()
+    processes._idle[-1]._child.wait(5)
+    assert pool.ask(Facts, ANSWER, "facts", place) is not None
 
-    leaving = processes._free.pop()
+    leaving = processes._idle.pop()
     leaving._child.kill()
     leaving._child.wait(5)
     leaving._child.returncode = 0
-    assert processes._put((5, "facts", place), leaving) is None
+    assert processes._ask_one((5, ANSWER, "facts", place), leaving) is None
 
 
 @pytest.mark.parametrize(
@@ -184,22 +194,22 @@ def test_a_process_that_left_is_replaced_in_silence(processes, place):
 )
 def test_a_process_that_cannot_begin_says_why(processes, place, monkeypatch, program, reason):
     """A broken installation of OpenCV is told as such."""
-    monkeypatch.setattr(one_shot, "_START", program)
+    monkeypatch.setattr(child, "_START", program)
 
     with pytest.raises(EngineFailed, match=reason):
-        pool.ask(Facts, "facts", place)
+        pool.ask(Facts, ANSWER, "facts", place)
 
 
 def test_one_who_is_interrupted_leaves_no_half_asked_process(processes, place, monkeypatch):
     """Its answer would go to the next one who asks."""
-    pool.ask(Facts, "facts", place)
-    process = processes._free[-1]
+    pool.ask(Facts, ANSWER, "facts", place)
+    process = processes._idle[-1]
     monkeypatch.setattr(process, "ask", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
 
     with pytest.raises(KeyboardInterrupt):
-        pool.ask(Facts, "facts", place)
-    assert processes._free == []
-    assert not process.alive
+        pool.ask(Facts, ANSWER, "facts", place)
+    assert processes._idle == []
+    assert not process.is_alive
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on Windows")
@@ -210,8 +220,8 @@ def test_a_fork_begins_anew(place):
         "from memories_async.local.engine.processes import pool\n"
         "from memories_async.local.engine.protocol import Facts\n"
         "def who():\n"
-        "    pool.ask(Facts, 'facts', Path(sys.argv[1]))\n"
-        "    return pool._POOL._free[0]._child.pid\n"
+        "    pool.ask(Facts, 'memories_async.local.engine._pixel_answers:answer', 'facts', Path(sys.argv[1]))\n"
+        "    return pool._POOL._idle[0]._child.pid\n"
         "mine, fork = who(), os.fork()\n"
         "if not fork:\n"
         "    sys.exit(0 if who() != mine else 'shared')\n"
@@ -228,11 +238,11 @@ def test_a_fork_begins_anew(place):
 def test_a_fork_gives_the_turns_back(processes, place):
     """Who had them stayed behind."""
     for _ in range(pool._MOST):
-        processes._turns.acquire()
+        processes._slots.acquire()
 
-    processes.renew()
+    processes.reset_slots()
 
-    assert pool.ask(Facts, "facts", place) is not None
+    assert pool.ask(Facts, ANSWER, "facts", place) is not None
 
 
 def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
@@ -241,8 +251,8 @@ def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
         "import sys; from pathlib import Path\n"
         "from memories_async.local.engine.processes import pool\n"
         "from memories_async.local.engine.protocol import Facts\n"
-        "pool.ask(Facts, 'facts', Path(sys.argv[1]))\n"
-        "print(pool._POOL._free[0]._child.pid)"
+        "pool.ask(Facts, 'memories_async.local.engine._pixel_answers:answer', 'facts', Path(sys.argv[1]))\n"
+        "print(pool._POOL._idle[0]._child.pid)"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(place)]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -254,15 +264,15 @@ def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
         os.kill(int(said.stdout), 0)
     with os.fdopen(silent, "rb") as questions:
         began = time.monotonic()
-        assert not pool_child._asked(questions)
+        assert not pool_child._wait_for_question(questions)
         assert time.monotonic() - began < 5
     os.close(voice)
 
 
 def test_the_process_answers_line_by_line(place, index, monkeypatch):
     """What a decoder prints goes to the errors, not among the answers."""
-    questions = pickle.dumps((5, "facts", place)) * 2
-    command = one_shot.command("pool_child")
+    questions = pickle.dumps((5, ANSWER, "facts", place)) * 2
+    command = child.build_command("pool_child")
 
     done = subprocess.run(command, input=questions, capture_output=True, check=True)
 

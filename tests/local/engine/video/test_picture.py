@@ -10,8 +10,7 @@ import pytest
 
 from memories_async.local.engine.protocol import UnreadableImage
 from memories_async.local.engine.video import picture
-from memories_async.local.engine.video.picture import decode
-from memories_async.local.engine.video.picture_size import picture_size
+from memories_async.local.engine.video.picture import decode, read_size
 
 PLAIN = np.random.default_rng(0).integers(0, 255, (45, 70, 3), np.uint8)
 
@@ -34,7 +33,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_reads_size_and_pixels_of_every_kind(kind):
     """All that the service accepts."""
-    assert picture_size(KINDS[kind]) == (70, 45)
+    assert read_size(KINDS[kind]) == (70, 45)
     assert decode(KINDS[kind]).shape == (45, 70, 3)
 
 
@@ -47,14 +46,14 @@ def test_reads_the_size_of_an_extended_webp():
         + (44).to_bytes(3, "little")
     )
 
-    assert picture_size(head) == (70, 45)
+    assert read_size(head) == (70, 45)
 
 
 def test_passes_filler_and_bare_markers_of_a_jpeg():
     """Both are allowed between segments."""
     odd = b"\xff\xd8\xff\xff\x01" + KINDS["jpeg"][2:]
 
-    assert picture_size(odd) == (70, 45)
+    assert read_size(odd) == (70, 45)
 
 
 @pytest.mark.parametrize("kind", KINDS)

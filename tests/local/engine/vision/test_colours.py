@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memories_async.local.engine.vision.colours import NAMES, shares
+from memories_async.local.engine.vision.colours import NAMES, measure_shares
 
 KNOWN = {
     "black": (10, 10, 10),
@@ -25,7 +25,7 @@ KNOWN = {
 @pytest.mark.parametrize("name", KNOWN)
 def test_names_a_plain_colour(name):
     """All of a plain picture has one name."""
-    assert NAMES[shares(np.full((40, 60, 3), KNOWN[name], np.uint8)).argmax()] == name
+    assert NAMES[measure_shares(np.full((40, 60, 3), KNOWN[name], np.uint8)).argmax()] == name
 
 
 def test_shares_sum_to_one_and_follow_the_area():
@@ -33,7 +33,7 @@ def test_shares_sum_to_one_and_follow_the_area():
     picture = np.zeros((40, 60, 3), np.uint8)
     picture[:, :30], picture[:, 30:] = KNOWN["red"], KNOWN["blue"]
 
-    found = shares(picture)
+    found = measure_shares(picture)
 
     assert found.sum() == pytest.approx(1)
     assert found[NAMES.index("red")] == pytest.approx(0.5, abs=0.02)

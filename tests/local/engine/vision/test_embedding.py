@@ -72,6 +72,6 @@ def test_a_black_film_has_an_embedding_too():
 
 def test_the_mean_itself_has_an_embedding():
     """A video that is the average of all has no direction; one is given."""
-    from memories_async.local.engine.vision.embedding import _mean
+    from memories_async.local.engine.vision.embedding import _load_mean
 
-    assert embed(_mean(), 4) == pytest.approx((0.5, 0.5, 0.5, 0.5))
+    assert embed(_load_mean(), 4) == pytest.approx((0.5, 0.5, 0.5, 0.5))

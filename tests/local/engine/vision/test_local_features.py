@@ -9,14 +9,12 @@ import pytest
 
 from memories_async.local.engine.search import matching
 from memories_async.local.engine.video.scenery import paint
-from memories_async.local.engine.vision import camera
-from memories_async.local.engine.vision.index import reduced_size
+from memories_async.local.engine.vision import staging
 from memories_async.local.engine.vision.local_features import (
-    NO_POINTS,
-    agreeing,
-    agreement,
-    pairs,
-    points,
+    count_inliers,
+    find_points,
+    fit_similarity,
+    match_points,
 )
 
 PLACES = np.random.default_rng(1).uniform(0, 360, (40, 2)).astype(np.float32)
@@ -33,24 +31,25 @@ def test_counts_what_one_transform_explains(change):
     there = moved(PLACES, **change)
     there[:10] = np.random.default_rng(2).uniform(0, 360, (10, 2))
 
-    assert 25 <= agreeing(PLACES, there) <= 33
+    assert 25 <= count_inliers(PLACES, there) <= 33
 
 
 def test_chance_does_not_agree():
     """Places without a relation."""
     assert (
-        agreeing(PLACES, np.random.default_rng(3).uniform(0, 360, (40, 2)).astype(np.float32)) < 8
+        count_inliers(PLACES, np.random.default_rng(3).uniform(0, 360, (40, 2)).astype(np.float32))
+        < 8
     )
 
 
 def test_many_points_on_one_spot_are_no_agreement():
     """A pattern that repeats maps everything to one place."""
-    assert agreeing(PLACES, np.full_like(PLACES, 100) + PLACES * 0.001) <= 2
+    assert count_inliers(PLACES, np.full_like(PLACES, 100) + PLACES * 0.001) <= 2
 
 
 def test_a_picture_shrunk_to_a_dot_is_no_agreement():
     """Nobody can recognise anything in it."""
-    transform, kept = agreement(PLACES, moved(PLACES, scale=0.02))
+    transform, kept = fit_similarity(PLACES, moved(PLACES, scale=0.02))
 
     assert transform is None
     assert not kept.any()
@@ -58,13 +57,13 @@ def test_a_picture_shrunk_to_a_dot_is_no_agreement():
 
 def test_one_spot_has_no_geometry():
     """Everything comes from the same place."""
-    assert agreement(np.full_like(PLACES, 7), PLACES)[0] is None
+    assert fit_similarity(np.full_like(PLACES, 7), PLACES)[0] is None
 
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_too_few_points_have_no_geometry(count):
     """Any three agree somehow."""
-    assert agreeing(PLACES[:count], PLACES[:count]) == 0
+    assert count_inliers(PLACES[:count], PLACES[:count]) == 0
 
 
 def test_points_find_their_partners_in_a_turned_picture():
@@ -73,17 +72,17 @@ def test_points_find_their_partners_in_a_turned_picture():
     turn = cv2.getRotationMatrix2D((160, 90), 20, 1)
     there = np.asarray(cv2.warpAffine(picture, turn, (320, 180)), np.uint8)
 
-    left, right = pairs(points(picture, most=200), points(there, most=200))
+    left, right = match_points(find_points(picture, most=200), find_points(there, most=200))
 
-    assert agreeing(left, right) > 20
+    assert count_inliers(left, right) > 20
 
 
 def test_no_points_have_no_partners():
     """Of a plain picture."""
-    plain = points(np.full((90, 160, 3), 70, np.uint8), most=50)
+    plain = find_points(np.full((90, 160, 3), 70, np.uint8), most=50)
 
-    assert len(plain) == len(NO_POINTS) == 0
-    assert len(pairs(plain, plain)[0]) == 0
+    assert len(plain) == 0
+    assert len(match_points(plain, plain)[0]) == 0
 
 
 def test_points_in_one_corner_say_nothing_of_the_camera(index):
@@ -93,18 +92,18 @@ def test_points_in_one_corner_say_nothing_of_the_camera(index):
 
     crowded = attrs.evolve(index, samples=attrs.evolve(samples, points=small))
 
-    assert camera.stood_still([1, 2, 3, 4], index) is not None
-    assert camera.stood_still([1, 2, 3, 4], crowded) is None
+    size = np.array(index.picture_size, np.float32)
+    assert staging._measure_camera([1, 2, 3, 4], index.samples, size) is not None
+    assert staging._measure_camera([1, 2, 3, 4], crowded.samples, size) is None
 
 
 def test_a_query_covers_what_its_points_say(index, frame):
     """A quarter of a frame covers a quarter of it; a stranger's share is unknown, so all of it."""
     time = float(index.samples.times[10])
     quarter = np.ascontiguousarray(frame(time)[60:195, 100:340])
-    size = reduced_size(index)
     plain = np.full((90, 160, 3), 70, np.uint8)
 
-    seen, blind = (matching.compare(matching.query(one), index) for one in (quarter, plain))
+    seen, blind = (matching.compare(matching.make_query(one), index) for one in (quarter, plain))
 
-    assert seen.share(index.samples, 10, size) == pytest.approx(0.25, abs=0.03)
-    assert blind.share(index.samples, 10, size) == 1.0
+    assert seen.measure_coverage(index, 10) == pytest.approx(0.25, abs=0.03)
+    assert blind.measure_coverage(index, 10) == 1.0

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from memories_async.local.engine.video.scenery import paint
-from memories_async.local.engine.vision.shots import Gaps, shots, small_lab
+from memories_async.local.engine.vision.shots import Differences, detect_shots, reduce_to_lab
 
 
 def borders(pictures):
     """Give the seconds at which *pictures*, eight a second, are cut."""
-    gaps = Gaps()
+    gaps = Differences()
     for picture in pictures:
-        gaps.add(small_lab(picture))
+        gaps.add(reduce_to_lab(picture))
     times = np.arange(len(pictures), dtype=np.float32) / 8
-    found = shots(times, np.array(gaps.rows, np.float32), duration=len(pictures) / 8)
+    found = detect_shots(times, np.array(gaps.rows, np.float32), duration=len(pictures) / 8)
     assert found[0].start_time == 0
     assert found[-1].end_time == len(pictures) / 8
     return [shot.start_time for shot in found[1:]]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from memories_async.local.engine import _pixels
+from memories_async.local.engine.search.clips import find_clips
 from memories_async.local.engine.video.scenery import paint
 from memories_async.local.engine.vision.indexing import index_video
 
@@ -66,7 +66,7 @@ def test_a_clip_goes_on_across_a_cut_within_its_place(cut):
     """But not to the next place."""
     index = cut(view(0, 0, 1), view(120, 60, 1.8), CITY)
 
-    found = _pixels.search(index, cv2.imencode(".png", view(0, 0, 1))[1].tobytes(), "x").clips[0]
+    found = find_clips(index, cv2.imencode(".png", view(0, 0, 1))[1].tobytes(), "x").clips[0]
 
     assert (found.start_time, found.end_time) == pytest.approx((0, 2 * SECONDS), abs=0.2)
 

@@ -7,13 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from memories_async.local.engine._pixels import search
 from memories_async.local.engine.protocol import Shot, UnreadableImage
 from memories_async.local.engine.search import clips
-from memories_async.local.engine.search.ranking import Ranked
+from memories_async.local.engine.search.clips import find_clips
+from memories_async.local.engine.search.ranking import Ranking
 from memories_async.local.engine.video.picture import encode
 from memories_async.local.engine.video.scenery import paint
-from memories_async.local.engine.vision.index import shot_of
 from memories_async.local.engine.vision.indexing import index_video
 
 DISTORT = {
@@ -30,7 +29,7 @@ DISTORT = {
 @pytest.mark.parametrize("second", [1.3, 4.7, 7.6])
 def test_finds_the_shot_of_a_distorted_frame(index, rendered, frame, how, second):
     """The best clip lies in the right shot, and covers most of it."""
-    found = search(index, encode(DISTORT[how](frame(second)), quality=85), "x")
+    found = find_clips(index, encode(DISTORT[how](frame(second)), quality=85), "x")
 
     shot = next(one for one in rendered[1] if one.start_time <= second < one.end_time)
     best = found.clips[0]
@@ -43,7 +42,7 @@ def test_an_empty_list_is_the_answer_for_a_foreign_picture(foreign, index, jpeg)
     """Nothing is found in a film that does not hold it."""
     other = index_video(foreign)
 
-    assert search(other, jpeg(1.3), "x").clips == ()
+    assert find_clips(other, jpeg(1.3), "x").clips == ()
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
@@ -51,12 +50,12 @@ def test_a_plain_picture_finds_nothing(index, level):
     """There is nothing to recognise in it."""
     plain = np.full((200, 300, 3), level, np.uint8)
 
-    assert search(index, encode(plain), "x").clips == ()
+    assert find_clips(index, encode(plain), "x").clips == ()
 
 
 def test_answers_are_sorted_do_not_overlap_and_lie_within(index, jpeg):
     """The best comes first; borders are those of the film."""
-    found = search(index, jpeg(4.7), "x").clips
+    found = find_clips(index, jpeg(4.7), "x").clips
 
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert all(0 <= one.start_time < one.end_time <= index.facts.duration for one in found)
@@ -65,19 +64,19 @@ def test_answers_are_sorted_do_not_overlap_and_lie_within(index, jpeg):
 
 def test_the_same_question_has_the_same_answer(index, jpeg):
     """To the last digit."""
-    assert search(index, jpeg(4.7), "red") == search(index, jpeg(4.7), "red")
+    assert find_clips(index, jpeg(4.7), "red") == find_clips(index, jpeg(4.7), "red")
 
 
 def test_the_prompt_reports_what_it_ignored(index, jpeg):
     """And acts on the rest."""
-    assert search(index, jpeg(1.3), "the red umbrella").ignored == ("umbrella",)
+    assert find_clips(index, jpeg(1.3), "the red umbrella").ignored == ("umbrella",)
 
 
 def test_ignoring_colour_finds_a_recoloured_frame(index, frame, rendered):
     """Edges and points know nothing of colour."""
     strange = frame(4.7)[..., ::-1]
 
-    found = search(index, encode(np.ascontiguousarray(strange)), "ignore colour")
+    found = find_clips(index, encode(np.ascontiguousarray(strange)), "ignore colour")
 
     assert found.clips[0].start_time <= 4.7 <= found.clips[0].end_time
 
@@ -89,7 +88,7 @@ def test_ignoring_the_background_reads_the_middle_only(index, frame):
     picture[:] = (0, 0, 255)
     picture[54:216, 96:384] = middle
 
-    found = search(index, encode(picture), "ignore the background")
+    found = find_clips(index, encode(picture), "ignore the background")
 
     assert found.clips[0].start_time <= 4.7 <= found.clips[0].end_time
 
@@ -98,14 +97,14 @@ def test_ignoring_the_background_reads_the_middle_only(index, frame):
 def test_refuses_what_is_no_picture(index, content):
     """With a reason, never a crash."""
     with pytest.raises(UnreadableImage):
-        search(index, content, "x")
+        find_clips(index, content, "x")
 
 
 @pytest.mark.parametrize("size", [(4, 4), (600, 9)])
 def test_refuses_a_picture_that_shows_too_little(index, size):
     """Too small, or a sliver."""
     with pytest.raises(UnreadableImage, match="too little"):
-        search(index, encode(np.zeros((*size, 3), np.uint8)), "x")
+        find_clips(index, encode(np.zeros((*size, 3), np.uint8)), "x")
 
 
 @pytest.mark.parametrize("kind", [".png", ".bmp", ".webp", ".jpg"])
@@ -113,14 +112,14 @@ def test_reads_the_usual_kinds_of_picture(index, frame, kind):
     """Each finds the same place."""
     encoded = cv2.imencode(kind, frame(1.3))[1].tobytes()
 
-    assert search(index, encoded, "x").clips[0].start_time < 1.3
+    assert find_clips(index, encoded, "x").clips[0].start_time < 1.3
 
 
 def test_reads_a_picture_with_transparency(index, frame):
     """The fourth channel is left out."""
     clear = cv2.cvtColor(frame(1.3), cv2.COLOR_BGR2BGRA)
 
-    assert search(index, cv2.imencode(".png", clear)[1].tobytes(), "x").clips
+    assert find_clips(index, cv2.imencode(".png", clear)[1].tobytes(), "x").clips
 
 
 def test_gives_at_most_twenty_clips(index):
@@ -128,18 +127,18 @@ def test_gives_at_most_twenty_clips(index):
     scores = np.full(len(index.samples.times), 0.9, np.float32)
     factor = np.where(np.arange(len(scores)) % 2, 1.0, 0.4).astype(np.float32)
 
-    assert len(clips.grow(Ranked(scores=scores), index, keep=0.3, factor=factor)) <= 20
+    assert len(clips.grow_clips(Ranking(scores=scores), index, keep=0.3, factor=factor)) <= 20
 
 
 def test_finds_two_stretches_of_one_shot_apart(index):
     """A shot that matches at both ends, with a strange middle, gives two clips."""
-    shot = shot_of(index)
+    shot = index.shot_numbers
     first = np.flatnonzero(shot == 0)
     factor = np.ones(len(shot), np.float32)
     factor[first[2:-2]] = 0.1
     scores = np.where(shot == 0, 0.9, 0.0).astype(np.float32) * factor
 
-    found = clips.grow(Ranked(scores=scores), index, keep=0.3, factor=factor)
+    found = clips.grow_clips(Ranking(scores=scores), index, keep=0.3, factor=factor)
 
     assert len(found) == 2
     assert found[0].end_time <= found[1].start_time
@@ -173,7 +172,7 @@ def test_a_thing_before_a_still_camera_is_found_while_it_is_there(visited):
     """Not before and not after, though all the rest of the picture is alike."""
     index, poster = visited
 
-    (found,) = search(index, encode(poster), "x").clips
+    (found,) = find_clips(index, encode(poster), "x").clips
 
     assert found.start_time == pytest.approx(3, abs=0.51)
     assert found.end_time == pytest.approx(6, abs=0.51)
@@ -184,7 +183,7 @@ def test_a_view_of_a_still_camera_is_found_best_while_it_looked_so(visited):
     index, _ = visited
     place = paint("hills", np.random.default_rng(8), (480, 270))
 
-    *bare, covered = sorted(search(index, encode(place), "x").clips, key=lambda one: -one.score)
+    *bare, covered = sorted(find_clips(index, encode(place), "x").clips, key=lambda one: -one.score)
 
     assert sorted(round(one.start_time) for one in bare) == [0, 6]
     assert (covered.start_time, covered.end_time) == pytest.approx((3, 6), abs=0.51)
@@ -197,7 +196,7 @@ def test_most_of_a_still_camera_s_view_is_a_state_of_the_place_too(visited):
     place = paint("hills", np.random.default_rng(8), (480, 270))
     place[70:220, 180:290] = poster
 
-    best = search(index, encode(place[20:250, 60:420].copy()), "x").clips[0]
+    best = find_clips(index, encode(place[20:250, 60:420].copy()), "x").clips[0]
 
     assert (best.start_time, best.end_time) == pytest.approx((3, 6), abs=0.51)
 
@@ -212,7 +211,7 @@ def test_a_part_of_a_moving_view_is_found_with_its_shot(tmp_path):
 
     index = filmed(tmp_path / "film.mp4", picture)
 
-    found = search(index, encode(picture(4.5)[90:190, 160:320].copy()), "x").clips[0]
+    found = find_clips(index, encode(picture(4.5)[90:190, 160:320].copy()), "x").clips[0]
 
     assert found.end_time - found.start_time > 6
 
@@ -225,8 +224,8 @@ def test_short_gaps_of_a_thing_are_bridged(index):
     scores = np.zeros(count, np.float32)
     scores[[2, 3, 6, 7, 13, 14]] = 0.9
 
-    ranked = Ranked(scores=scores, strict=0)
-    found = clips.grow(ranked, whole, keep=0.3, factor=np.ones(count, np.float32))
+    ranked = Ranking(scores=scores, strict=0)
+    found = clips.grow_clips(ranked, whole, keep=0.3, factor=np.ones(count, np.float32))
 
     times = [time for one in found for time in (one.start_time, one.end_time)]
     assert times == pytest.approx([0.75, 3.75, 6.25, 7.25], abs=0.05)

@@ -1,22 +1,22 @@
-"""What was measured in each shot, in words that hold: colours, light, motion and camera."""
+"""Measure each shot: its colours, light, motion and camera."""
 
 from __future__ import annotations
 
 from attrs import frozen
 
-from memories_async.local.engine._cv import np
+from memories_async.local.engine._cv import Floats, np
 from memories_async.local.engine.protocol import Shot
 from memories_async.local.engine.vision.colours import NAMES
 from memories_async.local.engine.vision.index import PixelIndex
 
-__all__ = ["ShotFacts", "measure"]
+__all__ = ["ShotFacts", "measure_shots"]
 
 _SEEN = 0.12
-"""Share of the picture from which a colour is worth naming."""
+"""Share of the picture from which a colour is named."""
 _LIGHTS = ((20.0, "dark"), (40.0, "dim"), (65.0, "mid-bright"), (101.0, "bright"))
 _MOTIONS = ((0.25, "no motion"), (1.2, "little motion"), (3.5, "some motion"))
 _QUIET = 4.0
-"""Change of lightness that grain and compression make at a place by themselves."""
+"""Change of lightness at one place that grain and compression cause by themselves."""
 _BLURRED = 12.0
 _CAMERAS = {(True, False): "still camera", (False, True): "moving camera", (False, False): ""}
 
@@ -35,39 +35,41 @@ class ShotFacts:
     """Mean change of lightness from one picture to the next, an eighth of a second apart."""
     motion: str
     camera: str
-    """"still camera", "moving camera", or nothing where the points do not tell."""
+    """"still camera", "moving camera", or empty where the points do not tell."""
     blurred: bool
 
 
-def measure(index: PixelIndex) -> tuple[ShotFacts, ...]:
+def measure_shots(index: PixelIndex) -> tuple[ShotFacts, ...]:
     """Measure every shot of *index*."""
-    return tuple(_measured(number, index) for number in range(len(index.facts.shots)))
+    return tuple(_measure_shot(number, index) for number in range(len(index.facts.shots)))
 
 
-def _measured(number: int, index: PixelIndex) -> ShotFacts:
+def _measure_shot(number: int, index: PixelIndex) -> ShotFacts:
     shot, staging = index.facts.shots[number], index.staging
     samples, signals = index.samples, index.signals
-    inside = _inside(samples.times, shot)
-    moments = _inside(signals.times, shot)
+    inside = _find_inside(samples.times, shot)
+    moments = _find_inside(signals.times, shot)
     # The first picture of a shot differs from the shot before: no motion of its own.
     steps = moments[1:] if len(moments) > 1 else moments[:0]
     change = float(signals.motion[steps].mean()) if len(steps) else 0.0
     peak = float(np.percentile(signals.peak[steps], 90)) if len(steps) else 0.0
     light = float(signals.light[moments].mean())
+    shares = samples.colours[inside].mean(axis=0).tolist()
+    ranked = sorted(zip(NAMES, shares, strict=True), key=lambda one: -one[1])
     return ShotFacts(
         shot=shot,
-        colours=_dominant(samples.colours[inside].mean(axis=0).tolist()),
+        colours=tuple(one for one in ranked[:3] if one[1] >= _SEEN) or (ranked[0],),
         light=light,
         brightness=next(word for limit, word in _LIGHTS if light < limit),
         change=change,
-        motion=_motion(change, still=not staging.moving[number] and peak < _QUIET),
+        motion=_name_motion(change, still=not staging.moving[number] and peak < _QUIET),
         camera=_CAMERAS[bool(staging.still[number]), bool(staging.moving[number])],
         blurred=float(np.median(samples.sharpness[inside])) < _BLURRED,
     )
 
 
-def _inside(times: np.ndarray[tuple[int], np.dtype[np.float32]], shot: Shot) -> list[int]:
-    """Give the places of *times* within *shot*, or the nearest one."""
+def _find_inside(times: Floats, shot: Shot) -> list[int]:
+    """Find which of *times* lie within *shot*, or the nearest one."""
     found = np.flatnonzero((times >= shot.start_time) & (times < shot.end_time))
     if not len(found):
         middle = (shot.start_time + shot.end_time) / 2
@@ -75,13 +77,8 @@ def _inside(times: np.ndarray[tuple[int], np.dtype[np.float32]], shot: Shot) -> 
     return [int(place) for place in found]
 
 
-def _dominant(shares: list[float]) -> tuple[tuple[str, float], ...]:
-    named = sorted(zip(NAMES, shares, strict=True), key=lambda one: -one[1])
-    return tuple(one for one in named[:3] if one[1] >= _SEEN) or (named[0],)
-
-
-def _motion(change: float, *, still: bool) -> str:
+def _name_motion(change: float, *, still: bool) -> str:
     if still and change < _MOTIONS[0][0]:
         return "no motion"
-    # Something small, or a dark picture: it changes little, but it does move.
+    # Something small, or something dark, changes the picture little, but it does move.
     return next((word for limit, word in _MOTIONS[1:] if change < limit), "strong motion")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from memories_async.local.engine.facts.facts import measure
+from memories_async.local.engine.facts.measure import measure_shots
 from memories_async.local.engine.video.scenery import paint
 from memories_async.local.engine.vision.indexing import index_video
 
@@ -21,7 +21,7 @@ def filmed(tmp_path):
         for at in range(frames):
             out.write(picture(at))
         out.release()
-        return measure(index_video(path))
+        return measure_shots(index_video(path))
 
     return film
 

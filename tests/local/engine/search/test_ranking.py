@@ -6,8 +6,8 @@ import attrs
 import numpy as np
 import pytest
 
-from memories_async.local.engine.search.prompt import understand
-from memories_async.local.engine.search.weights import weights
+from memories_async.local.engine.search.prompt import parse
+from memories_async.local.engine.search.ranking import compute_factor
 from memories_async.local.engine.vision.colours import NAMES
 
 
@@ -31,13 +31,13 @@ def varied(index):
 
 def test_no_wish_weighs_nothing(index):
     """Every factor is one."""
-    assert (weights(understand("a person with a hat"), index) == 1).all()
+    assert (compute_factor(parse("a person with a hat"), index) == 1).all()
 
 
 @pytest.mark.parametrize("prompt", ["red", "bright", "moving"])
 def test_a_wish_prefers_what_fulfils_it(varied, prompt):
     """More is better, within bounds; negated, the other way round."""
-    wanted, unwanted = (weights(understand(p), varied) for p in (prompt, f"not {prompt}"))
+    wanted, unwanted = (compute_factor(parse(p), varied) for p in (prompt, f"not {prompt}"))
 
     assert wanted[-1] > wanted[0]
     assert unwanted[-1] < unwanted[0]
@@ -47,12 +47,12 @@ def test_a_wish_prefers_what_fulfils_it(varied, prompt):
 
 def test_a_colour_that_is_always_there_tells_no_moment(varied):
     """Blue is in every frame alike."""
-    assert np.ptp(weights(understand("blue"), varied)) == 0
+    assert np.ptp(compute_factor(parse("blue"), varied)) == 0
 
 
 def test_a_colour_that_is_never_there_lowers_all_alike(varied):
     """There is no green: no moment is preferred, and trust sinks."""
-    factor = weights(understand("green"), varied)
+    factor = compute_factor(parse("green"), varied)
 
     assert np.ptp(factor) == 0
     assert factor[0] < 1
@@ -64,6 +64,6 @@ def test_the_red_car_passes_when_it_passes(clip):
 
     index = index_video(clip("car-detection.mp4"))
 
-    best = index.samples.times[weights(understand("red car"), index).argmax()]
+    best = index.samples.times[compute_factor(parse("red car"), index).argmax()]
 
     assert 15.0 <= best <= 18.6

@@ -8,18 +8,18 @@ import sys
 
 import pytest
 
-from memories_async.local.engine.processes import limits
+from memories_async.local.engine.processes import child
 
 
 def test_bounds_memory_within_what_the_system_allows(monkeypatch):
     """Six gigabytes; where there is no such limit, it goes without."""
     resource = pytest.importorskip("resource")
     asked = []
-    monkeypatch.setattr(resource, "setrlimit", lambda *limits: asked.append(limits))
+    monkeypatch.setattr(resource, "setrlimit", lambda *given: asked.append(given))
 
-    limits.bound_memory()
+    child.bound_memory()
     monkeypatch.setitem(sys.modules, "resource", None)
-    limits.bound_memory()
+    child.bound_memory()
 
     assert asked == [(resource.RLIMIT_AS, (6 * 2**30, resource.getrlimit(resource.RLIMIT_AS)[1]))]
 
@@ -27,13 +27,13 @@ def test_bounds_memory_within_what_the_system_allows(monkeypatch):
 def test_steps_back_behind_its_parent(monkeypatch):
     """Where the system knows of priorities."""
     code = (
-        "import os; from memories_async.local.engine.processes.limits import step_back\n"
-        "before = os.nice(0); step_back(); print(os.nice(0) - before)"
+        "import os; from memories_async.local.engine.processes.child import lower_priority\n"
+        "before = os.nice(0); lower_priority(); print(os.nice(0) - before)"
     )
 
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     monkeypatch.delattr(os, "nice")
-    limits.step_back()
+    child.lower_priority()
 
     assert int(said.stdout) == 5
 
@@ -41,7 +41,7 @@ def test_steps_back_behind_its_parent(monkeypatch):
 def test_ends_when_its_parent_is_gone():
     """Nobody would stop it, or want what it does."""
     code = (
-        "import time; from memories_async.local.engine.processes.limits import end_with_parent\n"
+        "import time; from memories_async.local.engine.processes.child import end_with_parent\n"
         "end_with_parent(); print('begun', flush=True); time.sleep(60)"
     )
     pipe = subprocess.PIPE

@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from memories_async.local.engine import _pixels
+from memories_async.local.engine.facts.caption import write_caption
 from memories_async.local.engine.protocol import CaptionRequest, UnreadableImage, UnreadableVideo
+from memories_async.local.engine.search.clips import find_clips
 from memories_async.local.engine.video.picture import decode, encode
 from memories_async.local.engine.video.scenery import paint
+from memories_async.local.engine.vision.embedding import embed
 from memories_async.local.engine.vision.indexing import index_video
 
 
@@ -58,10 +60,10 @@ def test_a_damaged_film_is_answered_or_refused(small, tmp_path, seed):
     assert facts.fps > 0
     assert facts.shots[-1].end_time == facts.duration
     picture = encode(paint("garden", np.random.default_rng(1), (200, 90)))
-    found = _pixels.search(index, picture, "red moving")
+    found = find_clips(index, picture, "red moving")
     assert all(0 <= one.start_time <= one.end_time <= facts.duration for one in found.clips)
-    assert len(_pixels.embed(index.summary, 64)) == 64
-    assert _pixels.caption(index, CaptionRequest(user_prompt="all", system_prompt="")).text
+    assert len(embed(index.summary, 64)) == 64
+    assert write_caption(index, CaptionRequest(user_prompt="all", system_prompt="")).text
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -85,7 +87,7 @@ def test_a_film_of_one_frame_is_searched(tmp_path, plain):
     film.write(picture)
     film.release()
 
-    found = _pixels.search(index_video(tmp_path / "one.mp4"), encode(picture), "x")
+    found = find_clips(index_video(tmp_path / "one.mp4"), encode(picture), "x")
 
     assert [(one.start_time, one.end_time) for one in found.clips] == (
         [] if plain else [(0.0, 0.1)]

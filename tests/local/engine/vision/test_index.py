@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 import pytest
 
-from memories_async.local.engine.vision import index_cache
+from memories_async.local.engine.vision.index import load, save
 
 
 def same(left, right):
@@ -26,15 +26,15 @@ def test_an_index_comes_back_whole(index, tmp_path):
     """Facts, samples, signals and summary."""
     path = tmp_path / "deep" / "index.npz"
 
-    index_cache.save(index, path)
+    save(index, path)
 
-    assert index_cache.load(path).facts == index.facts
-    assert same(index_cache.load(path), index)
+    assert load(path).facts == index.facts
+    assert same(load(path), index)
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path):
     """No file, no error."""
-    assert index_cache.load(tmp_path / "none.npz") is None
+    assert load(tmp_path / "none.npz") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" + bytes(30)])
@@ -43,30 +43,30 @@ def test_damage_is_no_index(tmp_path, content):
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
 
-    assert index_cache.load(path) is None
+    assert load(path) is None
 
 
 def test_half_an_archive_is_no_index(index, tmp_path):
     """A disk may have been full."""
     path = tmp_path / "index.npz"
-    index_cache.save(index, path)
+    save(index, path)
     path.write_bytes(path.read_bytes()[:-2000])
 
-    assert index_cache.load(path) is None
+    assert load(path) is None
 
 
 def test_an_archive_of_something_else_is_no_index(tmp_path):
     """Names are missing."""
     np.savez(tmp_path / "other.npz", facts=np.zeros(3))
 
-    assert index_cache.load(tmp_path / "other.npz") is None
+    assert load(tmp_path / "other.npz") is None
 
 
 def test_pickles_are_not_opened(tmp_path):
     """A foreign file in the folder can do no harm."""
     np.savez(tmp_path / "evil.npz", facts=np.array([object()], dtype=object))
 
-    assert index_cache.load(tmp_path / "evil.npz") is None
+    assert load(tmp_path / "evil.npz") is None
 
 
 def test_a_failed_write_leaves_nothing_behind(index, tmp_path, monkeypatch):
@@ -78,5 +78,5 @@ def test_a_failed_write_leaves_nothing_behind(index, tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", full)
 
     with pytest.raises(OSError, match="no space"):
-        index_cache.save(index, tmp_path / "index.npz")
+        save(index, tmp_path / "index.npz")
     assert list(tmp_path.iterdir()) == []
