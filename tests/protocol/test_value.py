@@ -79,16 +79,31 @@ def answer_routes() -> Any:
     return app
 
 
-def test_fastapi_returns_answers_as_they_are():
-    """Declared or not; a 500 after payment is a lost result."""
-    from fastapi.testclient import TestClient
+async def fetch(app: Any, path: str) -> Any:
+    """The JSON with which an ASGI application answers a GET."""
+    sent: list[dict[str, Any]] = []
 
-    with TestClient(answer_routes()) as client:
-        assert client.get("/plain").json() == [CLIP.to_dict()] * 2
-        assert client.get("/model").json() == [CLIP.to_dict()] * 2
-        assert client.get("/embedding").json() == {"embedding": [0.5], "model": "m"}
-        assert client.get("/embedding-model").json() == {"embedding": [0.5], "model": "m"}
-        assert client.get("/caption").json() == ANSWERS[2].to_dict()
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+    await app({**scope, "http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
+    assert sent[0]["status"] == 200
+    return json.loads(b"".join(message.get("body", b"") for message in sent))
+
+
+async def test_fastapi_returns_answers_as_they_are():
+    """Declared or not; a 500 after payment is a lost result."""
+    app = answer_routes()
+
+    assert await fetch(app, "/plain") == [CLIP.to_dict()] * 2
+    assert await fetch(app, "/model") == [CLIP.to_dict()] * 2
+    assert await fetch(app, "/embedding") == {"embedding": [0.5], "model": "m"}
+    assert await fetch(app, "/embedding-model") == {"embedding": [0.5], "model": "m"}
+    assert await fetch(app, "/caption") == ANSWERS[2].to_dict()
 
 
 def test_the_openapi_schema_describes_answers():
