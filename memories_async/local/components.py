@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
+from typing import Any
 
 from aiohttp import web
 from attrs import define
@@ -16,6 +17,7 @@ from memories_async.local.jobs.callbacks import Callbacks, Outbox
 from memories_async.local.jobs.caption_jobs import CaptionJobs
 from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.jobs.ingest import IngestJobs
+from memories_async.local.jobs.request_context import Route
 from memories_async.local.jobs.upload_store import UploadStore
 from memories_async.local.pipeline.listener import Listener
 from memories_async.local.pipeline.requests import RequestPipeline
@@ -121,24 +123,10 @@ def assemble(
         background=background,
         random=Random(seed),  # noqa: S311  # ids of tasks, not secrets
     )
-    routes = (
-        Search(engine_pool=engine_pool, upload_store=store, page_limits=page_limits),
-        CaptionUrl(caption_jobs=captions, page_limits=page_limits),
-        CaptionFile(caption_jobs=captions, page_limits=page_limits),
-        Embed(engine_pool=engine_pool, upload_store=store),
-        UploadFile(ingest_jobs=ingest, page_limits=page_limits),
-        UploadUrl(ingest_jobs=ingest, fetcher=fetcher, page_limits=page_limits),
-        VideoMetadata(upload_store=store),
-        ListVideos(upload_store=store),
-        DeleteVideos(upload_store=store),
-        UploadAsset(ingest_jobs=ingest, page_limits=page_limits),
-        AssetMetadata(upload_store=store),
-        DeleteAsset(upload_store=store),
-        DownloadAsset(upload_store=store),
-    )
     pipeline = RequestPipeline(
         accounts=accounts, windows=windows, faults=faults, request_log=RequestLog(), dialect=dialect
     )
+    routes = _list_routes(captions, ingest, page_limits)
     return Components(
         accounts=accounts,
         engine_pool=engine_pool,
@@ -149,4 +137,25 @@ def assemble(
         background=background,
         listener=Listener(pipeline, routes, engine_pool.engine.name),
         inbox=Inbox(),
+    )
+
+
+def _list_routes(
+    captions: CaptionJobs, ingest: IngestJobs, page_limits: PageLimits
+) -> tuple[Route[Any], ...]:
+    store = ingest.upload_store
+    return (
+        Search(engine_pool=captions.engine_pool, upload_store=store, page_limits=page_limits),
+        CaptionUrl(caption_jobs=captions, page_limits=page_limits),
+        CaptionFile(caption_jobs=captions, page_limits=page_limits),
+        Embed(engine_pool=captions.engine_pool, upload_store=store),
+        UploadFile(ingest_jobs=ingest, page_limits=page_limits),
+        UploadUrl(ingest_jobs=ingest, fetcher=captions.fetcher, page_limits=page_limits),
+        VideoMetadata(upload_store=store),
+        ListVideos(upload_store=store),
+        DeleteVideos(upload_store=store),
+        UploadAsset(ingest_jobs=ingest, page_limits=page_limits),
+        AssetMetadata(upload_store=store),
+        DeleteAsset(upload_store=store),
+        DownloadAsset(upload_store=store),
     )

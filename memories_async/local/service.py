@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import anyio
 import attrs
-from anyio.from_thread import BlockingPortal
-from attrs import frozen
 
 from memories_async.local.admin import AdminRoutes
 from memories_async.local.components import assemble
@@ -24,6 +19,7 @@ from memories_async.local.jobs.callbacks import Callbacks, Outbox
 from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.jobs.upload_store import StoredUpload
 from memories_async.local.pipeline.listener import HOST
+from memories_async.local.service_thread import ServiceThread, start_thread
 from memories_async.local.state.accounts import Account
 from memories_async.local.state.faults import Faults
 from memories_async.local.state.library import Library, LocalVideo, resolve_sources
@@ -105,7 +101,7 @@ class LocalService:
         self.inbox: Inbox = self._components.inbox
         self.outbox: Outbox = self._components.outbox
         self.engine: Engine = self._components.engine_pool.engine
-        self._thread: _ServiceThread | None = None
+        self._thread: ServiceThread | None = None
 
     def __repr__(self) -> str:
         """Show the address, and no key."""
@@ -128,7 +124,7 @@ class LocalService:
 
     def __enter__(self) -> Self:
         """Start on a thread of its own."""
-        started = _start_thread()
+        started = start_thread()
         try:
             started.portal.call(self.__aenter__)
         except BaseException:
@@ -286,49 +282,3 @@ def _build_engine_pool(
     return EnginePool(
         engine=pixels, library=library, dimensions=dimensions, close_engine=pixels.close
     )
-
-
-@frozen
-class _ServiceThread:
-    """The event loop and thread of a service that was entered with `with`."""
-
-    portal: BlockingPortal
-    thread: threading.Thread
-    process: int
-
-    def get_portal(self) -> BlockingPortal:
-        """Return the portal; raise in a forked child, which has no such thread to wait for."""
-        if os.getpid() != self.process:
-            raise RuntimeError("the service runs in the parent of this process, not in this fork")
-        return self.portal
-
-    def stop(self) -> None:
-        """End the event loop and the thread."""
-        self.portal.call(self.portal.stop, True)  # anyio's signature
-        self.thread.join()
-
-
-def _start_thread() -> _ServiceThread:
-    """Start an event loop on a new thread.
-
-    anyio's `start_blocking_portal` is a generator: a fork that ends would finalize it and wait for a
-    thread that only its parent has.
-    """
-    ready: Future[BlockingPortal] = Future()
-
-    async def serve() -> None:
-        async with BlockingPortal() as portal:
-            ready.set_result(portal)
-            await portal.sleep_until_stopped()
-
-    def run() -> None:
-        try:
-            anyio.run(serve)
-        except BaseException as error:
-            if ready.done():
-                raise
-            ready.set_exception(error)
-
-    thread = threading.Thread(target=run, name="memories-local", daemon=True)
-    thread.start()
-    return _ServiceThread(ready.result(), thread, os.getpid())

@@ -1,4 +1,4 @@
-"""A service under test, and an engine that computes its answers from bytes alone."""
+"""A running service, helpers that send requests to it, and an engine that needs no video decoder."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from memories_async.local.engine.protocol import (
 
 @frozen(kw_only=True)
 class ByteIndex:
-    """What the byte engine knows of a file."""
+    """What `ByteEngine` knows of a file."""
 
     facts: Facts
     content: bytes
 
 
 class ByteEngine:
-    """Takes a file `seconds:anything` for a video, so that tests need no pictures."""
+    """Treats a file `seconds:anything` as a video, so that tests need no pictures."""
 
     name = "bytes/1"
 
@@ -78,7 +78,7 @@ class ByteEngine:
 
 @pytest.fixture
 def films(tmp_path) -> Path:
-    """A folder with two videos of 30 seconds that the byte engine can read."""
+    """A folder with two videos of 30 seconds that `ByteEngine` can read."""
     folder = tmp_path / "films"
     folder.mkdir()
     (folder / "street.mp4").write_bytes(b"30:red car, blue car")
@@ -94,7 +94,7 @@ def engine() -> ByteEngine:
 
 @pytest.fixture
 def page_limits() -> PageLimits:
-    """The limits of the service under test: pictures of 1,000 bytes, videos of 2,000."""
+    """The limits of the service under test: images of 1,000 bytes, videos of 2,000."""
     return PageLimits(image_size=1000, video_size=2000, upload_size=2000, url_size=2000)
 
 
@@ -110,15 +110,15 @@ async def service(films, engine, page_limits) -> AsyncIterator[LocalService]:
 
 @pytest_asyncio.fixture
 async def http(service) -> AsyncIterator[aiohttp.ClientSession]:
-    """A plain client that knows the service's address and key."""
+    """An HTTP session with the service's address and key."""
     headers = {"Authorization": service.api_key}
     async with aiohttp.ClientSession(service.url, headers=headers) as session:
         yield session
 
 
 @frozen(kw_only=True)
-class Shown:
-    """A reply as a caller sees it."""
+class ReceivedReply:
+    """A reply as the client received it."""
 
     status: int
     headers: dict
@@ -132,20 +132,22 @@ class Shown:
 
 @pytest.fixture
 def send(http):
-    """Post to the service, and return the whole reply."""
+    """Send a request to the service, and return the whole reply."""
 
     async def send(path, *, data=None, document=None, method="POST", headers=None):
         async with http.request(
             method, path, data=data, json=document, headers=headers, allow_redirects=False
         ) as reply:
-            return Shown(status=reply.status, headers=dict(reply.headers), body=await reply.read())
+            return ReceivedReply(
+                status=reply.status, headers=dict(reply.headers), body=await reply.read()
+            )
 
     return send
 
 
 @pytest.fixture
 def search(send, service):
-    """Search the street for a picture; None leaves a field out."""
+    """Search street.mp4 for an image; None leaves a field out."""
 
     async def search(
         image=b"blue", *, name="q.png", kind="image/png", prompt="red", video_no="", headers=None
@@ -178,8 +180,8 @@ def embed(send, service):
     return embed
 
 
-class Receiver:
-    """Takes callbacks, and answers what it is told to."""
+class CallbackReceiver:
+    """Receives callbacks, and answers with the statuses in `answers`."""
 
     def __init__(self):
         self.bodies = []
@@ -193,7 +195,7 @@ class Receiver:
 @pytest_asyncio.fixture
 async def receiver():
     """A running receiver on loopback."""
-    receiver, app = Receiver(), web.Application()
+    receiver, app = CallbackReceiver(), web.Application()
     app.router.add_post("/callback", receiver.take)
     async with TestServer(app) as server:
         receiver.url = str(server.make_url("/callback"))
@@ -242,7 +244,7 @@ def caption_file(send, receiver):
 
 @pytest.fixture
 def until():
-    """Wait until something holds, which it does within milliseconds."""
+    """Wait until a condition holds, which it does within milliseconds."""
 
     async def until(holds):
         async with asyncio.timeout(10):
@@ -263,21 +265,21 @@ def upload(send):
 
 
 @pytest.fixture
-def described(send):
-    """Ask for a video's metadata."""
+def fetch_metadata(send):
+    """Fetch a video's metadata."""
 
-    async def described(video_no, unique_id="default"):
+    async def fetch_metadata(video_no, unique_id="default"):
         path = f"{V1}/get_metadata?video_no={video_no}&unique_id={unique_id}"
         return (await send(path, method="GET")).json["data"]
 
-    return described
+    return fetch_metadata
 
 
 @pytest.fixture
-def listed(send):
-    """List the library."""
+def list_videos(send):
+    """List the video library."""
 
-    async def listed(**fields):
+    async def list_videos(**fields):
         return (await send(f"{V1}/list_videos", document=fields)).json["data"]
 
-    return listed
+    return list_videos

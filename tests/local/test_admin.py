@@ -1,4 +1,4 @@
-"""`/_local` lets a test in another process do what one in this process can."""
+"""The admin routes under `/_local` do what the object does, for tests in another process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiohttp import ServerDisconnectedError
 
 @pytest.fixture
 def local(send):
-    """Ask one of the service's own routes."""
+    """Send a request to an admin route."""
 
     async def local(method, path, document=None, headers=None):
         return await send(f"/_local/{path}", method=method, document=document, headers=headers)
@@ -16,8 +16,8 @@ def local(send):
     return local
 
 
-async def test_tells_the_state(service, local, search):
-    """What a billing test wants to know, without a key."""
+async def test_state_shows_engine_and_account_without_a_key(service, local, search):
+    """Calls, paid calls and points."""
     await search()
 
     state = await local("GET", "state")
@@ -27,8 +27,8 @@ async def test_tells_the_state(service, local, search):
     assert service.api_key.encode() not in state.body
 
 
-async def test_sets_points_and_dialect(service, local, embed):
-    """An empty account and another dialect, from outside."""
+async def test_state_sets_points_and_dialect(service, local, embed):
+    """And disables the account."""
     await local("POST", "state", {"points": 1, "dialect": {"v2_code": 200}})
 
     assert (await embed()).json["code"] == 200
@@ -49,16 +49,16 @@ async def test_sets_points_and_dialect(service, local, embed):
         ([], "must be an object"),
     ],
 )
-async def test_refuses_a_state_that_makes_no_sense(local, document, sentence):
-    """And says why."""
+async def test_wrong_state_is_refused_with_a_reason(local, document, sentence):
+    """Unknown fields and wrong types."""
     reply = await local("POST", "state", document)
 
     assert reply.status == 400
     assert sentence in reply.json["error"]
 
 
-async def test_orders_faults_and_takes_them_back(local, search):
-    """PageLimits as JSON: added, listed, dropped."""
+async def test_faults_are_added_listed_and_cleared(local, search):
+    """As JSON."""
     added = await local("POST", "faults", [{"kind": "drop", "when": "after"}, {"kind": "reset"}])
     with pytest.raises(ServerDisconnectedError):
         await search()
@@ -69,16 +69,16 @@ async def test_orders_faults_and_takes_them_back(local, search):
     assert (await search()).status == 200
 
 
-async def test_a_list_with_one_bad_rule_adds_none(local):
-    """All or nothing."""
+async def test_list_with_one_wrong_fault_adds_none(local):
+    """All or none."""
     reply = await local("POST", "faults", [{"kind": "drop"}, {"kind": "explode"}])
 
     assert reply.status == 400
     assert (await local("GET", "faults")).json == []
 
 
-async def test_lists_library_book_and_callbacks(service, local, search, caption):
-    """The rest of what the object shows."""
+async def test_library_statement_and_callbacks_are_listed(service, local, search, caption):
+    """As on the object."""
     await search()
     await caption()
     await service.drain()
@@ -91,8 +91,8 @@ async def test_lists_library_book_and_callbacks(service, local, search, caption)
     assert [one["status"] for one in callbacks] == [200]
 
 
-async def test_sends_a_callback_again(service, local, caption, receiver):
-    """By task id; an unknown one is 404."""
+async def test_callback_is_delivered_again_by_task_id(service, local, caption, receiver):
+    """An unknown id is 404."""
     task_id = (await caption()).json["data"]["task_id"]
     await service.drain()
 
@@ -101,8 +101,8 @@ async def test_sends_a_callback_again(service, local, caption, receiver):
     assert (await local("POST", "callbacks/nobody/resend")).status == 404
 
 
-async def test_resets_everything_but_the_library(service, local, search, caption, engine):
-    """After a reset nothing was ever asked."""
+async def test_reset_forgets_everything_but_the_library(service, local, search, caption, engine):
+    """Indexes are kept."""
     await search()
     await caption()
     service.faults.add(kind="drop")
@@ -115,8 +115,8 @@ async def test_resets_everything_but_the_library(service, local, search, caption
     assert len(engine.indexed) == 1
 
 
-async def test_is_for_programs_on_this_machine_only(local):
-    """A page in a browser reaches loopback too: by another name, or across origins."""
+async def test_requests_of_web_pages_are_refused(local):
+    """They have another host name, or an Origin."""
     for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
         assert (await local("POST", "reset", headers=headers)).status == 403
     assert (await local("GET", "state", headers={"Host": "localhost:80"})).status == 200

@@ -1,4 +1,4 @@
-"""Real files of every nasty kind, sent to the service: a right answer or a clear refusal, and it goes on."""
+"""Unusual and damaged video files, sent to the service: a right answer or a clear refusal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STEP = 0.13
 
 @frozen(kw_only=True)
 class Kind:
-    """A film to be written, and what is true of it."""
+    """A film to be written, and the facts about it."""
 
     name: str
     times: list
@@ -86,36 +86,36 @@ KINDS = [
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    """One engine for all, so that each film is indexed once."""
+    """One engine for all tests, so that each film is indexed once."""
     return PixelEngine(tmp_path_factory.mktemp("index"))
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    """A film that is right in every way."""
+    """A sound film."""
     return write(tmp_path_factory.mktemp("good") / "good.mp4", even(25, 4), cut=2, rate=25)
 
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory):
-    """A film that takes a while to index: long enough to be caught at it."""
+    """A film that takes long enough to index to be interrupted."""
     return write(tmp_path_factory.mktemp("lasting") / "lasting.mp4", even(25, 90), cut=2, rate=25)
 
 
-def start_of(service, path):
+def get_video_no(service, path):
     """The `video_no` of the film at *path*."""
     return next(one.video_no for one in service.library if one.path == path)
 
 
-async def second_place(client, video_no):
-    """Search for the place behind the cut."""
+async def search_second_scene(client, video_no):
+    """Search for the scene after the cut."""
     still = encode(films.picture(1, 0.75))
     return await client.clips.search(still, prompt="the same place", video_no=video_no)
 
 
 @pytest.mark.parametrize("film", KINDS, ids=lambda film: film.name)
-async def test_a_rare_kind_is_answered_rightly(film, engine, tmp_path):
-    """Size, duration and rate are those of the file; the clip is the scene behind its cut."""
+async def test_unusual_film_is_indexed_and_searched_correctly(film, engine, tmp_path):
+    """Size, duration and rate are the file's; the clip is the scene after its cut."""
     path = tmp_path / film.name
     named = path.with_suffix({".txt": ".mp4"}.get(path.suffix, path.suffix))
     written = named.with_suffix(".webm") if film.name == "webm-named.mp4" else named
@@ -125,7 +125,7 @@ async def test_a_rare_kind_is_answered_rightly(film, engine, tmp_path):
         LocalService([path], engine=engine, limits=None) as service,
         service.client() as client,
     ):
-        (clip,) = await second_place(client, start_of(service, path))
+        (clip,) = await search_second_scene(client, get_video_no(service, path))
 
     facts: Facts = engine.index(path).facts
     first = float(film.times[0])
@@ -139,20 +139,20 @@ async def test_a_rare_kind_is_answered_rightly(film, engine, tmp_path):
     assert clip.score > 0.5
 
 
-def swept(content):
-    """Random bytes in the place of the pictures."""
+def overwrite_pictures(content):
+    """Replace the encoded pictures by random bytes."""
     start = content.index(b"mdat")
     size = int.from_bytes(content[start - 4 : start], "big") - 8
     noise = np.random.default_rng(1).bytes(size)
     return content[: start + 4] + noise + content[start + 4 + size :]
 
 
-def without_table(content):
+def remove_table(content):
     return content[: content.index(b"moov") - 4]
 
 
-def gif(side):
-    """A picture of a few bytes and many pixels."""
+def build_gif(side):
+    """Build an image of a few bytes and many pixels."""
     screen, image = (
         struct.pack("<HHBBB", side, side, 128, 0, 0),
         struct.pack("<4HB", 0, 0, side, side, 0),
@@ -163,18 +163,18 @@ def gif(side):
 BAD = {
     "empty.mp4": (lambda _: b"", "is empty"),
     "cut-short.mp4": (lambda content: content[: len(content) // 2], "no video that can be read"),
-    "no-table.mp4": (without_table, "no video that can be read"),
-    "swept.mp4": (swept, "no picture that can be decoded"),
+    "no-table.mp4": (remove_table, "no video that can be read"),
+    "overwritten.mp4": (overwrite_pictures, "no picture that can be decoded"),
     "noise.mp4": (lambda _: np.random.default_rng(2).bytes(50_000), "no video that can be read"),
     "text.mp4": (lambda _: b"#EXTM3U\nhttp://127.0.0.1:9/x.ts\n" * 9, "no video that can be read"),
-    "huge.gif": (lambda _: gif(16_000), "16000x16000 pixels are too large"),
+    "huge.gif": (lambda _: build_gif(16_000), "16000x16000 pixels are too large"),
     "sound.mp4": (None, "no video that can be read"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_a_hopeless_file_is_refused_and_the_next_one_answered(name, good, engine, tmp_path):
-    """The client is told why, nothing is billed, and the service goes on."""
+async def test_damaged_file_is_refused_and_the_next_one_answered(name, good, engine, tmp_path):
+    """The client gets the reason, and nothing is paid."""
     path, (damage, reason) = tmp_path / name, BAD[name]
     if damage is None:
         films.sound(path)
@@ -186,27 +186,27 @@ async def test_a_hopeless_file_is_refused_and_the_next_one_answered(name, good, 
         service.client() as client,
     ):
         with pytest.raises(InvalidRequest, match=reason) as refused:
-            await second_place(client, start_of(service, path))
+            await search_second_scene(client, get_video_no(service, path))
         assert refused.value.billed == "no"
         assert service.account.points_spent == 0
-        assert await second_place(client, start_of(service, good))
+        assert await search_second_scene(client, get_video_no(service, good))
 
 
-async def test_one_frame_is_a_film(engine, tmp_path):
-    """It lasts one frame, and is found."""
+async def test_film_of_one_frame_is_found(engine, tmp_path):
+    """It lasts one frame."""
     path = write(tmp_path / "one.mp4", [Fraction(0)], cut=0, rate=25)
     async with (
         LocalService([path], engine=engine, limits=None) as service,
         service.client() as client,
     ):
         still = encode(films.picture(1))
-        (clip,) = await client.clips.search(still, prompt="x", video_no=start_of(service, path))
+        (clip,) = await client.clips.search(still, prompt="x", video_no=get_video_no(service, path))
 
     assert (clip.start_time, clip.end_time) == (0, pytest.approx(0.04))
 
 
-async def test_a_decoder_out_of_time_fails_its_video_alone(good, engine, tmp_path):
-    """The limit is told; what is indexed already is answered."""
+async def test_decoder_over_its_time_limit_fails_its_video_only(good, engine, tmp_path):
+    """The refusal names the limit."""
     engine.index(good)
     path = write(tmp_path / "slow.mp4", even(25, 2), cut=1, rate=25)
     hasty = PixelEngine(engine.index(good).path.parent, time_limit=0.2)
@@ -216,12 +216,12 @@ async def test_a_decoder_out_of_time_fails_its_video_alone(good, engine, tmp_pat
         service.client() as client,
     ):
         with pytest.raises(InvalidRequest, match=r"decoding took longer than 0\.2 s"):
-            await second_place(client, start_of(service, path))
-        assert await second_place(client, start_of(service, good))
+            await search_second_scene(client, get_video_no(service, path))
+        assert await search_second_scene(client, get_video_no(service, good))
 
 
-def worker_of(path):
-    """The process that indexes *path*, once there is one."""
+def find_worker(path):
+    """Find the process that indexes *path*, once there is one."""
     for _ in range(5000):
         for process in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -236,42 +236,42 @@ def worker_of(path):
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGSEGV])
-async def test_a_decoder_that_is_killed_fails_its_video_alone(kill, good, engine, tmp_path):
-    """Whatever native code does, the service lives."""
+async def test_killed_decoder_fails_its_video_only(kill, good, engine, tmp_path):
+    """The service goes on."""
     path = write(tmp_path / "deadly.mp4", even(25, 2), cut=1, rate=25)
     async with (
         LocalService([path, good], engine=engine, limits=None) as service,
         service.client() as client,
     ):
-        number = start_of(service, path)
-        asked = asyncio.ensure_future(second_place(client, number))
-        os.kill(await asyncio.to_thread(worker_of, path), kill)
+        number = get_video_no(service, path)
+        asked = asyncio.ensure_future(search_second_scene(client, number))
+        os.kill(await asyncio.to_thread(find_worker, path), kill)
         with pytest.raises(InvalidRequest, match=f"decoder died on this file .signal {kill.value}"):
             await asked
-        assert await second_place(client, start_of(service, good))
+        assert await search_second_scene(client, get_video_no(service, good))
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
 @pytest.mark.skipif(os.cpu_count() == 1, reason="needs two cores")
-async def test_two_videos_are_indexed_side_by_side(lasting, tmp_path):
-    """The second one begins while the first one is not done."""
+async def test_two_videos_are_indexed_at_once(lasting, tmp_path):
+    """The second starts while the first is not done."""
     other = write(tmp_path / "other.mp4", even(25, 2), cut=1, rate=25)
     async with LocalService([lasting, other], limits=None) as service:
         warming = asyncio.ensure_future(service.warm())
-        first = await asyncio.to_thread(worker_of, lasting)
+        first = await asyncio.to_thread(find_worker, lasting)
         os.kill(first, signal.SIGSTOP)
-        assert await asyncio.to_thread(worker_of, other) != first
+        assert await asyncio.to_thread(find_worker, other) != first
         os.kill(first, signal.SIGCONT)
         await warming
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
-async def test_a_service_that_stops_ends_what_its_engine_began(lasting):
-    """Nobody waits for it any more; whoever still does is told."""
+async def test_service_that_stops_ends_its_engines_processes(lasting):
+    """Whoever still waits gets an error."""
     async with LocalService([lasting], limits=None) as service:
         video = service.library[0]
         indexing = asyncio.ensure_future(service._components.engine_pool.index(video))
-        worker = await asyncio.to_thread(worker_of, lasting)
+        worker = await asyncio.to_thread(find_worker, lasting)
         os.kill(worker, signal.SIGSTOP)
     os.kill(worker, signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""The inbox: the service takes its own callbacks, for tests that have no receiver."""
+"""The inbox: the service receives callbacks itself, for tests without a receiver."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from memories_async.local import LocalService
 
 
 @pytest.fixture
-def told(service, caption):
-    """Have a caption delivered to the inbox; gives the task's id."""
+def submit(service, caption):
+    """Submit a caption with a callback to the inbox; returns the task's id."""
 
-    async def told(**settings):
+    async def submit(**settings):
         return (await caption(callback=service.inbox.url, **settings)).json["data"]["task_id"]
 
-    return told
+    return submit
 
 
-async def test_waits_for_the_callback_of_a_task(service, told):
-    """Of this one, whichever comes first, and whether or not it came already."""
-    first, second = await told(), await told(user_prompt="More.")
+async def test_inbox_waits_for_the_callback_of_a_task(service, submit):
+    """In any order, also for one that came already."""
+    first, second = await submit(), await submit(user_prompt="More.")
 
     late = await service.inbox.wait(second)
     early = await service.inbox.wait(first)
@@ -36,10 +36,10 @@ async def test_waits_for_the_callback_of_a_task(service, told):
     assert not service.inbox._waiters
 
 
-async def test_everybody_who_waits_is_told_once(service, told):
-    """A repeat changes nothing, and is kept to be looked at."""
+async def test_each_waiter_gets_the_first_callback(service, submit):
+    """Repeated ones are kept in `received`."""
     service.faults.add(callback="duplicate", n=3, seconds=0.01)
-    task_id = await told()
+    task_id = await submit()
 
     found = await asyncio.gather(*(service.inbox.wait(task_id) for _ in range(2)))
     await service.drain()
@@ -49,8 +49,8 @@ async def test_everybody_who_waits_is_told_once(service, told):
     assert [one.status for one in service.outbox.deliveries] == [200, 200, 200]
 
 
-async def test_gives_up_in_time(service):
-    """And says what did not come; waiting in vain leaves nothing behind."""
+async def test_wait_times_out_with_the_name_of_the_task(service):
+    """And leaves no waiter behind."""
     with pytest.raises(TimeoutError, match=r"no callback for nobody within 0\.001 s"):
         await service.inbox.wait("nobody", timeout=0.001)
     with pytest.raises(TimeoutError, match=r"no callback for nobody within 0\.001 s"):
@@ -59,17 +59,17 @@ async def test_gives_up_in_time(service):
     assert not service.inbox._waiters
 
 
-async def test_a_reset_forgets_what_came(service, told):
-    """As it does everything that was asked."""
-    await service.inbox.wait(await told())
+async def test_reset_empties_the_inbox(service, submit):
+    """As it does everything else."""
+    await service.inbox.wait(await submit())
 
     service.reset()
 
     assert service.inbox.received == ()
 
 
-async def test_what_is_no_callback_is_refused(service, http):
-    """The address takes JSON objects."""
+async def test_body_that_is_not_an_object_is_refused(service, http):
+    """And not kept."""
     async with http.post(service.inbox.url, data=b"[]") as reply:
         assert reply.status == 400
     assert service.inbox.received == ()
@@ -81,15 +81,15 @@ def _submitted(service, film):
         return client.captions.upload_file(film, **asked).task_id
 
 
-def test_blocking_code_waits_too(films, engine):
-    """Beside a service on a thread of its own."""
+def test_blocking_code_can_wait(films, engine):
+    """While the service runs on a thread of its own."""
     with LocalService([films], engine=engine, limits=None) as service:
         task_id = _submitted(service, films / "street.mp4")
 
         assert service.inbox.wait_blocking(task_id)["status"] == 0
 
 
-def test_any_loop_may_wait(films, engine):
+def test_any_event_loop_can_wait(films, engine):
     """Also one that is not the service's."""
     with LocalService([films], engine=engine, limits=None) as service:
         task_id = _submitted(service, films / "street.mp4")
@@ -97,8 +97,8 @@ def test_any_loop_may_wait(films, engine):
         assert asyncio.run(service.inbox.wait(task_id))["task_id"] == task_id
 
 
-def test_an_uploads_callback_goes_by_its_video_no(films, engine):
-    """It has no task."""
+def test_callback_of_an_upload_is_found_by_its_video_no(films, engine):
+    """It has no task id."""
     with LocalService([films], engine=engine, limits=None) as service:
         body = json.dumps({"videoNo": "VI7", "status": "PARSE"}).encode()
         urllib.request.urlopen(service.inbox.url, data=body).close()
@@ -106,8 +106,8 @@ def test_an_uploads_callback_goes_by_its_video_no(films, engine):
         assert service.inbox.wait_blocking("VI7")["status"] == "PARSE"
 
 
-def test_has_no_address_without_the_service(films, engine):
-    """It is there while the service runs, each time at its own."""
+def test_inbox_has_a_url_only_while_the_service_runs(films, engine):
+    """Each time another one."""
     service = LocalService([films], engine=engine)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="not running"):
@@ -116,19 +116,19 @@ def test_has_no_address_without_the_service(films, engine):
             assert service.inbox.url.startswith("http://127.0.0.1:")
 
 
-def test_a_callback_that_comes_twice_at_once_is_told_once(films, engine):
-    """Before whoever was told has gone; and one who gave up is left alone."""
+def test_second_callback_changes_no_waiter(films, engine):
+    """A cancelled waiter gets none."""
     with LocalService([films], engine=engine, limits=None) as service:
-        told, gone = service.inbox._add_waiter("t"), service.inbox._add_waiter("t")
+        submit, gone = service.inbox._add_waiter("t"), service.inbox._add_waiter("t")
         gone.cancel()
         for text in ("one", "two"):
             body = json.dumps({"task_id": "t", "text": text}).encode()
             urllib.request.urlopen(service.inbox.url, data=body).close()
 
-        assert told.result(0)["text"] == "one"
+        assert submit.result(0)["text"] == "one"
 
 
-async def test_may_be_stopped_twice(service):
-    """As everything here."""
+async def test_inbox_can_be_stopped_twice(service):
+    """The second stop does nothing."""
     await service.inbox.stop()
     await service.inbox.stop()

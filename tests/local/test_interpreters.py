@@ -1,4 +1,4 @@
-"""The service in other interpreters: what it imports, what it says without the extra, and forks."""
+"""The service in other interpreters: imports, the missing extra, and forks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 import pytest
 
 
-def test_importing_the_service_loads_neither_opencv_nor_numpy():
-    """The package is importable without the extra."""
+def test_import_loads_neither_opencv_nor_numpy():
+    """The package can be imported without the extra."""
     program = (
         "import sys, memories_async.local; "
         "print(sorted({'cv2', 'numpy'} & {name.split('.')[0] for name in sys.modules}))"
@@ -23,8 +23,8 @@ def test_importing_the_service_loads_neither_opencv_nor_numpy():
     assert said.stdout.strip() == "[]"
 
 
-def test_says_what_to_install():
-    """Without the extra there is one clear sentence, when the service is made."""
+def test_missing_extra_is_named():
+    """When the service is created."""
     program = (
         "import sys; sys.modules['cv2'] = None\n"
         "from memories_async.local import LocalService\n"
@@ -40,8 +40,8 @@ def test_says_what_to_install():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on Windows")
-def test_a_fork_that_ends_leaves_the_service_to_its_parent():
-    """It has no thread that could stop it, and would wait for ever."""
+def test_fork_that_ends_leaves_the_service_to_its_parent():
+    """The child has no thread that could stop it."""
     code = (
         "import os, sys; from urllib.request import urlopen\n"
         "from memories_async.local import LocalService\n"
@@ -62,8 +62,8 @@ def test_a_fork_that_ends_leaves_the_service_to_its_parent():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on Windows")
-def test_a_forked_child_cannot_wait_for_the_parents_thread():
-    """`run` and `reset` raise in the child instead of waiting for ever."""
+def test_forked_child_cannot_wait_for_its_parents_thread():
+    """`reset` raises in the child instead of waiting for ever."""
     code = (
         "import os; from memories_async.local import LocalService\n"
         "from memories_async.local.engine.fixed import FixedEngine\n"

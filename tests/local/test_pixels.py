@@ -1,4 +1,4 @@
-"""The service with its own engine: real answers from a film that is rendered here."""
+"""The service with its own engine: answers computed from a rendered film."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def film(tmp_path_factory):
     return path, shots
 
 
-def frame(path, seconds):
+def get_frame(path, seconds):
     """A still picture of the film, as PNG."""
     capture = cv2.VideoCapture(str(path))
     capture.set(cv2.CAP_PROP_POS_MSEC, seconds * 1000)
@@ -39,8 +39,8 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-async def test_searches_embeds_and_captions_a_real_film(film, cache, receiver):
-    """The three systems end to end, through the client that talks to the real service."""
+async def test_service_searches_embeds_and_captions_a_rendered_film(film, cache, receiver):
+    """Through the client that talks to the real service."""
     path, shots = film
     middle = (shots[1].start_time + shots[1].end_time) / 2
     async with (
@@ -49,7 +49,7 @@ async def test_searches_embeds_and_captions_a_real_film(film, cache, receiver):
     ):
         video = service.library[0]
         clips = await client.clips.search(
-            frame(path, middle), prompt="the same place, darkly", video_no=video.video_no
+            get_frame(path, middle), prompt="the same place, darkly", video_no=video.video_no
         )
         embedding = await client.embeddings.video(video.asset_id)
         task = await client.captions.upload_file(
@@ -65,21 +65,21 @@ async def test_searches_embeds_and_captions_a_real_film(film, cache, receiver):
     assert service.account.paid == 3
 
 
-async def test_names_engine_and_what_it_ignored(film, cache):
-    """A header of each reply says what computed it."""
+async def test_headers_name_the_engine_and_the_words_it_ignored(film, cache):
+    """In each reply."""
     async with (
         LocalService([film[0]], cache=cache, limits=None) as pixels,
         pixels.client() as client,
     ):
         video_no = pixels.library[0].video_no
-        await client.clips.search(frame(film[0], 1), prompt="xylophone", video_no=video_no)
+        await client.clips.search(get_frame(film[0], 1), prompt="xylophone", video_no=video_no)
 
-    assert pixels.engine_name.startswith("pixels/")
+    assert pixels.engine.name.startswith("pixels/")
     assert pixels.request_log[0].ignored == ("xylophone",)
 
 
-async def test_refuses_a_short_film_and_a_broken_one_by_callback(tmp_path, cache, receiver):
-    """Five seconds are too few, and noise is no film."""
+async def test_short_or_damaged_film_fails_by_callback(tmp_path, cache, receiver):
+    """Five seconds are too few."""
     from memories_async.local.engine.video.render import render
 
     render(tmp_path / "short.mp4", seconds=5, scenes=1, size=(160, 90))
@@ -104,8 +104,8 @@ FLOWER = Path(
 
 
 @pytest.mark.skipif(not FLOWER.exists(), reason=f"needs {FLOWER.name} in MEMORIES_TEST_VIDEOS")
-async def test_flower_is_too_short_to_caption(cache, receiver):
-    """A real clip of five seconds is refused by callback, as the page's limits say."""
+async def test_real_clip_under_the_limit_fails_by_callback(cache, receiver):
+    """flower.mp4 lasts five seconds."""
     async with LocalService(cache=cache, limits=None) as service, service.client() as client:
         await client.captions.upload_file(
             FLOWER, user_prompt="u", system_prompt="s", callback=receiver.url

@@ -1,4 +1,4 @@
-"""The pytest plugin: a service for any test, asked for by name."""
+"""The pytest plugin: a service for each test that asks for the fixture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def memories_videos(tmp_path_factory):
 
 
 @pytest.fixture
-def run(pytester, monkeypatch):
+def run_tests(pytester, monkeypatch):
     """Run tests with the plugin, whether or not this installation registers it already."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeini(
@@ -38,16 +38,16 @@ def run(pytester, monkeypatch):
         "asyncio_default_fixture_loop_scope = function\n"
     )
 
-    def run(**sources):
+    def run_tests(**sources):
         pytester.makepyfile(**sources)
         return pytester.runpytest_inprocess("-p", "pytest_asyncio.plugin", "-p", PLUGIN)
 
-    return run
+    return run_tests
 
 
-def test_serves_a_blocking_test(run):
-    """New for each test, from the videos that the project names."""
-    done = run(
+def test_plugin_serves_a_blocking_test(run_tests):
+    """A new service for each test, from the project's videos."""
+    done = run_tests(
         conftest=FIXED,
         test_blocking="""
 def test_one(memories_service):
@@ -66,9 +66,9 @@ def test_two(memories_service):
 
 
 @pytest.mark.parametrize("scope", ["function", "module", "session"])
-def test_serves_an_async_test_on_any_loop(run, scope):
+def test_plugin_serves_an_async_test_on_any_loop(run_tests, scope):
     """The service runs on a thread of its own."""
-    done = run(
+    done = run_tests(
         conftest=FIXED,
         test_async=f"""
 import pytest
@@ -86,7 +86,7 @@ async def test_one(memories_service):
 
 @pytest.fixture
 def indexed(monkeypatch):
-    """The videos that were decoded; OpenCV stays loaded when the run within ends."""
+    """The videos that were decoded; OpenCV stays loaded when the inner run ends."""
     pixels = pytest.importorskip("memories_async.local.engine.pixels")
     pytest.importorskip("memories_async.local.engine.video.render")
     run_apart, seen = pixels.run_apart, []
@@ -99,9 +99,9 @@ def indexed(monkeypatch):
     return seen
 
 
-def test_brings_a_film_that_is_indexed_once_a_session(run, indexed):
-    """Four scenes, long enough to be captioned; the second test finds its index."""
-    done = run(
+def test_plugins_film_is_indexed_once_a_session(run_tests, indexed):
+    """It has four scenes and can be captioned."""
+    done = run_tests(
         test_film="""
 import pytest
 
@@ -120,8 +120,8 @@ def test_film(memories_service, memories_engine, time):
     assert len(indexed) == 1
 
 
-def test_is_registered():
-    """Under its own name, so that `-p no:memories_async` switches it off."""
+def test_plugin_is_registered():
+    """Under the name that `-p no:memories_async` switches off."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
     assert project["project"]["entry-points"]["pytest11"] == {"memories_async": PLUGIN}
@@ -136,8 +136,8 @@ print(sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
 
-def test_importing_it_imports_nothing_else():
-    """It is loaded in every run of pytest, also where nobody asks for the service."""
+def test_importing_the_plugin_imports_nothing_else():
+    """pytest loads it in every run."""
     found = subprocess.run(
         [sys.executable, "-c", PROBE], capture_output=True, check=True, text=True, cwd=ROOT
     )

@@ -1,4 +1,4 @@
-"""Two services with the same videos and the same seed say the same, to the byte, side by side."""
+"""Two services with the same videos and the same seed give the same collect_answers, to the byte."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY = "local-the-same-in-both"
 
 @pytest.fixture
 def pair(films, engine):
-    """Two of them, running in one process."""
+    """Two services in one process."""
     with contextlib.ExitStack() as stack:
         yield [
             stack.enter_context(
@@ -24,8 +24,8 @@ def pair(films, engine):
         ]
 
 
-def answers(service):
-    """What it says to a search, an embedding, a caption, and by callback."""
+def collect_answers(service):
+    """The replies to a search, an embedding and a caption, and the callback."""
     video = service.library[0]
 
     def post(path, **body):
@@ -51,16 +51,16 @@ def answers(service):
     return [*told, service.inbox.received]
 
 
-def test_the_same_questions_get_the_same_bytes(pair):
-    """Ids of tasks among them."""
-    first, second = map(answers, pair)
+def test_same_requests_get_the_same_bytes(pair):
+    """Task ids included."""
+    first, second = map(collect_answers, pair)
 
     assert first == second
     assert first[3][0]["status"] == 0
 
 
-def test_the_dice_of_faults_fall_alike(pair):
-    """A fault by chance strikes the same requests in each run, and again after a reset."""
+def test_chances_of_faults_repeat_with_the_same_seed(pair):
+    """In each service, and after a reset."""
 
     def struck(service):
         service.faults.add(kind="status", chance=0.5, times=None)
@@ -74,9 +74,9 @@ def test_the_dice_of_faults_fall_alike(pair):
     assert False in first
 
 
-def test_services_side_by_side_know_nothing_of_each_other(pair):
-    """Their state is in the objects."""
-    answers(pair[0])
+def test_services_share_no_state(pair):
+    """It is in the objects."""
+    collect_answers(pair[0])
 
     assert [service.account.calls for service in pair] == [3, 0]
     assert pair[0].url != pair[1].url

@@ -1,4 +1,4 @@
-"""The documentation's own samples run, unchanged but for URL, key and the paths of files."""
+"""The documentation's samples run unchanged but for URL, key and paths."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def serving(films, engine, tmp_path, monkeypatch):
         yield service
 
 
-def test_search_clips_by_image(serving):
-    """The page's Python sample, with requests."""
+def test_python_sample_of_search_clips_by_image_runs(serving):
+    """With requests."""
     payload = {
         "video_no": "VI625239098370850816",
         "prompt": "focus on the red shirt, ignore background color",
@@ -49,8 +49,8 @@ def test_search_clips_by_image(serving):
     assert response.json()["data"] == [{"start_time": 9.0, "end_time": 10.5, "score": 0.8765}]
 
 
-def test_caption_by_url(serving):
-    """The page's sample is accepted; its addresses are out of reach, and the log says so."""
+def test_python_sample_of_video_caption_by_url_runs(serving):
+    """Its URLs are out of reach, and the log says so."""
     json_body = {
         "video_url": "https://example.com/test_video.mp4",
         "user_prompt": "Summarize the video content and identify key persons",
@@ -72,8 +72,8 @@ def test_caption_by_url(serving):
     assert set(response.json()["data"]) == {"task_id"}
 
 
-def test_caption_by_file(serving):
-    """The page's multipart sample: `req` first, then the video and two pictures."""
+def test_python_sample_of_video_caption_by_file_runs(serving):
+    """`req` first, then the video and two pictures."""
     data = {
         "user_prompt": "Summarize the video content and identify key persons",
         "system_prompt": "You are a video understanding system that summarizes video content.",
@@ -111,8 +111,8 @@ def run(*words):
 
 
 @curl
-def test_search_by_curl(serving):
-    """The page's curl sample, content type without a boundary included."""
+def test_curl_sample_of_search_clips_by_image_runs(serving):
+    """Its content type has no boundary."""
     reply = run(
         "--request", "POST",
         "--url", f"{serving.url}/serve/api/v1/search_clips_by_image",
@@ -128,8 +128,8 @@ def test_search_by_curl(serving):
 
 
 @curl
-def test_embed_by_curl(serving):
-    """The page's curl sample, line breaks in the JSON included."""
+def test_curl_sample_of_video_embedding_runs(serving):
+    """Its JSON has line breaks."""
     reply = run(
         "--request", "POST",
         "--url", f"{serving.url}/serve/api/v2/embeddings/video",

@@ -1,4 +1,4 @@
-"""The service starts, stops, resets and stands beside others, from both kinds of code."""
+"""The service starts, stops and resets, from asynchronous and from blocking code."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from memories_async.local.engine.protocol import SearchResult
 from memories_async.local.jobs import engine_pool
 
 
-async def test_answers_only_between_enter_and_exit(films, engine):
-    """No address before, no listener after, and it may be entered again."""
+async def test_service_answers_between_enter_and_exit_only(films, engine):
+    """It can be entered again."""
     service = LocalService([films], engine=engine)
     with pytest.raises(RuntimeError, match="not running"):
         service.url  # noqa: B018
@@ -29,8 +29,8 @@ async def test_answers_only_between_enter_and_exit(films, engine):
     assert repr(service) == "<LocalService stopped>"
 
 
-async def test_cannot_be_entered_twice_at_once(service):
-    """And goes on where it is."""
+async def test_running_service_cannot_be_entered(service):
+    """And goes on."""
     url = service.url
 
     with pytest.raises(RuntimeError, match="running already"):
@@ -39,16 +39,16 @@ async def test_cannot_be_entered_twice_at_once(service):
     assert service.url == url
 
 
-async def test_listens_on_the_port_asked_for(films, engine, unused_tcp_port):
-    """A port in use is an error that can be caught."""
+async def test_service_listens_on_the_given_port(films, engine, unused_tcp_port):
+    """A port in use is an OSError."""
     async with LocalService([films], engine=engine, port=unused_tcp_port) as service:
         assert service.url == f"http://127.0.0.1:{unused_tcp_port}"
         with pytest.raises(OSError, match="address already in use"):
             await LocalService(engine=engine, port=unused_tcp_port).__aenter__()
 
 
-def test_a_port_in_use_leaves_no_thread_behind(engine):
-    """The blocking form cleans up after a start that failed."""
+def test_failed_start_leaves_no_thread_behind(engine):
+    """In blocking code."""
     with LocalService(engine=engine) as service:
         port = int(service.url.rsplit(":", 1)[1])
         before = threading.active_count()
@@ -60,8 +60,8 @@ def test_a_port_in_use_leaves_no_thread_behind(engine):
         assert threading.active_count() == before
 
 
-async def test_several_stand_side_by_side(films, engine, search):
-    """State is in the object: what one sees, the other does not."""
+async def test_services_run_side_by_side(films, engine, search):
+    """What one receives, the other does not."""
     async with LocalService([films], engine=engine) as other:
         await search()
 
@@ -69,15 +69,17 @@ async def test_several_stand_side_by_side(films, engine, search):
         assert other.request_log == ()
 
 
-async def test_indexes_each_film_once_however_many_ask(service, search, engine):
-    """Thirty questions at once, one decoding."""
+async def test_each_film_is_indexed_once_for_all_requests(service, search, engine):
+    """Thirty searches at once need one decoding."""
     await asyncio.gather(*(search() for _ in range(30)))
 
     assert len(engine.indexed) == 1
 
 
-async def test_a_library_larger_than_memory_is_indexed_again(service, engine, monkeypatch, search):
-    """Only so many indexes are held; an engine's disk cache makes the next one cheap."""
+async def test_index_that_was_dropped_from_memory_is_loaded_again(
+    service, engine, monkeypatch, search
+):
+    """The engine's cache on disk makes that cheap."""
     monkeypatch.setattr(engine_pool, "KEPT", 1)
     garden = service.library[0].video_no
 
@@ -87,8 +89,8 @@ async def test_a_library_larger_than_memory_is_indexed_again(service, engine, mo
     assert len(engine.indexed) == 3
 
 
-async def test_one_who_gives_up_takes_nothing_from_the_others(service, search, engine, until):
-    """A warming up that is called off leaves the decoding to the request that waits for it."""
+async def test_cancelled_warm_up_leaves_the_index_to_other_requests(service, search, engine, until):
+    """The decoding goes on."""
     begun, go_on, index = threading.Event(), threading.Event(), engine.index
 
     def slowly(path):
@@ -108,8 +110,8 @@ async def test_one_who_gives_up_takes_nothing_from_the_others(service, search, e
     assert (await asking).json["code"] == "0000"
 
 
-async def test_a_caller_who_stops_waiting_pays(service, search, engine, until):
-    """The work goes on when nobody waits for it, as on any server."""
+async def test_client_that_stops_waiting_pays(service, search, engine, until):
+    """The work goes on."""
     begun, left = threading.Event(), threading.Event()
 
     def wait(index, image, prompt):
@@ -128,8 +130,8 @@ async def test_a_caller_who_stops_waiting_pays(service, search, engine, until):
     assert (service.account.calls, service.account.paid) == (1, 1)
 
 
-async def test_a_fault_for_a_caller_who_left_is_no_trouble(service, search, until):
-    """There is no connection to break any more."""
+async def test_fault_for_a_disconnected_client_is_harmless(service, search, until):
+    """There is no connection to close."""
     service.faults.add(kind="drop", seconds=0.02, when="after")
 
     asking = asyncio.create_task(search())
@@ -140,8 +142,8 @@ async def test_a_fault_for_a_caller_who_left_is_no_trouble(service, search, unti
     assert service.request_log[0].fault == "drop after"
 
 
-async def test_an_early_refusal_reaches_a_caller_who_still_sends(service, send):
-    """Eight megabytes are on their way when the answer comes."""
+async def test_early_refusal_reaches_a_client_that_still_sends(service, send):
+    """Eight megabytes are under way."""
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field("file", BytesIO(b"x" * 2**23), filename="q.png", content_type="image/png")
 
@@ -151,20 +153,20 @@ async def test_an_early_refusal_reaches_a_caller_who_still_sends(service, send):
     assert service.request_log[0].size < 2**22
 
 
-async def test_work_on_its_thread_needs_a_thread(service):
-    """`run` is for blocking code."""
+async def test_run_needs_a_thread(service):
+    """It is for blocking code."""
     with pytest.raises(RuntimeError, match="has no thread"):
         service.run(service.drain)
 
 
-async def test_stopping_twice_is_harmless(films, engine):
-    """The second stop finds nothing to do."""
+async def test_service_can_be_stopped_twice(films, engine):
+    """The second stop does nothing."""
     async with LocalService([films], engine=engine) as service:
         await service.__aexit__(None, None, None)
 
 
-async def test_warm_indexes_all_beforehand(films, service, engine, search):
-    """An unreadable film is left for its own request."""
+async def test_warm_indexes_every_readable_film(films, service, engine, search):
+    """An unreadable one fails in its own request."""
     (films / "zebra.mp4").write_bytes(b"no colon")
 
     await service.warm()
@@ -173,8 +175,8 @@ async def test_warm_indexes_all_beforehand(films, service, engine, search):
     assert len(engine.indexed) == 3
 
 
-async def test_reset_forgets_and_keeps_the_index(service, search, caption, engine):
-    """Points, calls, rates, faults, request_log, callbacks and tasks under way."""
+async def test_reset_forgets_everything_but_the_index(service, search, caption, engine):
+    """Points, calls, rates, faults, request log, callbacks and tasks."""
     service.limits = Rate(1, 3600)
     service.faults.add(kind="delay", seconds=0, times=None)
     await search()
@@ -191,8 +193,8 @@ async def test_reset_forgets_and_keeps_the_index(service, search, caption, engin
     assert len(engine.indexed) == 1
 
 
-async def test_stops_with_requests_and_tasks_under_way(films, engine, until):
-    """A stop waits for nobody."""
+async def test_service_stops_with_requests_and_tasks_under_way(films, engine, until):
+    """It does not wait for them."""
     async with LocalService([films], engine=engine, limits=None) as service:
         service.faults.add(kind="delay", seconds=3600)
         asking = asyncio.create_task(_get(service))
@@ -209,8 +211,8 @@ async def _get(service):
     return await asyncio.to_thread(urllib.request.urlopen, request)
 
 
-def test_serves_blocking_code_on_a_thread_of_its_own(films, engine):
-    """Plain `with`, a blocking client, reset from this thread."""
+def test_blocking_code_uses_the_service_on_its_own_thread(films, engine):
+    """With `with` and a blocking client."""
     with LocalService([films], engine=engine, dimensions=512) as service:
         with service.blocking_client() as client:
             embedding = client.embeddings.video(service.library[0].asset_id)
@@ -221,8 +223,8 @@ def test_serves_blocking_code_on_a_thread_of_its_own(films, engine):
         assert service.account.calls == 0
 
 
-def test_a_client_of_a_service_without_limits_has_none(films, engine):
-    """Ten searches in a test do not take ten seconds; documented limits are the client's own."""
+def test_client_of_a_service_without_limits_has_none(films, engine):
+    """Ten searches in a test do not take ten seconds."""
     with LocalService([films], engine=engine, limits=None) as unlimited:
         given = unlimited._client_settings()["limits"].describe()
     with LocalService([films], engine=engine) as documented:
@@ -232,7 +234,7 @@ def test_a_client_of_a_service_without_limits_has_none(films, engine):
     assert "limits" not in settings
 
 
-async def test_gives_a_client_that_is_ready(service):
+async def test_client_is_connected(service):
     """Hosts and keys are set."""
     async with service.client() as client:
         embedding = await client.embeddings.video(service.library[0].asset_id)
@@ -250,8 +252,8 @@ async def test_gives_a_client_that_is_ready(service):
         ("v1/understand/nothing", 200, -1),
     ],
 )
-async def test_a_wrong_path_is_answered_by_its_host(send, service, path, status, code):
-    """And no route saw it."""
+async def test_unknown_path_is_answered_by_its_host(send, service, path, status, code):
+    """No route sees it."""
     reply = await send(f"/{path}")
 
     assert (reply.status, reply.json["code"]) == (status, code)
@@ -264,7 +266,7 @@ async def test_a_wrong_path_is_answered_by_its_host(send, service, path, status,
     ("path", "status"),
     [("/serve/api/v1/search_clips_by_image", 200), ("/serve/api/v2/embeddings/video", 405)],
 )
-async def test_a_wrong_method_is_answered_by_its_host(send, path, status):
+async def test_wrong_method_is_answered_by_its_host(send, path, status):
     """A GET on a POST route is a common mistake."""
     reply = await send(path, method="GET")
 

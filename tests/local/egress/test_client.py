@@ -1,4 +1,4 @@
-"""The guarded client: one look-up, no redirects, bounded sizes and times."""
+"""The client for outgoing requests: one look-up, no redirects, bounded sizes and times."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def drop(request):
 
 @pytest.fixture
 async def site():
-    """A site with everything that a caller could point us at."""
+    """A site with every kind of answer that a URL in a request could lead to."""
     seen.clear()
     app = web.Application()
     for path, handler in [("content", take), ("moved", move), ("gzip", squeeze)]:
@@ -53,14 +53,14 @@ async def site():
 
 @pytest.fixture
 async def egress():
-    """A client that reaches loopback."""
+    """A client that may connect to loopback."""
     egress = EgressClient(EgressPolicy("loopback"), 5.0)
     yield egress
     await egress.close()
 
 
-async def test_fetches_from_this_machine_by_address_and_by_name(egress, site):
-    """Both, and with no header that says more than our name."""
+async def test_client_fetches_from_loopback_by_address_and_by_name(egress, site):
+    """It sends no headers but its own."""
     for url in (site, site.replace("127.0.0.1", "localhost")):
         assert await egress.fetch(f"{url}content", largest=100) == b"content"
 
@@ -68,23 +68,23 @@ async def test_fetches_from_this_machine_by_address_and_by_name(egress, site):
     assert seen[0].headers["User-Agent"] == "memories_async-local"
 
 
-async def test_follows_no_redirect(egress, site):
-    """Neither a fetch nor a callback is led elsewhere."""
+async def test_client_follows_no_redirect(egress, site):
+    """Neither a fetch nor a callback leaves the host that was checked."""
     with pytest.raises(Unreachable, match="answered 302"):
         await egress.fetch(f"{site}moved", largest=100)
     assert await egress.post(f"{site}moved", b"{}") == 302
     assert seen == []
 
 
-async def test_takes_no_more_than_asked(egress, site):
-    """A film is cut off at the limit, and a compressed one is not blown up."""
+async def test_client_reads_no_more_than_the_largest_size(egress, site):
+    """It does not decompress, so a small compressed body stays small."""
     with pytest.raises(Unreachable, match="larger than 6 bytes"):
         await egress.fetch(f"{site}content", largest=6)
     assert len(await egress.fetch(f"{site}gzip", largest=5000)) < 5000
 
 
-async def test_waits_no_longer_than_its_time(site):
-    """A site that never answers is a failure."""
+async def test_client_gives_up_at_its_timeout(site):
+    """A site that does not answer is `Unreachable`."""
     egress = EgressClient(EgressPolicy("loopback"), 0.01)
 
     with pytest.raises(Unreachable, match="no answer in time"):
@@ -92,8 +92,8 @@ async def test_waits_no_longer_than_its_time(site):
     await egress.close()
 
 
-async def test_names_a_broken_connection_plainly(egress, site):
-    """No exception of aiohttp's gets out: it would hold headers."""
+async def test_client_raises_no_exception_of_aiohttp(egress, site):
+    """Those hold request headers."""
     with pytest.raises(Unreachable, match="the connection failed: ServerDisconnectedError") as one:
         await egress.fetch(f"{site}drop", largest=100)
 
@@ -101,8 +101,9 @@ async def test_names_a_broken_connection_plainly(egress, site):
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1"])
-async def test_connects_to_no_address_that_a_name_hides(monkeypatch, address):
-    """A public name that leads inside, or to ourselves, is stopped before any connection."""
+async def test_client_does_not_connect_to_a_forbidden_address_of_a_name(monkeypatch, address):
+    """A public name with a private address, or that of the service, is refused before the
+    connection."""
 
     async def elsewhere(resolver, host, port=0, family=0):
         found = {"hostname": host, "host": address, "port": port}

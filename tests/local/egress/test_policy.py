@@ -1,4 +1,4 @@
-"""The policy: nobody outside decides where this process connects to."""
+"""The egress policy: a request cannot make the service connect to a private network."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from memories_async.local.egress.policy import EgressPolicy, Unreachable
         "http://[::1]:80/",
     ],
 )
-def test_loopback_is_in_reach(url):
-    """Every spelling of this machine."""
+def test_loopback_policy_allows_every_spelling_of_loopback(url):
+    """Addresses and names."""
     assert str(EgressPolicy("loopback").check(url).host)
 
 
 @pytest.mark.parametrize("url", ["http://example.com/", "http://8.8.8.8/", "http://mylocalhost/"])
-def test_the_world_is_in_reach_when_asked_for(url):
-    """Public addresses, and names (whose addresses are seen later)."""
+def test_anywhere_policy_allows_public_hosts(url):
+    """The loopback policy refuses them, and says that other settings would allow them."""
     with pytest.raises(Unreachable) as caught:
         EgressPolicy("loopback").check(url)
 
@@ -57,8 +57,9 @@ def test_the_world_is_in_reach_when_asked_for(url):
         "http://[ff02::1]/",
     ],
 )
-def test_the_inside_of_a_network_never_is(url, allowed_hosts):
-    """Private, link-local, metadata, multicast, and IPv4 in disguise."""
+def test_no_policy_allows_a_private_network(url, allowed_hosts):
+    """Private, link-local, metadata and multicast addresses, and IPv6 addresses that hold an IPv4
+    address."""
     with pytest.raises(Unreachable):
         EgressPolicy(allowed_hosts).check(url)
 
@@ -67,8 +68,8 @@ def test_the_inside_of_a_network_never_is(url, allowed_hosts):
     "host",
     ["127.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001", "127.0.1."],
 )
-def test_numbers_that_a_c_library_takes_for_an_address_are_refused(host):
-    """Only the one plain spelling of an address is read as one."""
+def test_policy_refuses_numeric_spellings_that_the_c_library_accepts(host):
+    """Only the usual spelling of an address is read as one."""
     with pytest.raises(Unreachable, match="is a number"):
         EgressPolicy("anywhere").check(f"http://{host}/")
 
@@ -86,16 +87,16 @@ def test_numbers_that_a_c_library_takes_for_an_address_are_refused(host):
         ("http://:secret@localhost/", "user name"),
     ],
 )
-def test_what_is_no_plain_web_address_is_refused(url, sentence):
-    """And refused for good, whatever the setting."""
+def test_policy_refuses_what_is_not_a_plain_http_url(url, sentence):
+    """Under every setting."""
     with pytest.raises(Unreachable, match=sentence) as caught:
         EgressPolicy("anywhere").check(url)
 
     assert not caught.value.is_forbidden
 
 
-def test_own_port_is_refused_on_loopback_only():
-    """A service that calls itself would never end; another machine's port is its own."""
+def test_policy_refuses_the_services_own_port_on_loopback():
+    """The same port of another host is allowed."""
     policy = EgressPolicy("anywhere", own_port=8080)
 
     for host in ("127.0.0.1", "localhost", "[::1]"):
@@ -106,21 +107,21 @@ def test_own_port_is_refused_on_loopback_only():
 
 
 @pytest.mark.parametrize("url", ["http://localhost/", "http://127.0.0.1/", "http://example.com/"])
-def test_off_is_off(url):
-    """Not even this machine."""
+def test_off_policy_allows_no_host(url):
+    """Loopback included."""
     with pytest.raises(Unreachable, match="no host"):
         EgressPolicy("off").check(url)
 
 
-def test_a_misspelt_setting_is_refused():
-    """It would silently forbid what was to be allowed."""
+def test_policy_refuses_a_misspelt_setting():
+    """It would forbid every host without a word."""
     with pytest.raises(ValueError, match="'anywere' is none of off, loopback, anywhere"):
         EgressPolicy("anywere")
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "::ffff:127.0.0.1", "no address"])
-def test_an_address_that_a_name_leads_to_is_seen_too(address):
-    """The second look, after the name was looked up."""
+def test_policy_decides_on_each_address_of_a_name(address):
+    """This is the second check, after the look-up."""
     assert not EgressPolicy("anywhere").allows(address, 80)
     assert EgressPolicy("anywhere").allows("8.8.8.8", 80)
     assert EgressPolicy("loopback").allows("127.0.0.1", 80)

@@ -1,4 +1,4 @@
-"""Results arrive at least once, and wrongly in every way that a test asks for."""
+"""Results are delivered at least once, and in every faulty way that a test can ask for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from aiohttp import ClientSession, ServerDisconnectedError
 from memories_async.local import Callbacks, LocalService
 
 
-async def test_repeats_until_the_receiver_takes_it(service, caption, receiver):
-    """Every attempt is in the log, with what the receiver said."""
+async def test_outbox_repeats_a_delivery_until_the_receiver_answers_2xx(service, caption, receiver):
+    """Each attempt is logged with the receiver's status."""
     receiver.answers = [500, 302, 204]
 
     await caption()
@@ -23,7 +23,7 @@ async def test_repeats_until_the_receiver_takes_it(service, caption, receiver):
     assert len(receiver.bodies) == 3
 
 
-async def test_gives_up_after_the_last_attempt(service, caption, receiver):
+async def test_outbox_gives_up_after_the_last_attempt(service, caption, receiver):
     """Three attempts are the default."""
     receiver.answers = [500] * 9
 
@@ -33,8 +33,8 @@ async def test_gives_up_after_the_last_attempt(service, caption, receiver):
     assert len(receiver.bodies) == 3
 
 
-async def test_logs_a_receiver_that_is_not_there(service, caption, unused_tcp_port):
-    """A refused connection is an attempt like any other."""
+async def test_outbox_logs_a_refused_connection_as_an_attempt(service, caption, unused_tcp_port):
+    """With the reason."""
     await caption(callback=f"http://127.0.0.1:{unused_tcp_port}/callback")
     await service.drain()
 
@@ -53,8 +53,8 @@ async def test_logs_a_receiver_that_is_not_there(service, caption, unused_tcp_po
         ("callback=early", [0]),
     ],
 )
-async def test_spoils_the_delivery_as_asked(service, caption, receiver, fault, statuses):
-    """Each kind of callback fault does what it is called."""
+async def test_callback_fault_changes_the_delivery(service, caption, receiver, fault, statuses):
+    """One case for each kind of callback fault."""
     await caption(headers={"X-Local-Fault": fault})
     await service.drain()
 
@@ -62,7 +62,7 @@ async def test_spoils_the_delivery_as_asked(service, caption, receiver, fault, s
     assert service.request_log[0].fault == fault.split(";")[0].replace("=", " ")
 
 
-async def test_an_early_callback_is_there_before_the_reply(service, caption, receiver):
+async def test_early_callback_arrives_before_the_reply(service, caption, receiver):
     """The reply waits until the result was delivered."""
     service.faults.add(callback="early", route="captions")
 
@@ -71,16 +71,16 @@ async def test_an_early_callback_is_there_before_the_reply(service, caption, rec
     assert len(receiver.bodies) == 1
 
 
-async def test_a_failure_asked_for_is_paid_back(service, caption):
-    """A failed task costs nothing, whoever made it fail."""
+async def test_failure_by_a_fault_is_refunded(service, caption):
+    """As every failed task is."""
     await caption(headers={"X-Local-Fault": "callback=failure"})
     await service.drain()
 
     assert service.account.points_spent == 0
 
 
-async def test_an_early_callback_and_a_lost_reply_come_together(service, http, caption, receiver):
-    """The hardest case for a client: the result is there, the task id never came."""
+async def test_early_callback_and_lost_reply_can_be_combined(service, http, caption, receiver):
+    """The client has the result, and never gets the task id."""
     fault = {"X-Local-Fault": "callback=early, drop; when=after"}
 
     with pytest.raises(ServerDisconnectedError):
@@ -91,8 +91,8 @@ async def test_an_early_callback_and_a_lost_reply_come_together(service, http, c
     assert service.request_log[0].fault == "drop after + callback early"
 
 
-async def test_sends_a_result_again_on_request(service, caption, receiver):
-    """What was withheld can be delivered later, by its task id."""
+async def test_outbox_delivers_a_result_again_on_request(service, caption, receiver):
+    """A delivery that a fault withheld can be made up for by task id."""
     reply = await caption(headers={"X-Local-Fault": "callback=missing"})
     await service.drain()
 
@@ -104,8 +104,8 @@ async def test_sends_a_result_again_on_request(service, caption, receiver):
 
 
 @pytest.mark.parametrize(("other", "same"), [(7, True), (8, False)])
-async def test_task_ids_repeat_under_a_seed(films, engine, receiver, other, same):
-    """The same seed gives the same ids, for tests that compare bytes."""
+async def test_task_ids_repeat_with_the_same_seed(films, engine, receiver, other, same):
+    """Another seed gives other ids."""
     ids = [await _first_id(films, engine, receiver, seed) for seed in (7, other)]
 
     assert (ids[0] == ids[1]) is same
@@ -127,8 +127,8 @@ async def _first_id(films, engine, receiver, seed):
             return (await reply.json())["data"]["task_id"]
 
 
-def test_a_service_may_deliver_nowhere(films, engine):
-    """The settings may be given whole."""
+def test_service_takes_settings_for_callbacks_as_a_value(films, engine):
+    """Here: no host, one attempt."""
     service = LocalService(
         [films], engine=engine, callbacks=Callbacks(allowed_hosts="off", attempts=1)
     )

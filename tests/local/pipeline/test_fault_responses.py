@@ -1,4 +1,4 @@
-"""Each fault reaches the caller as what it is called, and the statement knows whether it was paid."""
+"""Each fault reaches the client as documented, and the statement shows whether the call was paid."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 @pytest.mark.parametrize(("when", "paid"), [("before", 0), ("after", 1)])
 @pytest.mark.parametrize("kind", ["drop", "reset"])
-async def test_a_lost_reply_is_paid_exactly_when_the_work_was_done(
-    service, search, kind, when, paid
-):
-    """The heart of every billing test: the caller cannot tell the two apart, the statement can."""
+async def test_lost_reply_is_paid_when_the_work_was_done(service, search, kind, when, paid):
+    """The client cannot tell the two cases apart; the statement can."""
     service.faults.add(kind=kind, when=when)
 
     with pytest.raises(BROKEN):
@@ -31,8 +29,8 @@ async def test_a_lost_reply_is_paid_exactly_when_the_work_was_done(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_drop_ends_the_connection_and_a_reset_breaks_it(search, when):
-    """The two look different to the caller's socket."""
+async def test_drop_closes_the_connection_and_reset_resets_it(search, when):
+    """The client's socket sees different errors."""
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await search(headers={"X-Local-Fault": f"drop; when={when}"})
     with pytest.raises(aiohttp.ClientOSError) as caught:
@@ -42,8 +40,8 @@ async def test_a_drop_ends_the_connection_and_a_reset_breaks_it(search, when):
 
 
 @pytest.mark.parametrize(("when", "paid"), [("before", 0), ("after", 1)])
-async def test_answers_a_status_like_a_proxy(service, search, when, paid):
-    """HTML, and a pause that the caller should keep."""
+async def test_status_fault_answers_like_a_proxy(service, search, when, paid):
+    """HTML with a Retry-After header."""
     fault = f"status=503; retry_after=2; when={when}"
 
     reply = await search(headers={"X-Local-Fault": fault})
@@ -53,8 +51,8 @@ async def test_answers_a_status_like_a_proxy(service, search, when, paid):
     assert service.account.paid == paid
 
 
-async def test_answers_a_body_that_the_test_brings(service, search):
-    """A captive page in HTTP 200, or a JSON error with another status."""
+async def test_status_fault_sends_a_given_body(service, search):
+    """A login page with HTTP 200, or a JSON error with another status."""
     service.faults.add(kind="status", status=200, body="<html>log in</html>")
     service.faults.add(kind="status", status=418, body='{"code": 418}')
 
@@ -65,8 +63,8 @@ async def test_answers_a_body_that_the_test_brings(service, search):
 
 
 @pytest.mark.parametrize(("when", "paid"), [("before", 0), ("after", 1)])
-async def test_answers_a_business_code(service, search, when, paid):
-    """The limit, though there was none."""
+async def test_code_fault_answers_a_business_code(service, search, when, paid):
+    """Here that of the rate limit."""
     reply = await search(headers={"X-Local-Fault": f"code=0429; retry_after=1; when={when}"})
 
     assert reply.json["code"] == "0429"
@@ -75,8 +73,8 @@ async def test_answers_a_business_code(service, search, when, paid):
     assert service.account.paid == paid
 
 
-async def test_answers_a_code_in_each_hosts_own_way(search, embed, caption):
-    """The same fault, spoken by three hosts."""
+async def test_code_fault_uses_the_envelope_of_the_host(search, embed, caption):
+    """The same fault on three hosts."""
     fault = {"X-Local-Fault": "code=0402"}
 
     first, second, third = (
@@ -90,8 +88,8 @@ async def test_answers_a_code_in_each_hosts_own_way(search, embed, caption):
     assert (third.status, third.json["code"]) == (200, -1)
 
 
-async def test_redirects_but_nobody_should_follow(service, search):
-    """The default target is ours; a test may name its own."""
+async def test_redirect_fault_names_a_location(service, search):
+    """The default is a path of the service."""
     service.faults.add(kind="redirect")
     service.faults.add(kind="redirect", location="http://elsewhere/", status=302)
 
@@ -101,8 +99,8 @@ async def test_redirects_but_nobody_should_follow(service, search):
     assert (second.status, second.headers["Location"]) == (302, "http://elsewhere/")
 
 
-async def test_garbles_the_json_and_keeps_its_length(service, search):
-    """A complete HTTP answer that nobody can read, paid."""
+async def test_garble_fault_sends_json_that_cannot_be_parsed(service, search):
+    """The HTTP answer is complete, and the call is paid."""
     service.faults.add(kind="garble")
 
     reply = await search()
@@ -113,8 +111,8 @@ async def test_garbles_the_json_and_keeps_its_length(service, search):
     assert service.account.paid == 1
 
 
-async def test_truncates_the_body(service, search):
-    """The connection ends before the promised length, paid."""
+async def test_truncate_fault_closes_before_the_end_of_the_body(service, search):
+    """The call is paid."""
     service.faults.add(kind="truncate")
 
     with pytest.raises(aiohttp.ClientPayloadError):
@@ -123,16 +121,16 @@ async def test_truncates_the_body(service, search):
     assert service.account.paid == 1
 
 
-async def test_drips_the_body_byte_by_byte(service, search):
-    """A slow answer is whole in the end."""
+async def test_slow_fault_sends_the_whole_body_in_the_end(service, search):
+    """Byte by byte."""
     service.faults.add(kind="slow", seconds=0)
 
     assert (await search()).json["code"] == "0000"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_delays_and_answers(service, search, when):
-    """The answer is right, only late."""
+async def test_delay_fault_answers_correctly_later(service, search, when):
+    """Before or after the work."""
     service.faults.add(kind="delay", seconds=0.02, when=when)
     began = time.monotonic()
 
@@ -142,16 +140,16 @@ async def test_delays_and_answers(service, search, when):
     assert time.monotonic() - began >= 0.02
 
 
-async def test_a_header_that_cannot_be_read_is_refused(service, search):
-    """A misspelt fault must not look like a fault that did nothing."""
+async def test_unreadable_fault_header_is_refused(service, search):
+    """A misspelt fault must not pass for no fault."""
     reply = await search(headers={"X-Local-Fault": "explode"})
 
     assert "X-Local-Fault cannot be read" in reply.json["msg"]
     assert service.account.paid == 0
 
 
-async def test_a_header_leaves_the_rules_alone(service, search):
-    """A request with its own fault uses up no rule."""
+async def test_fault_header_leaves_other_faults_alone(service, search):
+    """A request with its own fault counts none of the others down."""
     service.faults.add(kind="drop")
 
     await search(headers={"X-Local-Fault": "delay=0"})
@@ -159,8 +157,8 @@ async def test_a_header_leaves_the_rules_alone(service, search):
     assert len(list(service.faults)) == 1
 
 
-async def test_a_caller_who_hangs_up_is_noted_and_not_billed(service, until):
-    """Half an upload is a call, but not a paid one."""
+async def test_client_that_disconnects_is_logged_and_not_billed(service, until):
+    """Half a request counts as a call, and is not paid."""
     _, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rsplit(":", 1)[1]))
     head = [
         "POST /serve/api/v1/search_clips_by_image HTTP/1.1",

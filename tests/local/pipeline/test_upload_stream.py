@@ -1,4 +1,4 @@
-"""A file is taken down piece by piece, and nothing of it stays that nobody wants."""
+"""An upload is written to disk while it arrives, and no incomplete file stays."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from memories_async.local import LocalService, PageLimits
 from memories_async.local.pipeline.upload_stream import FileSink
 
 
-async def test_one_who_hangs_up_leaves_nothing(service, http, until):
-    """Half an upload is none."""
+async def test_disconnected_upload_leaves_no_file(service, http, until):
+    """The draft is deleted."""
     begun = asyncio.Event()
 
     async def endless():
@@ -32,8 +32,8 @@ async def test_one_who_hangs_up_leaves_nothing(service, http, until):
     assert list(service._components.upload_store.create_draft().parent.iterdir()) == []
 
 
-async def test_uploads_end_with_the_service(films, engine):
-    """The folder goes when the service stops, also while something is being parsed."""
+async def test_service_deletes_uploads_when_it_stops(films, engine):
+    """Also one that is being parsed."""
     async with LocalService(
         films, engine=engine, parsing_seconds=60, page_limits=PageLimits()
     ) as service:
@@ -45,8 +45,8 @@ async def test_uploads_end_with_the_service(films, engine):
     assert not path.parent.exists()
 
 
-async def test_a_long_file_is_taken_down_piece_by_piece(films, engine):
-    """Content and hash of what came in many pieces, some held back to be written together."""
+async def test_large_upload_is_stored_and_hashed_completely(films, engine):
+    """It arrives in many chunks, which are written together."""
     content = bytes(range(256)) * 16_000
     digest = hashlib.sha256(content)
     async with LocalService(films, engine=engine, limits=None) as service:
@@ -58,8 +58,8 @@ async def test_a_long_file_is_taken_down_piece_by_piece(films, engine):
         assert service.request_log[0].uploads == (digest.hexdigest(),)
 
 
-async def test_a_draft_is_never_left_open(tmp_path):
-    """One who gives up while a thread writes is held until it is done."""
+async def test_cancelled_write_waits_for_its_thread(tmp_path):
+    """So the file can be closed afterwards."""
     sink = FileSink(tmp_path / "draft", 2**30)
     writing = asyncio.create_task(sink.write(bytes(4 * 1024 * 1024)))
     await asyncio.sleep(0)

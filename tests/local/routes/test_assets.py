@@ -1,4 +1,4 @@
-"""Assets go in and out again; an unknown one is HTTP 400."""
+"""The asset routes: upload, metadata, download and deletion."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from uploading import FILM, V2
 
 
-async def test_an_asset_goes_in_and_out_again(service, upload, send):
-    """Upload, metadata with numbers as text, the file itself, and the end of it."""
+async def test_asset_can_be_uploaded_described_downloaded_and_deleted(service, upload, send):
+    """Numbers in its metadata are text."""
     asset_id = (await upload(path=f"{V2}/upload", name="dog.webm")).json["data"]["asset_id"]
     waiting = await send(f"{V2}/{asset_id}/metadata", method="GET")
     early = await send(f"{V2}/embeddings/video", document=_embed(asset_id))
@@ -38,8 +38,8 @@ def _embed(asset_id):
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/metadata"), ("GET", "/download"), ("DELETE", "")]
 )
-async def test_an_unknown_asset_is_a_400(send, service, method, path):
-    """So is a video_no: the two are not interchangeable."""
+async def test_unknown_asset_is_http_400(send, service, method, path):
+    """A video_no is not an asset_id."""
     video_no = service.library[0].video_no
 
     for name in ("re_404", video_no):
@@ -47,8 +47,8 @@ async def test_an_unknown_asset_is_a_400(send, service, method, path):
         assert (reply.status, reply.json["msg"]) == (400, "Asset not found")
 
 
-async def test_an_asset_may_fail_and_must_not_be_empty(service, upload, send):
-    """By a fault; what it holds shows only when it is embedded."""
+async def test_failed_or_empty_asset_is_not_paid(service, upload, send):
+    """The failure is made by a fault."""
     service.faults.add(callback="failure", route="assets")
     asset_id = (await upload(path=f"{V2}/upload")).json["data"]["asset_id"]
     await service.drain()
@@ -61,8 +61,8 @@ async def test_an_asset_may_fail_and_must_not_be_empty(service, upload, send):
 
 
 @pytest.mark.parametrize("kind", ["garble", "slow"])
-async def test_a_download_can_be_spoilt(service, send, kind):
-    """Faults of a reply meet files as well."""
+async def test_faults_of_a_reply_apply_to_downloads(service, send, kind):
+    """The body is damaged or slow."""
     asset, content = service.library[0].asset_id, service.library[0].path.read_bytes()
     service.faults.add(kind=kind)
     reply = await send(f"{V2}/{asset}/download", method="GET")
@@ -70,8 +70,8 @@ async def test_a_download_can_be_spoilt(service, send, kind):
     assert reply.body == (content if kind == "slow" else content[:-8])
 
 
-async def test_a_download_can_break_off(service, send):
-    """Half a film, and its length promised."""
+async def test_truncate_fault_breaks_off_a_download(service, send):
+    """The full length was announced."""
     service.faults.add(kind="truncate")
 
     with pytest.raises(aiohttp.ClientPayloadError):

@@ -1,4 +1,4 @@
-"""The caption routes accept or refuse at once, and tell the rest by callback."""
+"""The caption routes accept or refuse at once, and report the rest by callback."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from aiohttp.test_utils import TestServer
 from memories_async.local import Dialect
 
 
-async def test_a_library_film_named_by_url_is_captioned_without_fetching(
+async def test_url_with_the_name_of_a_library_video_is_captioned_without_fetching(
     service, caption, receiver
 ):
-    """The last part of the URL names a file of the library: the printed sample runs offline."""
+    """So the documentation's sample runs offline."""
     reply = await caption()
     await service.drain()
 
@@ -30,10 +30,10 @@ async def test_a_library_film_named_by_url_is_captioned_without_fetching(
     ]
 
 
-async def test_a_file_is_captioned_with_the_persons_pictures_in_order(
+async def test_file_is_captioned_with_the_persons_pictures_in_order(
     service, caption_file, receiver
 ):
-    """The first file is the video, then one picture for each person."""
+    """The first file is the video; one picture for each person follows."""
     files = ("film.mp4", b"40:x"), ("a.png", b"1"), ("b.png", b"22")
     people = [{"name": "Alice"}, {"name": "Bob"}]
 
@@ -53,10 +53,10 @@ async def test_a_file_is_captioned_with_the_persons_pictures_in_order(
         (b"nothing", "The file holds no pictures."),
     ],
 )
-async def test_what_shows_in_decoding_fails_by_callback_and_is_paid_back(
+async def test_video_outside_the_limits_fails_by_callback_and_is_refunded(
     service, caption_file, receiver, content, reason
 ):
-    """The submit is answered; the task fails, and costs nothing in the end."""
+    """Only decoding shows its length."""
     reply = await caption_file(("film.mp4", content))
     await service.drain()
 
@@ -71,8 +71,8 @@ async def test_what_shows_in_decoding_fails_by_callback_and_is_paid_back(
     assert (service.account.paid, service.account.points_spent) == (0, 0)
 
 
-async def test_an_engine_that_breaks_is_a_failed_task(service, caption, receiver, engine, caplog):
-    """A guest's exception is told as a result, and logged."""
+async def test_exception_of_an_engine_fails_the_task(service, caption, receiver, engine, caplog):
+    """It is logged, and the callback names no detail."""
     engine.caption = lambda index, request: 1 / 0
 
     await caption()
@@ -99,8 +99,8 @@ async def test_an_engine_that_breaks_is_a_failed_task(service, caption, receiver
         ({"persons": [{"name": "A"}] * 6}, "At most 5 persons are supported."),
     ],
 )
-async def test_refuses_bad_fields_at_once(service, caption, changes, sentence):
-    """A refusal is -1 inside HTTP 200, as the page has it, and costs nothing."""
+async def test_wrong_fields_are_refused_at_once(service, caption, changes, sentence):
+    """With -1 and HTTP 200, as on the page, for free."""
     reply = await caption(**changes)
 
     assert (reply.status, reply.json["code"], reply.json["data"]) == (200, -1, None)
@@ -108,8 +108,8 @@ async def test_refuses_bad_fields_at_once(service, caption, changes, sentence):
     assert service.account.paid == 0
 
 
-async def test_refuses_a_callback_to_itself(service, caption):
-    """A service that calls itself would never end."""
+async def test_callback_to_the_service_itself_is_refused(service, caption):
+    """It would call itself for ever."""
     reply = await caption(callback=f"{service.url}/v1/understand/upload")
 
     assert "does not connect to itself" in reply.json["msg"]
@@ -132,10 +132,8 @@ FILM = ("film.mp4", b"30:x")
         ([FILM], {"req": "[]"}, "The part req must be an object."),
     ],
 )
-async def test_refuses_bad_files_at_once_naming_the_culprit(
-    caption_file, service, files, fields, sentence
-):
-    """Sizes and counts are known before any decoding."""
+async def test_wrong_files_are_refused_at_once(caption_file, service, files, fields, sentence):
+    """The refusal names the file; sizes and numbers are known before decoding."""
     reply = await caption_file(*files, **fields)
 
     assert reply.json["code"] == -1
@@ -143,7 +141,7 @@ async def test_refuses_bad_files_at_once_naming_the_culprit(
     assert service.account.paid == 0
 
 
-async def test_the_part_req_may_be_a_plain_field(send, receiver, service):
+async def test_part_req_may_be_a_plain_field(send, receiver, service):
     """Some clients send the JSON without a file name."""
     req = f'{{"user_prompt": "u", "system_prompt": "s", "callback": "{receiver.url}"}}'
 
@@ -161,8 +159,8 @@ def _form(req):
     return form
 
 
-async def test_refuses_by_status_in_the_other_dialect(service, caption):
-    """Where the host used HTTP statuses, a missing field would be a 400."""
+async def test_dialect_with_statuses_refuses_with_http_400(service, caption):
+    """The page shows HTTP 200 only."""
     service.dialect = Dialect(security_statuses=True)
 
     reply = await caption(user_prompt=None)
@@ -188,8 +186,8 @@ async def _picture(request):
     return web.Response(body=b"four")
 
 
-async def test_fetches_from_loopback_the_film_and_the_pictures(service, caption, site, receiver):
-    """What is on this components is fetched; a name alone stays a name."""
+async def test_film_and_pictures_are_fetched_from_loopback(service, caption, site, receiver):
+    """A person without a URL has no picture."""
     people = [{"name": "Alice", "url": f"{site}alice.png"}, {"name": "Bob"}]
 
     await caption(video_url=f"{site}clip.mp4", persons=people)
@@ -198,24 +196,24 @@ async def test_fetches_from_loopback_the_film_and_the_pictures(service, caption,
     assert receiver.bodies[0]["data"]["text"] == "30 seconds. Tell all. [Alice 4, Bob 0]"
 
 
-async def test_a_picture_out_of_reach_is_none(service, caption, receiver):
-    """The printed sample names pictures outside; the caption goes without them."""
+async def test_forbidden_picture_is_left_out(service, caption, receiver):
+    """The documentation's sample names pictures on other hosts."""
     await caption(persons=[{"name": "Alice", "url": "https://example.com/alice.jpg"}])
     await service.drain()
 
     assert receiver.bodies[0]["data"]["text"] == "30 seconds. Tell all. [Alice 0]"
 
 
-async def test_a_picture_that_is_not_there_fails_the_task(service, caption, receiver, site):
-    """A broken link on loopback is an error that is told."""
+async def test_missing_picture_fails_the_task(service, caption, receiver, site):
+    """The callback names the reason."""
     await caption(persons=[{"name": "Alice", "url": f"{site}nobody.png"}])
     await service.drain()
 
     assert receiver.bodies[0]["msg"] == "127.0.0.1 answered 404"
 
 
-async def test_a_film_out_of_reach_is_accepted_with_a_note(service, caption, receiver):
-    """The submit works as printed; header, request_log and callback say why nothing comes of it."""
+async def test_forbidden_film_is_accepted_with_a_note(service, caption, receiver):
+    """Header, request log and callback say why there is no caption."""
     reply = await caption(video_url="https://example.com/unknown.mp4")
     await service.drain()
 
@@ -225,8 +223,8 @@ async def test_a_film_out_of_reach_is_accepted_with_a_note(service, caption, rec
     assert "connects to loopback only" in receiver.bodies[0]["msg"]
 
 
-async def test_a_callback_out_of_reach_is_accepted_with_a_note(service, caption):
-    """The delivery is logged as refused, with the result in it."""
+async def test_forbidden_callback_is_accepted_with_a_note(service, caption):
+    """The delivery is logged as refused, with its result."""
     reply = await caption(callback="https://yourserver.com/callback")
     await service.drain()
 
@@ -236,8 +234,10 @@ async def test_a_callback_out_of_reach_is_accepted_with_a_note(service, caption)
     assert delivery.body["status"] == 0
 
 
-async def test_a_library_film_over_the_size_fails_by_callback(service, films, caption, receiver):
-    """A film in the library obeys the same limit, in its own time."""
+async def test_library_video_over_the_size_limit_fails_by_callback(
+    service, films, caption, receiver
+):
+    """As a video that is sent would be refused."""
     (films / "long.mp4").write_bytes(b"30:" + b"x" * 2000)
 
     await caption(video_url="https://example.com/long.mp4")
@@ -246,8 +246,8 @@ async def test_a_library_film_over_the_size_fails_by_callback(service, films, ca
     assert receiver.bodies[0]["msg"] == "The video long.mp4 is larger than the limit."
 
 
-async def test_a_url_that_cannot_be_read_fails_by_callback(service, caption, receiver):
-    """Nonsense is accepted as any text, and told later."""
+async def test_unreadable_url_fails_by_callback(service, caption, receiver):
+    """It is accepted as any text is."""
     await caption(video_url="http://[x/")
     await service.drain()
 

@@ -1,4 +1,4 @@
-"""The embedding route speaks its page, both eras."""
+"""The embedding route, in both documented dialects."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from memories_async.local import Dialect
 
 
-async def test_answers_one_vector_of_the_dimensions_asked(embed):
-    """The seed page's envelope, with 1,024 numbers of length one."""
+async def test_embedding_is_one_vector_of_the_configured_length(embed):
+    """In the page's envelope; the vector has length 1."""
     reply = await embed()
 
     vector = reply.json["data"].pop("embedding")
@@ -26,15 +26,15 @@ async def test_answers_one_vector_of_the_dimensions_asked(embed):
     }
 
 
-async def test_speaks_the_newer_dialect(service, embed):
-    """The newer pages answer the number 200."""
+async def test_newer_dialect_answers_the_number_200(service, embed):
+    """The older code is the string "0000"."""
     service.dialect = Dialect(v2_code=200)
 
     assert (await embed()).json["code"] == 200
 
 
-async def test_gives_the_same_bytes_again_and_bills_each_time(service, embed, engine):
-    """A repeated question costs again, but not the decoding."""
+async def test_repeated_call_gets_the_same_bytes_and_is_paid_again(service, embed, engine):
+    """The video is decoded once."""
     first, second = await embed(), await embed()
 
     assert first.body == second.body
@@ -51,8 +51,8 @@ async def test_gives_the_same_bytes_again_and_bills_each_time(service, embed, en
         ({"model": "mobileclip"}, "The model 'mobileclip' is not supported"),
     ],
 )
-async def test_refuses_by_http_400_with_the_same_code(embed, service, changes, sentence):
-    """A bad request is HTTP 400, an unknown asset as well, and neither costs."""
+async def test_wrong_request_is_http_400_and_code_400(embed, service, changes, sentence):
+    """For free."""
     reply = await embed(**changes)
 
     assert (reply.status, reply.json["code"], reply.json["data"]) == (400, 400, None)
@@ -60,7 +60,7 @@ async def test_refuses_by_http_400_with_the_same_code(embed, service, changes, s
     assert service.account.paid == 0
 
 
-async def test_takes_no_video_no_for_an_asset(service, embed):
+async def test_video_no_is_not_an_asset(service, embed):
     """The two kinds of ids are not interchangeable."""
     reply = await embed(asset_id=service.library[0].video_no)
 
@@ -68,8 +68,8 @@ async def test_takes_no_video_no_for_an_asset(service, embed):
 
 
 @pytest.mark.parametrize("body", ["", "nothing", "[1]", "[" * 100_000])
-async def test_refuses_a_body_that_is_no_object(send, body):
-    """Whatever is not a JSON object is a 400, however deep."""
+async def test_body_that_is_not_an_object_is_refused(send, body):
+    """With HTTP 400, however deep it is nested."""
     kind = {"Content-Type": "application/json"}
 
     reply = await send("/serve/api/v2/embeddings/video", data=body, headers=kind)
@@ -77,8 +77,8 @@ async def test_refuses_a_body_that_is_no_object(send, body):
     assert reply.status == 400
 
 
-async def test_refuses_a_body_of_a_megabyte(send):
-    """Two ids need no more."""
+async def test_body_over_one_megabyte_is_refused(send):
+    """Two ids need less."""
     kind = {"Content-Type": "application/json"}
     body = BytesIO(b" " * (1024 * 1024 + 1))
 
@@ -87,15 +87,15 @@ async def test_refuses_a_body_of_a_megabyte(send):
     assert reply.json["msg"] == "The JSON body is larger than 1 MB."
 
 
-async def test_refuses_another_content_type(send):
+async def test_other_content_type_is_refused(send):
     """A form is not JSON."""
     reply = await send("/serve/api/v2/embeddings/video", data={"asset_id": "re_1"})
 
     assert reply.status == 415
 
 
-async def test_an_engine_that_breaks_is_a_500_and_free(service, embed, engine, caplog):
-    """Whatever an engine throws becomes the host's own failure, and is tried anew."""
+async def test_exception_of_an_engine_is_http_500_and_free(service, embed, engine, caplog):
+    """The next call tries again."""
     engine.index = lambda path: 1 / 0
     failed = await embed()
     del engine.index

@@ -1,4 +1,4 @@
-"""What docs/local.md lists is what there is; its code blocks are run by `tests/test_docs.py`."""
+"""docs/local.md lists exactly what exists; its code blocks are run by `tests/docs/test_docs.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytest_plugins = ["pytester"]
 PAGE = (Path(__file__).parents[3] / "docs" / "local.md").read_text()
 
 
-def rows(heading: str) -> list[list[str]]:
+def read_rows(heading: str) -> list[list[str]]:
     """The cells of the first table below a text."""
     lines = PAGE[PAGE.index(heading) :].splitlines()
     first = next(at for at, line in enumerate(lines) if line.startswith("|"))
@@ -24,28 +24,28 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[first + 2 : last]]
 
 
-def acted_on() -> set[str]:
-    """Every word of the prompt's table."""
-    return set(re.findall(r"[a-z]+", " ".join(cells[0] for cells in rows("| words |"))))
+def list_known_words() -> set[str]:
+    """Every word of the table of prompts."""
+    return set(re.findall(r"[a-z]+", " ".join(cells[0] for cells in read_rows("| words |"))))
 
 
-def test_every_word_that_is_acted_on_is_listed():
-    """Nothing happens in secret."""
+def test_every_known_word_is_listed():
+    """The page hides none."""
     known = {*prompt.COLOURS, *prompt._MOVING, *prompt._STILL, *prompt._BRIGHT, *prompt._DARK}
     known |= {*prompt._COLOUR, *prompt._NOT, *prompt._TURNS_BACK, "background"}
 
-    assert known <= acted_on() | set(re.findall(r"\*([a-z]+)\*", PAGE))
+    assert known <= list_known_words() | set(re.findall(r"\*([a-z]+)\*", PAGE))
 
 
 @pytest.mark.parametrize("word", sorted({*prompt.COLOURS, *prompt._MOVING, *prompt._STILL}))
-def test_a_word_that_is_listed_is_acted_on(word):
+def test_each_listed_word_is_known(word):
     """By itself."""
-    assert word in acted_on()
+    assert word in list_known_words()
     assert prompt.parse(word).ignored == ()
 
 
 @pytest.mark.parametrize("asked", ["bright", "dim", "ignore the background", "ignore colors"])
-def test_a_wish_that_is_listed_is_acted_on(asked):
+def test_each_listed_phrase_is_known(asked):
     """As a whole."""
     assert prompt.parse(asked) != prompt.PromptIntent()
     assert prompt.parse(asked).ignored == ()
@@ -54,22 +54,22 @@ def test_a_wish_that_is_listed_is_acted_on(asked):
 @pytest.mark.parametrize(
     ("heading", "kinds"), [("| `kind` |", Kind), ("| `callback` |", CallbackKind)]
 )
-def test_every_fault_is_listed(heading, kinds):
+def test_page_lists_every_fault(heading, kinds):
     """And no other."""
-    listed = {name for cells in rows(heading) for name in re.findall(r"`(\w+)`", cells[0])}
+    listed = {name for cells in read_rows(heading) for name in re.findall(r"`(\w+)`", cells[0])}
 
     assert listed == set(get_args(kinds))
 
 
-def test_scores_end_where_the_page_says():
-    """An empty list is an answer."""
+def test_lowest_score_is_the_one_on_the_page():
+    """Below it no clip is returned."""
     ranking = pytest.importorskip("memories_async.local.engine.search.ranking")
 
     assert f"under {ranking.KEEP:g} nothing is" in PAGE
 
 
-def test_the_tests_on_the_page_pass(pytester, monkeypatch):
-    """With the fixtures that it overrides, for whoever copies them."""
+def test_example_tests_on_the_page_pass(pytester, monkeypatch):
+    """With the fixtures that the page overrides."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (conftest,) = (block for block in blocks if block.startswith("# conftest.py"))

@@ -1,4 +1,4 @@
-"""The search route speaks its page word for word."""
+"""The search route answers as its page states."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from memories_async.local import Dialect
 from memories_async.local.engine.protocol import EngineFailed
 
 
-async def test_answers_clips_computed_from_the_video(search):
-    """A found clip carries seconds and a likeness, in the page's envelope."""
+async def test_search_returns_clips_in_the_pages_envelope(search):
+    """Times in seconds and a score."""
     reply = await search(b"blue")
 
     assert reply.status == 200
@@ -25,29 +25,29 @@ async def test_answers_clips_computed_from_the_video(search):
     }
 
 
-async def test_names_engine_and_ignored_words_in_headers(search):
-    """Nobody mistakes the answer for the real service's, or a word for one acted on."""
+async def test_headers_name_the_engine_and_the_ignored_words(search):
+    """So nobody takes the answer for that of the real service."""
     reply = await search(prompt="red café and dragée")
 
     assert reply.headers["X-Local-Engine"] == "bytes/1"
     assert reply.headers["X-Local-Ignored"] == "caf%C3%A9, drag%C3%A9e"
 
 
-async def test_finds_nothing_as_an_empty_list(search):
-    """No clip is an answer, and it is paid."""
+async def test_search_without_a_match_is_an_empty_list(search):
+    """And is paid."""
     assert (await search(b"green")).json["data"] == []
 
 
 @pytest.mark.parametrize(("empty", "expected"), [("object", {}), ("null", None)])
-async def test_speaks_the_other_eras_of_an_empty_answer(service, search, empty, expected):
-    """Older pages show an empty result as an object."""
+async def test_dialect_decides_on_the_form_of_an_empty_result(service, search, empty, expected):
+    """Older pages show an object, recordings show null."""
     service.dialect = Dialect(empty=empty)
 
     assert (await search(b"green")).json["data"] == expected
 
 
-async def test_speaks_the_era_of_numbers_as_text_and_no_flags(service, search):
-    """The sibling search sends times as text, the oldest answers had two fields less."""
+async def test_dialect_decides_on_numbers_as_text_and_on_flags(service, search):
+    """The oldest answers have neither `success` nor `failed`."""
     service.dialect = Dialect(text_numbers=True, flags=False)
 
     assert (await search()).json == {
@@ -58,8 +58,8 @@ async def test_speaks_the_era_of_numbers_as_text_and_no_flags(service, search):
 
 
 @pytest.mark.parametrize("prompt", [None, "", "   "])
-async def test_refuses_a_missing_prompt_in_the_pages_words(search, prompt):
-    """The sentence is the documentation's own."""
+async def test_missing_prompt_is_refused_in_the_pages_words(search, prompt):
+    """The sentence is the documentation's."""
     reply = await search(prompt=prompt)
 
     assert reply.status == 200
@@ -86,8 +86,10 @@ async def test_refuses_a_missing_prompt_in_the_pages_words(search, prompt):
         ({"image": b"broken"}, "The picture cannot be decoded."),
     ],
 )
-async def test_refuses_what_the_page_forbids_naming_the_culprit(service, search, changes, sentence):
-    """A refusal names the file or the field, and costs nothing."""
+async def test_forbidden_request_is_refused_with_the_name_of_file_or_field(
+    service, search, changes, sentence
+):
+    """For free."""
     reply = await search(**changes)
 
     assert sentence in reply.json["msg"]
@@ -96,28 +98,28 @@ async def test_refuses_what_the_page_forbids_naming_the_culprit(service, search,
 
 
 @pytest.mark.parametrize("name", ["Q.JPG", "q.jpeg", "q.GIF", "q.bmp", "q.webp"])
-async def test_takes_every_documented_extension(search, name):
-    """Extensions are case-insensitive."""
+async def test_every_documented_extension_is_accepted(search, name):
+    """In upper and lower case."""
     assert (await search(name=name)).json["code"] == "0000"
 
 
-async def test_takes_no_asset_id_for_a_video(service, search):
+async def test_asset_id_is_not_a_video(service, search):
     """The two kinds of ids are not interchangeable."""
     asset_id = service.library[0].asset_id
 
     assert (await search(video_no=asset_id)).json["msg"] == f"The video {asset_id} does not exist."
 
 
-async def test_takes_the_printed_sample_id_for_the_first_video(service, search):
-    """The page's sample runs as printed."""
+async def test_id_of_the_documentations_sample_names_the_first_video(service, search):
+    """So the sample runs as printed."""
     reply = await search(b"tree", video_no="VI625239098370850816")
 
     assert reply.json["data"][0]["start_time"] == 2.0
     assert service.account.statement[0].item == service.library[0].video_no
 
 
-async def test_refuses_a_body_that_is_no_form(send):
-    """Another content type, and a broken form, are refused in the envelope."""
+async def test_body_that_is_not_a_form_is_refused(send):
+    """Another content type, or a damaged form."""
     path = "/serve/api/v1/search_clips_by_image"
     form = {"Content-Type": "multipart/form-data"}
 
@@ -125,8 +127,8 @@ async def test_refuses_a_body_that_is_no_form(send):
     assert "cannot be read" in (await send(path, data=b"x", headers=form)).json["msg"]
 
 
-async def test_passes_over_parts_that_no_page_names(send, service):
-    """A part without a name, or a form within the form, is nobody's."""
+async def test_unknown_parts_of_a_form_are_ignored(send, service):
+    """A part without a name, or a form within the form."""
     head = "--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n"
     inner = "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\ny\r\n--c--\r\n"
     kind = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -138,8 +140,8 @@ async def test_passes_over_parts_that_no_page_names(send, service):
     assert reply.json["msg"] == "The file parameter cannot be empty!"
 
 
-async def test_names_a_file_whose_name_is_no_text(send):
-    """What cannot be written as UTF-8 goes back escaped."""
+async def test_file_name_that_is_not_utf8_is_escaped_in_the_refusal(send):
+    """JSON cannot hold it otherwise."""
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff.tif"\r\n\r\n'
     kind = {"Content-Type": "multipart/form-data; boundary=b"}
 
@@ -150,8 +152,8 @@ async def test_names_a_file_whose_name_is_no_text(send):
     assert "'\udcff.tif' is not of an allowed type" in reply.json["msg"]
 
 
-async def test_refuses_more_files_than_the_page_knows(send):
-    """A form cannot fill the memory with files."""
+async def test_form_with_more_files_than_documented_is_refused(send):
+    """So a form cannot fill the memory."""
     form = aiohttp.FormData()
     for _ in range(2):
         form.add_field("file", b"blue", filename="q.png", content_type="image/png")
@@ -161,8 +163,8 @@ async def test_refuses_more_files_than_the_page_knows(send):
     assert reply.json["msg"] == "At most 1 files are supported."
 
 
-async def test_refuses_a_field_of_a_megabyte(send):
-    """A prompt is no place for a film."""
+async def test_field_over_one_megabyte_is_refused(send):
+    """A prompt is shorter."""
     head = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n'
     body = BytesIO(head + b"x" * (1024 * 1024 + 1) + b"\r\n--b--\r\n")
     kind = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -172,10 +174,8 @@ async def test_refuses_a_field_of_a_megabyte(send):
     assert reply.json["msg"] == "The field 'prompt' is larger than 1 MB."
 
 
-async def test_an_engine_that_gives_no_answer_is_a_500_in_the_envelope(
-    service, search, engine, caplog
-):
-    """The only refusal of this host that is not HTTP 200, with the engine's own sentence."""
+async def test_failed_engine_is_http_500_in_the_envelope(service, search, engine, caplog):
+    """It is the only refusal of this host without HTTP 200, and has the engine's message."""
 
     def fail(index, image, prompt):
         raise EngineFailed("The model is not there.")
@@ -191,8 +191,8 @@ async def test_an_engine_that_gives_no_answer_is_a_500_in_the_envelope(
     assert "Traceback" not in caplog.text
 
 
-async def test_an_unreadable_video_is_refused_and_not_decoded_twice(films, service, search, engine):
-    """A corrupt file of the library is reported each time it is asked for."""
+async def test_unreadable_video_is_refused_and_decoded_once(films, service, search, engine):
+    """Each search in it is refused."""
     (films / "zebra.mp4").write_bytes(b"no colon")
     broken = next(one for one in service.library if one.path.name == "zebra.mp4")
 

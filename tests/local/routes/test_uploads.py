@@ -1,4 +1,4 @@
-"""The library's upload routes: what is taken, what is refused, and what becomes of it."""
+"""The upload routes of the video library."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from uploading import FILM, V1, form_of
 from memories_async.local import Dialect, Fault
 
 
-async def test_an_upload_is_parsed_after_a_while(service, upload, described):
-    """UNPARSE in the answer, PARSE with its duration once the engine has looked at it."""
+async def test_upload_is_parsed_after_its_reply(service, upload, fetch_metadata):
+    """Its status is UNPARSE in the reply, and PARSE with a duration later."""
     reply = await upload()
     data = reply.json["data"]
 
     assert (data["videoName"], data["videoStatus"]) == ("dog.mp4", "UNPARSE")
     assert data["uploadTime"].isdecimal()
-    assert (await described(data["videoNo"]))["status"] == "UNPARSE"
+    assert (await fetch_metadata(data["videoNo"]))["status"] == "UNPARSE"
     await service.drain()
-    shown = await described(data["videoNo"])
+    shown = await fetch_metadata(data["videoNo"])
     assert (shown["status"], shown["duration"], shown["size"]) == ("PARSE", 30.0, len(FILM))
     assert (service.account.paid, service.request_log[0].uploads != ()) == (1, True)
 
 
-async def test_every_upload_is_another_video(service, upload):
-    """The same content twice: two numbers, two files, two bills, and a reset forgets them."""
+async def test_each_upload_is_a_new_video(service, upload):
+    """The same content twice has two numbers and two files, and is paid twice; a reset deletes
+    both."""
     first, second = await upload(), await upload()
     paths = [one.video.path for one in service.uploads]
 
@@ -38,16 +39,16 @@ async def test_every_upload_is_another_video(service, upload):
     assert not any(path.exists() for path in paths)
 
 
-async def test_ids_repeat_from_run_to_run(service, upload):
-    """A script that ran yesterday finds the same numbers today."""
+async def test_ids_of_uploads_repeat_from_run_to_run(service, upload):
+    """They are made from content and order."""
     first = await upload()
     service.reset()
 
     assert (await upload()).json["data"]["videoNo"] == first.json["data"]["videoNo"]
 
 
-async def test_an_upload_can_be_searched_once_it_is_parsed(service, upload, search):
-    """Refused before, found after; only in its own unique_id."""
+async def test_upload_can_be_searched_once_it_is_parsed(service, upload, search):
+    """A search before that is refused."""
     number = (await upload()).json["data"]["videoNo"]
     early = await search(b"ball", video_no=number)
     await service.drain()
@@ -57,8 +58,10 @@ async def test_an_upload_can_be_searched_once_it_is_parsed(service, upload, sear
     assert found.json["data"][0]["start_time"] == float(FILM.index(b"ball") - 3)
 
 
-async def test_an_unparsed_video_may_be_searched_in_vain(service, upload, search):
-    """The other reading of the pages: no clip, and no refusal."""
+async def test_dialect_may_answer_a_search_in_an_unparsed_video_without_clips(
+    service, upload, search
+):
+    """The pages allow both readings."""
     service.dialect = Dialect(unparsed="empty")
     number = (await upload()).json["data"]["videoNo"]
 
@@ -67,37 +70,41 @@ async def test_an_unparsed_video_may_be_searched_in_vain(service, upload, search
     assert (reply.json["code"], reply.json["data"]) == ("0000", [])
 
 
-async def test_a_file_that_is_no_video_fails_and_is_paid_back(service, upload, described):
-    """The engine's reason is the cause, and the word for it is the dialect's."""
+async def test_upload_that_is_not_a_video_fails_and_is_refunded(service, upload, fetch_metadata):
+    """The engine's message is the cause; the dialect names the status."""
     service.dialect = Dialect(failed_word="PARSE_ERROR")
     number = (await upload(b"no pictures")).json["data"]["videoNo"]
     await service.drain()
 
-    shown = await described(number)
+    shown = await fetch_metadata(number)
     assert (shown["status"], shown["cause"]) == ("PARSE_ERROR", "The file holds no pictures.")
     assert service.account.paid == 0
 
 
-async def test_an_engine_that_breaks_is_a_failed_video(service, upload, described, engine, caplog):
-    """Whatever an engine throws ends the wait."""
+async def test_exception_of_an_engine_fails_the_upload(
+    service, upload, fetch_metadata, engine, caplog
+):
+    """Nobody waits for ever."""
     engine.index = lambda path: 1 / 0
     number = (await upload()).json["data"]["videoNo"]
     await service.drain()
 
-    assert (await described(number))["cause"] == "The engine failed."
+    assert (await fetch_metadata(number))["cause"] == "The engine failed."
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_namespace_hides_its_videos(service, upload, described, listed, send):
-    """Another unique_id, or another account, sees and deletes nothing."""
+async def test_uploads_are_visible_in_their_own_unique_id_and_account(
+    service, upload, fetch_metadata, list_videos, send
+):
+    """Others cannot see or delete them."""
     number = (await upload(unique_id="mine")).json["data"]["videoNo"]
     await service.drain()
 
-    assert await described(number) is None
-    assert (await described(number, "mine"))["video_no"] == number
-    assert number not in [one["video_no"] for one in (await listed())["videos"]]
+    assert await fetch_metadata(number) is None
+    assert (await fetch_metadata(number, "mine"))["video_no"] == number
+    assert number not in [one["video_no"] for one in (await list_videos())["videos"]]
     await send(f"{V1}/delete_videos", document=[number])
-    assert (await listed(unique_id="mine"))["videos"][0]["video_no"] == number
+    assert (await list_videos(unique_id="mine"))["videos"][0]["video_no"] == number
     stranger = {"Authorization": next(iter(service.open_account().keys))}
     path = f"{V1}/get_metadata?video_no={number}&unique_id=mine"
     assert (await send(path, method="GET", headers=stranger)).json["data"] is None
@@ -116,8 +123,8 @@ async def test_a_namespace_hides_its_videos(service, upload, described, listed, 
         ({"callback": "ftp://x.example/"}, "The callback parameter: the URL must start with"),
     ],
 )
-async def test_refuses_what_the_page_forbids(service, upload, options, sentence):
-    """For free, and without leaving a file behind."""
+async def test_forbidden_upload_is_refused(service, upload, options, sentence):
+    """For free, and no file stays."""
     reply = await upload(**options)
 
     assert reply.json["code"] in {"0001", "0003"}
@@ -127,8 +134,8 @@ async def test_refuses_what_the_page_forbids(service, upload, options, sentence)
     assert list(folder.iterdir()) == []
 
 
-async def test_refuses_two_files_and_broken_forms(send):
-    """One file a call; a body that lies about being multipart is refused, too."""
+async def test_two_files_and_damaged_forms_are_refused(send):
+    """One file a call."""
     two = form_of()
     two.add_field("file", FILM, filename="b.mp4", content_type="video/mp4")
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -142,8 +149,8 @@ async def test_refuses_two_files_and_broken_forms(send):
     assert third.json["msg"] == "Content-Type 'application/json' is not supported."
 
 
-async def test_passes_over_what_is_no_field(send):
-    """A nested form, or a part without a name, harms nobody."""
+async def test_unknown_parts_of_an_upload_are_ignored(send):
+    """A nested form, or a part without a name."""
     form, nested = aiohttp.MultipartWriter("form-data"), aiohttp.MultipartWriter("mixed")
     nested.append("inside")
     form.append(nested)
@@ -154,8 +161,8 @@ async def test_passes_over_what_is_no_field(send):
     assert (await send(f"{V1}/upload", data=form)).json["code"] == "0000"
 
 
-async def test_a_callback_out_of_reach_is_taken_and_logged(service, upload):
-    """As the printed sample's is."""
+async def test_forbidden_callback_of_an_upload_is_accepted_and_logged(service, upload):
+    """The documentation's sample names one."""
     reply = await upload(callback="https://example.com/cb")
     await service.drain()
 
@@ -163,8 +170,8 @@ async def test_a_callback_out_of_reach_is_taken_and_logged(service, upload):
     assert "out of reach" in service.outbox.deliveries[0].error
 
 
-async def test_an_account_without_points_keeps_nothing(service, upload):
-    """The file was sent in vain: it is refused, and gone."""
+async def test_upload_without_points_leaves_no_file(service, upload):
+    """It is refused after it was received."""
     service.account.points = 0
     reply = await upload()
 
@@ -172,12 +179,12 @@ async def test_an_account_without_points_keeps_nothing(service, upload):
     assert list(service._components.upload_store.create_draft().parent.iterdir()) == []
 
 
-async def test_what_is_free_needs_no_points(service, described, listed):
-    """Looking costs nothing, so it goes on when the points are gone."""
+async def test_free_routes_need_no_points(service, fetch_metadata, list_videos):
+    """They answer when the account is empty."""
     service.account.points = 0
 
-    assert (await listed())["total_count"] == 2
-    assert (await described(service.library[0].video_no))["status"] == "PARSE"
+    assert (await list_videos())["total_count"] == 2
+    assert (await fetch_metadata(service.library[0].video_no))["status"] == "PARSE"
     assert service.account.statement == ()
 
 
@@ -192,8 +199,10 @@ async def test_what_is_free_needs_no_points(service, described, listed):
         ("missing", []),
     ],
 )
-async def test_the_callback_tells_number_and_status(service, upload, receiver, fault, statuses):
-    """Nothing else is in it, and it may come early, twice, or not at all."""
+async def test_callback_of_an_upload_has_number_and_status(
+    service, upload, receiver, fault, statuses
+):
+    """It may come early, repeatedly, or never."""
     service.dialect = Dialect(failed_word="FAIL")
     if fault is not None:
         service.faults.add(Fault(callback=fault))
@@ -203,8 +212,8 @@ async def test_the_callback_tells_number_and_status(service, upload, receiver, f
     assert receiver.bodies == [{"videoNo": number, "status": status} for status in statuses]
 
 
-async def test_fetches_a_video_by_url(service, send, described):
-    """At the time of the call, from where the service may go; sent as a form."""
+async def test_video_is_fetched_by_url(service, send, fetch_metadata):
+    """The request is a form."""
 
     async def film(_):
         return web.Response(body=FILM)
@@ -216,12 +225,12 @@ async def test_fetches_a_video_by_url(service, send, described):
         reply = await send(f"{V1}/upload_url", data={"url": url})
     await service.drain()
 
-    assert (await described(reply.json["data"]["videoNo"]))["video_name"] == "there.mp4"
+    assert (await fetch_metadata(reply.json["data"]["videoNo"]))["video_name"] == "there.mp4"
     assert service.request_log[0].route == "videos.upload_url"
 
 
-async def test_a_url_may_name_a_video_of_the_library(service, send):
-    """As with captions: the printed sample runs without a network."""
+async def test_url_may_name_a_video_of_the_library(service, send):
+    """So the documentation's sample runs offline."""
     reply = await send(f"{V1}/upload_url", data={"url": "https://example.com/street.mp4"})
     await service.drain()
     street = next(one for one in service.library if one.path.name == "street.mp4")
@@ -241,8 +250,8 @@ async def test_a_url_may_name_a_video_of_the_library(service, send):
         ({"url": "http://[x/y.mp4"}, "The url parameter"),
     ],
 )
-async def test_refuses_a_url_that_leads_nowhere(service, send, data, sentence):
-    """For free; a JSON body is refused whatever it says."""
+async def test_url_that_cannot_be_fetched_is_refused(service, send, data, sentence):
+    """For free; a JSON body is always refused."""
     reply = await send(f"{V1}/upload_url", data=data)
     json = await send(f"{V1}/upload_url", document=data)
 
@@ -251,8 +260,8 @@ async def test_refuses_a_url_that_leads_nowhere(service, send, data, sentence):
     assert service.account.paid == 0
 
 
-async def test_an_address_without_a_name_is_a_video_all_the_same(service, send):
-    """The last part of a URL may be empty."""
+async def test_url_without_a_file_name_is_fetched(service, send):
+    """The file gets a default name."""
 
     async def film(_):
         return web.Response(body=FILM)

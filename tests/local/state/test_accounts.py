@@ -1,4 +1,4 @@
-"""Who may call, what it costs, and what the statement says."""
+"""Keys, points, prices and statements."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from memories_async.local import LocalService
 from memories_async.local.state.accounts import Accounts
 
 
-async def test_a_missing_or_wrong_key_is_refused_in_each_hosts_own_way(search, embed, caption):
-    """Search and captions answer HTTP 200, embeddings a 401."""
+async def test_missing_or_wrong_key_is_refused_by_each_host(search, embed, caption):
+    """With HTTP 200 for searches and captions, 401 for embeddings."""
     for key, sentence in [("", "is missing"), ("local-wrong", "is not valid")]:
         headers = {"Authorization": key}
         first, second, third = (
@@ -27,8 +27,8 @@ async def test_a_missing_or_wrong_key_is_refused_in_each_hosts_own_way(search, e
         assert all(sentence in reply.json["msg"] for reply in (first, second, third))
 
 
-async def test_tells_what_is_wrong_with_a_bearer_or_a_real_key(service, search):
-    """The two commonest mistakes have their own sentence, and no key in it."""
+async def test_bearer_and_real_keys_have_their_own_refusal(service, search):
+    """Without the key in it."""
     bearer = await search(headers={"Authorization": f"Bearer {service.api_key}"})
     real = await search(headers={"Authorization": "sk-mavi-0123456789"})
 
@@ -37,8 +37,8 @@ async def test_tells_what_is_wrong_with_a_bearer_or_a_real_key(service, search):
     assert "0123456789" not in real.json["msg"]
 
 
-async def test_counts_every_call_and_only_paid_ones_cost(service, search, embed):
-    """The referee: calls seen, calls paid, points, and the statement."""
+async def test_account_counts_all_calls_and_charges_successful_ones(service, search, embed):
+    """Calls, paid calls, points and statement agree."""
     await search()
     await search(prompt=None)
     await search(headers={"Authorization": "local-wrong"})
@@ -51,8 +51,8 @@ async def test_counts_every_call_and_only_paid_ones_cost(service, search, embed)
     assert account.statement[1].item == service.library[0].asset_id
 
 
-async def test_refuses_at_zero_points(service, search, embed):
-    """An empty account is 0402 and 402."""
+async def test_account_without_points_is_refused(service, search, embed):
+    """With 0402 and 402."""
     service.account.points = 1
 
     assert (await search()).json["code"] == "0000"
@@ -61,7 +61,7 @@ async def test_refuses_at_zero_points(service, search, embed):
     assert (service.account.points, service.account.paid) == (0, 1)
 
 
-async def test_calls_at_once_cannot_spend_the_same_point(service, search):
+async def test_concurrent_calls_cannot_spend_the_same_point(service, search):
     """The price is held while the work is done."""
     service.account.points = 2
 
@@ -71,16 +71,16 @@ async def test_calls_at_once_cannot_spend_the_same_point(service, search):
     assert service.account.points == 0
 
 
-async def test_a_disabled_account_is_refused(service, search, embed):
-    """0403 and 403."""
+async def test_disabled_account_is_refused(service, search, embed):
+    """With 0403 and 403."""
     service.account.disabled = True
 
     assert (await search()).json["code"] == "0403"
     assert (await embed()).status == 403
 
 
-async def test_prices_are_the_callers_to_set(films, engine):
-    """The real prices are not published for every route."""
+async def test_prices_can_be_set_by_route(films, engine):
+    """The real ones are not published for each."""
     async with LocalService([films], engine=engine, prices={"clips.search": 3}) as service:
         with service.account.hold("clips.search") as hold:
             hold.charge("VI1")
@@ -88,18 +88,18 @@ async def test_prices_are_the_callers_to_set(films, engine):
         assert service.account.points_spent == 3
 
 
-async def test_captions_may_have_a_key_of_their_own(films, engine, receiver):
-    """The caption host hands out dedicated keys; each key opens its own hosts only."""
+async def test_caption_key_is_valid_on_the_caption_host_only(films, engine, receiver):
+    """And the other key everywhere else."""
     keys = {"api_key": "local-a", "caption_api_key": "local-b"}
     async with LocalService([films], engine=engine, **keys) as service:
         assert (service.api_key, service.caption_api_key) == ("local-a", "local-b")
-        told = [await _ask(service, key) for key in ("local-a", "local-b")]
+        told = [await _ask_both_hosts(service, key) for key in ("local-a", "local-b")]
 
     assert told == [("is not valid", "cannot be empty"), ("cannot be empty", "is not valid")]
 
 
-async def _ask(service, key):
-    """What the caption and the search host say to *key* and an empty request."""
+async def _ask_both_hosts(service, key):
+    """The last words of the caption host and the search host about *key* and an empty request."""
     headers, told = {"Authorization": key}, []
     async with ClientSession(service.url, headers=headers) as http:
         for path in ("/v1/understand/upload", "/serve/api/v1/search_clips_by_image"):
@@ -111,8 +111,8 @@ async def _ask(service, key):
     return tuple(told)
 
 
-async def test_accounts_stand_side_by_side(service, search):
-    """Each customer has points and a statement of their own."""
+async def test_accounts_have_points_and_statements_of_their_own(service, search):
+    """One that is empty leaves the other alone."""
     other = service.open_account(api_key="local-other", points=1)
 
     codes = [
@@ -134,16 +134,16 @@ async def test_accounts_stand_side_by_side(service, search):
         ("local-é", "visible ASCII"),
     ],
 )
-def test_refuses_keys_that_look_real_or_cannot_be_sent(key, sentence):
-    """A real key must never reach a test double."""
+def test_key_that_looks_real_or_cannot_be_sent_is_refused(key, sentence):
+    """A real key must never reach the embedded service."""
     with pytest.raises(ValueError, match=sentence) as caught:
         Accounts().open(key=key, caption_key=None, points=1, prices={})
 
     assert key.strip("sk-") == "" or key not in str(caught.value)
 
 
-def test_refuses_two_accounts_with_one_key():
-    """Else nobody knows who pays."""
+def test_two_accounts_cannot_share_a_key():
+    """It would be unclear which one pays."""
     accounts = Accounts()
     accounts.open(key="local-a", caption_key=None, points=1, prices={})
 
@@ -151,8 +151,8 @@ def test_refuses_two_accounts_with_one_key():
         accounts.open(key="local-b", caption_key="local-a", points=1, prices={})
 
 
-def test_no_key_shows(films, engine):
-    """Neither a service nor an account prints its keys."""
+def test_repr_shows_no_key(films, engine):
+    """Neither of a service nor of an account."""
     service = LocalService([films], engine=engine, api_key="local-secret")
 
     assert "secret" not in repr(service) + repr(service.account)

@@ -1,4 +1,4 @@
-"""PageLimits decide, without any socket, which request goes wrong and how."""
+"""Faults decide, without a socket, which request goes wrong and how."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def strikes(faults, *routes):
     return [faults.take(route)[0] is not None for route in routes]
 
 
-def test_strikes_once_unless_told_otherwise():
-    """One rule is one accident."""
+def test_fault_applies_once_by_default():
+    """Then it is gone."""
     faults = Faults()
     faults.add(kind="drop")
 
@@ -25,8 +25,8 @@ def test_strikes_once_unless_told_otherwise():
     assert list(faults) == []
 
 
-def test_lets_the_first_pass_and_strikes_so_many():
-    """Skip, then strike; None means for ever."""
+def test_fault_skips_and_then_applies_a_number_of_times():
+    """None means for ever."""
     faults = Faults()
     faults.add(kind="drop", skip=1, times=2)
     assert strikes(faults, *["x.y"] * 4) == [False, True, True, False]
@@ -36,8 +36,8 @@ def test_lets_the_first_pass_and_strikes_so_many():
     assert len(list(faults)) == 1
 
 
-def test_meets_a_route_or_a_whole_family():
-    """A rule for another route is not used up."""
+def test_fault_applies_to_a_route_or_to_all_that_begin_alike():
+    """A fault of another route is not counted down."""
     faults = Faults()
     faults.add(kind="drop", route="captions")
     faults.add(kind="reset", route="clips.search")
@@ -49,7 +49,7 @@ def test_meets_a_route_or_a_whole_family():
     ]
 
 
-def test_one_request_takes_one_fault_of_each_sort():
+def test_request_takes_one_fault_of_each_sort():
     """A lost reply and an early callback can meet in one request."""
     faults = Faults()
     early = faults.add(callback="early")
@@ -58,8 +58,8 @@ def test_one_request_takes_one_fault_of_each_sort():
     assert faults.take("captions.upload") == (lost, early)
 
 
-def test_only_captions_and_uploads_have_a_later_result():
-    """A search does not use up what was meant for a result."""
+def test_callback_faults_apply_to_captions_and_uploads_only():
+    """A search does not count them down."""
     faults = Faults()
     early = faults.add(callback="early")
 
@@ -70,8 +70,8 @@ def test_only_captions_and_uploads_have_a_later_result():
     assert faults.take("videos.upload") == (None, early)
 
 
-def test_dice_repeat_after_clear():
-    """Chance is seeded: the same run meets the same accidents."""
+def test_chances_repeat_after_clear():
+    """They are seeded."""
     faults = Faults(seed=3)
     runs = []
     for _ in range(2):
@@ -91,8 +91,8 @@ def test_dice_repeat_after_clear():
         ("garble", None, "garble after"),
     ],
 )
-def test_names_itself_by_what_it_does_when(kind, when, name):
-    """What spoils a reply comes after the work by itself, anything else before."""
+def test_fault_names_its_kind_and_its_moment(kind, when, name):
+    """A fault that damages a reply comes after the work, any other before it, by default."""
     assert str(Fault(kind=kind, when=when)) == name
 
 
@@ -112,7 +112,7 @@ def test_names_itself_by_what_it_does_when(kind, when, name):
         ({"callback": "duplicate", "n": 0}, "at least 1"),
     ],
 )
-def test_refuses_a_rule_that_makes_no_sense(fields, sentence):
+def test_contradictory_fault_is_refused(fields, sentence):
     """A test with a misspelt fault must not pass for want of it."""
     with pytest.raises(ValueError, match=sentence):
         Fault(**fields)
@@ -134,8 +134,8 @@ def test_refuses_a_rule_that_makes_no_sense(fields, sentence):
         ("", []),
     ],
 )  # fmt: skip
-def test_reads_the_short_form_and_json(text, faults):
-    """A header is enough to order an accident."""
+def test_header_is_read_in_short_form_and_as_json(text, faults):
+    """One fault or several."""
     assert list(parse_header(text)) == faults
 
 
@@ -151,15 +151,15 @@ def test_reads_the_short_form_and_json(text, faults):
         ('{"kind": "drop", "tims": 2}', "tims"),
     ],
 )
-def test_refuses_what_it_cannot_read(text, sentence):
-    """Unknown fields and bad values are errors, not silence."""
+def test_unreadable_header_is_refused(text, sentence):
+    """Unknown fields and bad values are errors."""
     with pytest.raises(ValueError, match=sentence):
         parse_header(text)
 
 
 @given(st.text())
-def test_any_text_is_a_rule_or_a_value_error(text):
-    """No header takes the service down."""
+def test_any_header_is_a_fault_or_a_value_error(text):
+    """No text raises anything else."""
     for read in (parse_header, lambda one: parse_json(one.encode("utf-8", "surrogatepass"))):
         with suppress(ValueError):
             read(text)

@@ -1,4 +1,4 @@
-"""The sliding window, by a clock that the test holds, and the two ways of saying no."""
+"""The sliding window, by a stepped clock, and the refusals of the three hosts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def admitted(windows, *times, account="a", family="search"):
     return [windows.admit(account, family, now) for now in times]
 
 
-def test_lets_one_in_each_second():
-    """The documented limit; what came too early does not count itself."""
+def test_window_admits_one_request_each_second():
+    """A refused request does not count."""
     windows = SlidingWindows(DOCUMENTED)
 
     assert admitted(windows, 0.0, 0.5, 0.8, 1.0, 1.5, 2.0) == [
@@ -28,13 +28,13 @@ def test_lets_one_in_each_second():
     ]
 
 
-def test_allows_for_the_networks_jitter():
-    """A call paced at one second may arrive a little early."""
+def test_window_admits_a_request_that_is_slightly_early():
+    """A network moves arrivals."""
     assert admitted(SlidingWindows(DOCUMENTED), 0.0, 0.95) == [True, True]
 
 
-def test_accounts_and_families_do_not_share():
-    """Limits are per account and per family."""
+def test_accounts_and_families_have_windows_of_their_own():
+    """One that is full leaves the others alone."""
     windows = SlidingWindows(DOCUMENTED)
 
     assert admitted(windows, 0.0) == [True]
@@ -42,8 +42,8 @@ def test_accounts_and_families_do_not_share():
     assert admitted(windows, 0.0, family="captions") == [True]
 
 
-def test_reset_forgets():
-    """After a reset the window is empty."""
+def test_reset_empties_the_windows():
+    """The next request is admitted."""
     windows = SlidingWindows(DOCUMENTED)
     admitted(windows, 0.0)
     windows.reset()
@@ -52,8 +52,8 @@ def test_reset_forgets():
 
 
 @given(st.lists(st.floats(0, 20), max_size=60), st.integers(1, 4))
-def test_no_window_ever_holds_more(times, count):
-    """Whatever comes, any window of the rate's length holds at most its count."""
+def test_no_window_holds_more_than_its_rate(times, count):
+    """For any arrivals."""
     windows = SlidingWindows({"search": Rate(count, 1.0)})
     let_in = [now for now in sorted(times) if windows.admit("a", "search", now)]
 
@@ -73,22 +73,22 @@ def test_no_window_ever_holds_more(times, count):
         ({"search": Rate(2, 5)}, {**DOCUMENTED, "search": Rate(2, 5)}),
     ],
 )
-def test_reads_what_a_caller_may_give(given_limits, rates):
-    """Requests a second, a rate, or one of them for each family."""
+def test_limits_are_read_in_every_form(given_limits, rates):
+    """A number, a rate, or either of them by family."""
     assert parse_rates(given_limits) == rates
 
 
 @pytest.mark.parametrize(
     ("wrong", "sentence"), [({"clip": 1}, "no such endpoint family: clip"), (0, "above zero")]
 )
-def test_refuses_a_limit_that_means_nothing(wrong, sentence):
+def test_unknown_family_and_rate_zero_are_refused(wrong, sentence):
     """A misspelt family would never limit anything."""
     with pytest.raises(ValueError, match=sentence):
         parse_rates(wrong)
 
 
-async def test_each_host_says_no_in_its_own_way(service, search, embed, caption):
-    """0429 in HTTP 200, HTTP 429, and -1; none of them is paid."""
+async def test_each_host_refuses_over_the_limit_in_its_own_form(service, search, embed, caption):
+    """0429 with HTTP 200, HTTP 429, and -1; none is paid."""
     service.limits = Rate(1, 3600)
     for ask in (search, embed, caption):
         await ask()

@@ -1,4 +1,4 @@
-"""The request_log tells what came, and forgets what it should."""
+"""The request log shows each request without its content, and stays bounded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from memories_async.local.state import request_log as log_module
 from memories_async.local.state.request_log import RequestLog
 
 
-async def test_tells_what_came_without_telling_what_was_in_it(service, search):
-    """Sizes, hashes, outcome; no prompt, no picture, no key."""
+async def test_log_holds_sizes_and_hashes_and_no_content(service, search):
+    """No prompt, no picture, no key."""
     await search(b"blue", prompt="secret café")
     await search(prompt=None)
 
@@ -25,8 +25,8 @@ async def test_tells_what_came_without_telling_what_was_in_it(service, search):
     assert "secret" not in repr(service.request_log)
 
 
-async def test_shows_a_request_that_is_under_way(service, search, engine):
-    """A request counts from its arrival on."""
+async def test_log_shows_a_request_that_is_under_way(service, search, engine):
+    """It is added when it arrives."""
     seen = []
 
     def look(index, image, prompt):
@@ -43,8 +43,8 @@ async def test_shows_a_request_that_is_under_way(service, search, engine):
     ]
 
 
-def test_forgets_the_oldest_of_very_many(monkeypatch):
-    """Memory stays bounded over a batch without end."""
+def test_log_drops_the_oldest_requests(monkeypatch):
+    """So memory stays bounded."""
     monkeypatch.setattr(log_module, "KEPT", 2)
     request_log = RequestLog()
     for _ in range(3):
@@ -53,8 +53,8 @@ def test_forgets_the_oldest_of_very_many(monkeypatch):
     assert [one.number for one in request_log.all()] == [2, 3]
 
 
-def test_a_late_fact_about_a_forgotten_request_is_dropped():
-    """A reset does not mix the runs."""
+def test_late_fact_of_a_dropped_request_is_ignored():
+    """It reaches no newer request after a reset."""
     request_log = RequestLog()
     number = request_log.add("clips.search", 0.0)
     request_log.reset()
@@ -65,8 +65,8 @@ def test_a_late_fact_about_a_forgotten_request_is_dropped():
     assert [(one.number, one.status) for one in request_log.all()] == [(2, None)]
 
 
-async def test_goes_over_the_wire(service, search, send):
-    """A test in another process reads the same."""
+async def test_log_is_readable_over_http(service, search, send):
+    """For a test in another process."""
     await search()
 
     told = json.loads((await send("/_local/requests", method="GET")).body)
