@@ -28,7 +28,7 @@ class Sender:
         self._settings = settings
         self._transport = transport
         if settings.receiver is not None and settings.ledger is not None:
-            settings.receiver.beside(settings.ledger)
+            settings.receiver.attach_ledger(settings.ledger)
 
     async def send(self, call: Call[T], *, fresh: bool = False) -> T:
         """Send *call* and return its answer.

@@ -98,7 +98,7 @@ async def settled(
         pause = left * LAST_LOOK if is_last else interval
         if bell is None:
             await asyncio.sleep(pause)
-        elif await bell.heard(name, within=pause):
+        elif await bell.wait_for_news(name, timeout=pause):
             bell, is_last = None, False
         interval = min(interval * GROWTH, LONGEST_INTERVAL)
 

@@ -78,13 +78,12 @@ class Receiver:
         self.wsgi: WsgiApp = WsgiApp(self._open)
         """The receiver as a WSGI application, for Flask, Django or a WSGI server."""
 
-    def beside(self, ledger: object) -> None:
+    def attach_ledger(self, ledger: Ledger) -> None:
         """Tell *ledger* of callbacks, and share its file unless a store was named.
 
         Clients and batches call it with their ledger. Raises `ValueError` for a second ledger.
         """
         with self._opening:
-            assert isinstance(ledger, Ledger)
             if self._attached is ledger:
                 return
             if self._attached is not None:
@@ -153,17 +152,17 @@ class Receiver:
         await service.reconcile(record)
         return _payload.read_caption(record.outcome, call=record.submission.call)
 
-    async def heard(self, name: str, *, within: float) -> bool:
-        """Wait at most *within* seconds for a callback that says how *name* ended; False: none came.
+    async def wait_for_news(self, name: str, *, timeout: float) -> bool:  # noqa: ASYNC109  # as in `wait`
+        """Wait at most *timeout* seconds for a callback that says how *name* ended; False: none came.
 
         *name* is the id that the service gave: a `task_id` or a `video_no`. Where the store cannot be
         read, a warning is logged and the whole time is waited.
         """
         clock = asyncio.get_running_loop().time
-        deadline = clock() + within
+        deadline = clock() + timeout
         try:
             waiters = self._open().waiters
-            record = await waiters.wait_for(name, _is_decided, timeout=within)
+            record = await waiters.wait_for(name, _is_decided, timeout=timeout)
         except (MemoriesError, OSError) as error:
             log.warning("callbacks for %r cannot be read: %s", name, error)
             await asyncio.sleep(deadline - clock())

@@ -227,7 +227,7 @@ async def test_a_receiver_is_given_the_batchs_ledger(tmp_path):
     class Receiver:
         told = None
 
-        def beside(self, ledger):
+        def attach_ledger(self, ledger):
             self.told = ledger
 
     receiver = Receiver()

@@ -55,6 +55,6 @@ async def test_a_wait_for_news_lasts_its_time_if_the_store_fails(tmp_path, caplo
     clock = asyncio.get_running_loop().time
     until = clock() + 0.01
 
-    assert not await receiver.heard("VI1", within=0.01)
+    assert not await receiver.wait_for_news("VI1", timeout=0.01)
     assert clock() >= until
     assert "callbacks for 'VI1' cannot be read" in caplog.text

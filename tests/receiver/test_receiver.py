@@ -234,10 +234,10 @@ def test_a_receiver_works_with_one_ledger(tmp_path) -> None:
     receiver = Receiver(URL, store=MemoryStore())
     ledger, another = Ledger(tmp_path / "a.db"), Ledger(tmp_path / "b.db")
 
-    receiver.beside(ledger)
-    receiver.beside(ledger)
+    receiver.attach_ledger(ledger)
+    receiver.attach_ledger(ledger)
     with pytest.raises(ValueError, match="another ledger"):
-        receiver.beside(another)
+        receiver.attach_ledger(another)
 
 
 async def test_an_answer_that_is_no_task_is_returned_unchanged() -> None:
