@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samples import EMBEDDED, embed_call
 from servers import answer, serving
 
-from memories_async import Ledger, Limits, captions, videos
+from memories_async import Ledger, Limits, Receiver, captions, videos
 from memories_async.batch import _jobs
 from memories_async.batch._channel import Channel
 from memories_async.batch._run import WorkerHook
@@ -21,6 +21,7 @@ from memories_async.batch._tally import WINDOW, Tally
 from memories_async.batch._values import Outcome
 from memories_async.errors import NotSent
 from memories_async.ledger._replies import read_data
+from memories_async.receiver import MemoryStore
 
 
 async def test_a_channel_hands_out_items_in_order_and_then_ends():
@@ -224,18 +225,13 @@ async def test_an_exception_inside_a_batch_is_raised(monkeypatch):
 async def test_a_receiver_is_given_the_batchs_ledger(tmp_path):
     """A late callback settles a call of the batch."""
 
-    class Receiver:
-        told = None
-
-        def attach_ledger(self, ledger):
-            self.told = ledger
-
-    receiver = Receiver()
+    receiver = Receiver("https://public.example", store=MemoryStore())
+    ledger, another = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "another.db")
     async with callers.client("http://localhost:9", receiver=receiver) as client:
-        ledger = Ledger(tmp_path / "run.db")
         client.batch({}, ledger=ledger)
 
-    assert receiver.told is ledger
+    with pytest.raises(ValueError, match="another ledger"):
+        receiver.attach_ledger(another)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'{"code": 0}'])
