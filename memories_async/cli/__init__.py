@@ -1,11 +1,11 @@
-"""The command `memories-async`: the three calls, the embedded service and a look at the settings.
+"""The command `memories-async`.
 
-A command NAME is a module `cli/NAME.py` with a click command called `command`; naming it in
-`COMMANDS` registers it. Nothing here imports click or rich before it is known that they are there:
-they come with the extra `cli`.
+A command NAME is the module `cli/NAME.py`, which defines a click command called `command`; the table
+`COMMANDS` in `cli/_program.py` registers it. Importing this module imports neither click nor rich:
+they belong to the extra `cli`, and `main` says so where they are missing.
 
-Exit codes: 0 done; 1 refused by the service, not charged; 2 wrong use or settings, nothing sent;
-3 not sent, not charged; 4 outcome unknown, perhaps charged; 5 accepted, but no result came;
+Exit codes: 0 done; 1 refused by the service, not charged; 2 wrong argument or setting, nothing sent;
+3 not sent, not charged; 4 outcome unknown, may have been charged; 5 accepted, but no result;
 70 a bug; 130 interrupted.
 """
 
@@ -15,25 +15,9 @@ import sys
 from importlib.util import find_spec
 from typing import NoReturn
 
-COMMANDS = (
-    "demo",
-    "serve",
-    "search",
-    "embed",
-    "caption",
-    "resume",
-    "add",
-    "videos",
-    "batch",
-    "ledger",
-    "exec",
-    "doctor",
-)
-"""The commands, in the order in which help lists them."""
-
 
 def main() -> NoReturn:
-    """Run the command line of this process, and end with its exit code."""
+    """Run the command line of this process and exit with its exit code."""
     missing = [name for name in ("click", "rich") if find_spec(name) is None]
     if missing:
         sys.stderr.write(
@@ -45,4 +29,4 @@ def main() -> NoReturn:
     program.main(prog_name="memories-async")
 
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["main"]

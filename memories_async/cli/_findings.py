@@ -1,10 +1,10 @@
-"""The settings in force and where each came from, and what is wrong with them. Pure."""
+"""The settings that a client uses, where each came from, and what is wrong with them. Pure."""
 
 from __future__ import annotations
 
 import difflib
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -28,129 +28,123 @@ class Finding:
     variable: str | None = None
     """The environment variable that sets it, if there is one."""
     given: bool = False
-    """Whether the environment did."""
+    """Whether the variable is set."""
 
     @property
     def origin(self) -> str:
-        """Where the value came from, and how to change it."""
+        """Where the value came from, and the variable that changes it."""
         if self.given:
             return str(self.variable)
         return "" if self.variable is None else f"default ({self.variable})"
 
 
 @runtime_checkable
-class _Described(Protocol):
-    """A limiter that tells what is in force."""
+class _HasStatus(Protocol):
+    """A limiter that reports its store and its buckets."""
 
     def describe(self) -> LimiterStatus: ...
 
 
-def keys(configuration: Configuration) -> Iterator[Finding]:
-    """Tell which key each host gets, without telling the key."""
+def find_keys(configuration: Configuration) -> Iterator[Finding]:
+    """Report which key each host gets, by its fingerprint."""
     for name, host in (("search, embeddings", Host.SEARCH), ("captions", Host.CAPTIONS)):
         key = configuration.key(host)
         if key is None:
             yield Finding(name, "none", KEY_VARIABLE)
         else:
-            # A hash, so that two machines can be compared.
-            yield Finding(
-                name, f"set (fingerprint {key.fingerprint[:8]})", key.variable, given=True
-            )
+            # With the fingerprint, the keys of two machines can be compared.
+            value = f"set (fingerprint {key.fingerprint[:8]})"
+            yield Finding(name, value, key.variable, given=True)
 
 
-def hosts(configuration: Configuration) -> Iterator[Finding]:
-    """Tell where calls go."""
+def find_hosts(configuration: Configuration) -> Iterator[Finding]:
+    """Report the hosts."""
     for name, variable in HOSTS.items():
         url = getattr(configuration.hosts, name)
         yield Finding(name, url, variable, variable in configuration.given)
 
 
-def limits(configuration: Configuration) -> Iterator[Finding]:
-    """Tell how fast this program asks."""
+def find_limits(configuration: Configuration) -> Iterator[Finding]:
+    """Report the rate and concurrency of each family of endpoints."""
     for name, variable in RATES.items():
         limit = configuration.limits.of(name)
         rate = f"{limit.rate:g} in {limit.per:g} s, {limit.concurrency} at once"
         yield Finding(name, rate, variable, variable in configuration.given)
 
 
-def limiter(configuration: Configuration, *, ask: bool) -> Iterator[Finding]:
-    """Tell who keeps the limiter; what a server knows of it only if it may be asked."""
-    kept, given = configuration.limiter, LIMITER_VARIABLE in configuration.given
-    remote = not configuration.given.get(LIMITER_VARIABLE, "process").startswith(
-        ("process", "file:")
-    )
-    if not isinstance(kept, _Described) or (remote and not ask):
-        yield Finding("store", f"{kept!r}, not asked without --ping", LIMITER_VARIABLE, given)
+def find_limiter(configuration: Configuration, *, ask: bool) -> Iterator[Finding]:
+    """Report the limiter's store and its buckets; a server is asked only with *ask*."""
+    limiter, given = configuration.limiter, LIMITER_VARIABLE in configuration.given
+    name = configuration.given.get(LIMITER_VARIABLE, "process")
+    is_remote = not name.startswith(("process", "file"))
+    if not isinstance(limiter, _HasStatus) or (is_remote and not ask):
+        yield Finding("store", f"{limiter!r}, not asked without --ping", LIMITER_VARIABLE, given)
         return
-    known = kept.describe()
-    yield Finding("store", f"{known.store}, {known.where}", LIMITER_VARIABLE, given)
-    yield Finding("shared by", known.shared_by)
-    if known.fault is not None:
-        yield Finding("fault", known.fault)
-    for bucket in known.buckets:
-        state = f"next turn in {bucket.wait:.1f} s, {bucket.busy} at work, {bucket.waiting} in line"
+    status = limiter.describe()
+    yield Finding("store", f"{status.store}, {status.where}", LIMITER_VARIABLE, given)
+    yield Finding("shared by", status.shared_by)
+    if status.fault is not None:
+        yield Finding("fault", status.fault)
+    for bucket in status.buckets:
+        state = (
+            f"next permit in {bucket.wait:.1f} s, {bucket.busy} in flight, {bucket.waiting} waiting"
+        )
         slowed = f", {bucket.slowness:.1f} times slower" if bucket.slowness > 1 else ""
         yield Finding(f"{bucket.family} {bucket.account[:8]}", f"{state}{slowed}")
 
 
-def policy(configuration: Configuration) -> Iterator[Finding]:
-    """Tell how long calls are tried, and what is sent again."""
+def find_policy(configuration: Configuration) -> Iterator[Finding]:
+    """Report timeouts, retries and backoff."""
     for name in (one.name for one in attrs.fields(Policy)):
         value = getattr(configuration.policy, name)
+        if value is None:
+            shown = "none"
+        elif isinstance(value, bool):
+            shown = "yes" if value else "no"
+        else:
+            shown = f"{value:g}" if name == "attempts" else f"{value:g} s"
         variable = POLICY.get(name)
-        yield Finding(name, _shown(name, value), variable, variable in configuration.given)
+        yield Finding(name, shown, variable, variable in configuration.given)
 
 
-def network(configuration: Configuration) -> Iterator[Finding]:
-    """Tell how connections are made."""
+def find_network(configuration: Configuration) -> Iterator[Finding]:
+    """Report TLS, certificates and the proxy, without its password."""
     paths = ssl.get_default_verify_paths()
     trusted = configuration.ca or paths.cafile or paths.capath or "nothing is trusted"
-    told = [name for name in (CA, paths.openssl_cafile_env) if name in configuration.given]
+    origins = [name for name in (CA, paths.openssl_cafile_env) if name in configuration.given]
     yield Finding("TLS", ssl.OPENSSL_VERSION)
-    yield Finding("certificates", trusted, told[0] if told else CA, bool(told))
-    proxy = _without_password(configuration.proxy)
-    yield Finding("proxy", proxy, PROXY, configuration.proxy is not None)
+    yield Finding("certificates", trusted, origins[0] if origins else CA, bool(origins))
+    shown = "none"
+    if configuration.proxy is not None:
+        parts = urlsplit(configuration.proxy)
+        user, _, place = parts.netloc.rpartition("@")
+        shown = f"{parts.scheme}://{'***@' if user else ''}{place}"
+    yield Finding("proxy", shown, PROXY, configuration.proxy is not None)
 
 
-def problems(configuration: Configuration) -> Iterator[str]:
-    """Tell what keeps calls from being sent."""
+def find_problems(configuration: Configuration) -> Iterator[str]:
+    """Report what keeps calls from being sent."""
     if configuration.key(Host.CAPTIONS) is None:
         yield f"There is no API key: set {KEY_VARIABLE}. (memories-async demo needs none.)"
     elif configuration.key(Host.SEARCH) is None:
         yield f"Only captions have a key ({CAPTION_KEY_VARIABLE}): set {KEY_VARIABLE} too."
 
 
-def remarks(environment: Mapping[str, str]) -> Iterator[str]:
-    """Tell what is probably not meant so."""
+def find_remarks(environment: Mapping[str, str]) -> Iterator[str]:
+    """Report variables that have no effect."""
     for name in sorted(environment):
         if name.startswith("MEMORIES_") and name not in KNOWN:
             near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.8)
             hint = f"; did you mean {near[0]}?" if near else "."
-            yield f"{name} is set and means nothing here{hint}"
+            yield f"{name} is set and has no effect{hint}"
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         if name in environment and PROXY not in environment:
-            yield f"{name} is set and not used: set {PROXY} to go through a proxy."
+            yield f"{name} is set and not used: set {PROXY} to use a proxy."
             return
 
 
-def _shown(name: str, value: float | None) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if name == "attempts" else f"{value:g} s"
-
-
-def _without_password(url: str | None) -> str:
-    if url is None:
-        return "none"
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{place}"
-
-
-def document(findings: Iterator[Finding]) -> dict[str, Any]:
-    """Lay findings out for a program."""
+def build_document(findings: Iterable[Finding]) -> dict[str, Any]:
+    """Build the part of the JSON document for *findings*."""
     return {
         one.name: {"value": one.value, "variable": one.variable, "given": one.given}
         for one in findings

@@ -1,4 +1,4 @@
-"""What the commands that run the embedded service share: its import, its cache, its failures."""
+"""What the commands that run the embedded service share: its engine, its rate, its cache, its errors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+import platformdirs
+from attrs import frozen
 
+from memories_async._protocol.keys import ENGINE_KEY_VARIABLE
 from memories_async.cli._settings import CACHE
 
 if TYPE_CHECKING:
@@ -19,34 +22,96 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def cache_folder() -> Path:
-    """Where indexes of videos are kept: `MEMORIES_CACHE`, or the user's own cache folder."""
+    """Return the folder for video indexes: `MEMORIES_CACHE`, or the user's cache folder."""
     given = os.environ.get(CACHE)
-    if given:
-        return Path(given)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "memories_async"
+    return Path(given) if given else platformdirs.user_cache_path("memories_async")
 
 
 def pixel_engine() -> Engine:
-    """Make the engine that looks at pixels and keeps what it saw."""
+    """Make the engine that computes its answers from pixels, with its index cache."""
     from memories_async.local.engine.pixels import PixelEngine
 
     return PixelEngine(cache_folder())
 
 
-def rate_option(default: str) -> Callable[[F], F]:
-    """Add `--rate` to a command, as *default* where it is not given."""
-    return click.option(
-        "--rate",
-        callback=_rate,
-        default=default,
+@frozen(kw_only=True)
+class EngineOptions:
+    """The values of `--engine` and its settings."""
+
+    kind: Literal["pixels", "fixed", "openai", "onnx"] = "pixels"
+    url: str | None = None
+    model: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        needed = {"openai": {"url", "model"}, "onnx": {"model"}}.get(self.kind, set[str]())
+        given = {name for name in ("url", "model") if getattr(self, name) is not None}
+        for name in sorted(needed ^ given):
+            says = "needs" if name in needed else "takes no"
+            raise click.UsageError(f"--engine {self.kind} {says} --engine-{name}")
+
+    def build(self) -> Engine:
+        """Make the engine; raises `ModuleNotFoundError`, `OSError` or `ValueError`."""
+        match self.kind:
+            case "pixels":
+                return pixel_engine()
+            case "fixed":
+                from memories_async.local.engine.fixed import FixedEngine
+
+                return FixedEngine()
+            case "openai":
+                from memories_async.local.engine.openai import OpenAIEngine
+
+                return OpenAIEngine(
+                    base=pixel_engine(),
+                    base_url=self.url or "",
+                    model=self.model or "",
+                    api_key=os.environ.get(ENGINE_KEY_VARIABLE) or None,
+                    cache=cache_folder(),
+                )
+            case "onnx":
+                return build_onnx_engine(Path(self.model or ""))
+
+
+def build_onnx_engine(path: Path) -> Engine:
+    """Make the engine whose searches and embeddings come from the ONNX model in *path*."""
+    from memories_async.local.engine.onnx import ImageTower, OnnxEngine
+
+    if not path.is_file():
+        raise ValueError(f"--engine-model: no such file: {path}")
+    try:
+        tower = ImageTower(path=path)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # onnxruntime's own errors have no other base class
+        raise ValueError(f"--engine-model: {path.name} is no ONNX model: {error}") from error
+    return OnnxEngine(base=pixel_engine(), image=tower, cache=cache_folder())
+
+
+def engine_options(function: F) -> F:
+    """Add `--engine`, `--engine-url` and `--engine-model` to a command."""
+    kind = click.option(
+        "--engine",
+        type=click.Choice(["pixels", "fixed", "openai", "onnx"]),
+        default="pixels",
         show_default=True,
-        metavar="N",
-        help="Requests a second for each kind of call, or none for no limit.",
+        help="What computes the answers: pixels; fixed answers, no computation; openai: captions "
+        "from a vision model; onnx: searches and embeddings from an ONNX model.",
     )
+    url = click.option(
+        "--engine-url",
+        metavar="URL",
+        help=f"For openai: the endpoint, such as http://host/v1. {ENGINE_KEY_VARIABLE} is its key.",
+    )
+    model = click.option(
+        "--engine-model",
+        metavar="NAME",
+        help="For openai: the model's name. For onnx: the file of a CLIP image encoder.",
+    )
+    return kind(url(model(function)))
 
 
-def _rate(_: click.Context, parameter: click.Parameter, value: str) -> float | None:
+def parse_rate(_: click.Context, parameter: click.Parameter, value: str) -> float | None:
+    """Parse the value of `--rate`."""
     if value == "none":
         return None
     try:
@@ -58,20 +123,30 @@ def _rate(_: click.Context, parameter: click.Parameter, value: str) -> float | N
     return rate
 
 
+def rate_option(default: str) -> Callable[[F], F]:
+    """Add `--rate` to a command."""
+    return click.option(
+        "--rate",
+        callback=parse_rate,
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="Requests a second for each kind of call; none for no limit.",
+    )
+
+
 @contextmanager
-def starting(port: int = 0) -> Generator[None]:
-    """Say in a usage error why the embedded service cannot start."""
+def report_start_errors(port: int = 0) -> Generator[None]:
+    """Turn the reason why the embedded service, or a receiver, cannot start into a usage error."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise click.UsageError(_missing(error)) from error
+        extra = "onnx" if error.name == "onnxruntime" else "local"
+        raise click.UsageError(
+            f"this command needs {error.name}: pip install 'memories_async[{extra}]'"
+        ) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
         where = f"port {port}: " if port else ""
         raise click.UsageError(f"{where}{error.strerror or error}") from error
-
-
-def _missing(error: ModuleNotFoundError) -> str:
-    extra = "onnx" if error.name == "onnxruntime" else "local"
-    return f"this command needs {error.name}: pip install 'memories_async[{extra}]'"

@@ -1,36 +1,39 @@
-"""Options that every command takes."""
+"""What every command takes: its common options, `--dry-run`, and groups that show their help."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _no_key(context: click.Context, _: click.Parameter, value: str | None) -> None:
+class Group(click.Group):
+    """A group of commands that shows its help when no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse *args*, or ask for help where there are none."""
+        return super().parse_args(ctx, args or ["--help"])
+
+
+def refuse_key(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    """Raise a usage error where a key is given as an argument."""
     if value is not None:
-        _refuse_key(context)
-
-
-def _refuse_key(context: click.Context) -> NoReturn:
-    raise click.UsageError(
-        "an API key is never taken as an argument, where other users of this machine and the "
-        "shell's history would see it: set MEMORIES_API_KEY instead",
-        context,
-    )
+        raise click.UsageError(
+            "an API key is never taken as an argument, which other users of this machine and the "
+            "shell's history can read: set MEMORIES_API_KEY instead",
+            context,
+        )
 
 
 def common(function: F) -> F:
-    """Add `--json`, `--debug`, and the refusal of a key, to a command."""
-    # The first two are read from the command line before click does, so that they work at once.
+    """Add `--json` and `--debug` to a command, and the refusal of a key."""
+    # The program reads both flags before click parses, so that they hold for parsing errors too.
     json = click.option(
-        "--json",
-        is_flag=True,
-        expose_value=False,
-        help="Answer with one JSON document, for a program.",
+        "--json", is_flag=True, expose_value=False, help="Write one JSON document to stdout."
     )
     debug = click.option(
         "--debug", is_flag=True, expose_value=False, help="Log to stderr, and show tracebacks."
@@ -40,11 +43,21 @@ def common(function: F) -> F:
         is_eager=True,
         expose_value=False,
         hidden=True,
-        callback=_no_key,
+        callback=refuse_key,
     )
     return json(debug(key(function)))
 
 
 dry_run = click.option(
-    "--dry-run", is_flag=True, help="Show the call, what it sends and its cost; send nothing."
+    "--dry-run", is_flag=True, help="Show the call, its fields and its cost; send nothing."
 )
+
+
+@contextmanager
+def raise_usage_errors(prefix: str = "") -> Generator[None]:
+    """Turn a `TypeError` or `ValueError` of the library into a usage error of the command."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        context = click.get_current_context(silent=True)
+        raise click.UsageError(f"{prefix}{error}", context) from error

@@ -1,7 +1,7 @@
-"""What a command shows: tables for a person, plain text for a pipe, one document for a program.
+"""What a command writes: tables on a terminal, plain text on a pipe, one JSON document for a program.
 
-Answers go to stdout, everything about the way there to stderr. Text that came from elsewhere is
-shown, never obeyed: control characters are replaced and rich's markup is switched off.
+Answers go to stdout, everything else to stderr. Text from elsewhere is never interpreted: control
+characters are replaced, and rich's markup is off.
 """
 
 from __future__ import annotations
@@ -19,50 +19,65 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from memories_async._protocol.call import Progress
 from memories_async.cli._exits import Problem
 
 _JOINERS = "\u200c\u200d"
-"""Invisible, harmless, and part of many scripts and emoji."""
+"""Invisible and harmless: many scripts and emoji need them."""
+_BLANKS = "\t\r\x0b\x0c"
 
 
 def clean(text: str) -> str:
-    """Replace what could move a terminal's cursor, recolour it or turn its text around."""
-    return "".join(c if c.isprintable() or c in _JOINERS or c == "\n" else _safe(c) for c in text)
+    """Replace what could move a terminal's cursor, recolour it or reverse its text."""
 
+    def replace(c: str) -> str:
+        if c.isprintable() or c in _JOINERS or c == "\n":
+            return c
+        return " " if c in _BLANKS else "\N{REPLACEMENT CHARACTER}"
 
-def _safe(character: str) -> str:
-    return " " if character in "\t\r\x0b\x0c" else "\N{REPLACEMENT CHARACTER}"
+    return "".join(map(replace, text))
 
 
 class _Console(Console):
-    """A console that lets a vanished reader be dealt with in one place."""
+    """A console that raises `BrokenPipeError`, where rich would exit with 1."""
 
     def on_broken_pipe(self) -> NoReturn:
         raise BrokenPipeError
 
 
-def _console(*, stderr: bool = False) -> Console:
+def make_console(*, stderr: bool = False) -> Console:
+    """Make a console without highlighting, markup and emoji codes."""
     return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 @define(eq=False)
 class Screen:
-    """Where a command writes to."""
+    """Stdout and stderr of a command."""
 
     json: bool = False
-    """Whether stdout is for one JSON document, and for nothing else."""
-    out: Console = field(factory=_console)
-    err: Console = field(factory=lambda: _console(stderr=True))
+    """Whether stdout gets one JSON document and nothing else."""
+    out: Console = field(factory=make_console)
+    err: Console = field(factory=lambda: make_console(stderr=True))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether stderr is a terminal on which progress can be shown."""
+        return self.err.is_terminal and not self.json
 
     def say(self, text: str = "", *, style: str = "", indent: int = 0) -> None:
-        """Show a line or a paragraph of the answer."""
-        if not self.json:
-            self._show(Text(clean(text), style=style), indent)
+        """Write a line or a paragraph of the answer."""
+        if self.json:
+            return
+        content = Text(clean(text), style=style)
+        if self.out.is_terminal:
+            self.out.print(Padding(content, (0, 0, 0, indent)) if indent else content)
+        else:
+            lines = str(content).split("\n")
+            self._write("\n".join(f"{' ' * indent}{line}".rstrip() for line in lines))
 
     def facts(self, pairs: Iterable[tuple[str, str]], *, indent: int = 0) -> None:
-        """Show names and values in two columns."""
-        rows = [(name, value) for name, value in pairs]
-        self.table((), rows, indent=indent, dim_first=True)
+        """Write names and values in two columns."""
+        self.table((), list(pairs), indent=indent, dim_first=True)
 
     def table(
         self,
@@ -72,55 +87,71 @@ class Screen:
         indent: int = 0,
         dim_first: bool = False,
     ) -> None:
-        """Show *rows* under *columns*; a column called `name>` is of numbers, to the right."""
-        cleaned = [[clean(cell) for cell in row] for row in rows]
-        if self.json or not cleaned:
+        """Write *rows* under *columns*; a column named `name>` is aligned to the right."""
+        cells = [[clean(cell) for cell in row] for row in rows]
+        if self.json or not cells:
             return
         if self.out.is_terminal:
-            self._show(_grid(columns, cleaned, dim_first=dim_first), indent)
+            table = build_table(columns, cells, dim_first=dim_first)
+            self.out.print(Padding(table, (0, 0, 0, indent)) if indent else table)
         else:
-            for line in _aligned(columns, cleaned):
+            for line in align_columns(columns, cells):
                 self._write(f"{' ' * indent}{line}")
 
     def document(self, document: dict[str, Any]) -> None:
-        """Write the machine's form of the answer; nothing without `--json`."""
+        """Write the JSON document; nothing without `--json`."""
         if self.json:
             self._write(json.dumps(document, allow_nan=False))
 
     def note(self, text: str) -> None:
-        """Tell something about the way to the answer, on stderr."""
+        """Write a remark to stderr."""
         if not self.json:
             self.err.print(Text(clean(text), style="dim"), soft_wrap=not self.err.is_terminal)
 
     def problem(self, problem: Problem, *, command: str) -> None:
-        """Tell what went wrong in one line on stderr, and in the document if one is due."""
+        """Write an error in one line to stderr, and the JSON document with `--json`."""
         line = Text(f"{command}: ", style="bold") + Text(clean(problem.line()), style="red")
         self.err.print(line, soft_wrap=not self.err.is_terminal)
         self.document(problem.document())
 
     @contextmanager
-    def waiting(self, what: str) -> Generator[None]:
-        """Show that something is under way, where somebody is looking."""
-        if self.json or not self.err.is_terminal:
+    def status(self, what: str) -> Generator[None]:
+        """Show a spinner beside *what* on a terminal."""
+        if not self.is_live:
             yield
             return
         with self.err.status(Text(clean(what), style="dim")):
             yield
 
-    def _show(self, content: Text | Table, indent: int) -> None:
-        if self.out.is_terminal:
-            self.out.print(Padding(content, (0, 0, 0, indent)) if indent else content)
-        else:
-            lines = str(content).split("\n")
-            self._write("\n".join(f"{' ' * indent}{line}".rstrip() for line in lines))
+    @contextmanager
+    def upload_bar(self, name: str) -> Generator[Progress | None]:
+        """Show a progress bar for the upload of the file *name*; yields what the upload calls."""
+        if not self.is_live:
+            yield None
+            return
+        from rich import progress as bars
+
+        columns = (
+            bars.TextColumn("{task.description}", markup=False),
+            *(bars.BarColumn(), bars.DownloadColumn()),
+            *(bars.TransferSpeedColumn(), bars.TimeRemainingColumn()),
+        )
+        with bars.Progress(*columns, console=self.err, transient=True) as bar:
+            task = bar.add_task(clean(name), total=None)
+
+            def update(sent: int, size: int) -> None:
+                bar.update(task, completed=sent, total=size)
+
+            yield update
 
     def _write(self, text: str) -> None:
         sys.stdout.write(f"{text}\n")
-        # A reader on a pipe sees each line when it is said, and a vanished one is noticed here.
+        # A reader on a pipe sees each line at once; one that is gone is noticed here.
         sys.stdout.flush()
 
 
-def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, dim_first: bool) -> Table:
+def build_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, dim_first: bool) -> Table:
+    """Build the table for a terminal."""
     table = Table(box=None, show_header=bool(columns), header_style="dim", pad_edge=False)
     for at in range(len(rows[0])):
         name = columns[at] if columns else ""
@@ -136,17 +167,15 @@ def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, dim_first: b
     return table
 
 
-def _aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Lay a table out without a terminal: aligned, never cut, whatever the width."""
+def align_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Align a table for a pipe: one line a row, never cut."""
     lines = [[name.rstrip(">") for name in columns]] if columns else []
     lines += [[cell.replace("\n", " ") for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-    right = [name.endswith(">") for name in columns] or [False] * len(widths)
+    is_right = [name.endswith(">") for name in columns] or [False] * len(widths)
     for line in lines:
-        cells = zip(line, widths, right, strict=True)
-        yield "  ".join(_filled(*cell) for cell in cells).rstrip()
-
-
-def _filled(cell: str, width: int, right: bool) -> str:
-    blank = " " * (width - cell_len(cell))
-    return blank + cell if right else cell + blank
+        cells: list[str] = []
+        for cell, width, right in zip(line, widths, is_right, strict=True):
+            blank = " " * (width - cell_len(cell))
+            cells.append(blank + cell if right else cell + blank)
+        yield "  ".join(cells).rstrip()

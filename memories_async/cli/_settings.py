@@ -1,4 +1,4 @@
-"""A client's settings from the environment; the only place that knows the variables' names."""
+"""The settings of a client, read from the environment."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from urllib.parse import urlsplit
 
 import attrs
 import click
+import platformdirs
 from attrs import field, frozen
 
-from memories_async import Client, Hosts, Limit, Limits, Policy
+from memories_async import Client, FileLimiter, Hosts, Limit, Limits, Policy
 from memories_async._protocol.keys import (
     CAPTION_KEY_VARIABLE,
     ENGINE_KEY_VARIABLE,
     KEY_VARIABLE,
     Key,
 )
+from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
-from memories_async.cli._own_limiter import own_limiter
 from memories_async.limiter._choice import LIMITER_VARIABLE, limiter_from_environment
-from memories_async.limiter._in_process import RateLimiter
+from memories_async.limiter._in_process import RateLimiter, in_process
 
 T = TypeVar("T")
 
@@ -52,16 +53,14 @@ KNOWN = frozenset(
             ENGINE_KEY_VARIABLE,
         ),
         *(*HOSTS.values(), *POLICY.values(), *RATES.values()),
-        # Where the tests find their clips.
-        "MEMORIES_TEST_VIDEOS",
     }
 )
-"""Every variable that means something."""
+"""Every variable that has an effect."""
 
 
 @frozen(kw_only=True)
 class Configuration:
-    """Everything that the environment says about a client; checked, opening nothing."""
+    """The settings of a client; checked, but nothing is opened."""
 
     given: Mapping[str, str] = field(repr=False)
     """The environment, without the variables that are empty."""
@@ -74,24 +73,24 @@ class Configuration:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Configuration:
-        """Read the variables; raise a usage error that names the one that is wrong."""
+        """Read the variables. Raises a usage error that names the first wrong one."""
         given = {name: value.strip() for name, value in environment.items() if value.strip()}
-        hosts = _made(Hosts, HOSTS, given, str)
-        with blaming(LIMITER_VARIABLE):
+        hosts = build_value(Hosts, HOSTS, given, str)
+        with blame_variable(LIMITER_VARIABLE):
             is_chosen = LIMITER_VARIABLE in given
-            limiter = limiter_from_environment(given) if is_chosen else own_limiter(hosts, given)
+            limiter = limiter_from_environment(given) if is_chosen else share_limiter(hosts)
         return cls(
             given=given,
             hosts=hosts,
-            policy=_made(Policy, POLICY, given, _seconds),
-            limits=_made(Limits, RATES, given, _limit),
+            policy=build_value(Policy, POLICY, given, parse_seconds),
+            limits=build_value(Limits, RATES, given, parse_limit),
             limiter=limiter,
-            proxy=_one(PROXY, given, _proxy),
-            ca=_one(CA, given, _file),
+            proxy=read_variable(PROXY, given, parse_proxy),
+            ca=read_variable(CA, given, parse_file),
         )
 
     def client(self, host: Host, **settings: Any) -> Client:
-        """Make a client that can call *host*."""
+        """Make a client that has a key for *host*."""
         if self.key(host) is None:
             raise click.UsageError(
                 f"no API key: set {KEY_VARIABLE} in the environment; "
@@ -110,69 +109,92 @@ class Configuration:
         )
 
     def key(self, host: Host) -> Key | None:
-        """Find the key for *host*, if there is one."""
+        """Return the key for *host*, if there is one."""
         own = CAPTION_KEY_VARIABLE if host is Host.CAPTIONS else KEY_VARIABLE
         variable = own if own in self.given else KEY_VARIABLE
-        return _one(variable, self.given, lambda secret: Key(secret, variable=variable))
+        return read_variable(variable, self.given, lambda secret: Key(secret, variable=variable))
+
+
+def share_limiter(hosts: Hosts) -> RateLimiter:
+    """Return the limiter that all commands of the user share, since a shell's loop runs many.
+
+    A service on this machine is an embedded one or a test: it gets a limiter of this process, and
+    so does every service where the user's folder cannot be written.
+    """
+    urls = (hosts.search, hosts.captions, hosts.embeddings)
+    if any(is_loopback(urlsplit(url).hostname or "") for url in urls):
+        return in_process
+    try:
+        folder = platformdirs.user_state_path("memories_async")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        limiter = FileLimiter(folder / "command.limiter")
+    except (OSError, NotImplementedError):
+        return in_process
+    return limiter if os.access(folder, os.W_OK | os.X_OK) else in_process
 
 
 @contextmanager
-def blaming(variable: str) -> Generator[None]:
-    """Turn what is wrong with a variable's value into a usage error that names the variable."""
+def blame_variable(variable: str) -> Generator[None]:
+    """Turn an error about a variable's value into a usage error that names the variable."""
     try:
         yield
     except (ImportError, NotImplementedError, TypeError, ValueError) as error:
         raise click.UsageError(f"{variable}: {error}") from error
 
 
-def _one(variable: str, given: Mapping[str, str], read: Callable[[str], T]) -> T | None:
+def read_variable(variable: str, given: Mapping[str, str], parse: Callable[[str], T]) -> T | None:
+    """Parse a variable; None where it is not set."""
     if variable not in given:
         return None
-    with blaming(variable):
-        return read(given[variable])
+    with blame_variable(variable):
+        return parse(given[variable])
 
 
-def _made(
-    make: Callable[..., T],
+def build_value(
+    build: Callable[..., T],
     variables: Mapping[str, str],
     given: Mapping[str, str],
-    read: Callable[[str], Any],
+    parse: Callable[[str], Any],
 ) -> T:
-    """Make a value with the fields that are given, blaming the first variable that is wrong."""
+    """Build a value from the variables that are set, one after the other to blame the wrong one."""
     changes: dict[str, Any] = {}
     for name, variable in variables.items():
         if variable in given:
-            with blaming(variable):
-                changes[name] = read(given[variable])
-                make(**changes)
-    return make(**changes)
+            with blame_variable(variable):
+                changes[name] = parse(given[variable])
+                build(**changes)
+    return build(**changes)
 
 
-def _seconds(text: str) -> float | None:
-    return None if text.lower() == "none" else _number(text)
-
-
-def _limit(text: str) -> Limit:
-    rate, _, per = text.partition("/")
-    return Limit(_number(rate), _number(per or "1"))
-
-
-def _number(text: str) -> float:
+def parse_number(text: str) -> float:
+    """Parse a number, keeping integers."""
     try:
         return int(text) if text.isdecimal() else float(text)
     except ValueError:
         raise ValueError(f"must be a number, not {text!r}") from None
 
 
-def _proxy(url: str) -> str:
+def parse_seconds(text: str) -> float | None:
+    """Parse seconds, or `none`."""
+    return None if text.lower() == "none" else parse_number(text)
+
+
+def parse_limit(text: str) -> Limit:
+    """Parse `2`, requests a second, or `1/60`, one a minute."""
+    rate, _, per = text.partition("/")
+    return Limit(parse_number(rate), parse_number(per or "1"))
+
+
+def parse_proxy(url: str) -> str:
+    """Check a proxy's URL, without repeating it: it may contain a password."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        # Not repeated here: the URL may hold a password.
         raise ValueError("must be a full http or https URL")
     return url
 
 
-def _file(name: str) -> str:
+def parse_file(name: str) -> str:
+    """Check that a file exists."""
     if not Path(name).is_file():
         raise ValueError(f"no such file: {name}")
     return name

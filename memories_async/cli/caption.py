@@ -1,4 +1,4 @@
-"""`memories-async caption`: submit a video for captioning, and wait for the caption if asked to."""
+"""`memories-async caption`: submit a video for captioning, and wait for the caption with `--wait`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from memories_async import Caption, CaptionTask, Person, captions
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Host
 from memories_async.cli import _receiving
-from memories_async.cli._described import show_dry_run
-from memories_async.cli._options import common, dry_run
+from memories_async.cli._calls import CallObserver, send
+from memories_async.cli._dry_run import show_dry_run
+from memories_async.cli._options import common, dry_run, raise_usage_errors
 from memories_async.cli._receiving import Reception, show_caption
-from memories_async.cli._run import Run, arguments, pass_run
+from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
 from memories_async.errors import OutcomeUnknown
 
@@ -30,8 +31,6 @@ Examples:
 _USER_PROMPT = "Summarize what happens in the video."
 _SYSTEM_PROMPT = "You are a video understanding system that describes what it sees."
 
-_WAITING = "waiting for the caption ..."
-
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("video", metavar="VIDEO_OR_URL")
@@ -40,35 +39,34 @@ _WAITING = "waiting for the caption ..."
     default=_USER_PROMPT,
     show_default=True,
     metavar="TEXT",
-    help="What to tell of this video.",
+    help="What to say about this video.",
 )
 @click.option(
     "--system-prompt",
     default=_SYSTEM_PROMPT,
     show_default=True,
     metavar="TEXT",
-    help="How to go about it, for any video.",
+    help="How to describe any video.",
 )
 @click.option(
     "--person",
     "persons",
     multiple=True,
     metavar="NAME=PICTURE",
-    help="Somebody to recognise, by a picture file, or by its URL for a video given by URL; "
-    "up to 5 times.",
+    help="A person to recognise, by a picture file, or by a URL if the video is a URL; up to 5.",
 )
 @click.option("--thinking", is_flag=True, help="Turn the reasoning mode on.")
-@click.option("--callback", metavar="URL", help="Have the caption POSTed there.")
-@click.option("--wait", is_flag=True, help="Receive the caption here, and show it; see --port.")
-@_receiving.port
-@_receiving.public_url
-@_receiving.timeout
-@_receiving.store
+@click.option("--callback", metavar="URL", help="The URL to which the caption is POSTed.")
+@click.option("--wait", is_flag=True, help="Receive the caption here, on --port, and show it.")
+@_receiving.port_option
+@_receiving.public_url_option
+@_receiving.timeout_option
+@_receiving.store_option
 @dry_run
 @common
 @pass_run
 def command(
-    run: Run,
+    run: CommandRun,
     /,
     *,
     video: str,
@@ -86,76 +84,80 @@ def command(
 ) -> None:
     """Submit a video for captioning.
 
-    The video lasts 20 to 300 seconds and has at most 20 MB. The service answers with a task; the
-    caption follows in one POST, to --callback, or to this command with --wait. A caption is charged
-    when the task is accepted. A wait that ends early tells how `memories-async resume` goes on
-    with it.
+    The video must be 20 to 300 seconds long and at most 20 MB. The service answers with a task;
+    the caption follows in one POST, to --callback or, with --wait, to this command. It is charged
+    when the task is accepted. If a wait ends early, the command prints how to continue it with
+    `memories-async resume`.
     """
     configuration = Configuration.read()
-    with arguments():
+    with raise_usage_errors():
         if wait == (callback is not None):
             raise ValueError("give either --callback URL or --wait: captions come by callback only")
         if not wait and (port, public_url, store) != (None, None, None):
             raise ValueError("--port, --public-url and --store go with --wait")
-        place = _receiving.receiver(public_url, port, configuration, store) if wait else None
-        build = captions.upload if _is_url(video) else captions.upload_file
+        make = _receiving.make_receiver
+        receiver = make(public_url, port, configuration, store) if wait else None
+        build = captions.upload if is_url(video) else captions.upload_file
         call = build(
             video,
             user_prompt=user_prompt,
             system_prompt=system_prompt,
             callback=callback,
-            persons=_people(persons, by_url=_is_url(video)),
+            persons=parse_persons(persons, by_url=is_url(video)),
             thinking=thinking,
         )
     if dry_run:
         show_dry_run(run.screen, call, configuration)
-    elif place is not None:
-        reception = Reception(receiver=place, port=port or 0, timeout=timeout, store=store)
-        show_caption(run, *asyncio.run(_caption(run, call, configuration, reception)))
+    elif receiver is not None:
+        reception = Reception(receiver=receiver, port=port or 0, timeout=timeout, store=store)
+        show_caption(run, *asyncio.run(submit_and_wait(run, call, configuration, reception)))
     else:
-        _show_task(run, run.send(call, configuration), callback)
+        task = send(run, call, configuration)
+        run.screen.document({"task_id": task.task_id, "callback": callback})
+        run.screen.facts([("task", task.task_id), ("callback", str(callback))])
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Whether *text* is a web address."""
     return urlsplit(text).scheme.lower() in {"http", "https"}
 
 
-def _people(persons: Iterable[str], *, by_url: bool) -> list[Person]:
+def parse_persons(persons: Iterable[str], *, by_url: bool) -> list[Person]:
+    """Parse the values of `--person`."""
     people: list[Person] = []
     for person in persons:
         name, _, picture = person.partition("=")
         if not name or not picture:
             raise ValueError(f"--person must be NAME=PICTURE, not {person!r}")
-        if by_url != _is_url(picture):
+        if by_url != is_url(picture):
             kind = "a URL" if by_url else "a file"
             raise ValueError(f"--person {name}: the video is {kind}, so the picture must be one")
         people.append(Person(name, url=picture) if by_url else Person(name, image=picture))
     return people
 
 
-async def _caption(
-    run: Run, call: Call[CaptionTask], configuration: Configuration, reception: Reception
+async def submit_and_wait(
+    run: CommandRun, call: Call[CaptionTask], configuration: Configuration, reception: Reception
 ) -> tuple[CaptionTask | None, Caption]:
+    """Submit the video, and wait for its callback, also where the reply to the submission is lost."""
+    observers = (CallObserver(run),)
     async with reception.open() as port:
-        client = configuration.client(Host.CAPTIONS, receiver=reception.receiver, observers=(run,))
+        client = configuration.client(
+            Host.CAPTIONS, receiver=reception.receiver, observers=observers
+        )
         async with client:
+            task: CaptionTask | None = None
+            awaited: CaptionTask | OutcomeUnknown
             try:
-                with run.screen.waiting("submitting ..."):
-                    task = await client.send(call)
+                with run.screen.status("submitting ..."):
+                    awaited = task = await client.send(call)
             except OutcomeUnknown as lost:
-                # The submission may have arrived; then its callback comes all the same.
-                run.screen.note(f"{lost.message}; waiting for the callback all the same")
-                with run.screen.waiting(_WAITING):
-                    return None, await reception.caption_of(lost)
-            run.paid = f"task {task.task_id} was accepted and charged"
-            run.again = reception.again(task, port)
-            run.screen.note(f"task {task.task_id} accepted, 1 caption charged")
-            run.screen.note(f"if this ends too early, go on with: {run.again}")
-            with run.screen.waiting(_WAITING):
-                return task, await reception.caption_of(task)
-
-
-def _show_task(run: Run, task: CaptionTask, callback: str | None) -> None:
-    run.screen.document({"task_id": task.task_id, "callback": callback})
-    run.screen.facts([("task", task.task_id), ("comes to", str(callback))])
-    run.charged("caption")
+                run.screen.note(f"{lost.message}; waiting for the callback in case it arrived")
+                awaited = lost
+            else:
+                run.paid_note = f"task {task.task_id} was accepted and charged"
+                run.resume_command = reception.resume_command(task, port)
+                run.screen.note(f"task {task.task_id} accepted, 1 caption charged")
+                run.screen.note(f"if this command ends early, continue with: {run.resume_command}")
+            with run.screen.status("waiting for the caption ..."):
+                return task, await reception.wait(awaited)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+from attrs import define
 
-from memories_async.cli import _demo_show as show
-from memories_async.cli._demo_steps import Findings, Stage, prepared
-from memories_async.cli._film import rendered
-from memories_async.cli._local import cache_folder, pixel_engine, starting
+from memories_async import Caption, Client
+from memories_async.cli import _demo_report as report
+from memories_async.cli._calls import CallObserver
+from memories_async.cli._demo_report import DemoResults, DemoVideo, Step
+from memories_async.cli._local import cache_folder, pixel_engine, report_start_errors
 from memories_async.cli._options import common
-from memories_async.cli._run import Run, pass_run
+from memories_async.cli._run import CommandRun, pass_run
+from memories_async.errors import CaptionFailed, Refused
 from memories_async.receiver import MemoryStore, Receiver
 
 if TYPE_CHECKING:
     from memories_async.local import LocalService
     from memories_async.local.engine.protocol import Engine
 
+T = TypeVar("T")
 _EXAMPLES = """\
 \b
 Examples:
@@ -28,6 +35,9 @@ Examples:
   memories-async demo holiday.mp4
   memories-async demo holiday.mp4 --json | jq .search.clips
 """
+_SECONDS = 24
+"""The length of the rendered film: a caption needs at least 20 seconds."""
+_TIMEOUT = 300.0
 
 
 @click.command(epilog=_EXAMPLES)
@@ -36,53 +46,142 @@ Examples:
 )
 @common
 @pass_run
-def command(run: Run, video: Path | None) -> None:
+def command(run: CommandRun, video: Path | None) -> None:
     """Search, caption and embed VIDEO on this machine.
 
-    Starts the embedded service, cuts a picture out of the video, and has the client find it again,
-    caption the video by callback, and embed it. Without VIDEO a film is rendered. What the service
-    refuses, such as a caption of a video shorter than 20 seconds, is shown as its answer.
+    Starts the embedded service, cuts a frame out of the video, searches the video for it, captions
+    the video by callback, and embeds it. Without VIDEO, a film is rendered first. A call that the
+    service refuses, such as a caption of a video shorter than 20 seconds, is shown with its reason.
     """
-    asyncio.run(_demo(run, video))
+    asyncio.run(run_demo(run, video))
 
 
-async def _demo(run: Run, video: Path | None) -> None:
-    show.opening(run.screen)
+async def run_demo(run: CommandRun, video: Path | None) -> None:
+    """Start the service, make the three calls, and show the results."""
+    screen = run.screen
+    screen.say("Three calls to the embedded service; nothing leaves this machine.", style="bold")
     folder = cache_folder() / "demo"
     async with AsyncExitStack() as stack:
-        with starting():
+        with report_start_errors():
             folder.mkdir(parents=True, exist_ok=True)
-            with run.screen.waiting("preparing the video ..."):
-                film = await asyncio.to_thread(rendered, folder) if video is None else video
+            with screen.status("preparing the video ..."):
+                film = await asyncio.to_thread(render_film, folder) if video is None else video
+            from memories_async.local import LocalService
+
             engine = pixel_engine()
-            service = await stack.enter_async_context(_service(film, engine))
+            service = await stack.enter_async_context(LocalService([film], engine=engine))
             receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
             await stack.enter_async_context(receiver.serve())
-        client = service.client(receiver=receiver, observers=(run,))
+        client = service.client(receiver=receiver, observers=(CallObserver(run),))
         await stack.enter_async_context(client)
-        with run.screen.waiting("indexing the video ..."):
-            scene = await asyncio.to_thread(prepared, service, engine, folder)
-        show.scene(run.screen, scene, service)
-        stage = Stage(client=client, service=service, receiver=receiver, scene=scene)
-        findings = await _perform(run, stage)
-        show.closing(run.screen, findings, service)
-        run.screen.document(show.document(scene, findings, service))
+        with screen.status("indexing the video ..."):
+            subject = await asyncio.to_thread(prepare_video, service, engine, folder)
+        report.show_video(screen, subject, service)
+        results = await Demo(run, client, service, receiver, subject).make_calls()
+        report.show_totals(screen, results, service)
+        screen.document(report.build_document(subject, results, service))
 
 
-async def _perform(run: Run, stage: Stage) -> Findings:
-    with run.screen.waiting("searching ..."):
-        search = await stage.search()
-    show.search(run.screen, search, stage.scene)
-    with run.screen.waiting("captioning ..."):
-        caption = await stage.caption()
-    show.caption(run.screen, caption)
-    with run.screen.waiting("embedding ..."):
-        embedding = await stage.embed()
-    show.embedding(run.screen, embedding)
-    return Findings(search=search, caption=caption, embedding=embedding)
+def render_film(folder: Path) -> Path:
+    """Render a film of four scenes into *folder*, or return the one that is there."""
+    from memories_async.local.engine.video.render import render
+
+    film = folder / f"film-{_SECONDS}.mp4"
+    if not film.exists():
+        # Another process never sees an unfinished film.
+        draft = folder / f"draft-{os.getpid()}.mp4"
+        render(draft, seconds=_SECONDS)
+        draft.replace(film)
+    return film
 
 
-def _service(film: Path, engine: Engine) -> LocalService:
-    from memories_async.local import LocalService
+def prepare_video(service: LocalService, engine: Engine, folder: Path) -> DemoVideo:
+    """Index the service's video, and cut a frame from the middle of its longest scene."""
+    from memories_async.local.engine.protocol import EngineError
 
-    return LocalService([film], engine=engine)
+    (video,) = service.library
+    start = time.perf_counter()
+    try:
+        # The engine caches the index on disk, where the service finds it.
+        facts = engine.index(video.path).facts
+    except EngineError as error:
+        raise click.UsageError(f"{video.path.name}: {error.reason}") from error
+    indexed = time.perf_counter() - start
+    longest = max(facts.shots, key=lambda shot: shot.end_time - shot.start_time)
+    middle = (longest.start_time + longest.end_time) / 2
+    picture, at = cut_frame(video.path, at=middle, folder=folder)
+    return DemoVideo(video=video, facts=facts, picture=picture, time=at, indexed=indexed)
+
+
+def cut_frame(film: Path, *, at: float, folder: Path) -> tuple[Path, float]:
+    """Save the frame shown at second *at* as a JPEG in *folder*; return the file and its time."""
+    from memories_async.local.engine._cv import cv2
+    from memories_async.local.engine.video.film import Film
+
+    with Film.open(film) as opened:
+        # One frame at each multiple of *at*: the first of the film, then the one asked for.
+        frames = opened.frames(1 / at)
+        first = next(frames)
+        frame = next(frames, first)
+    picture = folder / f"{film.stem}-{frame.time:.2f}s.jpg"
+    if not cv2.imwrite(str(picture), frame.picture):
+        raise OSError(f"{picture} cannot be written")
+    return picture, frame.time
+
+
+@define(eq=False)
+class Demo:
+    """Makes the three calls, and shows each result as it comes."""
+
+    run: CommandRun
+    client: Client
+    service: LocalService
+    receiver: Receiver
+    subject: DemoVideo
+
+    async def make_calls(self) -> DemoResults:
+        """Search, caption and embed."""
+        client, video, screen = self.client, self.subject.video, self.run.screen
+        search = await self._measure(
+            "clips.search",
+            lambda: client.clips.search(
+                self.subject.picture, prompt=report.PROMPT, video_no=video.video_no
+            ),
+        )
+        report.show_search(screen, search, self.subject)
+        caption = await self._measure("captions.upload_file", self.caption)
+        report.show_caption(screen, caption)
+        embedding = await self._measure(
+            "embeddings.video", lambda: client.embeddings.video(video.asset_id)
+        )
+        report.show_embedding(screen, embedding)
+        return DemoResults(search=search, caption=caption, embedding=embedding)
+
+    async def caption(self) -> Caption:
+        """Submit the video, and wait for the callback."""
+        task = await self.client.captions.upload_file(
+            self.subject.video.path,
+            user_prompt="Summarize what happens in the video.",
+            system_prompt="You are a video understanding system that describes what it sees.",
+        )
+        return await self.receiver.wait(task, timeout=_TIMEOUT)
+
+    async def _measure(self, call: str, send: Callable[[], Awaitable[T]]) -> Step[T]:
+        """Send a call; return its answer or refusal, its time and its cost."""
+        spent, start = self.service.account.points_spent, time.perf_counter()
+        answer, refusal = None, None
+        try:
+            with self.run.screen.status(f"{call} ..."):
+                answer = await send()
+        except (Refused, CaptionFailed) as error:
+            refusal = error.message
+        except ValueError as error:
+            # The client's own check of the documented limits.
+            refusal = f"not sent: {error}"
+        return Step(
+            call=call,
+            seconds=time.perf_counter() - start,
+            points=self.service.account.points_spent - spent,
+            answer=answer,
+            refusal=refusal,
+        )

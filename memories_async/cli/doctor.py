@@ -1,21 +1,26 @@
-"""`memories-async doctor`: the settings in force, where each came from, and what is installed."""
+"""`memories-async doctor`: show the settings, where each came from, and what is installed."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import platform
+import socket
+import ssl
+import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
 import click
-from attrs import asdict
+from attrs import asdict, frozen
 
-from memories_async._client.hosts import Hosts
+from memories_async._version import __version__
 from memories_async.cli import _findings
 from memories_async.cli._exits import Exit
 from memories_async.cli._findings import Finding
-from memories_async.cli._installed import extras, versions
 from memories_async.cli._options import common
-from memories_async.cli._ping import Echo, ping
-from memories_async.cli._run import Run, pass_run
+from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import HOSTS, Configuration
 
 _EXAMPLES = """\
@@ -25,88 +30,169 @@ Examples:
   memories-async doctor --ping
   memories-async doctor --json | jq .policy.deadline
 \b
-It ends with 0 if calls can be sent, 2 if a setting is missing, 3 if --ping did not reach a host.
+Exit codes: 0 calls can be sent; 2 a setting is missing or wrong; 3 --ping did not reach a host.
 """
 _SECTIONS: dict[str, Callable[[Configuration], Iterator[Finding]]] = {
-    "keys": _findings.keys,
-    "hosts": _findings.hosts,
-    "limits": _findings.limits,
-    "policy": _findings.policy,
-    "network": _findings.network,
+    "keys": _findings.find_keys,
+    "hosts": _findings.find_hosts,
+    "limits": _findings.find_limits,
+    "policy": _findings.find_policy,
+    "network": _findings.find_network,
 }
+_CORE = ("aiohttp", "attrs", "cattrs", "anyio", "platformdirs")
+_OPENCV = tuple(
+    f"opencv-{kind}python{head}" for kind in ("", "contrib-") for head in ("-headless", "")
+)
+_EXTRAS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "local": (("numpy",), _OPENCV),
+    "cli": (("click",), ("rich",)),
+    "fast": (("orjson",),),
+    "redis": (("redis",),),
+    "arrow": (("pyarrow",),),
+    "onnx": (("onnxruntime",),),
+}
+"""The packages of each extra; where one place has several names, any of them will do."""
+_PING_TIMEOUT = 5.0
 
 
 @click.command(epilog=_EXAMPLES)
 @click.option("--ping", "pinging", is_flag=True, help="Connect to each host; no request is sent.")
 @common
 @pass_run
-def command(run: Run, *, pinging: bool) -> int:
-    """Show the settings in force and where each came from.
+def command(run: CommandRun, *, pinging: bool) -> int:
+    """Show the settings and where each came from.
 
-    Nothing is sent, and nothing is charged. With --ping each host is connected to, and TLS spoken.
+    Nothing is sent, and nothing is charged. --ping connects to each host, with TLS for https.
     """
     configuration = Configuration.read()
-    sections = {name: tuple(look(configuration)) for name, look in _SECTIONS.items()}
-    sections["limiter"] = tuple(_findings.limiter(configuration, ask=pinging))
-    echoes = asyncio.run(_ping(configuration)) if pinging else {}
-    problems = tuple(_findings.problems(configuration))
-    remarks = tuple(_findings.remarks(configuration.given))
+    sections = {name: tuple(find(configuration)) for name, find in _SECTIONS.items()}
+    sections["limiter"] = tuple(_findings.find_limiter(configuration, ask=pinging))
+    pings = asyncio.run(ping_hosts(configuration)) if pinging else {}
+    problems = tuple(_findings.find_problems(configuration))
+    remarks = tuple(_findings.find_remarks(configuration.given))
+    versions, extras = find_versions(), find_extras()
     run.screen.document(
         {
-            "versions": versions(),
-            "extras": extras(),
-            **{name: _findings.document(iter(found)) for name, found in sections.items()},
-            "ping": {url: asdict(echo) for url, echo in echoes.items()},
+            "versions": versions,
+            "extras": extras,
+            **{name: _findings.build_document(found) for name, found in sections.items()},
+            "ping": {url: asdict(ping) for url, ping in pings.items()},
             "problems": problems,
             "remarks": remarks,
         }
     )
-    _show(run, sections, echoes)
-    reached = all(echo.ok for echo in echoes.values())
-    _conclude(run, (*problems, *remarks), ready=reached and not problems)
-    if problems:
-        return Exit.USAGE
-    return Exit.DONE if reached else Exit.NOT_SENT
-
-
-async def _ping(configuration: Configuration) -> dict[str, Echo]:
-    urls = [configuration.proxy] if configuration.proxy else _urls(configuration.hosts)
-    echoes = await asyncio.gather(*(ping(url, ca=configuration.ca) for url in urls))
-    # A proxy's URL may hold a password.
-    names = ["the proxy"] if configuration.proxy else urls
-    return dict(zip(names, echoes, strict=True))
-
-
-def _urls(hosts: Hosts) -> list[str]:
-    return list(dict.fromkeys(getattr(hosts, name) for name in HOSTS))
-
-
-def _show(run: Run, sections: dict[str, tuple[Finding, ...]], echoes: dict[str, Echo]) -> None:
-    _section(run, "versions", versions().items())
+    show_section(run, "versions", versions.items())
     missing = "not installed: pip install 'memories_async[{}]'"
-    installed = ((name, found or missing.format(name)) for name, found in extras().items())
-    _section(run, "extras", installed)
+    show_section(
+        run, "extras", ((name, found or missing.format(name)) for name, found in extras.items())
+    )
     for title, found in sections.items():
         run.screen.say(f"\n{title}", style="bold")
         rows = [(one.name, one.value, one.origin) for one in found]
         run.screen.table((), rows, indent=2, dim_first=True)
-    pings = (
-        (url, f"{echo.told}, {echo.seconds * 1000:.0f} ms" if echo.ok else f"failed: {echo.told}")
-        for url, echo in echoes.items()
-    )
-    _section(run, "ping", pings)
+    show_section(run, "ping", ((url, str(ping)) for url, ping in pings.items()))
+    is_reached = all(ping.ok for ping in pings.values())
+    run.screen.say()
+    for sentence in (*problems, *remarks):
+        run.screen.say(sentence, style="yellow")
+    if problems:
+        return Exit.USAGE
+    if not is_reached:
+        return Exit.NOT_SENT
+    run.screen.say("Calls can be sent.", style="green")
+    return Exit.DONE
 
 
-def _section(run: Run, title: str, pairs: Iterable[tuple[str, str]]) -> None:
+def show_section(run: CommandRun, title: str, pairs: Iterable[tuple[str, str]]) -> None:
+    """Show a section of names and values, if there are any."""
     rows = tuple(pairs)
     if rows:
         run.screen.say(title if title == "versions" else f"\n{title}", style="bold")
         run.screen.facts(rows, indent=2)
 
 
-def _conclude(run: Run, sentences: tuple[str, ...], *, ready: bool) -> None:
-    run.screen.say()
-    for sentence in sentences:
-        run.screen.say(sentence, style="yellow")
-    if ready:
-        run.screen.say("Calls can be sent.", style="green")
+def find_versions() -> dict[str, str]:
+    """Return the versions of this package, of Python and of the packages that every install has."""
+    return {
+        "memories_async": __version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        **{name: find_version(name) or "not installed" for name in _CORE},
+    }
+
+
+def find_extras() -> dict[str, str | None]:
+    """Return the packages of each extra with their versions; None where one is missing."""
+    found: dict[str, str | None] = {}
+    for extra, needs in _EXTRAS.items():
+        packages = [
+            next((f"{name} {number}" for name in names if (number := find_version(name))), None)
+            for names in needs
+        ]
+        found[extra] = None if None in packages else ", ".join(filter(None, packages))
+    return found
+
+
+def find_version(name: str) -> str | None:
+    """Return the version of an installed package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@frozen(kw_only=True)
+class Ping:
+    """The result of connecting to a host."""
+
+    ok: bool
+    told: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.told}, {self.seconds * 1000:.0f} ms" if self.ok else f"failed: {self.told}"
+
+
+async def ping_hosts(configuration: Configuration) -> dict[str, Ping]:
+    """Connect to each host, or to the proxy where there is one."""
+    urls = [getattr(configuration.hosts, name) for name in HOSTS]
+    if configuration.proxy:
+        urls = [configuration.proxy]
+    urls = list(dict.fromkeys(urls))
+    pings = await asyncio.gather(*(ping(url, ca=configuration.ca) for url in urls))
+    # A proxy's URL may contain a password.
+    names = ["the proxy"] if configuration.proxy else urls
+    return dict(zip(names, pings, strict=True))
+
+
+async def ping(url: str, *, ca: str | None) -> Ping:
+    """Connect to the host of *url* and, for https, do the TLS handshake; no HTTP is sent."""
+    start = time.perf_counter()
+    try:
+        async with asyncio.timeout(_PING_TIMEOUT):
+            told = await connect(url, ca)
+    except TimeoutError:
+        return Ping(ok=False, told=f"no answer in {_PING_TIMEOUT:g} s", seconds=_PING_TIMEOUT)
+    except OSError as error:
+        return Ping(ok=False, told=explain_failure(error), seconds=time.perf_counter() - start)
+    return Ping(ok=True, told=told, seconds=time.perf_counter() - start)
+
+
+async def connect(url: str, ca: str | None) -> str:
+    """Connect and disconnect; return the TLS version, or `connected`."""
+    parts = urlsplit(url)
+    tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
+    port = parts.port or (443 if tls else 80)
+    _, writer = await asyncio.open_connection(parts.hostname, port, ssl=tls)
+    connection: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    writer.close()
+    return (connection.version() or "TLS") if connection is not None else "connected"
+
+
+def explain_failure(error: OSError) -> str:
+    """Say in plain words why a connection failed."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not trusted: {error.verify_message}"
+    if isinstance(error, socket.gaierror):
+        return "the host name is unknown"
+    # asyncio replaces the system's message by its own.
+    return os.strerror(error.errno) if error.errno else "none of its addresses answers"

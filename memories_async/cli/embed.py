@@ -1,4 +1,4 @@
-"""`memories-async embed`: one vector for a whole video."""
+"""`memories-async embed`: embed a whole video as one vector."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from typing import Any
 import click
 
 from memories_async import embeddings
-from memories_async.cli._described import show_dry_run
-from memories_async.cli._options import common, dry_run
-from memories_async.cli._run import Run, arguments, pass_run
+from memories_async.cli._calls import send
+from memories_async.cli._dry_run import show_dry_run
+from memories_async.cli._options import common, dry_run, raise_usage_errors
+from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
 
 _EXAMPLES = """\
 \b
 Examples:
   memories-async embed re_6577
-  memories-async embed re_6577 --out beach.npy      numpy.load reads it
+  memories-async embed re_6577 --out beach.npy      for numpy.load
   memories-async embed re_6577 --json | jq .embedding
 """
-_SHOWN = 6
+_FIRST = 6
+"""Numbers of the vector that are shown."""
 
 
 @click.command(epilog=_EXAMPLES)
@@ -33,52 +35,43 @@ _SHOWN = 6
     default=embeddings.DEFAULT_MODEL,
     show_default=True,
     metavar="NAME",
-    help="What makes the vector; only vectors of one model can be compared.",
+    help="The embedding model; only vectors of the same model can be compared.",
 )
-@click.option("--out", metavar="FILE", help="Write the vector there, as .npy or .json.")
+@click.option("--out", metavar="FILE", help="Write the vector to this .npy or .json file.")
 @dry_run
 @common
 @pass_run
-def command(run: Run, asset_id: str, model: str, out: str | None, *, dry_run: bool) -> None:
+def command(run: CommandRun, asset_id: str, model: str, out: str | None, *, dry_run: bool) -> None:
     """Embed the whole video ASSET_ID as one vector.
 
-    ASSET_ID looks like re_6577: what `memories-async add --asset` printed. An embedding is charged
+    ASSET_ID looks like re_6577; `memories-async add --asset` prints it. An embedding is charged
     when it succeeds.
     """
-    with arguments():
+    with raise_usage_errors():
         call = embeddings.video(asset_id, model=model)
-        target = None if out is None else _target(out)
+        target = None if out is None else check_target(out)
     configuration = Configuration.read()
     if dry_run:
         show_dry_run(run.screen, call, configuration)
         return
-    embedding = run.send(call, configuration)
-    facts = {"asset_id": asset_id, "model": embedding.model, "dimensions": len(embedding)}
-    document = {**facts, "embedding": embedding.tolist()}
+    embedding = send(run, call, configuration)
+    document = {"asset_id": asset_id, "model": embedding.model, "dimensions": len(embedding)}
     if target is None:
-        run.screen.document(document)
+        run.screen.document({**document, "embedding": embedding.tolist()})
     else:
-        _write(target, embedding, document)
-        run.screen.document({**facts, "out": str(target)})
-    _show(run, embedding, target)
-    run.charged("embedding")
+        write_vector(target, embedding, {**document, "embedding": embedding.tolist()})
+        run.screen.document({**document, "out": str(target)})
+    first = ", ".join(f"{number:.6g}" for number in embedding[:_FIRST])
+    facts = [
+        ("model", embedding.model),
+        ("numbers", f"{len(embedding):,}"),
+        ("first", f"{first} ..."),
+    ]
+    run.screen.facts(facts if target is None else [*facts, ("written to", str(target))])
 
 
-def _show(run: Run, embedding: embeddings.Embedding, target: Path | None) -> None:
-    shown = ", ".join(f"{number:.6g}" for number in embedding[:_SHOWN])
-    written = [] if target is None else [("written to", str(target))]
-    run.screen.facts(
-        [
-            ("model", embedding.model),
-            ("numbers", f"{len(embedding):,}"),
-            ("beginning", f"{shown} ..."),
-            *written,
-        ]
-    )
-
-
-def _target(out: str) -> Path:
-    """Check before anything is paid that *out* can be written."""
+def check_target(out: str) -> Path:
+    """Check that *out* can be written, before anything is charged."""
     path = Path(out)
     if path.suffix not in {".npy", ".json"}:
         raise ValueError(f"--out must end in .npy or .json, not {path.name!r}")
@@ -87,24 +80,24 @@ def _target(out: str) -> Path:
     return path
 
 
-def _write(path: Path, embedding: embeddings.Embedding, document: dict[str, Any]) -> None:
+def write_vector(path: Path, embedding: embeddings.Embedding, document: dict[str, Any]) -> None:
+    """Write the vector to *path*; if that fails, write it to stdout, since it was charged."""
     text = json.dumps(document)
     try:
-        path.write_bytes(_npy(embedding) if path.suffix == ".npy" else f"{text}\n".encode())
+        path.write_bytes(encode_npy(embedding) if path.suffix == ".npy" else f"{text}\n".encode())
     except OSError as error:
-        # It was paid: better on the screen than lost.
         sys.stdout.write(f"{text}\n")
         raise click.UsageError(
             f"{path} cannot be written ({error.strerror}), so the embedding is on stdout"
         ) from error
 
 
-def _npy(embedding: embeddings.Embedding) -> bytes:
-    """Lay the vector out in numpy's own format, version 1.0, without numpy."""
+def encode_npy(embedding: embeddings.Embedding) -> bytes:
+    """Encode the vector in numpy's format, version 1.0, without numpy."""
     order = "<" if sys.byteorder == "little" else ">"
     header = f"{{'descr': '{order}f8', 'fortran_order': False, 'shape': ({len(embedding)},), }}"
-    # The numbers begin at a multiple of 64 bytes: 10 of preamble, the header, a line's end.
-    filled = header + " " * (-(len(header) + 11) % 64) + "\n"
+    # The numbers start at a multiple of 64 bytes: 10 bytes of preamble, the header, a newline.
+    padded = header + " " * (-(len(header) + 11) % 64) + "\n"
     return (
-        b"\x93NUMPY\x01\x00" + struct.pack("<H", len(filled)) + filled.encode() + bytes(embedding)
+        b"\x93NUMPY\x01\x00" + struct.pack("<H", len(padded)) + padded.encode() + bytes(embedding)
     )

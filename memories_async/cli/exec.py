@@ -1,4 +1,4 @@
-"""`memories-async exec`: a command that meets the embedded service where it expects memories.ai."""
+"""`memories-async exec`: run a command with the embedded service in place of memories.ai."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from memories_async._protocol.keys import ENGINE_KEY_VARIABLE
-from memories_async.cli._engines import EngineWish, engine_options
-from memories_async.cli._local import rate_option, starting
+from memories_async.cli._local import (
+    EngineOptions,
+    engine_options,
+    rate_option,
+    report_start_errors,
+)
 from memories_async.cli._options import common
-from memories_async.cli._run import Run, pass_run
+from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import CA, PROXY
-from memories_async.cli.serve import exports
-
-if TYPE_CHECKING:
-    from memories_async.local import LocalService
+from memories_async.cli.serve import environment_of
 
 _EXAMPLES = """\
 \b
@@ -38,7 +39,7 @@ Examples:
     "--videos",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="A folder of videos, or one video; several times if need be.",
+    help="A folder of videos, or one video; may be repeated.",
 )
 @rate_option("none")
 @engine_options
@@ -46,7 +47,7 @@ Examples:
 @common
 @pass_run
 def command(
-    run: Run,
+    run: CommandRun,
     /,
     *,
     videos: tuple[Path, ...],
@@ -58,54 +59,46 @@ def command(
 ) -> int:
     """Run COMMAND with the embedded service in place of memories.ai.
 
-    The MEMORIES_... variables of COMMAND name a service that starts before it and stops after it,
-    with a key and an account of its own. The exit code is COMMAND's; 128 and the signal's number
-    where a signal ended it. What COMMAND says is its own: --json adds nothing.
+    The service starts before COMMAND and stops after it, with a new key and account; MEMORIES_...
+    variables lead COMMAND to it. The exit code is COMMAND's, or 128 plus the number of the signal
+    that ended it. --json adds nothing to what COMMAND writes.
     """
-    wish = EngineWish(kind=engine, url=engine_url, model=engine_model)
+    options = EngineOptions(kind=engine, url=engine_url, model=engine_model)
     with ExitStack() as stack:
-        with starting():
-            service = stack.enter_context(_service(videos, rate, wish))
-            environment = _environment(service)
-        code = _ended(words, environment)
+        with report_start_errors():
+            from memories_async.local import LocalService
+
+            service = LocalService(videos, engine=options.build(), limits=rate)
+            stack.enter_context(service)
+        # Nothing of the caller's stands between COMMAND and the service.
+        hidden = {PROXY, CA, ENGINE_KEY_VARIABLE}
+        kept = {name: value for name, value in os.environ.items() if name not in hidden}
+        code = run_process(words, kept | environment_of(service))
         account = service.account
         run.screen.note(f"{account.calls} requests, {account.points_spent} points spent")
     return code
 
 
-def _service(videos: tuple[Path, ...], rate: float | None, wish: EngineWish) -> LocalService:
-    from memories_async.local import LocalService
-
-    return LocalService(videos, engine=wish.engine(), limits=rate)
-
-
-def _environment(service: LocalService) -> dict[str, str]:
-    """Give this process's environment, with nothing between the command and *service*."""
-    ours = {PROXY, CA, ENGINE_KEY_VARIABLE}
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return kept | exports(service)
-
-
-def _ended(words: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the command to its end, and give the exit code as a shell does."""
+def run_process(words: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a process to its end; return its exit code as a shell does."""
     try:
-        process = subprocess.Popen(words, env=environment)  # noqa: S603  # what it is for
+        process = subprocess.Popen(words, env=environment)  # noqa: S603  # the command's purpose
     except OSError as error:
         raise click.UsageError(f"{words[0]} cannot be run: {error.strerror or error}") from error
-    with process, _passing_on(process.send_signal):
+    with process, forward_signals(process.send_signal):
         code = process.wait()
     return code if code >= 0 else 128 - code
 
 
 @contextmanager
-def _passing_on(send: Callable[[int], None]) -> Generator[None]:
-    """Let the command decide what a signal means; Ctrl-C reaches it from the terminal anyway."""
+def forward_signals(send: Callable[[int], None]) -> Generator[None]:
+    """Send SIGINT and SIGTERM on, but for a Ctrl-C, which the terminal sends to all itself."""
 
-    def pass_on(number: int, _: FrameType | None) -> None:
+    def forward(number: int, _: FrameType | None) -> None:
         if number != signal.SIGINT or not os.isatty(0):
             send(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""`memories-async ledger`: look into a ledger, settle what is unknown, export it."""
+"""`memories-async ledger`: read a ledger, settle its unknown calls, export it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import click
 from attrs import asdict
 
-from memories_async.cli._group import Group
-from memories_async.cli._options import common
-from memories_async.cli._run import Run, arguments, pass_run
+from memories_async.cli._options import Group, common, raise_usage_errors
+from memories_async.cli._run import CommandRun, pass_run
 from memories_async.ledger import Entry, Ledger, State
 
 _EXAMPLES = """\
@@ -34,9 +33,9 @@ _file = click.argument(
 @click.group(cls=Group, epilog=_EXAMPLES)
 @common
 def command() -> None:
-    """Look into the record of a batch, settle unknown calls, export.
+    """Read a ledger, settle unknown calls, export.
 
-    A KEY may be shortened as long as it means one unknown call.
+    A KEY may be shortened as long as it names one unknown call.
     """
 
 
@@ -44,8 +43,8 @@ def command() -> None:
 @_file
 @common
 @pass_run
-def summary(run: Run, path: Path) -> None:
-    """Count the calls by their state, and add up what they cost."""
+def summary(run: CommandRun, path: Path) -> None:
+    """Count the calls by state, and add up their cost."""
     with Ledger(path) as ledger:
         found = ledger.summary()
     run.screen.document(asdict(found))
@@ -68,13 +67,16 @@ def summary(run: Run, path: Path) -> None:
 @_file
 @common
 @pass_run
-def unknown(run: Run, path: Path) -> None:
-    """List the calls that were sent and not answered: perhaps charged."""
+def unknown(run: CommandRun, path: Path) -> None:
+    """List the calls that may have been charged.
+
+    They were sent and not answered, or their answers could not be understood.
+    """
     with Ledger(path) as ledger:
         found = ledger.unknown()
-    run.screen.document({"unknown": [_shown(entry) for entry in found]})
+    run.screen.document({"unknown": [build_document(entry) for entry in found]})
     if not found:
-        run.screen.say("Nothing is unknown.")
+        run.screen.say("No unknown calls.")
     run.screen.table(
         ("key", "item", "call", "sent", "requests>", "why"),
         [
@@ -82,7 +84,7 @@ def unknown(run: Run, path: Path) -> None:
                 entry.key[:12],
                 entry.item or "",
                 entry.call,
-                _moment(entry.sent_at),
+                datetime.fromtimestamp(entry.sent_at or 0.0).astimezone().isoformat(" ", "seconds"),
                 str(entry.attempts),
                 entry.message or "",
             )
@@ -94,22 +96,25 @@ def unknown(run: Run, path: Path) -> None:
 @command.command(epilog="Example: memories-async ledger settle run.db 3fa2c1 --not-paid")
 @_file
 @click.argument("key")
-@click.option("--paid/--not-paid", required=True, help="What the account says.")
-@click.option("--answer", metavar="JSON", help="The `data` of the service's reply, if it is known.")
+@click.option(
+    "--paid/--not-paid", required=True, help="Whether the account's usage shows a charge."
+)
+@click.option("--answer", metavar="JSON", help="The `data` of the service's reply, if you have it.")
 @common
 @pass_run
-def settle(run: Run, path: Path, key: str, *, paid: bool, answer: str | None) -> None:
-    """Say what became of an unknown call; the account's book tells.
+def settle(run: CommandRun, path: Path, key: str, *, paid: bool, answer: str | None) -> None:
+    """Record whether an unknown call was charged.
 
-    With --paid and --answer the ledger gives that answer from then on; with --not-paid the call is
-    sent again when it is next asked for. KEY is from `memories-async ledger unknown`.
+    The account's usage page shows it. With --paid and --answer, the ledger returns that answer from
+    now on; with --not-paid, the call is sent when it is next requested. `memories-async ledger
+    unknown` shows each KEY.
     """
-    with arguments(), Ledger(path) as ledger:
+    with raise_usage_errors(), Ledger(path) as ledger:
         data = None if answer is None else json.loads(answer)
-        full = _full(ledger, key)
+        full = find_key(ledger, key)
         ledger.settle(full, paid=paid, answer=data)
     run.screen.document({"key": full, "paid": paid})
-    run.screen.say(f"{full[:12]}: {'paid' if paid else 'not paid, and sent again when asked for'}")
+    run.screen.say(f"{full[:12]}: {'paid' if paid else 'not paid; sent when it is next requested'}")
 
 
 @command.command(epilog="Example: memories-async ledger retry run.db 3fa2c1")
@@ -117,16 +122,16 @@ def settle(run: Run, path: Path, key: str, *, paid: bool, answer: str | None) ->
 @click.argument("key")
 @common
 @pass_run
-def retry(run: Run, path: Path, key: str) -> None:
-    """Let an unknown call be sent again, at the risk of paying twice.
+def retry(run: CommandRun, path: Path, key: str) -> None:
+    """Allow an unknown call to be sent again; it may be paid twice.
 
-    It is sent when it is next asked for, by the same batch for example.
+    It is sent when it is next requested, for example by the same batch.
     """
-    with arguments(), Ledger(path) as ledger:
-        full = _full(ledger, key)
+    with raise_usage_errors(), Ledger(path) as ledger:
+        full = find_key(ledger, key)
         ledger.retry(full)
     run.screen.document({"key": full})
-    run.screen.say(f"{full[:12]}: sent again when asked for")
+    run.screen.say(f"{full[:12]}: sent when it is next requested")
 
 
 @command.command(epilog="Example: memories-async ledger export run.db out.parquet --state done")
@@ -135,30 +140,26 @@ def retry(run: Run, path: Path, key: str) -> None:
 @click.option("--state", type=click.Choice(_STATES), help="Only the calls in this state.")
 @common
 @pass_run
-def export(run: Run, path: Path, out: Path, *, state: Any) -> None:
+def export(run: CommandRun, path: Path, out: Path, *, state: Any) -> None:
     """Write the ledger to OUT, a .parquet, .csv or .jsonl file."""
-    with arguments(), Ledger(path) as ledger:
+    with raise_usage_errors(), Ledger(path) as ledger:
         count = ledger.export(out, state=state)
     run.screen.document({"out": str(out), "entries": count})
     run.screen.say(f"{count:,} entries written to {out}")
 
 
-def _full(ledger: Ledger, key: str) -> str:
-    """Find the unknown call whose key begins with *key*."""
-    found = {entry.key for entry in ledger.unknown() if entry.key.startswith(key.lower())}
+def find_key(ledger: Ledger, prefix: str) -> str:
+    """Return the key of the one unknown call whose key begins with *prefix*."""
+    found = {entry.key for entry in ledger.unknown() if entry.key.startswith(prefix.lower())}
     if len(found) != 1:
         how = "no unknown call has" if not found else f"{len(found)} unknown calls have"
-        raise ValueError(f"{how} a key that begins with {key!r}")
+        raise ValueError(f"{how} a key that begins with {prefix!r}")
     return found.pop()
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
+def build_document(entry: Entry) -> dict[str, Any]:
+    """Build the part of the JSON document for one entry."""
     document = asdict(entry)
     reply = document.pop("reply")
     asked = json.loads(document.pop("asked"))
     return {**document, "asked": asked, "reply": None if reply is None else repr(reply)}
-
-
-def _moment(seconds: float | None) -> str:
-    when = datetime.fromtimestamp(seconds or 0.0).astimezone()
-    return when.isoformat(" ", "seconds")

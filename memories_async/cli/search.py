@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from attrs import asdict
 
-from memories_async import clips
-from memories_async.cli._described import show_dry_run
-from memories_async.cli._drawing import Drawing, local_file
+from memories_async import Clip, clips
+from memories_async._protocol.network import is_loopback
+from memories_async.cli._calls import send
+from memories_async.cli._dry_run import show_dry_run
 from memories_async.cli._exits import Exit
-from memories_async.cli._options import common, dry_run
-from memories_async.cli._run import Run, arguments, pass_run
-from memories_async.cli._screen import Screen
+from memories_async.cli._local import report_start_errors
+from memories_async.cli._options import common, dry_run, raise_usage_errors
+from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli._screen import Screen, clean
 from memories_async.cli._settings import Configuration
 
 _EXAMPLES = """\
@@ -27,15 +33,19 @@ Examples:
 """
 
 
+_TIMEOUT = 5.0
+"""Seconds for the embedded service to list its videos."""
+
+
 @click.command(epilog=_EXAMPLES)
 @click.argument("image")
 @click.option(
     "--video-no",
     required=True,
     metavar="ID",
-    help="The video, such as VI6252: what `memories-async add` printed.",
+    help="The video, such as VI6252; `memories-async add` prints it.",
 )
-@click.option("--prompt", required=True, metavar="TEXT", help="What to look at, in English.")
+@click.option("--prompt", required=True, metavar="TEXT", help="What to look for, in English.")
 @click.option(
     "--unique-id",
     default="default",
@@ -47,19 +57,19 @@ Examples:
     "--picture",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="OUT",
-    help="Draw the answer into a .png or .jpg file; needs the video's file.",
+    help="Draw the answer into this .png or .jpg file; needs the video's file.",
 )
 @click.option(
     "--video",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The video's file, for --picture; the embedded service finds its own.",
+    help="The video's file, for --picture; not needed with the embedded service.",
 )
 @dry_run
 @common
 @pass_run
-def command(  # noqa: PLR0917  # click gives them by name
-    run: Run,
+def command(  # noqa: PLR0917  # click passes them by name
+    run: CommandRun,
     image: str,
     video_no: str,
     prompt: str,
@@ -72,31 +82,80 @@ def command(  # noqa: PLR0917  # click gives them by name
     """Find the clips of a video that match IMAGE and a prompt.
 
     IMAGE is a .jpg, .png, .gif, .bmp or .webp file of at most 20 MB. A search is charged when it
-    succeeds, and finding nothing is a success.
+    succeeds, also when no clip matches.
     """
-    with arguments():
+    with raise_usage_errors():
         call = clips.search(image, prompt=prompt, video_no=video_no, unique_id=unique_id)
     configuration = Configuration.read()
     if dry_run:
         show_dry_run(run.screen, call, configuration)
         return Exit.DONE
-    # What a picture lacks is said before anything is paid.
-    drawing = None
     if picture is not None:
-        video = video or local_file(configuration.hosts.search, video_no)
-        drawing = Drawing.prepared(image=Path(image), prompt=prompt, video=video, out=picture)
-    found = run.send(call, configuration)
+        # Whatever is missing for the picture is reported before the search is charged.
+        video = video or find_video(configuration.hosts.search, video_no)
+        check_picture(Path(image), video, picture)
+    found = send(run, call, configuration)
     run.screen.document({"video_no": video_no, "clips": [asdict(clip) for clip in found]})
-    _show(run.screen, found)
-    run.charged("search")
-    drawn = drawing is None or drawing.draw(run.screen, found)
-    return Exit.DONE if drawn else Exit.NO_RESULT
-
-
-def _show(screen: Screen, found: tuple[clips.Clip, ...]) -> None:
     if not found:
-        screen.say("No clip matches.")
-    screen.table(
+        run.screen.say("No clip matches.")
+    run.screen.table(
         ("start (s)>", "end (s)>", "score>"),
         [(f"{c.start_time:.2f}", f"{c.end_time:.2f}", f"{c.score:.3f}") for c in found],
     )
+    if picture is not None and video is not None:
+        is_drawn = draw_picture(run.screen, Path(image), prompt, video, found, out=picture)
+        return Exit.DONE if is_drawn else Exit.NO_RESULT
+    return Exit.DONE
+
+
+def find_video(url: str, video_no: str) -> Path:
+    """Ask the embedded service at *url* for the file of a video. Raises `click.UsageError`."""
+    path = None
+    if is_loopback(urlsplit(url).hostname or ""):
+        # No proxy: the request stays on this machine.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"{url.rstrip('/')}/_local/library", timeout=_TIMEOUT) as reply:
+                library: Any = json.load(reply)
+            path = next(Path(one["path"]) for one in library if one["video_no"] == video_no)
+        except (OSError, ValueError, LookupError, TypeError, StopIteration):
+            path = None  # an unknown video, or another server
+    if path is None or not path.is_file():
+        raise click.UsageError(f"--picture needs the file of {video_no}: add --video FILE")
+    return path
+
+
+def check_picture(image: Path, video: Path, out: Path) -> None:
+    """Check that the picture can be drawn. Raises `click.UsageError`."""
+    if out.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        raise click.UsageError(f"--picture must name a .png or .jpg file, not {out.name}")
+    if not out.parent.is_dir():
+        raise click.UsageError(f"--picture: there is no folder {out.parent}")
+    with report_start_errors():
+        from memories_async.local.engine.protocol import EngineError
+        from memories_async.local.engine.video.film import Film
+        from memories_async.local.engine.video.picture import decode
+    try:
+        decode(image.read_bytes())
+        with Film.open(video) as film:
+            next(film.frames(1.0))
+    except EngineError as error:
+        raise click.UsageError(f"--picture cannot be drawn: {error}") from error
+
+
+def draw_picture(
+    screen: Screen, image: Path, prompt: str, video: Path, found: tuple[Clip, ...], *, out: Path
+) -> bool:
+    """Draw the answer into *out*; return whether that worked."""
+    from memories_async.cli._picture import AnsweredSearch, draw_search
+    from memories_async.local.engine.protocol import EngineError
+
+    try:
+        with screen.status("drawing ..."):
+            draw_search(AnsweredSearch(image=image, prompt=prompt, video=video, clips=found), out)
+    except (EngineError, OSError) as error:
+        # The answer is on stdout already, with --json too.
+        screen.err.print(clean(f"the picture could not be drawn: {error}"), soft_wrap=True)
+        return False
+    screen.note(f"picture written to {out}")
+    return True

@@ -1,27 +1,32 @@
-"""`memories-async serve`: the embedded service, until Ctrl-C."""
+"""`memories-async serve`: run the embedded service until Ctrl-C."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from attrs import frozen
+from attrs import define, field, frozen
 
 from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
-from memories_async.cli._engines import EngineWish, engine_options
-from memories_async.cli._local import rate_option, starting
+from memories_async.cli._local import (
+    EngineOptions,
+    engine_options,
+    rate_option,
+    report_start_errors,
+)
 from memories_async.cli._options import common
-from memories_async.cli._run import Run, pass_run
+from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import HOSTS
-from memories_async.cli._traffic import Traffic
 
 if TYPE_CHECKING:
-    from memories_async.local import LocalService
+    from memories_async.local import LocalService, LoggedRequest
 
 _EXAMPLES = """\
 \b
@@ -31,15 +36,15 @@ Examples:
   memories-async serve --videos holiday/ --engine openai \\
       --engine-url http://127.0.0.1:11434/v1 --engine-model llava
 
-Its key is made up at each start; MEMORIES_API_KEY is taken instead where it begins with "local-".
+Each start makes a new API key, unless MEMORIES_API_KEY begins with "local-": then it is the key.
 """
-_LOOK = 0.2
-"""Seconds between two looks at what was asked."""
+_INTERVAL = 0.2
+"""Seconds between two looks at the request log."""
 
 
 @frozen(kw_only=True)
-class _Wish:
-    """What was asked for on the command line."""
+class ServeOptions:
+    """The options of the command."""
 
     videos: tuple[Path, ...]
     port: int
@@ -48,7 +53,22 @@ class _Wish:
     callbacks: Literal["off", "loopback", "anywhere"]
     warm: bool
     quiet: bool
-    engine: EngineWish
+    engine: EngineOptions
+
+    def build_service(self) -> LocalService:
+        """Make the service; it does not listen yet."""
+        from memories_async.local import LocalService
+
+        key = os.environ.get(KEY_VARIABLE, "")
+        return LocalService(
+            self.videos,
+            api_key=key if key.startswith("local-") else None,
+            port=self.port,
+            engine=self.engine.build(),
+            limits=self.rate,
+            points=self.points,
+            callbacks=self.callbacks,
+        )
 
 
 @click.command(epilog=_EXAMPLES)
@@ -57,7 +77,7 @@ class _Wish:
     multiple=True,
     required=True,
     type=click.Path(exists=True, path_type=Path),
-    help="A folder of videos, or one video; several times if need be.",
+    help="A folder of videos, or one video; may be repeated.",
 )
 @click.option(
     "--port",
@@ -65,7 +85,7 @@ class _Wish:
     default=8765,
     show_default=True,
     metavar="N",
-    help="Where it listens; 0 takes a free port.",
+    help="The port to listen on; 0 chooses a free one.",
 )
 @click.option("--host", type=click.Choice(["127.0.0.1", "localhost"]), help="Loopback only.")
 @rate_option("1")
@@ -75,73 +95,59 @@ class _Wish:
     default=1_000_000,
     show_default="1,000,000",
     metavar="N",
-    help="What the account has; each call that succeeds takes one.",
+    help="The account's points; each successful call costs one.",
 )
 @click.option(
     "--callbacks",
     type=click.Choice(["off", "loopback", "anywhere"]),
     default="loopback",
     show_default=True,
-    help="Where captions may be delivered to.",
+    help="Where captions may be delivered.",
 )
 @engine_options
-@click.option("--warm", is_flag=True, help="Index every video at once, not at its first use.")
+@click.option("--warm", is_flag=True, help="Index every video now, not when it is first used.")
 @click.option("--quiet", is_flag=True, help="Do not list the requests.")
 @common
 @pass_run
 def command(
-    run: Run,
+    run: CommandRun,
     /,
     *,
-    host: str | None,  # noqa: ARG001  # one place only
+    host: str | None,  # noqa: ARG001  # loopback has one address here
     engine: Any,
     engine_url: str | None,
     engine_model: str | None,
-    **wish: Any,
+    **options: Any,
 ) -> None:
     """Answer like memories.ai, from your own videos.
 
-    One port speaks the three APIs, keeps an account with points, and calls back. It runs until
-    Ctrl-C and listens on loopback only: nobody else can reach it.
+    One port serves the three APIs, an account with points, and callbacks. The service runs until
+    Ctrl-C and listens on loopback only: no other machine can reach it.
     """
-    made = EngineWish(kind=engine, url=engine_url, model=engine_model)
-    asyncio.run(_serve(run, _Wish(engine=made, **wish)))
+    chosen = EngineOptions(kind=engine, url=engine_url, model=engine_model)
+    asyncio.run(serve(run, ServeOptions(engine=chosen, **options)))
 
 
-async def _serve(run: Run, wish: _Wish) -> None:
+async def serve(run: CommandRun, options: ServeOptions) -> None:
+    """Run the service until SIGINT or SIGTERM."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as stack:
-        with starting(wish.port):
-            service = await stack.enter_async_context(_service(wish))
+        with report_start_errors(options.port):
+            service = await stack.enter_async_context(options.build_service())
             await asyncio.to_thread(lambda: service.library)
-        _announce(run, service)
-        if wish.warm:
-            with run.screen.waiting("indexing ..."):
+        announce(run, service)
+        if options.warm:
+            with run.screen.status("indexing ..."):
                 await service.warm()
-        await _watch(run, service, stopped, quiet=wish.quiet)
+        await watch(run, service, stopped, quiet=options.quiet)
         account = service.account
         run.screen.note(f"stopped: {account.calls} requests, {account.points_spent} points spent")
 
 
-def _service(wish: _Wish) -> LocalService:
-    from memories_async.local import LocalService
-
-    key = os.environ.get(KEY_VARIABLE, "")
-    return LocalService(
-        wish.videos,
-        api_key=key if key.startswith("local-") else None,
-        port=wish.port,
-        engine=wish.engine.engine(),
-        limits=wish.rate,
-        points=wish.points,
-        callbacks=wish.callbacks,
-    )
-
-
-def exports(service: LocalService) -> dict[str, str]:
-    """The environment with which every command and client finds *service*."""
+def environment_of(service: LocalService) -> dict[str, str]:
+    """Return the variables with which a client, or another command, uses *service*."""
     return {
         KEY_VARIABLE: service.api_key,
         CAPTION_KEY_VARIABLE: service.caption_api_key,
@@ -149,42 +155,94 @@ def exports(service: LocalService) -> dict[str, str]:
     }
 
 
-def _announce(run: Run, service: LocalService) -> None:
+def announce(run: CommandRun, service: LocalService) -> None:
+    """Show the address, the key, the library and the variables to set."""
     library = [
         {"path": str(one.path), "video_no": one.video_no, "asset_id": one.asset_id}
         for one in service.library
     ]
-    run.screen.document({"url": service.url, "environment": exports(service), "library": library})
-    run.screen.say(f"memories.ai on this machine: {service.url}", style="bold")
-    run.screen.facts(
+    environment = environment_of(service)
+    rates = {f"{rate.count / rate.per:g}" for rate in service.limits.values()}
+    screen = run.screen
+    screen.document({"url": service.url, "environment": environment, "library": library})
+    screen.say(f"memories.ai on this machine: {service.url}", style="bold")
+    screen.facts(
         [
             ("key", service.api_key),
             ("engine", service.engine.name),
             ("account", f"{service.account.points:,} points"),
-            ("limits", _limits(service)),
+            ("limits", f"{rates.pop()} a second for each kind of call" if rates else "none"),
         ]
     )
-    run.screen.say()
+    screen.say()
     rows = [(one.path.name, one.video_no, one.asset_id) for one in service.library]
-    run.screen.table(("video", "video_no", "asset_id"), rows)
-    run.screen.say("\nIn another terminal:")
-    for name, value in exports(service).items():
-        run.screen.say(f"export {name}={value}", indent=2)
+    screen.table(("video", "video_no", "asset_id"), rows)
+    screen.say("\nIn another terminal:")
+    for name, value in environment.items():
+        screen.say(f"export {name}={value}", indent=2)
     for one in service.library[:1]:
-        run.screen.say(f"memories-async embed {one.asset_id}", indent=2)
-    run.screen.say("\nCtrl-C stops it.")
+        screen.say(f"memories-async embed {one.asset_id}", indent=2)
+    screen.say("\nPress Ctrl-C to stop.")
 
 
-def _limits(service: LocalService) -> str:
-    rates = {f"{rate.count / rate.per:g}" for rate in service.limits.values()}
-    return f"{rates.pop()} a second for each kind of call" if rates else "none"
-
-
-async def _watch(run: Run, service: LocalService, stopped: asyncio.Event, *, quiet: bool) -> None:
+async def watch(
+    run: CommandRun, service: LocalService, stopped: asyncio.Event, *, quiet: bool
+) -> None:
+    """List the requests as they end, until the command is stopped."""
     traffic = Traffic(service)
     while not stopped.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), _LOOK)
+            await asyncio.wait_for(stopped.wait(), _INTERVAL)
         if not quiet:
-            for line in traffic.news():
+            for line in traffic.read_lines():
                 run.screen.say(line)
+
+
+@define(eq=False)
+class Traffic:
+    """Reads a service's request log and its deliveries, a line for each."""
+
+    service: LocalService
+    _last: int = 0
+    _open: set[int] = field(factory=set[int])
+    """Requests that had not ended at the last look."""
+    _delivered: int = 0
+
+    def read_lines(self) -> Iterator[str]:
+        """Yield a line for each request and delivery that ended since the last call."""
+        for request in self.service.request_log:
+            if request.number > self._last or request.number in self._open:
+                self._open.discard(request.number)
+                # A fault that takes the reply away leaves the request without a status for good.
+                is_lost = (request.fault or "").startswith(("drop", "reset"))
+                if request.status is None and not is_lost:
+                    self._open.add(request.number)
+                else:
+                    yield format_request(request)
+                self._last = max(self._last, request.number)
+        deliveries = self.service.outbox.deliveries
+        # A reset empties the list of deliveries.
+        start = self._delivered if self._delivered <= len(deliveries) else 0
+        self._delivered = len(deliveries)
+        for delivery in deliveries[start:]:
+            outcome = delivery.error or str(delivery.status)
+            at = format_clock(delivery.time)
+            yield f"{at}  {'callback':<20}  {outcome:<8}  task {delivery.task_id}"
+
+
+def format_request(request: LoggedRequest) -> str:
+    """Write one request of the log in a line."""
+    at = format_clock(time.time() - time.monotonic() + request.arrival)
+    answer = f"{request.status or 'no reply'} {request.code or ''}"
+    remarks = [
+        f"{request.size:,} bytes",
+        f"fault: {request.fault}" if request.fault else "",
+        f"prompt words without effect: {', '.join(request.ignored)}" if request.ignored else "",
+        request.note or "",
+    ]
+    return f"{at}  {request.route:<20}  {answer:<8}  {'; '.join(filter(None, remarks))}"
+
+
+def format_clock(moment: float) -> str:
+    """Write the local time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(moment))

@@ -1,4 +1,4 @@
-"""`memories-async videos`: look at the video library, wait for a video, delete some."""
+"""`memories-async videos`: list the videos of an account, wait for them, delete them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 from attrs import asdict
 
 from memories_async import Client, Video, videos
-from memories_async.cli._group import Group
-from memories_async.cli._options import common
-from memories_async.cli._run import Run, arguments, pass_run
+from memories_async.cli._calls import run_flow
+from memories_async.cli._options import Group, common, raise_usage_errors
+from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
 from memories_async.media import MB
 
@@ -38,27 +38,39 @@ def command() -> None:
 
 
 @command.command("list", epilog="Example: memories-async videos list --status FAILED")
-@click.option("--name", metavar="TEXT", help="Only those called so.")
-@click.option("--status", metavar="WORD", help="Only those that are PARSE, UNPARSE or FAILED.")
+@click.option("--name", metavar="TEXT", help="Only videos with this name.")
+@click.option("--status", metavar="WORD", help="Only videos that are PARSE, UNPARSE or FAILED.")
 @_scope
 @common
 @pass_run
-def list_command(run: Run, name: str | None, status: str | None, unique_id: str) -> None:
-    """List the videos of the library."""
-    with arguments():
+def list_command(run: CommandRun, name: str | None, status: str | None, unique_id: str) -> None:
+    """List the videos."""
+    with raise_usage_errors():
         videos.list(video_name=name, status=status, unique_id=unique_id)
 
-    async def listed(client: Client) -> list[Video]:
-        asked = client.videos.list(video_name=name, status=status, unique_id=unique_id)
-        return [video async for video in asked]
+    async def list_all(client: Client) -> list[Video]:
+        pages = client.videos.list(video_name=name, status=status, unique_id=unique_id)
+        return [video async for video in pages]
 
-    with run.screen.waiting("videos.list ..."):
-        found = run.flow(listed, Configuration.read())
-    run.screen.document({"videos": [_described(video) for video in found]})
+    with run.screen.status("videos.list ..."):
+        found = run_flow(run, list_all, Configuration.read())
+    run.screen.document({"videos": [build_document(video) for video in found]})
     if not found:
-        run.screen.say("No video.")
+        run.screen.say("No videos.")
     columns = ("video", "status", "seconds>", "MB>", "name")
-    run.screen.table(columns, [_row(video) for video in found])
+    run.screen.table(
+        columns,
+        [
+            (
+                video.video_no,
+                video.status or "",
+                "" if video.duration is None else f"{video.duration:.0f}",
+                "" if video.size is None else f"{video.size / MB:.1f}",
+                video.video_name or "",
+            )
+            for video in found
+        ],
+    )
 
 
 @command.command("wait", epilog="Example: memories-async videos wait VI62 VI63 --timeout 600")
@@ -74,66 +86,56 @@ def list_command(run: Run, name: str | None, status: str | None, unique_id: str)
 @_scope
 @common
 @pass_run
-def wait_command(run: Run, numbers: tuple[str, ...], timeout: float, unique_id: str) -> None:
-    """Wait until each VIDEO_NO can be searched, minutes perhaps."""
-    with arguments():
+def wait_command(run: CommandRun, numbers: tuple[str, ...], timeout: float, unique_id: str) -> None:
+    """Wait until each VIDEO_NO can be searched; it may take minutes."""
+    with raise_usage_errors():
         for number in numbers:
             videos.metadata(number, unique_id=unique_id)
 
-    async def waited(client: Client) -> list[Video]:
+    async def wait_for_all(client: Client) -> list[Video]:
         found: list[Video] = []
-        for number in numbers:
-            found.append(  # one after the other: the rate of looking is the account's
-                await client.videos.wait(number, unique_id=unique_id, timeout=timeout)
-            )
-            run.screen.say(f"{number}  {found[-1].status}")
+        for number in numbers:  # one after the other: they share the account's rate
+            video = await client.videos.wait(number, unique_id=unique_id, timeout=timeout)
+            run.screen.say(f"{number}  {video.status}")
+            found.append(video)
         return found
 
-    with run.screen.waiting("waiting ..."):
-        found = run.flow(waited, Configuration.read())
-    run.screen.document({"videos": [_described(video) for video in found]})
+    with run.screen.status("waiting ..."):
+        found = run_flow(run, wait_for_all, Configuration.read())
+    run.screen.document({"videos": [build_document(video) for video in found]})
 
 
 @command.command("delete", epilog="Example: memories-async videos delete VI62 VI63 --yes")
 @click.argument("numbers", nargs=-1, required=True, metavar="VIDEO_NO...")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_scope
 @common
 @pass_run
-def delete_command(run: Run, numbers: tuple[str, ...], unique_id: str, *, yes: bool) -> None:
-    """Delete videos, for good; unknown ones are passed over."""
-    with arguments():
+def delete_command(run: CommandRun, numbers: tuple[str, ...], unique_id: str, *, yes: bool) -> None:
+    """Delete videos for good; ids that do not exist are ignored."""
+    with raise_usage_errors():
         for number in numbers:
             videos.delete([number], unique_id=unique_id)
     several = "1 video" if len(numbers) == 1 else f"{len(numbers)} videos"
-    if not yes and not somebody_answers():
+    if not yes and not is_interactive():
         raise click.UsageError(f"deleting {several} is final: add --yes")
     if not yes:
         click.confirm(f"Delete {several} for good?", abort=True, err=True)
 
-    async def deleted(client: Client) -> None:
+    async def delete_all(client: Client) -> None:
         await client.videos.delete(numbers, unique_id=unique_id)
 
-    run.flow(deleted, Configuration.read())
+    run_flow(run, delete_all, Configuration.read())
     run.screen.document({"deleted": list(numbers)})
     run.screen.say(f"{several} deleted")
 
 
-def somebody_answers() -> bool:
-    """Whether a question would be read by a person."""
+def is_interactive() -> bool:
+    """Whether a person can answer a question."""
     return sys.stdin.isatty()
 
 
-def _row(video: Video) -> tuple[str, ...]:
-    return (
-        video.video_no,
-        video.status or "",
-        "" if video.duration is None else f"{video.duration:.0f}",
-        "" if video.size is None else f"{video.size / MB:.1f}",
-        video.video_name or "",
-    )
-
-
-def _described(video: Video) -> dict[str, Any]:
+def build_document(video: Video) -> dict[str, Any]:
+    """Build the part of the JSON document for one video."""
     facts = asdict(video)
     return {name: facts[name] for name in facts if name != "extra"}

@@ -46,9 +46,9 @@ class Ended:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
-    """An environment without settings, and places of the test's own for what is kept."""
+    """An environment without settings, and folders of the test's own for caches and state."""
     for name in list(os.environ):
-        if name.startswith("MEMORIES_") and name != "MEMORIES_TEST_VIDEOS":
+        if name.startswith("MEMORIES_"):
             monkeypatch.delenv(name)
         if name.lower() in {"https_proxy", "all_proxy", "no_color", "force_color", "columns"}:
             monkeypatch.delenv(name)

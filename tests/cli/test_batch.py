@@ -14,7 +14,7 @@ from rich.console import Console
 
 from memories_async import Ledger
 from memories_async.batch import Plan, Progress
-from memories_async.cli import _batch_show as show
+from memories_async.cli import _batch_progress as show
 from memories_async.cli._screen import Screen
 
 
@@ -175,8 +175,8 @@ def test_ctrl_c_drains_and_says_how_to_go_on(start, service, video, tmp_path, le
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert "waiting for what is out" in err
-    assert "the same command goes on" in err
+    assert "waiting for the requests in flight" in err
+    assert "run the same command again to continue" in err
     with Ledger(ledger) as record:
         summary = record.summary()
     assert summary.unknown == summary.sending == 0
@@ -196,7 +196,7 @@ def test_an_interrupt_is_told_in_this_process_too(  # noqa: PLR0917  # fixtures
     words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
     if error is KeyboardInterrupt:
         ended = cli(*words)
-        assert (ended.code, "the same command goes on" in ended.err) == (130, True)
+        assert (ended.code, "run the same command again to continue" in ended.err) == (130, True)
     else:
         with pytest.raises(asyncio.CancelledError):
             cli(*words)
@@ -205,7 +205,7 @@ def test_an_interrupt_is_told_in_this_process_too(  # noqa: PLR0917  # fixtures
 async def test_a_terminal_sees_one_live_line():
     """It is renewed in place, and taken away in the end."""
     screen = Screen(err=Console(file=io.StringIO(), force_terminal=True, width=60))
-    async with show.shown(screen, lambda: Progress(total=5, done=2, in_flight=1)):
+    async with show.show_progress(screen, lambda: Progress(total=5, done=2, in_flight=1)):
         await asyncio.sleep(0.01)
 
     assert "2/5, 1 in flight" in screen.err.file.getvalue()
@@ -216,7 +216,7 @@ async def test_a_pipe_sees_plain_lines_now_and_then(monkeypatch):
     monkeypatch.setattr(show, "EVERY", 0.001)
     for json_, expected in ((False, True), (True, False)):
         screen = Screen(json=json_, err=Console(file=io.StringIO()))
-        async with show.shown(screen, lambda: Progress(done=2)):
+        async with show.show_progress(screen, lambda: Progress(done=2)):
             await asyncio.sleep(0.02)
         assert ("2, 0.0/s" in screen.err.file.getvalue()) is expected
 
@@ -225,8 +225,12 @@ def test_progress_in_words():
     """What is zero is left out."""
     seen = Progress(total=1_000, done=7, unsent=1, rate=2.5, seconds_left=4_000.0, points=14.0)
 
-    assert show.line(seen) == "8/1,000, 1 not sent, 2.5/s, 14 points, 1 h 06 min left"
-    assert [show.duration(s) for s in (0.4, 61, 7_260)] == ["0 s", "1 min 01 s", "2 h 01 min"]
+    assert show.format_progress(seen) == "8/1,000, 1 not sent, 2.5/s, 14 points, 1 h 06 min left"
+    assert [show.format_duration(s) for s in (0.4, 61, 7_260)] == [
+        "0 s",
+        "1 min 01 s",
+        "2 h 01 min",
+    ]
 
 
 def test_a_plan_without_prices_says_so():
@@ -235,10 +239,10 @@ def test_a_plan_without_prices_says_so():
         items=3, paid=1, unknown=0, repeated=0, invalid=0, calls=2, seconds=2.0, points=None
     )
 
-    assert show.plan_facts(plan) == [
+    assert show.list_plan(plan) == [
         ("items", "3"),
-        ("paid already", "1"),
+        ("already paid", "1"),
         ("calls to send", "2"),
-        ("least time", "2 s"),
-        ("cost", "prices not given"),
+        ("shortest time", "2 s"),
+        ("cost", "unknown: add --price"),
     ]

@@ -104,7 +104,7 @@ def test_a_paid_reply_that_cannot_be_read_is_kept(cli, video, service, tmp_path)
 
     ended = cli("embed", video.asset_id)
 
-    kept = Path(ended.err.partition("kept in ")[2].splitlines()[0])
+    kept = Path(ended.err.partition("saved in ")[2].splitlines()[0])
     assert ended.code == 4
     assert kept.read_bytes().startswith(b"{")
     assert kept.stat().st_mode & 0o077 == 0
@@ -124,12 +124,15 @@ def test_a_repeat_is_told_and_counted(cli, video, service):
 
 def test_a_slow_limiter_is_told(monkeypatch, capsys):
     """A store of the shared limiter that is down slows everything; the user sees why."""
-    from memories_async.cli._run import Run
+    from memories_async.cli._calls import CallObserver
+    from memories_async.cli._run import CommandRun
     from memories_async.events import Degraded
 
-    Run()(Degraded(call="clips.search", attempt=1, reason="the limiter file is gone"))
+    CallObserver(CommandRun())(
+        Degraded(call="clips.search", attempt=1, reason="the limiter file is gone")
+    )
 
-    assert capsys.readouterr().err == "asking slowly: the limiter file is gone\n"
+    assert capsys.readouterr().err == "requests are slowed down: the limiter file is gone\n"
 
 
 def test_finding_nothing_is_an_answer(cli, picture, film, monkeypatch):

@@ -45,9 +45,9 @@ def test_a_caption_without_a_token_count_is_shown_all_the_same(capsys):
     """The service may leave the count out."""
     from memories_async import Caption, CaptionTask
     from memories_async.cli._receiving import show_caption
-    from memories_async.cli._run import Run
+    from memories_async.cli._run import CommandRun
 
-    show_caption(Run(), CaptionTask("t"), Caption(text="A dog."))
+    show_caption(CommandRun(), CaptionTask("t"), Caption(text="A dog."))
 
     assert capsys.readouterr() == ("A dog.\n", "")
 
@@ -58,7 +58,7 @@ def test_submits_to_a_callback_of_ones_own(cli, film, reaching):
     answer = cli("caption", film, "--callback", "http://127.0.0.1:1/cb", "--json").json
 
     assert ended.code == 0
-    assert "comes to  http://127.0.0.1:1/cb" in ended.out
+    assert "callback  http://127.0.0.1:1/cb" in ended.out
     assert answer["callback"] == "http://127.0.0.1:1/cb"
     assert answer["task_id"]
 
@@ -189,7 +189,7 @@ def test_a_caption_that_does_not_come_ends_with_5(cli, film, reaching):
 
     assert ended.code == 5
     assert "within 0.05 s" in ended.err
-    assert "It may still come: memories-async resume " in ended.err
+    assert "It may still arrive: memories-async resume " in ended.err
 
 
 def test_a_lost_reply_does_not_lose_the_caption(cli, film, reaching):
@@ -211,7 +211,7 @@ def test_a_submission_that_was_lost_is_an_unknown_outcome(cli, film, reaching):
     ended = cli("caption", film, "--wait", "--timeout", "0.05")
 
     assert ended.code == 4
-    assert "waiting for the callback all the same" in ended.err
+    assert "waiting for the callback in case it arrived" in ended.err
     assert "may have been charged" in ended.err
 
 

@@ -37,9 +37,9 @@ def test_without_a_video_it_renders_one_and_proves_the_search(start):
 
     assert told == ""
     assert "4 scenes" in out
-    assert "The best clip holds the frame at " in out
+    assert "The best clip has the frame at " in out
     assert "Persons were not searched for" in out
-    assert "1,024 numbers of length 1.000" in out
+    assert "1,024 numbers, norm 1.000" in out
     assert "total" in out
     assert "3 requests" in out
 
@@ -49,7 +49,7 @@ def test_a_short_video_is_refused_a_caption_and_that_is_an_answer(cli, clip):
     ended = cli("demo", clip(3))
 
     assert ended.code == 0
-    assert "The answer is no: " in ended.out
+    assert "No caption: " in ended.out
     assert "between 20 and 300" in ended.out
 
 
@@ -96,61 +96,61 @@ def test_the_cache_has_a_place_of_its_own(monkeypatch, tmp_path):
 
 def test_a_film_is_rendered_once(tmp_path, monkeypatch):
     """The next demonstration starts at once."""
-    from memories_async.cli import _film
+    from memories_async.cli import demo
 
-    monkeypatch.setattr(_film, "_SECONDS", 0.5)
+    monkeypatch.setattr(demo, "_SECONDS", 0.5)
 
-    first = _film.rendered(tmp_path)
+    first = demo.render_film(tmp_path)
     written = first.stat().st_mtime_ns
 
-    assert _film.rendered(tmp_path).stat().st_mtime_ns == written
+    assert demo.render_film(tmp_path).stat().st_mtime_ns == written
     assert [*tmp_path.iterdir()] == [first]
 
 
 def test_a_frame_is_cut_where_it_was_wanted(clip, tmp_path):
     """To the frame, and the only frame of a film is good enough."""
-    from memories_async.cli._film import cut
+    from memories_async.cli.demo import cut_frame
 
-    assert cut(clip(3), at=1.5, folder=tmp_path).time == pytest.approx(1.5, abs=0.05)
-    assert cut(clip(0.1, "tiny.mp4"), at=9, folder=tmp_path).time == 0
+    assert cut_frame(clip(3), at=1.5, folder=tmp_path)[1] == pytest.approx(1.5, abs=0.05)
+    assert cut_frame(clip(0.1, "tiny.mp4"), at=9, folder=tmp_path)[1] == 0
     with pytest.raises(OSError, match="cannot be written"):
-        cut(clip(3), at=1.5, folder=tmp_path / "gone")
+        cut_frame(clip(3), at=1.5, folder=tmp_path / "gone")
 
 
 @pytest.mark.parametrize(
     ("clips", "told"),
     [
-        ((), "No clip was found: the picture was missed."),
-        (((0, 4),), "The best clip holds the frame at 2.00 s."),
-        (((0, 10),), "but it is the whole video, so that proves little."),
-        (((5, 6), (1, 3)), "does not hold the frame at 2.00 s; clip 2 does."),
-        (((5, 6),), "does not hold the frame at 2.00 s; nor does another."),
+        ((), "No clip was found: the search missed the picture."),
+        (((0, 4),), "The best clip has the frame at 2.00 s."),
+        (((0, 10),), "but it is the whole video, which proves little."),
+        (((5, 6), (1, 3)), "does not have the frame at 2.00 s; clip 2 has it."),
+        (((5, 6),), "does not have the frame at 2.00 s; no other clip has it."),
     ],
 )
 def test_the_verdict_is_honest(scene, clips, told):
     """Also where it is not what one would like to show."""
-    from memories_async.cli._demo_show import _verdict
+    from memories_async.cli._demo_report import judge_clips
 
     found = tuple(Clip(start_time=start, end_time=end, score=0.9) for start, end in clips)
 
-    assert told in _verdict(found, scene)
+    assert told in judge_clips(found, scene)
 
 
 @pytest.fixture
 def scene():
     """A video of ten seconds, and a frame cut at two."""
-    from memories_async.cli._demo_steps import Scene
-    from memories_async.cli._film import Cut
+    from memories_async.cli._demo_report import DemoVideo
     from memories_async.local import LocalVideo
     from memories_async.local.engine.protocol import Facts, Shot
 
     facts = Facts(
         duration=10, width=8, height=8, fps=25, frames=250, shots=(Shot(start_time=0, end_time=10),)
     )
-    return Scene(
+    return DemoVideo(
         video=LocalVideo(path=Path("v.mp4"), video_no="VI1", asset_id="re_1"),
         facts=facts,
-        cut=Cut(picture=Path("p.jpg"), time=2.0),
+        picture=Path("p.jpg"),
+        time=2.0,
         indexed=0.1,
     )
 
@@ -158,37 +158,37 @@ def scene():
 def test_refusals_of_every_step_are_shown(scene, capsys):
     """No step may break the others."""
     from memories_async import Caption, Tokens
-    from memories_async.cli import _demo_show as show
-    from memories_async.cli._demo_steps import Step
+    from memories_async.cli import _demo_report as show
+    from memories_async.cli._demo_report import Step
     from memories_async.cli._screen import Screen
 
     many = tuple(Clip(start_time=n, end_time=n + 1, score=0.5) for n in range(9))
     screen = Screen()
-    show.search(screen, Step(call="clips.search", seconds=0, points=0, refusal="No."), scene)
-    show.search(screen, Step(call="clips.search", seconds=0, points=1, answer=many), scene)
-    show.embedding(screen, Step(call="embeddings.video", seconds=0, points=0, refusal="No."))
+    show.show_search(screen, Step(call="clips.search", seconds=0, points=0, refusal="No."), scene)
+    show.show_search(screen, Step(call="clips.search", seconds=0, points=1, answer=many), scene)
+    show.show_embedding(screen, Step(call="embeddings.video", seconds=0, points=0, refusal="No."))
     caption = Step(call="captions.upload_file", seconds=0, points=1, answer=Caption(text="A dog."))
-    show.caption(screen, caption)
+    show.show_caption(screen, caption)
 
     shown = capsys.readouterr().out
-    assert "The answer is no: No." in shown
+    assert "No embedding: No." in shown
     assert "and 4 more" in shown
     assert "   A dog.\n" in shown
     assert "tokens" not in shown
 
     tokens = Tokens(input=1_000, output=2, total=1_002)
-    show.caption(screen, evolve(caption, answer=Caption(text="A dog.", tokens=tokens)))
+    show.show_caption(screen, evolve(caption, answer=Caption(text="A dog.", tokens=tokens)))
     assert "1,000 tokens read, 2 written" in capsys.readouterr().out
 
 
 def test_a_video_too_large_is_refused_by_the_client(cli, clip, monkeypatch):
     """Before it is sent; the others go on."""
-    from memories_async.cli import _demo_steps
+    from memories_async.cli import demo
 
     def refuse(*_, **__):
         raise ValueError("video must be at most 20,971,520 bytes, not 21,000,000")
 
-    monkeypatch.setattr(_demo_steps.Stage, "_captioned", refuse)
+    monkeypatch.setattr(demo.Demo, "caption", refuse)
 
     ended = cli("demo", clip(3))
 

@@ -10,7 +10,7 @@ import pytest
 import trustme
 from attrs import evolve
 
-from memories_async.cli import _installed, _ping
+from memories_async.cli import doctor
 
 
 def test_without_settings_it_shows_the_defaults_and_the_missing_key(cli):
@@ -84,7 +84,7 @@ def test_a_server_that_keeps_the_limiter_is_asked_with_ping_only(cli, monkeypatc
 
 def test_a_bucket_that_was_slowed_down_says_so():
     """The reason why everything takes longer."""
-    from memories_async.cli._findings import limiter
+    from memories_async.cli._findings import find_limiter
     from memories_async.cli._settings import Configuration
     from memories_async.limiter._in_process import BucketStatus, LimiterStatus
 
@@ -95,10 +95,10 @@ def test_a_bucket_that_was_slowed_down_says_so():
             )
             return LimiterStatus(store="file", where="x", shared_by="all", buckets=(bucket,))
 
-    found = [*limiter(evolve(Configuration.read({}), limiter=Slow()), ask=True)]
+    found = [*find_limiter(evolve(Configuration.read({}), limiter=Slow()), ask=True)]
 
     assert found[-1].name == "search 01234567"
-    assert found[-1].value == "next turn in 2.5 s, 1 at work, 3 in line, 2.0 times slower"
+    assert found[-1].value == "next permit in 2.5 s, 1 in flight, 3 waiting, 2.0 times slower"
 
 
 def test_a_proxy_without_a_password_is_shown_whole(cli, monkeypatch):
@@ -134,9 +134,9 @@ def test_remarks_on_variables_that_are_probably_meant_otherwise(cli, monkeypatch
     remarks = cli("doctor", "--json").json["remarks"]
 
     assert remarks == [
-        "MEMORIES_42 is set and means nothing here.",
-        "MEMORIES_V1_BASEURL is set and means nothing here; did you mean MEMORIES_V1_BASE_URL?",
-        "HTTPS_PROXY is set and not used: set MEMORIES_PROXY to go through a proxy.",
+        "MEMORIES_42 is set and has no effect.",
+        "MEMORIES_V1_BASEURL is set and has no effect; did you mean MEMORIES_V1_BASE_URL?",
+        "HTTPS_PROXY is set and not used: set MEMORIES_PROXY to use a proxy.",
     ]
 
 
@@ -166,19 +166,25 @@ def test_a_wrong_setting_is_named(cli, monkeypatch, variable, value):
 
 def test_an_incomplete_extra_names_its_installation(cli, monkeypatch):
     """What is missing, and how to get it."""
-    monkeypatch.setattr(_installed, "_present", lambda name: None)
+    monkeypatch.setattr(doctor, "find_version", lambda name: None)
 
     ended = cli("doctor")
 
     assert "local  not installed: pip install 'memories_async[local]'" in ended.out
 
 
-def test_an_extra_is_complete_only_when_all_of_it_is_there():
+def test_an_extra_is_complete_only_when_all_of_it_is_there(monkeypatch):
     """numpy alone is no engine; any package of OpenCV will do."""
-    assert _installed._present("no-such-package") is None
-    assert _installed.extras()["cli"].startswith("click 8")
-    assert _installed._brought((("click",), ("no-such-package",))) is None
-    assert _installed._brought((("no-such-package", "rich"),)).startswith("rich ")
+    needs = {
+        "whole": (("click",), ("no-such-package", "rich")),
+        "half": (("click",), ("no-such-package",)),
+    }
+    monkeypatch.setattr(doctor, "_EXTRAS", needs)
+    found = doctor.find_extras()
+
+    assert found["half"] is None
+    assert found["whole"].startswith("click 8")
+    assert ", rich " in found["whole"]
 
 
 def test_a_ping_connects_and_asks_nothing(cli, service):
@@ -216,8 +222,6 @@ async def test_a_ping_speaks_tls(tmp_path, trusted):
     """The version where the certificate is trusted, the reason where it is not."""
     import asyncio
 
-    ping = _ping.ping
-
     authority, stranger = trustme.CA(), trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -230,7 +234,7 @@ async def test_a_ping_speaks_tls(tmp_path, trusted):
     server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=context)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        echo = await ping(f"https://127.0.0.1:{port}", ca=str(file))
+        echo = await doctor.ping(f"https://127.0.0.1:{port}", ca=str(file))
 
     assert echo.ok is trusted
     assert echo.told.startswith("TLSv1" if trusted else "certificate not trusted: ")
@@ -244,30 +248,27 @@ async def test_a_ping_loses_its_patience(monkeypatch):
 
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(_ping, "_PATIENCE", 0.01)
-    monkeypatch.setattr(_ping, "_connect", never)
+    monkeypatch.setattr(doctor, "_PING_TIMEOUT", 0.01)
+    monkeypatch.setattr(doctor, "connect", never)
 
-    echo = await _ping.ping("https://example.com", ca=None)
+    echo = await doctor.ping("https://example.com", ca=None)
 
     assert echo.told == "no answer in 0.01 s"
 
 
 def test_the_environment_of_the_tests_is_clean():
     """The others prove nothing otherwise."""
-    assert not {name for name in os.environ if name.startswith("MEMORIES_")} - {
-        "MEMORIES_CACHE",
-        "MEMORIES_TEST_VIDEOS",
-    }
+    assert not {name for name in os.environ if name.startswith("MEMORIES_")} - {"MEMORIES_CACHE"}
 
 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (socket.gaierror(-2, "Name or service not known"), "its name is not known"),
+        (socket.gaierror(-2, "Name or service not known"), "the host name is unknown"),
         (ConnectionRefusedError(111, "Connect call failed ('::1', 1)"), "Connection refused"),
         (OSError("Multiple exceptions: ..."), "none of its addresses answers"),
     ],
 )
 def test_a_failed_ping_is_told_in_plain_words(error, told):
     """Not in those of the event loop."""
-    assert _ping._reason(error) == told
+    assert doctor.explain_failure(error) == told

@@ -7,7 +7,7 @@ import pytest
 from memories_async import Person, captions
 from memories_async._protocol.call import Call, Fields, Json
 from memories_async._protocol.reply import Host
-from memories_async.cli._described import show_dry_run
+from memories_async.cli._dry_run import show_dry_run
 from memories_async.cli._screen import Screen
 from memories_async.cli._settings import Configuration
 
@@ -54,7 +54,7 @@ def test_files_are_counted_and_measured(dry, picture, film):
     assert "callback       (filled in when sent)" in shown
     assert 'persons        [{"name": "Alice"}, {"name": "Bob"}]' in shown
     assert "key            from MEMORIES_CAPTION_API_KEY" in shown
-    assert "another task, paid again" in shown
+    assert "another task, charged again" in shown
 
 
 def test_free_calls_say_so(dry):

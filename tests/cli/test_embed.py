@@ -13,7 +13,7 @@ def test_an_embedding_is_shown_short(cli, video):
     ended = cli("embed", video.asset_id)
 
     assert ended.code == 0
-    assert "numbers    8" in ended.out
+    assert "numbers  8" in ended.out
     assert "charged: 1 embedding" in ended.err
 
 
@@ -47,15 +47,15 @@ def test_a_written_vector_is_what_numpy_writes(length):
     import io
 
     from memories_async import Embedding
-    from memories_async.cli.embed import _npy
+    from memories_async.cli.embed import encode_npy
 
     vector, expected = Embedding(range(1, length + 1), model="m"), io.BytesIO()
     numpy.save(expected, numpy.arange(1.0, length + 1))
 
-    written = numpy.load(io.BytesIO(_npy(vector)))
+    written = numpy.load(io.BytesIO(encode_npy(vector)))
 
     assert written.tolist() == list(vector)
-    assert len(_npy(vector)) % 64 == (8 * length) % 64
+    assert len(encode_npy(vector)) % 64 == (8 * length) % 64
 
 
 @pytest.mark.parametrize("name", ["v.txt", "gone/v.npy", "folder.npy"])

@@ -7,7 +7,7 @@ import sys
 import click
 import pytest
 
-from memories_async.cli._engines import EngineWish
+from memories_async.cli._local import EngineOptions
 from memories_async.local.engine.fixed import FixedEngine
 
 MODEL = (
@@ -28,7 +28,7 @@ print(urllib.request.urlopen(url).read().decode(), sorted(os.environ))
 @pytest.fixture
 def base_engine(monkeypatch) -> None:
     """Look into no pixels."""
-    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", lambda **_: FixedEngine())
+    monkeypatch.setattr("memories_async.cli._local.pixel_engine", lambda **_: FixedEngine())
 
 
 def test_fixed_answers_need_no_opencv(cli, capfd, monkeypatch):
@@ -44,14 +44,14 @@ def test_fixed_answers_need_no_opencv(cli, capfd, monkeypatch):
 def test_a_vision_models_key_comes_from_the_environment(base_engine, monkeypatch):
     """And is not shown."""
     monkeypatch.setenv("MEMORIES_ENGINE_API_KEY", "local-secret")
-    wish = EngineWish(kind="openai", url="http://127.0.0.1:1/v1/", model="llava")
+    options = EngineOptions(kind="openai", url="http://127.0.0.1:1/v1/", model="llava")
 
-    engine = wish.engine()
+    engine = options.build()
 
     assert engine.name == "fixed/1+llava"
     assert engine.base_url == "http://127.0.0.1:1/v1/"
     assert engine.key.reveal() == "local-secret"
-    assert "local-secret" not in repr((wish, engine))
+    assert "local-secret" not in repr((options, engine))
 
 
 def test_the_key_is_kept_from_the_command(cli, base_engine, capfd, monkeypatch):
@@ -68,9 +68,9 @@ def test_the_key_is_kept_from_the_command(cli, base_engine, capfd, monkeypatch):
 
 def test_a_vision_model_without_a_key_is_asked_without_one(base_engine):
     """As on one's own machine."""
-    wish = EngineWish(kind="openai", url="http://127.0.0.1:1", model="llava")
+    options = EngineOptions(kind="openai", url="http://127.0.0.1:1", model="llava")
 
-    assert wish.engine().key is None
+    assert options.build().key is None
 
 
 @pytest.mark.parametrize(("model", "side"), [(MODEL, 32), (ANY_SIZE, 224)])
@@ -80,7 +80,7 @@ def test_an_onnx_model_says_how_large_its_pictures_are(base_engine, tmp_path, mo
     path = tmp_path / "colours.onnx"
     path.write_bytes(model)
 
-    engine = EngineWish(kind="onnx", model=str(path)).engine()
+    engine = EngineOptions(kind="onnx", model=str(path)).build()
 
     assert engine.name == "fixed/1+colours"
     assert engine.image.side == side
@@ -119,7 +119,7 @@ def test_without_the_runtime_it_says_what_to_install(cli, base_engine, film, mon
 def test_a_setting_is_needed_or_refused(settings, told):
     """Nothing is passed over in silence."""
     with pytest.raises(click.UsageError, match=told):
-        EngineWish(**settings)
+        EngineOptions(**settings)
 
 
 def test_a_key_in_the_clear_is_refused(cli, base_engine, film, monkeypatch):

@@ -30,7 +30,7 @@ time.sleep(60)
 @pytest.fixture
 def fixed(monkeypatch) -> None:
     """Answer without looking into pixels."""
-    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", lambda **_: FixedEngine())
+    monkeypatch.setattr("memories_async.cli._local.pixel_engine", lambda **_: FixedEngine())
 
 
 @pytest.fixture
@@ -104,11 +104,11 @@ def test_a_signal_is_for_the_command_to_judge(start, number):
 
 def test_at_a_terminal_ctrl_c_is_not_passed_on_twice(monkeypatch):
     """The terminal sends it to the command already."""
-    from memories_async.cli.exec import _passing_on
+    from memories_async.cli.exec import forward_signals
 
     sent = []
     monkeypatch.setattr(os, "isatty", lambda _: True)
-    with _passing_on(sent.append):
+    with forward_signals(sent.append):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -6,7 +6,8 @@ import pytest
 
 from memories_async import errors
 from memories_async._database.file import DatabaseFailed
-from memories_async.cli._exits import Exit, problem_of
+from memories_async.cli._exits import Exit
+from memories_async.cli._problems import describe_error
 
 
 @pytest.mark.parametrize(
@@ -14,7 +15,7 @@ from memories_async.cli._exits import Exit, problem_of
     [
         (errors.AuthenticationFailed("no"), Exit.REFUSED, "MEMORIES_API_KEY"),
         (errors.InsufficientCredits("no"), Exit.REFUSED, "Add points"),
-        (errors.PermissionDenied("no"), Exit.REFUSED, "owns the account"),
+        (errors.PermissionDenied("no"), Exit.REFUSED, "owner of the account"),
         (errors.RateLimited("no", retry_after=7.0), Exit.REFUSED, "in 7 s"),
         (errors.RateLimited("no"), Exit.REFUSED, "later"),
         (errors.InvalidRequest("no"), Exit.REFUSED, ""),
@@ -30,7 +31,7 @@ from memories_async.cli._exits import Exit, problem_of
 )
 def test_every_error_has_a_code_and_most_an_advice(error, code, advice):
     """The two things that a script and a person need."""
-    problem = problem_of(error)
+    problem = describe_error(error)
 
     assert problem.exit is code
     assert advice in problem.advice
@@ -47,13 +48,13 @@ def test_every_error_has_a_code_and_most_an_advice(error, code, advice):
 )
 def test_every_error_says_what_it_cost(billed, told):
     """The question that matters on a billed service."""
-    assert told in problem_of(errors.Refused("Why.", billed=billed)).line()
+    assert told in describe_error(errors.Refused("Why.", billed=billed)).line()
 
 
 def test_the_facts_stand_behind_the_sentence():
     """Status and code, where a reply brought them."""
-    both = problem_of(errors.Refused("The file is empty.", status=200, code="0003"))
-    none = problem_of(errors.Refused("The file is empty."))
+    both = describe_error(errors.Refused("The file is empty.", status=200, code="0003"))
+    none = describe_error(errors.Refused("The file is empty."))
 
     assert both.line() == (
         "refused: The file is empty (status 200, code 0003); nothing was charged."

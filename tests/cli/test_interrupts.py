@@ -20,21 +20,26 @@ def test_an_interrupt_says_what_it_may_have_cost(start, video, service):
 
     assert process.returncode == 130
     assert json.loads(out)["error"]["billed"] == "maybe"
-    assert "embeddings.video was under way" in err
+    assert "embeddings.video was in flight" in err
 
 
 def test_an_interrupt_is_told_by_what_was_going_on():
     """Nothing at all, a request, or a task that is paid and not shown yet."""
-    from memories_async.cli._run import Run
+    from memories_async.cli._calls import CallObserver
+    from memories_async.cli._run import CommandRun
     from memories_async.events import Sending
 
-    idle, sending, waiting = Run(), Run(), Run(paid="task t was accepted and charged")
-    sending(Sending(call="clips.search", attempt=1, waited=0))
+    idle, sending, waiting = (
+        CommandRun(),
+        CommandRun(),
+        CommandRun(paid_note="task t was accepted and charged"),
+    )
+    CallObserver(sending)(Sending(call="clips.search", attempt=1, waited=0))
 
-    assert idle.interrupted().line() == "interrupted."
-    assert "clips.search was under way; it may have" in sending.interrupted().line()
-    assert waiting.interrupted().line() == "interrupted; task t was accepted and charged."
-    bills = [run.interrupted().billed for run in (idle, sending, waiting)]
+    assert idle.describe_interrupt().line() == "interrupted."
+    assert "clips.search was in flight; it may have" in sending.describe_interrupt().line()
+    assert waiting.describe_interrupt().line() == "interrupted; task t was accepted and charged."
+    bills = [run.describe_interrupt().billed for run in (idle, sending, waiting)]
     assert bills == ["no", "maybe", "yes"]
 
 
@@ -44,7 +49,7 @@ def test_ctrl_c_ends_with_130(cli, monkeypatch, video):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("memories_async.cli._run.Run.send", interrupt)
+    monkeypatch.setattr("memories_async.cli.embed.send", interrupt)
 
     ended = cli("embed", video.asset_id)
 

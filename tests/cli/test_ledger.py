@@ -50,7 +50,7 @@ def test_settle_as_not_paid(cli, ledger):
     ended = cli("ledger", "settle", ledger, key[:6], "--not-paid")
 
     assert (ended.code, "not paid" in ended.out) == (0, True)
-    assert "Nothing is unknown" in cli("ledger", "unknown", ledger).out
+    assert "No unknown calls" in cli("ledger", "unknown", ledger).out
 
 
 def test_settle_with_an_answer(cli, ledger):

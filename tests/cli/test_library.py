@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from memories_async._flows import library
-from memories_async.cli._bar import uploading
 from memories_async.cli._program import program
 from memories_async.cli._screen import Screen
 
@@ -145,13 +144,13 @@ def test_lists_waits_for_and_deletes_videos(cli, film, service):
     assert cli("videos", "delete", number, "--yes").out == "1 video deleted\n"
     assert service.uploads == ()
     assert cli("videos", "delete", number, "--yes", "--json").json == {"deleted": [number]}
-    assert cli("videos", "list", "--name", "none").out == "No video.\n"
+    assert cli("videos", "list", "--name", "none").out == "No videos.\n"
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("n\n", 130, 1), ("y\n", 0, 0)])
 def test_asks_before_it_deletes(video, cli, *, monkeypatch, answer, code, left):
     """Where somebody can answer."""
-    monkeypatch.setattr("memories_async.cli.videos.somebody_answers", lambda: True)
+    monkeypatch.setattr("memories_async.cli.videos.is_interactive", lambda: True)
 
     ended = CliRunner().invoke(program, ["videos", "delete", video.video_no], input=answer)
 
@@ -194,14 +193,14 @@ def test_a_bar_tells_how_far_it_is():
 
     screen, seen = Screen(), StringIO()
     screen.err = Console(file=seen, force_terminal=True, width=100)
-    with uploading(screen, "[red]a\x1b[2J.mp4") as told:
+    with screen.upload_bar("[red]a\x1b[2J.mp4") as told:
         told(500_000, 1_000_000)
     assert "[red]a" in seen.getvalue()
     assert "\x1b[2J" not in seen.getvalue()
     assert "0.5/1.0 MB" in seen.getvalue()
 
     screen.json = True
-    with uploading(screen, "a.mp4") as told:
+    with screen.upload_bar("a.mp4") as told:
         assert told is None
 
 

@@ -12,7 +12,7 @@ cv2 = pytest.importorskip("cv2")
 np = pytest.importorskip("numpy")
 
 from memories_async.cli import _canvas, _picture  # noqa: E402
-from memories_async.cli._stills import stills  # noqa: E402
+from memories_async.cli._stills import take_stills  # noqa: E402
 from memories_async.local import LocalService  # noqa: E402
 from memories_async.local.engine.fixed import FixedEngine  # noqa: E402
 
@@ -67,8 +67,8 @@ def drawn(film, picture, tmp_path):
 
     def drawn(*clips, prompt="red"):
         out = tmp_path / "out.png"
-        asked = _picture.Searched(image=picture, prompt=prompt, video=film, clips=clips)
-        _picture.draw(asked, out)
+        asked = _picture.AnsweredSearch(image=picture, prompt=prompt, video=film, clips=clips)
+        _picture.draw_search(asked, out)
         return cv2.imread(str(out))
 
     return drawn
@@ -82,7 +82,7 @@ def test_draws_the_answer_of_a_search(cli, film, picture, video, tmp_path):
 
     assert ended.code == 0
     assert "9.00" in ended.out
-    assert f"drawn: {out}" in ended.err
+    assert f"picture written to {out}" in ended.err
     assert cv2.imread(str(out)).shape[1] == 1600
 
 
@@ -154,21 +154,21 @@ def test_any_prompt_can_be_written(drawn, monkeypatch, prompt, fonts):
 
 def test_what_is_too_long_is_cut():
     """With dots, within the room."""
-    short = _canvas.fitted("a long sentence " * 9, 200, size=20)
+    short = _canvas.shorten("a long sentence " * 9, 200, size=20)
 
     assert short.endswith("...")
-    assert 150 < _canvas.wide(short, size=20) <= 200
+    assert 150 < _canvas.measure(short, size=20) <= 200
 
 
 def test_stills_cover_a_film_of_unknown_length(film):
     """Evenly, with a bounded number of them."""
-    found = stills(film, (10.0, 1.0, 99.0))
+    found = take_stills(film, (10.0, 1.0, 99.0))
 
-    assert 32 <= len(found.course) < 64
+    assert 32 <= len(found.overview) < 64
     assert found.duration == pytest.approx(SECONDS, abs=0.2)
     for time, colour in ((1, 0), (6, 1), (11, 2), (12, 2)):
         assert near(found.at(time)[40, 40], COLOURS[colour])
-    assert [near(one[40, 40], COLOURS[at]) for one, at in zip(found.asked, (2, 0, 2), strict=True)]
+    assert [near(one[40, 40], COLOURS[at]) for one, at in zip(found.frames, (2, 0, 2), strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_stills_cover_a_film_of_unknown_length(film):
 )
 def test_times_are_written_as_players_do(seconds, text):
     """Tenths where there are any."""
-    assert _picture.clock(seconds) == text
+    assert _picture.format_time(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from memories_async import cli as package
+from memories_async.cli import _program
 from memories_async.cli._exits import MEANINGS
 
 
@@ -20,11 +21,11 @@ def test_help_names_every_command_and_exit_code(cli):
     """The first thing that a user reads is complete."""
     shown = cli("--help").out
 
-    assert all(f"  {name}  " in shown for name in package.COMMANDS)
+    assert all(f"  {name}  " in shown for name in _program.COMMANDS)
     assert all(f"{int(code):>3}  {meaning}" in shown for code, meaning in MEANINGS)
 
 
-@pytest.mark.parametrize("name", package.COMMANDS)
+@pytest.mark.parametrize("name", _program.COMMANDS)
 def test_every_command_teaches_by_example(cli, name):
     """Help is more than a list of options, and every command takes --json."""
     shown = cli(name, "-h").out
@@ -116,7 +117,7 @@ def test_words_after_a_double_dash_are_no_flags(cli):
 
 def test_an_unexpected_error_is_called_a_bug(cli, monkeypatch):
     """What nobody foresaw still ends in one line; --debug shows where."""
-    monkeypatch.setattr("memories_async.cli.doctor.versions", lambda: 1 / 0)
+    monkeypatch.setattr("memories_async.cli.doctor.find_versions", lambda: 1 / 0)
 
     plain, debug = cli("doctor"), cli("doctor", "--debug")
 
@@ -175,7 +176,6 @@ def test_a_reader_that_goes_away_is_no_error():
 
 def test_a_reader_that_goes_away_inside_this_process(cli, monkeypatch):
     """The same, where coverage sees it."""
-    from memories_async.cli import _program
 
     def gone(*_):
         raise BrokenPipeError
@@ -195,7 +195,7 @@ def test_an_error_of_clicks_own_is_told_too(cli, monkeypatch):
     def fail():
         raise click.ClickException("the disk is full")
 
-    monkeypatch.setattr("memories_async.cli.doctor.versions", fail)
+    monkeypatch.setattr("memories_async.cli.doctor.find_versions", fail)
 
     assert cli("doctor").err.startswith("memories-async doctor: the disk is full.")
 

@@ -19,7 +19,7 @@ def ended_early(start, film, calling_back):
         calling_back.faults.add(callback="delay", seconds=0.5)
         process = start("caption", film, "--wait")
         told = ""
-        while "go on with" not in told:
+        while "continue with" not in told:
             line = process.stderr.readline()
             assert line, told
             told += line
@@ -51,7 +51,7 @@ def test_an_interrupted_wait_tells_how_to_go_on(cli, ended_early):
 
     assert process.returncode == 130
     assert "was accepted and charged" in told
-    assert "Go on with: memories-async resume" in told.replace("\n", " ")
+    assert "Continue with: memories-async resume" in told.replace("\n", " ")
     assert cli(*_resumed(told), "--timeout", "20", "--json").json["text"].endswith("A video.")
 
 

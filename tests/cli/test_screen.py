@@ -96,7 +96,7 @@ def test_with_json_only_the_document_is_shown(capsys):
     screen.say("x")
     screen.table(("a",), [("b",)])
     screen.note("x")
-    with screen.waiting("x"):
+    with screen.status("x"):
         screen.document({"a": "\x1b[31m"})
 
     assert capsys.readouterr() == ('{"a": "\\u001b[31m"}\n', "")
@@ -106,7 +106,7 @@ def test_somebody_who_waits_sees_that_something_happens():
     """A spinner, where there is a terminal, and only there."""
     screen, _, page = _terminal()
 
-    with screen.waiting("searching ..."):
+    with screen.status("searching ..."):
         screen.note("a note\x1b[2J")
 
     assert "searching ..." in page.getvalue()

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from memories_async import Limit, Limits
-from memories_async.cli._traffic import Traffic
+from memories_async.cli.serve import Traffic
 from memories_async.local import LocalService
 from memories_async.local.engine.fixed import FixedEngine
 
@@ -20,7 +20,7 @@ from memories_async.local.engine.fixed import FixedEngine
 @pytest.fixture
 def fixed(monkeypatch):
     """Serve without looking into pixels."""
-    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", lambda **_: FixedEngine())
+    monkeypatch.setattr("memories_async.cli._local.pixel_engine", lambda **_: FixedEngine())
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def visit(monkeypatch):
             threading.Timer(0, act).start()
             return watched(run, service, stopped, **settings)
 
-        watched = serve._watch
-        monkeypatch.setattr(serve, "_watch", watch)
+        watched = serve.watch
+        monkeypatch.setattr(serve, "watch", watch)
 
     return visit
 
@@ -134,7 +134,7 @@ def test_without_the_extra_it_says_what_to_install(cli, film, monkeypatch):
     def missing(**_):
         raise ModuleNotFoundError("no cv2", name="cv2")
 
-    monkeypatch.setattr("memories_async.cli._engines.pixel_engine", missing)
+    monkeypatch.setattr("memories_async.cli._local.pixel_engine", missing)
 
     ended = cli("serve", "--videos", film, "--port", 0)
 
@@ -149,7 +149,7 @@ def test_a_video_that_vanished_is_told(cli, tmp_path, fixed, monkeypatch):
     def gone(_):
         raise ValueError("videos: gone")
 
-    monkeypatch.setattr(serve, "_service", gone)
+    monkeypatch.setattr(serve.ServeOptions, "build_service", gone)
 
     assert "videos: gone" in cli("serve", "--videos", tmp_path).err
 
@@ -199,12 +199,12 @@ def test_traffic_tells_each_request_once_when_it_has_ended(film, engine):
         service.faults.add(kind="drop")
         with service.blocking_client() as client:
             _try(lambda: client.embeddings.video(service.library[0].asset_id))
-            told = [*traffic.news()]
+            told = [*traffic.read_lines()]
             client.captions.upload_file(
                 film, user_prompt="a", system_prompt="b", callback="http://10.0.0.1/"
             )
             service.run(service.drain)
-            more = [*traffic.news()]
+            more = [*traffic.read_lines()]
         service.reset()
 
         assert "no reply" in told[0]
@@ -212,7 +212,7 @@ def test_traffic_tells_each_request_once_when_it_has_ended(film, engine):
         assert len(told) == 1
         assert "captions.upload_file" in more[0]
         assert "out of reach" in more[-1]
-        assert [*traffic.news()] == []
+        assert [*traffic.read_lines()] == []
 
 
 def test_traffic_begins_anew_after_a_reset(film, engine):
@@ -221,12 +221,12 @@ def test_traffic_begins_anew_after_a_reset(film, engine):
         traffic = Traffic(service)
         for _ in range(2):
             _deliver(service, film)
-        told = [line for line in traffic.news() if "  task " in line]
+        told = [line for line in traffic.read_lines() if "  task " in line]
         service.reset()
         _deliver(service, film)
 
         assert len(told) == 2
-        assert [line for line in traffic.news() if "  task " in line]
+        assert [line for line in traffic.read_lines() if "  task " in line]
 
 
 def _deliver(service, film):
@@ -247,11 +247,11 @@ def test_traffic_waits_for_what_is_under_way(film, engine):
         asking.start()
         while not service.request_log:
             time.sleep(0.005)
-        early = [*traffic.news()]
+        early = [*traffic.read_lines()]
         asking.join()
 
         assert early == []
-        assert "200 0000" in next(traffic.news())
+        assert "200 0000" in next(traffic.read_lines())
 
 
 def test_traffic_tells_words_that_were_not_acted_on(film, engine, picture):
@@ -260,7 +260,7 @@ def test_traffic_tells_words_that_were_not_acted_on(film, engine, picture):
         with service.blocking_client() as client:
             client.clips.search(picture, prompt="zebra", video_no=service.library[0].video_no)
 
-        assert "not acted on: zebra" in next(Traffic(service).news())
+        assert "prompt words without effect: zebra" in next(Traffic(service).read_lines())
 
 
 def _try(action):

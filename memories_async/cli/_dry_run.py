@@ -1,4 +1,4 @@
-"""What a call would send, in words: the dry run. Pure."""
+"""What a call would send and cost: `--dry-run`. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from memories_async._protocol.call import Call, Fields, Form, Json, Part
-from memories_async._protocol.reply import Host
 from memories_async.cli._screen import Screen
 from memories_async.cli._settings import Configuration
 from memories_async.media import Media
@@ -16,12 +15,14 @@ from memories_async.media import Media
 def show_dry_run(screen: Screen, call: Call[Any], configuration: Configuration) -> None:
     """Show *call* instead of sending it."""
     limit = configuration.limits.of(call.family)
-    fields = _fields(call)
-    cost = f"1 {call.unit} if it succeeds" if call.unit else "nothing"
+    fields = list_fields(call)
+    key = configuration.key(call.host)
     url = configuration.hosts.of(call.host) + call.target
-    limiter = (
-        f"{limit.rate:g} every {limit.per:g} s" if limit.per != 1 else f"{limit.rate:g} a second"
-    )
+    rate = f"{limit.rate:g} every {limit.per:g} s" if limit.per != 1 else f"{limit.rate:g} a second"
+    if call.unit is None:
+        repeat = "free"
+    else:
+        repeat = f"{'the same answer' if call.repeatable else 'another task'}, charged again"
     screen.document(
         {
             "dry_run": True,
@@ -29,7 +30,7 @@ def show_dry_run(screen: Screen, call: Call[Any], configuration: Configuration) 
             "method": call.method,
             "url": url,
             "fields": fields,
-            "key_set": configuration.key(call.host) is not None,
+            "key_set": key is not None,
             "cost": {"unit": call.unit, "amount": 1 if call.unit else 0},
             "repeatable": call.repeatable,
             "needs_callback": call.needs_callback,
@@ -40,62 +41,53 @@ def show_dry_run(screen: Screen, call: Call[Any], configuration: Configuration) 
         [
             ("call", call.name),
             ("request", f"{call.method} {url}"),
-            *((name, _shown(value)) for name, value in fields.items()),
-            ("key", _key(call.host, configuration)),
-            ("cost", cost),
-            ("limiter", f"{limiter} for {call.family}, all programs of the account together"),
-            ("repeat", _repeat(call)),
+            *((name, format_value(value)) for name, value in fields.items()),
+            ("key", f"from {key.variable}" if key else "none: set MEMORIES_API_KEY to send it"),
+            ("cost", f"1 {call.unit} if it succeeds" if call.unit else "nothing"),
+            ("rate", f"{rate} for {call.family}, shared by all programs of the account"),
+            ("repeat", repeat),
         ]
     )
 
 
-def _fields(call: Call[Any]) -> dict[str, Any]:
+def list_fields(call: Call[Any]) -> dict[str, Any]:
+    """List the fields of the body by the service's names."""
     match call.body:
         case Json(document=document):
             fields = {"body": list(document)} if isinstance(document, tuple) else dict(document)
         case Fields(fields=pairs):
             fields = dict(pairs)
         case Form(parts=parts):
-            fields = _parts(parts)
+            fields = list_parts(parts)
         case _:  # no body
             fields = {}
     return {**fields, "callback": "(filled in when sent)"} if call.needs_callback else fields
 
 
-def _parts(parts: tuple[Part, ...]) -> dict[str, Any]:
-    """Name the parts; repeated names are counted, a JSON part gives its own fields."""
+def list_parts(parts: tuple[Part, ...]) -> dict[str, Any]:
+    """List the parts of a form; repeated names are numbered, a JSON part gives its own fields."""
     fields: dict[str, Any] = {}
     for part in parts:
-        if isinstance(part.content, Json):
-            fields |= dict(part.content.plain)
+        content = part.content
+        if isinstance(content, Json):
+            fields |= dict(content.plain)
             continue
         count = sum(name.partition("[")[0] == part.name for name in fields)
         name = f"{part.name}[{count}]" if part.name == "files" else part.name
-        fields[name] = _medium(part.content) if isinstance(part.content, Media) else part.content
+        if isinstance(content, Media):
+            fields[name] = {
+                "file_name": content.name,
+                "content_type": content.content_type,
+                "size": content.size,
+                "source": str(content.source) if isinstance(content.source, Path) else "bytes",
+            }
+        else:
+            fields[name] = content
     return fields
 
 
-def _medium(medium: Media) -> dict[str, Any]:
-    return {
-        "file_name": medium.name,
-        "content_type": medium.content_type,
-        "size": medium.size,
-        "source": str(medium.source) if isinstance(medium.source, Path) else "bytes",
-    }
-
-
-def _shown(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """Write a field's value for a person."""
     if isinstance(value, dict) and "file_name" in value:
         return f"{value['source']}: {value['size']:,} bytes, sent as {value['file_name']}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _key(host: Host, configuration: Configuration) -> str:
-    key = configuration.key(host)
-    return "none: set MEMORIES_API_KEY to send it" if key is None else f"from {key.variable}"
-
-
-def _repeat(call: Call[Any]) -> str:
-    if call.unit is None:
-        return "free"
-    return "the same answer, paid again" if call.repeatable else "another task, paid again"

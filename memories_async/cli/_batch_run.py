@@ -1,0 +1,233 @@
+"""Running a batch: its options, its outcomes and its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from attrs import asdict, frozen
+
+from memories_async import Budget, Client, Ledger
+from memories_async._protocol.reply import Host
+from memories_async.batch import Batch, Progress
+from memories_async.cli._batch_captions import Await, CaptionOptions, CaptionWriter
+from memories_async.cli._batch_progress import format_progress, list_plan, show_progress
+from memories_async.cli._batch_rows import Rows
+from memories_async.cli._exits import Exit
+from memories_async.cli._options import common, raise_usage_errors
+from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli._settings import Configuration
+
+F = TypeVar("F", bound=Callable[..., Any])
+_OPTIONS = (
+    click.option(
+        "--from",
+        "source",
+        required=True,
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="The items, a .csv or .jsonl file.",
+    ),
+    click.option(
+        "--ledger",
+        required=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The file that records the calls; made if it is not there.",
+    ),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Export the ledger at the end: .parquet, .csv or .jsonl.",
+    ),
+    click.option(
+        "--concurrency", type=click.IntRange(1), metavar="N", help="At most N requests at once."
+    ),
+    click.option(
+        "--on-unknown",
+        type=click.Choice(["park", "resend", "raise"]),
+        default="park",
+        show_default=True,
+        help="Calls that may have been charged: report them, send them again, or stop.",
+    ),
+    click.option(
+        "--max-calls", type=click.IntRange(0), metavar="N", help="Pay for at most N calls."
+    ),
+    click.option(
+        "--max-points",
+        type=click.FloatRange(0),
+        metavar="N",
+        help="Spend at most N points; needs --price.",
+    ),
+    click.option(
+        "--price",
+        "prices",
+        multiple=True,
+        metavar="UNIT=POINTS",
+        help="The points of a search, caption or embedding; may be repeated.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Show what would be sent and cost; send nothing."),
+    common,
+    pass_run,
+)
+
+
+def batch_options(function: F) -> F:
+    """Add the options of every batch to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@frozen(kw_only=True)
+class BatchOptions:
+    """The options of every batch."""
+
+    ledger: Path
+    out: Path | None
+    concurrency: int | None
+    on_unknown: Any
+    budget: Budget | None
+    dry_run: bool
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        out: Path | None,
+        max_calls: int | None,
+        max_points: float | None,
+        prices: tuple[str, ...],
+        **rest: Any,
+    ) -> BatchOptions:
+        """Check the options. Raises `ValueError`."""
+        if out is not None and out.suffix.lower() not in {".parquet", ".csv", ".jsonl"}:
+            raise ValueError(f"--out must end in .parquet, .csv or .jsonl, not {out.name!r}")
+        known: dict[str, float] = {}
+        for price in prices:
+            unit, _, points = price.partition("=")
+            try:
+                known[unit] = float(points)
+            except ValueError:
+                raise ValueError(f"--price must be UNIT=POINTS, not {price!r}") from None
+        budget = None
+        if max_calls is not None or max_points is not None or known:
+            budget = Budget(calls=max_calls, points=max_points, prices=known)
+        return cls(out=out, budget=budget, **rest)
+
+
+def run_batch(
+    run: CommandRun,
+    rows: Rows,
+    host: Host,
+    settings: dict[str, Any],
+    caption_options: CaptionOptions | None = None,
+) -> int:
+    """Run the batch of a command; return the exit code."""
+    configuration = Configuration.read()
+    with raise_usage_errors():
+        options = BatchOptions.parse(**settings)
+        ledger = Ledger(options.ledger)
+        captions = None
+        if caption_options is not None:
+            captions = caption_options.make_writer(configuration, ledger, report=run.screen.note)
+    client = configuration.client(host, receiver=captions and captions.receiver)
+    with ledger:
+        try:
+            return asyncio.run(BatchCommand(run, rows, options, ledger, captions).run_with(client))
+        except KeyboardInterrupt:
+            run.screen.note(
+                f"interrupted; run the same command again to continue: {options.ledger} records "
+                "what is done"
+            )
+            return Exit.INTERRUPTED
+
+
+@frozen(eq=False)
+class BatchCommand:
+    """A batch, with what its command needs to run and to report it."""
+
+    run: CommandRun
+    rows: Rows
+    options: BatchOptions
+    ledger: Ledger
+    captions: CaptionWriter | None
+
+    async def run_with(self, client: Client) -> int:
+        """Send the calls with *client*, or plan them; return the exit code."""
+        options, screen = self.options, self.run.screen
+        async with client:
+            batch: Batch[str, Any] = client.batch(
+                self.rows,
+                ledger=self.ledger,
+                concurrency=options.concurrency,
+                on_unknown=options.on_unknown,
+                budget=options.budget,
+            )
+            if options.dry_run:
+                plan = await batch.plan()
+                screen.document({"plan": asdict(plan)})
+                screen.facts(list_plan(plan))
+                return Exit.USAGE if self.rows.invalid else Exit.DONE
+            async with AsyncExitStack() as stack:
+                await_caption: Await | None = None
+                if self.captions is not None:
+                    await_caption = await stack.enter_async_context(self.captions.open())
+                async with batch, show_progress(screen, lambda: batch.progress):
+                    await self.read_outcomes(batch, await_caption)
+        if options.out is not None:
+            count = await asyncio.to_thread(self.ledger.export, options.out)
+            screen.note(f"{count:,} entries written to {options.out}")
+        return self.report(batch)
+
+    async def read_outcomes(self, batch: Batch[str, Any], await_caption: Await | None) -> None:
+        """Report each error, and start to wait for each caption."""
+        try:
+            async for outcome in batch:
+                if outcome.error is not None:
+                    self.run.screen.note(f"{outcome.key}: {outcome.error}")
+                if await_caption is not None:
+                    await await_caption(outcome)
+        except asyncio.CancelledError:
+            self.run.screen.note(
+                "stopping: waiting for the requests in flight; Ctrl-C again stops at once"
+            )
+            raise
+
+    def report(self, batch: Batch[str, Any]) -> int:
+        """Show the counts; return the exit code."""
+        screen, progress, stopped = self.run.screen, batch.progress, batch.stopped
+        counts = {name: value for name, value in asdict(progress).items() if name != "in_flight"}
+        document = {
+            **counts,
+            "invalid": self.rows.invalid,
+            "stopped": None if stopped is None else str(stopped),
+            "ledger": str(self.options.ledger),
+        }
+        if self.captions is not None:
+            document["captions"] = self.captions.written
+        screen.document(document)
+        screen.say(format_progress(progress))
+        if self.captions is not None:
+            screen.say(f"{self.captions.written:,} captions in {self.captions.path}")
+        if stopped is not None:
+            screen.note(f"stopped; the rest is planned: {stopped}")
+        if progress.unknown:
+            screen.note(
+                f"may have been charged: memories-async ledger unknown {self.options.ledger}"
+            )
+        return self.choose_exit(progress, is_stopped=stopped is not None)
+
+    def choose_exit(self, progress: Progress, *, is_stopped: bool) -> Exit:
+        """Choose the exit code: of several that fit, the one that matters most."""
+        if progress.unknown:
+            return Exit.UNKNOWN
+        if progress.unsent or is_stopped:
+            return Exit.NOT_SENT
+        if self.rows.invalid:
+            return Exit.USAGE
+        if progress.refused:
+            return Exit.REFUSED
+        return Exit.NO_RESULT if self.captions and self.captions.missing else Exit.DONE
