@@ -6,12 +6,13 @@ from memories_async._lazy import later
 from memories_async._version import __version__
 
 if TYPE_CHECKING:
-    from memories_async import assets, blocking, captions, clips, embeddings, errors, videos
+    from memories_async import assets, blocking, calls, captions, clips, embeddings, errors, videos
     from memories_async._client.hosts import Hosts
     from memories_async._protocol.call import Call
     from memories_async.assets import Asset
     from memories_async.batch import Outcome
     from memories_async.budget import Budget
+    from memories_async.calls import Exchange
     from memories_async.captions import Caption, CaptionTask, Person, Tokens
     from memories_async.client import Client
     from memories_async.clips import Clip
@@ -59,6 +60,7 @@ else:
             "Clip": ".clips",
             "Conflict": ".errors",
             "Embedding": ".embeddings",
+            "Exchange": ".calls",
             "FileLimiter": ".limiter._file",
             "Hosts": "._client.hosts",
             "InProcessLimiter": ".limiter._in_process",
@@ -85,6 +87,7 @@ else:
             "WaitTimeout": ".errors",
             "assets": ".assets",
             "blocking": ".blocking",
+            "calls": ".calls",
             "captions": ".captions",
             "clips": ".clips",
             "embeddings": ".embeddings",
@@ -113,6 +116,7 @@ __all__ = [
     "Clip",
     "Conflict",
     "Embedding",
+    "Exchange",
     "FileLimiter",
     "Hosts",
     "InProcessLimiter",
@@ -140,6 +144,7 @@ __all__ = [
     "__version__",
     "assets",
     "blocking",
+    "calls",
     "captions",
     "clips",
     "embeddings",

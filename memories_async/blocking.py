@@ -21,6 +21,7 @@ from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
 from memories_async._protocol.network import Address
 from memories_async.budget import Budget
+from memories_async.calls import Exchange
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import OutcomeUnknown
 from memories_async.policy import PolicyChanges
@@ -135,6 +136,13 @@ class Client(Endpoints[Blocking]):
         `ValueError` where the call needs a callback and the client has no receiver.
         """
         return self._thread.wait(self._client.send(call, fresh=fresh))
+
+    def exchange(self, call: Call[T], *, fresh: bool = False) -> Exchange[T]:
+        """Send *call*, and return its answer with the service's reply: status, headers, raw body.
+
+        It costs what `send` costs, is answered from the ledger as there, and raises the same errors.
+        """
+        return self._thread.wait(self._client.exchange(call, fresh=fresh))
 
     def settle(self, call: Call[T], *, answer: T) -> bool:
         """Record in the ledger that *call*, whose outcome was unknown, was paid and answered.

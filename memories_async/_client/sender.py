@@ -7,11 +7,16 @@ import ssl as tls
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from attrs import define
+
 from memories_async._client.call_runner import AttemptHook, CallRunner
 from memories_async._client.settings import CA, Settings
 from memories_async._http.transport import AiohttpTransport, Transport
 from memories_async._protocol.call import Call, fingerprint
+from memories_async._protocol.reply import Reply
 from memories_async._version import __version__
+from memories_async.calls import Exchange, keep_reply
+from memories_async.errors import Billed, MemoriesError
 
 if TYPE_CHECKING:
     from memories_async.ledger._claimed import Claimed
@@ -45,6 +50,30 @@ class Sender:
             call, settings.account(call), self._submit, fresh=fresh, price=settings.price(call.unit)
         )
 
+    async def exchange(self, call: Call[T], *, fresh: bool = False) -> Exchange[T]:
+        """Send *call*, and return its answer with the service's reply: status, headers, raw body.
+
+        It costs what `send` costs, is answered from the ledger as there, and raises the same errors.
+        """
+        settings, counter = self._settings, _AttemptCounter()
+
+        def submit(
+            call: Call[tuple[T, Reply]], entry: Claimed | None = None
+        ) -> Coroutine[Any, Any, tuple[T, Reply]]:
+            return self._submit(call, entry, counter)
+
+        settings.check(call)
+        replied = keep_reply(call)
+        if settings.ledger is None:
+            answer, reply = await submit(replied)
+        else:
+            account, price = settings.account(call), settings.price(call.unit)
+            answer, reply = await settings.ledger.once(
+                replied, account, submit, fresh=fresh, price=price
+            )
+        billed: Billed = "yes" if counter.attempts and not call.is_free else "no"
+        return Exchange(answer=answer, reply=reply, attempts=counter.attempts, billed=billed)
+
     async def settle(self, call: Call[T], *, answer: T) -> bool:
         """Record in the ledger that *call*, whose outcome was unknown, was paid and answered.
 
@@ -77,6 +106,25 @@ class Sender:
     def receiver(self) -> Receiver | None:
         """The receiver that the client was given: it brings the captions."""
         return self._settings.receiver
+
+
+@define(eq=False)
+class _AttemptCounter:
+    """Counts the attempts at one call."""
+
+    attempts: int = 0
+
+    async def sending(self) -> None:
+        self.attempts += 1
+
+    def sent(self) -> None:
+        """Nothing to count."""
+
+    async def answered(self, reply: Reply) -> None:
+        """Nothing to count."""
+
+    async def failed(self, error: MemoriesError, *, final: bool) -> None:
+        """Nothing to count."""
 
 
 def build_transport(settings: Settings) -> AiohttpTransport:
