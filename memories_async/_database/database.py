@@ -226,29 +226,33 @@ _open_databases: WeakSet[Database] = WeakSet()
 _paused: list[Database] = []
 
 
-def _pause_all() -> None:
+def pause_all() -> None:
+    """Close every open file before a fork."""
     _paused.extend(_open_databases)
     for database in _paused:
         database.pause()
 
 
-def _resume_all() -> None:
+def resume_all() -> None:
+    """End the pause in the parent."""
     while _paused:
         _paused.pop().resume()
 
 
-def _reset_all_in_child() -> None:
+def reset_all_in_child() -> None:
+    """End the pause in the child."""
     while _paused:
         _paused.pop().reset_in_child()
 
 
-def _close_all() -> None:
+def close_all() -> None:
+    """Close every open file, at exit."""
     for database in [*_open_databases]:
         database.close()
 
 
 if sys.platform != "win32":  # there is no fork to prepare for
     os.register_at_fork(
-        before=_pause_all, after_in_parent=_resume_all, after_in_child=_reset_all_in_child
+        before=pause_all, after_in_parent=resume_all, after_in_child=reset_all_in_child
     )
-atexit.register(_close_all)
+atexit.register(close_all)

@@ -25,7 +25,7 @@ async def test_a_call_that_would_pass_it_is_not_sent():
     """The error is of the kind that costs nothing, and says how much is spent."""
     budget = Budget(points=5, prices={"embedding": 2})
     async with serving(answer(EMBEDDED)) as server:
-        async with callers.client(server.url, budget=budget) as client:
+        async with callers.patient_client(server.url, budget=budget) as client:
             for number in range(2):
                 await client.send(embed_call(f"re_{number}"))
             with pytest.raises(BudgetExceeded, match="4 are spent") as caught:
@@ -40,7 +40,7 @@ async def test_many_at_once_share_what_is_left():
     """Each sets its price aside before it is sent."""
     budget = Budget(calls=3)
     async with serving(answer(EMBEDDED, after=0.01)) as server:
-        async with callers.client(server.url, budget=budget) as client:
+        async with callers.patient_client(server.url, budget=budget) as client:
             calls = (client.send(embed_call(f"re_{number}")) for number in range(10))
             ends = await asyncio.gather(*calls, return_exceptions=True)
 
@@ -52,7 +52,7 @@ async def test_what_was_refused_is_given_back():
     """It was not billed."""
     budget = Budget(calls=1)
     async with serving(answer(WRONG, 400), answer(EMBEDDED)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, budget=budget) as client:
+        async with callers.patient_client(server.url, budget=budget) as client:
             with pytest.raises(InvalidRequest):
                 await client.send(embed_call())
             await client.send(embed_call())
@@ -63,7 +63,10 @@ async def test_what_was_refused_is_given_back():
 async def test_what_is_unknown_stays_set_aside():
     """It may have been billed, so it counts."""
     budget = Budget(calls=1, prices={"embedding": 3})
-    async with serving(hang_up) as server, callers.client(server.url, budget=budget) as client:
+    async with (
+        serving(hang_up) as server,
+        callers.patient_client(server.url, budget=budget) as client,
+    ):
         with pytest.raises(OutcomeUnknown):
             await client.send(embed_call())
         with pytest.raises(BudgetExceeded, match="1 calls"):
@@ -75,7 +78,10 @@ async def test_what_is_unknown_stays_set_aside():
 async def test_a_cancelled_call_stays_set_aside():
     """It was sent."""
     budget = Budget(calls=1)
-    async with serving(silent) as server, callers.client(server.url, budget=budget) as client:
+    async with (
+        serving(silent) as server,
+        callers.patient_client(server.url, budget=budget) as client,
+    ):
         task = asyncio.create_task(client.send(embed_call()))
         while not server.requests:  # noqa: ASYNC110  # nothing announces it
             await asyncio.sleep(0.001)
@@ -90,7 +96,7 @@ async def test_free_calls_need_no_budget():
     listed = {"code": "0000", "msg": "success", "data": {"videos": []}}
     budget = Budget(points=0)
     async with serving(answer(listed)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, budget=budget) as client:
+        async with callers.patient_client(server.url, budget=budget) as client:
             await client.send(videos.list())
 
     assert budget.spending == Spending()
@@ -99,11 +105,11 @@ async def test_free_calls_need_no_budget():
 async def test_a_missing_price_is_told_before_anything_is_sent():
     """A cap on points cannot hold without it; a cap on calls can."""
     async with serving(answer(FOUND)) as server:
-        async with callers.client(server.url, budget=Budget(points=9)) as client:
+        async with callers.patient_client(server.url, budget=Budget(points=9)) as client:
             with pytest.raises(ValueError, match="price of a search"):
                 await client.send(search_call())
         assert server.requests == 0
-        async with callers.client(server.url, budget=Budget(calls=9)) as client:
+        async with callers.patient_client(server.url, budget=Budget(calls=9)) as client:
             await client.send(search_call())
 
 
@@ -113,7 +119,7 @@ async def test_two_budgets_both_hold(tmp_path):
     calls = {number: embed_call(f"re_{number}") for number in range(9)}
     with Ledger(tmp_path / "run.db") as ledger:
         async with serving(answer(EMBEDDED)) as server:
-            async with callers.client(server.url, budget=inner, ledger=ledger) as client:  # noqa: SIM117  # reads better apart
+            async with callers.patient_client(server.url, budget=inner, ledger=ledger) as client:  # noqa: SIM117  # reads better apart
                 async with client.batch(calls, budget=outer, concurrency=2) as batch:
                     assert [one async for one in batch]
 
@@ -128,7 +134,7 @@ async def test_what_the_ledger_cannot_record_is_given_back(tmp_path):
     budget = Budget(calls=1)
     with Ledger(tmp_path / "run.db") as ledger:
         async with serving(answer(EMBEDDED)) as server:
-            async with callers.client(server.url, budget=budget, ledger=ledger) as client:
+            async with callers.patient_client(server.url, budget=budget, ledger=ledger) as client:
                 pages = ledger.database.write_now(
                     lambda c: c.execute("PRAGMA page_count").fetchone()[0]
                 )

@@ -24,7 +24,7 @@ from memories_async.ledger import DatabaseFailed, Ledger
 async def test_an_error_that_every_item_would_meet_stops_the_batch(ledger, status, code):
     """The rest is not sent; it stays planned and is sent by a later run."""
     no = {"code": status, "msg": "no"}
-    async with serving(answer(no, status)) as server, callers.client(server.url) as client:
+    async with serving(answer(no, status)) as server, callers.patient_client(server.url) as client:
         async with client.batch(items(500), ledger=ledger, concurrency=3) as batch:
             found = [outcome async for outcome in batch]
         assert len(found) <= 3
@@ -50,7 +50,7 @@ async def test_leaving_early_waits_for_requests_that_are_out(ledger):
 
     async with (
         serving(answer(EMBEDDED), slowly) as server,
-        callers.client(server.url) as client,
+        callers.patient_client(server.url) as client,
     ):
         async with client.batch(items(50), ledger=ledger, concurrency=4) as batch:
             await anext(batch)
@@ -64,7 +64,7 @@ async def test_leaving_early_waits_for_requests_that_are_out(ledger):
 
 async def test_a_drain_that_takes_too_long_leaves_unknown_calls(ledger):
     """The ledger lists what was cut off."""
-    async with serving(silent) as server, callers.client(server.url) as client:
+    async with serving(silent) as server, callers.patient_client(server.url) as client:
         async with client.batch(items(50), ledger=ledger, concurrency=2, drain=0.01) as batch:
             await until(lambda: batch.progress.in_flight == 2 == server.requests)
 
@@ -80,7 +80,7 @@ async def test_a_second_interruption_ends_the_drain(ledger):
             await until(lambda: server.requests == 2)
             await anext(batch)
 
-    async with serving(silent) as server, callers.client(server.url) as client:
+    async with serving(silent) as server, callers.patient_client(server.url) as client:
         task = asyncio.create_task(use(client.with_policy(timeout=30.0), server))
         await until(lambda: server.requests == 2)
         task.cancel()
@@ -101,7 +101,7 @@ async def test_an_error_of_the_iterable_is_raised_after_the_outcomes(ledger):
         raise LookupError("the list ended badly")
 
     seen = []
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:
         with pytest.raises(LookupError, match="badly"):  # noqa: PT012  # raised inside the loop
             async with client.batch(broken(), ledger=ledger) as batch:
                 async for outcome in batch:
@@ -112,7 +112,7 @@ async def test_an_error_of_the_iterable_is_raised_after_the_outcomes(ledger):
 
 async def test_an_error_in_the_body_is_raised_unchanged(ledger):
     """The ledger has no call in flight."""
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:
         with pytest.raises(ZeroDivisionError):  # noqa: PT012  # raised inside the loop
             async with client.batch(items(50), ledger=ledger) as batch:
                 await anext(batch)
@@ -136,7 +136,7 @@ async def test_a_generator_runs_in_one_thread_and_is_closed():
             connection.close()
             closed.set()
 
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:
         assert len(await outcomes(client, rows())) == 3
 
     assert closed.wait(5)
@@ -155,7 +155,7 @@ async def test_an_asynchronous_generator_is_closed(ledger):
         finally:
             closed.append(True)
 
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:  # noqa: SIM117  # reads better apart
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:  # noqa: SIM117  # reads better apart
         async with client.batch(endless(), ledger=ledger) as batch:
             await anext(batch)
 
@@ -165,7 +165,7 @@ async def test_an_asynchronous_generator_is_closed(ledger):
 async def test_a_ledger_that_cannot_be_written_stops_the_batch(tmp_path):
     """No call is sent without a record."""
     (tmp_path / "run.db").write_text("this is no database, and long enough to be told from one")
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:
         with pytest.raises(DatabaseFailed, match="not a database"):
             await outcomes(client, items(10), ledger=Ledger(tmp_path / "run.db"))
 
@@ -175,7 +175,7 @@ async def test_a_ledger_that_cannot_be_written_stops_the_batch(tmp_path):
 async def test_a_network_that_goes_away_is_waited_for(ledger, monkeypatch):
     """No item fails while the service cannot be reached."""
     monkeypatch.setattr("memories_async.batch._circuit_breaker.LONGEST", 0.01)
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:  # noqa: SIM117  # reads better apart
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:  # noqa: SIM117  # reads better apart
         async with client.batch(items(20), ledger=ledger, concurrency=1) as batch:
             await anext(batch)
             await server.__aexit__(None, None, None)
@@ -191,7 +191,7 @@ async def test_a_network_that_goes_away_is_waited_for(ledger, monkeypatch):
 
 async def test_a_service_that_was_never_there_fails_every_item(ledger):
     """A misspelt host is reported at once."""
-    async with callers.client("http://localhost:9", policy=callers.HASTY) as client:
+    async with callers.patient_client("http://localhost:9", policy=callers.HASTY) as client:
         found = await outcomes(client, items(3), ledger=ledger)
 
     assert all(isinstance(one.error, NotSent) for one in found.values())

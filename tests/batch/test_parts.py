@@ -119,7 +119,7 @@ def test_a_batch_that_only_replays_has_no_time_left():
 
 async def test_a_worker_that_fails_before_it_sends_counts_no_request():
     """The call may end while it waits for its permit."""
-    async with callers.client("http://localhost:9") as client:
+    async with callers.patient_client("http://localhost:9") as client:
         batch = client.batch({1: embed_call()})
         async with batch:
             assert batch._run is not None
@@ -134,7 +134,7 @@ async def test_a_worker_that_fails_before_it_sends_counts_no_request():
 
 async def test_a_plan_counts_free_calls_as_calls(tmp_path):
     """They are sent each time and cost nothing."""
-    async with callers.client("http://localhost:9") as client:
+    async with callers.patient_client("http://localhost:9") as client:
         batch = client.batch({1: videos.list()}, ledger=Ledger(tmp_path / "run.db"))
         plan = await batch.plan()
 
@@ -148,7 +148,7 @@ def test_a_slow_medium_does_not_delay_the_items_before_it(tmp_path, monkeypatch)
     asked = {"user_prompt": "what", "system_prompt": "brief", "callback": "https://example.com/"}
     items = [(number, captions.upload_file(film, **asked)) for number in range(3)]
     monkeypatch.setattr(_jobs, "SLICE", 0.0)
-    settings = callers.client("http://localhost:9")._settings
+    settings = callers.patient_client("http://localhost:9")._settings
     with Ledger(tmp_path / "run.db") as ledger:
         assert len(_jobs.prepare_jobs(items, ledger.coordinator, settings)) == 1
 
@@ -190,7 +190,7 @@ async def test_an_iterable_that_fails_at_once_raises_its_error(tmp_path):
         raise LookupError("no list")
         yield
 
-    async with callers.client("http://localhost:9") as client:
+    async with callers.patient_client("http://localhost:9") as client:
         with pytest.raises(LookupError, match="no list"):
             async with client.batch(broken()) as batch:
                 await anext(batch)
@@ -199,7 +199,10 @@ async def test_an_iterable_that_fails_at_once_raises_its_error(tmp_path):
 async def test_a_kept_reply_that_this_version_cannot_read_is_reported(tmp_path):
     """It was paid: the call is not sent again, and the body is in the error."""
     with Ledger(tmp_path / "run.db") as ledger:
-        async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+        async with (
+            serving(answer(EMBEDDED)) as server,
+            callers.patient_client(server.url) as client,
+        ):
             async with client.batch({1: embed_call()}, ledger=ledger) as batch:
                 await anext(batch)
             ledger.database.write_now(lambda c: c.execute("UPDATE replies SET body = x'7b'"))
@@ -216,7 +219,7 @@ async def test_an_exception_inside_a_batch_is_raised(monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr("memories_async.batch._run.BatchRun._stop_if_hopeless", fail)
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:
         with pytest.raises(ExceptionGroup):
             async with client.batch({1: embed_call()}) as batch:
                 assert len([one async for one in batch]) == 1
@@ -227,7 +230,7 @@ async def test_a_receiver_is_given_the_batchs_ledger(tmp_path):
 
     receiver = Receiver("https://public.example", store=MemoryStore())
     ledger, another = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "another.db")
-    async with callers.client("http://localhost:9", receiver=receiver) as client:
+    async with callers.patient_client("http://localhost:9", receiver=receiver) as client:
         client.batch({}, ledger=ledger)
 
     with pytest.raises(ValueError, match="another ledger"):

@@ -16,7 +16,7 @@ async def test_progress_counts_the_outcomes(ledger):
     """By kind, with the points spent and at risk."""
     special = {"re_3": answer(WRONG, 400), "re_5": hang_up}
     budget = Budget(prices={"embedding": 2.5})
-    async with serving(by_asset(special)) as server, callers.client(server.url) as client:
+    async with serving(by_asset(special)) as server, callers.patient_client(server.url) as client:
         await outcomes(client, items(2), ledger=ledger)
         batch = client.batch(items(10), ledger=ledger, budget=budget)
         assert (batch.progress.finished, batch.progress.total) == (0, None)
@@ -37,7 +37,7 @@ async def test_the_time_left_follows_from_the_limits(ledger):
     """Ninety items at a hundred per second take 0.9 s."""
     limits = Limits(embeddings=Limit(100))
     async with serving(answer(EMBEDDED)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, limits=limits) as client:
+        async with callers.patient_client(server.url, limits=limits) as client:
             async with client.batch(items(100), ledger=ledger, concurrency=1) as batch:
                 for _ in range(10):
                     await anext(batch)
@@ -50,9 +50,9 @@ async def test_a_plan_sends_nothing(ledger):
     """It counts what is paid, unknown, repeated and left, and says how long that takes and its cost."""
     async with serving(by_asset({"re_1": hang_up})) as server:
         limits = Limits(embeddings=Limit(2))
-        async with callers.client(server.url) as client:
+        async with callers.patient_client(server.url) as client:
             await outcomes(client, items(3), ledger=ledger)
-        async with callers.client(server.url, limits=limits) as client:
+        async with callers.patient_client(server.url, limits=limits) as client:
             calls = [*items(10).items(), ("again", embed_call("re_9"))]
             budget = Budget(prices={"embedding": 3})
             plan = await client.batch(calls, ledger=ledger, budget=budget).plan()
@@ -69,7 +69,7 @@ async def test_a_plan_without_ledger_or_prices_counts_every_call(tmp_path):
     asked = {"user_prompt": "what", "system_prompt": "brief", "callback": "https://example.com/"}
     calls = {1: captions.upload_file(film, **asked), 2: embed_call(), 3: embed_call()}
     film.unlink()
-    async with callers.client("http://localhost:9") as client:
+    async with callers.patient_client("http://localhost:9") as client:
         plan = await client.batch(calls).plan()
 
     assert (plan.items, plan.calls, plan.invalid, plan.points) == (3, 2, 1, None)
@@ -77,7 +77,7 @@ async def test_a_plan_without_ledger_or_prices_counts_every_call(tmp_path):
 
 async def test_a_plan_of_an_iterator_is_refused():
     """An iterator cannot be read twice."""
-    async with callers.client("http://localhost:9") as client:
+    async with callers.patient_client("http://localhost:9") as client:
         for calls in (iter(items(3).items()), awaited(items(3))):
             with pytest.raises(TypeError, match="list or mapping"):
                 await client.batch(calls).plan()
@@ -87,7 +87,7 @@ async def test_a_plan_of_an_iterator_is_refused():
 
 async def test_a_budget_stops_a_batch_before_it_is_passed(ledger):
     """Five calls are paid and no more; the rest is planned."""
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:
         budget = Budget(calls=5)
         async with client.batch(items(50), ledger=ledger, budget=budget) as batch:
             found = [outcome async for outcome in batch]

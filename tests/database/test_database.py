@@ -172,10 +172,10 @@ def test_a_failed_read_is_raised_and_the_next_one_works(database) -> None:
 
 def test_the_file_is_closed_around_a_fork(database, path) -> None:
     """SQLite's locks do not survive a fork, so parent and child open the file again."""
-    for go_on in (databases._resume_all, databases._reset_all_in_child):
+    for go_on in (databases.resume_all, databases.reset_all_in_child):
         database.write_now(lambda db: None)
         database.close()
-        databases._pause_all()
+        databases.pause_all()
         assert [file.name for file in path.parent.iterdir()] == [path.name]
         go_on()
 

@@ -163,7 +163,7 @@ def test_exit_closes_every_open_database(database, path) -> None:
     """No side files are left."""
     database.write_now(insert("a"))
 
-    databases._close_all()
+    databases.close_all()
 
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 

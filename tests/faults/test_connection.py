@@ -8,11 +8,11 @@ import time
 
 import pytest
 from attrs import evolve
-from callers import HASTY, Caller, client
+from callers import HASTY, PATIENT, Caller, client
 from samples import FOUND, caption_call, embed_call, search_call
 from servers import answer, hang_up, http, raw, reset, serving, silent
 
-from memories_async import clips
+from memories_async import Limit, Limits, clips
 from memories_async._http import transport
 from memories_async.errors import NotSent, OutcomeUnknown
 
@@ -194,11 +194,22 @@ def big_search():
     return clips.search(picture, prompt="x", video_no="VI1")
 
 
-async def test_many_calls_at_once_wait_for_no_connection(connect):
-    """Case 13: the line is the limiter's, so no call's clock runs while it waits in a pool."""
-    async with serving(answer(FOUND, after=0.05)) as server:
-        caller = connect(server.url)
-        await asyncio.gather(*(caller.send(search_call()) for _ in range(120)))
+async def test_many_calls_at_once_wait_for_no_connection():
+    """Case 13: only the limiter makes calls wait, so no timeout runs while one waits in a pool."""
+    in_flight, all_there = 0, asyncio.Event()
+
+    async def answer_together(exchange):
+        nonlocal in_flight
+        in_flight += 1
+        if in_flight == 120:
+            all_there.set()
+        await all_there.wait()
+        await answer(FOUND)(exchange)
+
+    async with serving(answer_together) as server:
+        limits = Limits(search=Limit(100_000, concurrency=120))
+        async with client(server.url, policy=PATIENT, limits=limits) as caller:
+            await asyncio.gather(*(caller.send(search_call()) for _ in range(120)))
 
         assert server.requests == 120
 

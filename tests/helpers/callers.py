@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from samples import KEY
 
 from memories_async import Client, Hosts, InProcessLimiter, Limit, Limits, Policy, blocking
 
 HASTY = Policy(timeout=0.4, connect_timeout=2.0, backoff=0.001, max_backoff=0.002, deadline=10.0)
 """Waits of a millisecond, and a silence that tests can sit out."""
+PATIENT = evolve(HASTY, timeout=30.0, connect_timeout=30.0, deadline=60.0)
+"""For tests whose server always answers: a slow machine is no failure."""
 UNLIMITED = Limits(search=Limit(100_000), captions=Limit(100_000), embeddings=Limit(100_000))
 
 
@@ -24,6 +26,11 @@ def settings(url: str, **changes) -> dict:
 def client(url: str, **changes) -> Client:
     """Make the asynchronous client for *url*."""
     return Client(**settings(url, **changes))
+
+
+def patient_client(url: str, **changes) -> Client:
+    """Make an asynchronous client that waits long for an answer."""
+    return client(url, **{"policy": PATIENT, **changes})
 
 
 @define(eq=False)

@@ -23,11 +23,11 @@ async def filled(ledger):
     """A ledger with two embeddings of a batch, a search, and a call whose reply was lost."""
     calls = {"=cmd()": embed_call("re_1"), "b": embed_call("re_2")}
     prices = Budget(prices={"embedding": 2})
-    async with serving(answer(EMBEDDED)) as server, callers.client(server.url) as client:  # noqa: SIM117  # reads better apart
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:  # noqa: SIM117  # reads better apart
         async with client.batch(calls, ledger=ledger, budget=prices, concurrency=1) as batch:
             assert len([one async for one in batch]) == 2
     async with serving(answer(FOUND), hang_up) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=ledger) as client:
             await client.send(search_call())
             with pytest.raises(OutcomeUnknown):
                 await client.send(embed_call("re_3"))
@@ -77,7 +77,7 @@ async def test_vectors_of_another_length_are_left_out(filled, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     longer = {**EMBEDDED, "data": {"embedding": [1.0, 2.0, 3.0, 4.0]}}
     async with serving(answer(longer)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, ledger=filled) as client:
+        async with callers.patient_client(server.url, ledger=filled) as client:
             await client.send(embed_call("re_4"))
     filled.export(tmp_path / "out.parquet", state="done")
 

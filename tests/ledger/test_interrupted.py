@@ -18,7 +18,10 @@ from memories_async.ledger._schema import EntryKey
 
 async def test_a_call_cancelled_while_it_waits_for_the_reply_is_unknown(ledger):
     """It was sent."""
-    async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(silent) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         task = asyncio.create_task(client.send(search_call()))
         await until(lambda: server.requests)
         await cancelled(task)
@@ -30,7 +33,7 @@ async def test_a_call_cancelled_while_it_waits_for_a_permit_is_planned(ledger):
     """No attempt was begun, and no process owns the entry."""
     limits = Limits(search=Limit(1, 60))
     async with serving(answer(FOUND)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, ledger=ledger, limits=limits) as client:
+        async with callers.patient_client(server.url, ledger=ledger, limits=limits) as client:
             await client.send(search_call())
             task = asyncio.create_task(client.send(search_call(prompt="another")))
             await until(lambda: len(rows(ledger)) == 2)
@@ -48,7 +51,7 @@ async def test_a_call_cancelled_while_connecting_is_planned(ledger, monkeypatch)
         await asyncio.Event().wait()
 
     monkeypatch.setattr("aiohttp.TCPConnector._create_connection", resolve)
-    async with callers.client("http://localhost:9", ledger=ledger) as client:
+    async with callers.patient_client("http://localhost:9", ledger=ledger) as client:
         task = asyncio.create_task(client.send(search_call()))
         await connecting.wait()
         assert [row[0] for row in rows(ledger)] == ["sending"]
@@ -65,7 +68,10 @@ async def test_a_retried_call_cancelled_while_connecting_stays_unknown(ledger, m
         connecting.set()
         await asyncio.Event().wait()
 
-    async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(hang_up) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         with pytest.raises(OutcomeUnknown):
             await client.send(search_call())
         monkeypatch.setattr("aiohttp.TCPConnector._create_connection", resolve)
@@ -80,7 +86,7 @@ async def test_a_call_cancelled_while_claiming_owns_no_entry(ledger):
     """The claim is written all the same, and then withdrawn."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         with ledger.database._writing:
             task = asyncio.create_task(client.send(search_call()))
@@ -96,7 +102,7 @@ async def test_a_call_cancelled_while_claiming_owns_no_entry(ledger):
 
 async def test_a_call_that_could_not_be_sent_is_planned(ledger):
     """Nothing listens on the port: it is safe to repeat."""
-    async with callers.client("http://localhost:9", ledger=ledger) as client:
+    async with callers.patient_client("http://localhost:9", ledger=ledger) as client:
         with pytest.raises(NotSent):
             await client.send(search_call())
 
@@ -106,7 +112,7 @@ async def test_a_call_that_could_not_be_sent_is_planned(ledger):
 async def test_identical_calls_in_flight_share_one_request(ledger):
     """Ten tasks send the call, one request leaves, all get the answer."""
     async with serving(answer(FOUND, after=0.02)) as server:
-        async with callers.client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=ledger) as client:
             answers = await asyncio.gather(*(client.send(search_call()) for _ in range(10)))
 
         assert server.requests == 1
@@ -116,7 +122,7 @@ async def test_identical_calls_in_flight_share_one_request(ledger):
 async def test_identical_calls_in_flight_share_one_refusal(ledger):
     """Each caller gets its own error object."""
     async with serving(answer(WRONG, after=0.02)) as server:
-        async with callers.client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=ledger) as client:
             errors = await asyncio.gather(
                 *(client.send(search_call()) for _ in range(3)), return_exceptions=True
             )
@@ -129,7 +135,7 @@ async def test_identical_calls_in_flight_share_one_refusal(ledger):
 async def test_a_cancelled_waiter_stops_no_other(ledger):
     """Neither the sender nor the other waiters."""
     async with serving(answer(FOUND, after=0.03)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=ledger) as client:
             tasks = [asyncio.create_task(client.send(search_call())) for _ in range(3)]
             await until(lambda: server.requests)
             await cancelled(tasks[1])
@@ -140,7 +146,10 @@ async def test_a_cancelled_waiter_stops_no_other(ledger):
 
 async def test_waiters_for_a_cancelled_sender_get_outcome_unknown(ledger):
     """They do not send it again."""
-    async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(silent) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         tasks = [asyncio.create_task(client.send(search_call())) for _ in range(2)]
         await until(lambda: server.requests)
         await cancelled(tasks[0])
@@ -155,8 +164,8 @@ async def test_two_ledgers_on_one_file_share_one_request(tmp_path):
     one, other = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
     async with serving(answer(FOUND, after=0.05)) as server:
         async with (
-            callers.client(server.url, ledger=one) as first,
-            callers.client(server.url, ledger=other) as second,
+            callers.patient_client(server.url, ledger=one) as first,
+            callers.patient_client(server.url, ledger=other) as second,
         ):
             await asyncio.gather(first.send(search_call()), second.send(search_call()))
 
@@ -165,7 +174,10 @@ async def test_two_ledgers_on_one_file_share_one_request(tmp_path):
 
 async def test_an_entry_that_was_settled_meanwhile_is_not_sent(ledger):
     """Recording the intent fails where the entry is no longer open."""
-    async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(hang_up) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         with pytest.raises(OutcomeUnknown):
             await client.send(search_call())
         (entry,) = ledger.unknown()
@@ -195,7 +207,10 @@ async def test_a_failed_write_of_an_outcome_does_not_replace_the_outcome(ledger,
         ledger.path.rename(ledger.path.with_name("moved.db"))
         await answer(WRONG)(exchange)
 
-    async with serving(spoil) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(spoil) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         with pytest.raises(InvalidRequest):
             await client.send(search_call())
 
@@ -206,7 +221,7 @@ async def test_a_call_that_this_client_cannot_send_owns_no_entry(tmp_path):
     """A batch releases an item that its client has no receiver for."""
     one, other = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
     without_callback = captions.upload("https://example.com/v", user_prompt="a", system_prompt="b")
-    async with callers.client("http://localhost:9") as client:  # noqa: SIM117  # reads better apart
+    async with callers.patient_client("http://localhost:9") as client:  # noqa: SIM117  # reads better apart
         async with client.batch({1: without_callback}, ledger=one) as batch:
             assert isinstance((await anext(batch)).error, ValueError)
 

@@ -21,9 +21,9 @@ from memories_async.ledger import DatabaseFailed, Ledger
 async def test_a_paid_call_is_answered_from_the_ledger(ledger):
     """The second call, by another client, reaches no server."""
     async with serving(answer(FOUND)) as server:
-        async with callers.client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=ledger) as client:
             first = await client.send(search_call())
-        async with callers.client(server.url, ledger=Ledger(ledger.path)) as client:
+        async with callers.patient_client(server.url, ledger=Ledger(ledger.path)) as client:
             assert await client.send(search_call()) == first
 
         assert server.requests == 1
@@ -34,7 +34,7 @@ async def test_fresh_sends_again_and_keeps_the_first_entry(ledger):
     """Two payments are two entries."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         await client.send(search_call())
         await client.send(search_call(), fresh=True)
@@ -47,7 +47,7 @@ async def test_a_failed_fresh_call_leaves_the_paid_answer(ledger):
     """The paid reply stays the answer, however a later call ends."""
     async with (
         serving(answer(FOUND), hang_up) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         paid = await client.send(search_call())
         with pytest.raises(OutcomeUnknown):
@@ -65,7 +65,7 @@ async def test_the_intent_is_on_the_disk_before_the_first_byte_leaves(ledger):
         seen.extend(states(ledger))
         await answer(FOUND)(exchange)
 
-    async with serving(look) as server, callers.client(server.url, ledger=ledger) as client:
+    async with serving(look) as server, callers.patient_client(server.url, ledger=ledger) as client:
         await client.send(search_call())
 
     assert seen == ["sending"]
@@ -75,7 +75,7 @@ async def test_the_answer_is_on_the_disk_before_the_caller_sees_it(ledger):
     """State and raw reply are in the file when `send` returns."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         await client.send(search_call())
 
@@ -88,7 +88,7 @@ async def test_a_refused_call_is_recorded_and_may_be_sent_again(ledger):
     """A refusal costs nothing."""
     async with (
         serving(answer(WRONG), answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         with pytest.raises(InvalidRequest):
             await client.send(search_call())
@@ -104,7 +104,7 @@ async def test_a_rate_limited_call_is_not_unknown(ledger):
     """After a 429 the call is sent again, and the entry counts both requests."""
     async with (
         serving(answer(LIMITED), answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         await client.send(search_call())
 
@@ -114,7 +114,10 @@ async def test_a_rate_limited_call_is_not_unknown(ledger):
 
 async def test_a_lost_reply_is_unknown_and_never_sent_again_by_itself(ledger):
     """The second call fails without a request, and the error says what to do."""
-    async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(hang_up) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         for _ in range(2):
             with pytest.raises(OutcomeUnknown) as caught:
                 await client.send(search_call())
@@ -129,7 +132,7 @@ async def test_a_lost_reply_is_unknown_and_never_sent_again_by_itself(ledger):
 async def test_an_unreadable_success_keeps_its_body(ledger):
     """It was paid: the raw reply is in the error and in the ledger, and the call is not sent again."""
     async with serving(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{..}")) as server:
-        async with callers.client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=ledger) as client:
             with pytest.raises(BadReply):
                 await client.send(search_call())
             with pytest.raises(OutcomeUnknown) as caught:
@@ -143,7 +146,7 @@ async def test_a_later_version_reads_a_kept_reply_at_no_cost(ledger, monkeypatch
     """A reply that one version cannot read answers the call in the next one."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         with monkeypatch.context() as patch:
             patch.setattr(clips, "converter", None)
@@ -165,7 +168,7 @@ async def test_every_resend_by_policy_is_recorded(ledger):
         resend_unknown=True, backoff=0.001, max_backoff=0.002, timeout=1.0
     )
     async with serving(hang_up, hang_up, answer(FOUND)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, ledger=ledger, policy=policy) as client:
+        async with callers.patient_client(server.url, ledger=ledger, policy=policy) as client:
             await client.send(search_call())
 
     (entry,) = ledger.entries()
@@ -178,7 +181,7 @@ async def test_a_refusal_after_an_unknown_attempt_stays_unknown(ledger):
         resend_unknown=True, backoff=0.001, max_backoff=0.002, timeout=1.0
     )
     async with serving(hang_up, answer(WRONG)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.client(server.url, ledger=ledger, policy=policy) as client:
+        async with callers.patient_client(server.url, ledger=ledger, policy=policy) as client:
             with pytest.raises(OutcomeUnknown):
                 await client.send(search_call())
 
@@ -192,7 +195,7 @@ async def test_free_calls_are_not_recorded(ledger):
     call = videos.list()
     async with (
         serving(answer(listed)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         for _ in range(2):
             await client.send(call)
@@ -205,7 +208,7 @@ async def test_other_accounts_and_servers_have_entries_of_their_own(ledger):
     """The same call of another account is another call."""
     async with serving(answer(FOUND)) as one, serving(answer(FOUND)) as other:
         for url, key in ((one.url, KEY), (one.url, "local-other"), (other.url, KEY)):
-            async with callers.client(url, ledger=ledger, api_key=key) as client:
+            async with callers.patient_client(url, ledger=ledger, api_key=key) as client:
                 await client.send(search_call())
 
         assert (one.requests, other.requests) == (2, 1)
@@ -215,7 +218,7 @@ async def test_the_file_is_private_and_holds_no_key(ledger):
     """Prompts and answers are readable by the owner only; the API key is not stored."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         await client.send(search_call())
 
@@ -228,7 +231,7 @@ async def test_a_call_that_cannot_be_recorded_is_not_sent(ledger):
     """A full disk stops a call before its first byte."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         await client.send(search_call())
         fill(ledger)
@@ -261,7 +264,10 @@ async def test_an_answer_that_cannot_be_recorded_is_not_lost(ledger):
         await asyncio.to_thread(fill, ledger)
         await answer(big)(exchange)
 
-    async with serving(fill_up) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(fill_up) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         with pytest.raises(DatabaseFailed, match="not recorded") as caught:
             await client.send(search_call())
 
@@ -284,7 +290,7 @@ async def test_the_blocking_client_keeps_the_same_record(ledger):
             callers.blocking.Client(**callers.settings(server.url, ledger=ledger))
         )
         first = await blocking.send(search_call())
-        async with callers.client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=ledger) as client:
             assert await client.send(search_call()) == first
         await blocking.aclose()
 

@@ -21,7 +21,7 @@ from memories_async.ledger._process_lock import ProcessLock
 async def test_a_call_that_a_dead_process_was_sending_is_unknown(tmp_path):
     """Its lock is free, so no answer will be recorded."""
     dead, ledger = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
-    async with serving(silent) as server, callers.client(server.url, ledger=dead) as client:
+    async with serving(silent) as server, callers.patient_client(server.url, ledger=dead) as client:
         task = asyncio.create_task(client.send(search_call()))
         await until(lambda: server.requests)
         assert (await asyncio.to_thread(ledger.summary)).sending == 1
@@ -36,7 +36,10 @@ async def test_a_call_that_a_dead_process_was_sending_is_unknown(tmp_path):
 
 async def test_an_entry_that_a_task_of_ours_never_closed_is_unknown(ledger):
     """It blocks no other task, and the call is not sent again."""
-    async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(silent) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         task = asyncio.create_task(client.send(search_call()))
         await until(lambda: server.requests)
         (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])

@@ -21,7 +21,7 @@ async def test_retry_lets_an_unknown_call_be_sent(ledger):
     """It is done then, and its first attempt still counts as perhaps paid."""
     async with (
         serving(hang_up, answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         with pytest.raises(OutcomeUnknown):
             await client.send(search_call())
@@ -37,7 +37,7 @@ async def test_an_unknown_call_settled_as_unpaid_may_be_sent(ledger):
     """Settled as not paid, it counts as not billed."""
     async with (
         serving(hang_up, answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         with pytest.raises(OutcomeUnknown):
             await client.send(search_call())
@@ -59,7 +59,10 @@ async def test_an_unknown_call_settled_as_unpaid_may_be_sent(ledger):
 )
 async def test_an_unknown_call_settled_with_an_answer_is_answered(ledger, call, given):
     """A typed answer or the reply's `data`: the call reads it back."""
-    async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(hang_up) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         with pytest.raises(OutcomeUnknown):
             await client.send(call)
         (entry,) = ledger.unknown()
@@ -75,11 +78,11 @@ async def test_an_embedding_of_one_client_settles_anothers_entry(ledger):
     """A typed `Embedding` is an answer, too."""
     async with (
         serving(hang_up, answer(EMBEDDED)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         with pytest.raises(OutcomeUnknown):
             await client.send(embed_call())
-        known = await callers.client(server.url).send(embed_call())
+        known = await callers.patient_client(server.url).send(embed_call())
         ledger.settle(ledger.unknown()[0].key, paid=True, answer=known)
 
         assert await client.send(embed_call()) == known
@@ -87,7 +90,10 @@ async def test_an_embedding_of_one_client_settles_anothers_entry(ledger):
 
 async def test_a_call_settled_as_paid_without_an_answer_is_not_sent(ledger):
     """It raises `OutcomeUnknown` with `billed` set to yes."""
-    async with serving(hang_up) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(hang_up) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         with pytest.raises(OutcomeUnknown):
             await client.send(search_call())
         ledger.settle(ledger.unknown()[0].key, paid=True)
@@ -102,7 +108,7 @@ async def test_a_done_call_cannot_be_settled(ledger):
     """Neither by hand nor by a late callback."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         paid = await client.send(search_call())
         (entry,) = ledger.entries()
@@ -131,7 +137,10 @@ def test_an_answer_that_json_cannot_hold_is_refused(ledger):
 
 async def test_a_call_being_sent_cannot_be_settled_as_unpaid(ledger):
     """Its outcome is about to be known; only a callback settles it earlier."""
-    async with serving(silent) as server, callers.client(server.url, ledger=ledger) as client:
+    async with (
+        serving(silent) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
         sending = asyncio.create_task(client.send(search_call()))
         await wait_for_requests(server)
         (entry,) = await asyncio.to_thread(lambda: [*ledger.entries()])
@@ -150,7 +159,7 @@ async def test_a_callback_before_a_lost_reply_answers_the_caller(ledger):
         await ledger.settled(entry.key, answer=CaptionTask("early"))
         await hang_up(exchange)
 
-    async with serving(lose) as server, callers.client(server.url, ledger=ledger) as client:
+    async with serving(lose) as server, callers.patient_client(server.url, ledger=ledger) as client:
         assert await client.send(caption_call()) == CaptionTask("early")
         assert states(ledger) == ["done"]
 
@@ -165,7 +174,7 @@ async def test_a_callback_before_the_reply_stays_the_answer(ledger):
 
     async with (
         serving(settle_first) as server,
-        callers.client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=ledger) as client,
     ):
         await client.send(caption_call())
 
