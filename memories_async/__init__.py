@@ -7,7 +7,7 @@ from memories_async._version import __version__
 
 if TYPE_CHECKING:
     from memories_async import assets, blocking, calls, captions, clips, embeddings, errors, videos
-    from memories_async._client.hosts import Hosts
+    from memories_async._client.settings import Hosts
     from memories_async._protocol.call import Call
     from memories_async.assets import Asset
     from memories_async.batch import Outcome
@@ -62,7 +62,7 @@ else:
             "Embedding": ".embeddings",
             "Exchange": ".calls",
             "FileLimiter": ".limiter._file",
-            "Hosts": "._client.hosts",
+            "Hosts": "._client.settings",
             "InProcessLimiter": ".limiter._in_process",
             "InsufficientCredits": ".errors",
             "InvalidRequest": ".errors",

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from attrs import evolve
 
-from memories_async._client.hosts import Hosts
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import Sender, build_transport
-from memories_async._client.settings import CA, Settings
+from memories_async._client.settings import CA, Hosts, Settings
 from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, find_key
 from memories_async.budget import Budget
 from memories_async.events import Observer, log

@@ -6,7 +6,6 @@ No event holds a key, a prompt or a medium.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import Protocol
 
 from attrs import frozen
@@ -87,17 +86,3 @@ def log(event: Event) -> None:
             logger.debug("%s: at a slow rate, since %s", event.call, event.reason)
         case _:
             logger.info("%s: next attempt in %.1f s", event.call, event.seconds)
-
-
-def is_followed(observers: tuple[Observer, ...]) -> bool:
-    """Tell whether anybody looks at the events of a call that goes well; mostly nobody does."""
-    return observers != (log,) or logger.isEnabledFor(logging.DEBUG)
-
-
-def tell(observers: Iterable[Observer], event: Event) -> None:
-    """Tell every observer; one that raises is reported and cannot harm the call."""
-    for observer in observers:
-        try:
-            observer(event)
-        except Exception:
-            logger.exception("an observer raised")

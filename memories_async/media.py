@@ -107,7 +107,7 @@ class Media:
             raise NotSent(f"{path} was changed since the call was built; build it again")
         return reader
 
-    def read(self) -> bytes:
+    def read_bytes(self) -> bytes:
         """Read everything. Bytes in memory are not copied."""
         return self.source if isinstance(self.source, bytes) else b"".join(self.chunks())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -23,8 +24,8 @@ from memories_async.events import (
     Failed,
     Sending,
     Waiting,
-    is_followed,
-    tell,
+    log,
+    logger,
 )
 from memories_async.limiter._in_process import Bucket, Permit
 from memories_async.limiter._limits import Priority
@@ -111,7 +112,7 @@ class CallRunner:
                 answer = call.read(reply)
                 for hook in self.hooks:
                     await hook.answered(reply)
-        if is_followed(settings.observers):
+        if self._has_listeners():
             seconds, status = clock() - begun_at, reply.status
             self._tell(
                 Answered(call=call.name, attempt=self.attempts, status=status, seconds=seconds)
@@ -121,7 +122,7 @@ class CallRunner:
     def _begin(self, permit: Permit, *, waited: float) -> None:
         self.attempts += 1
         name, attempt = self.call.name, self.attempts
-        if is_followed(self.settings.observers):
+        if self._has_listeners():
             self._tell(Sending(call=name, attempt=attempt, waited=waited))
         if permit.fault is not None:
             self._tell(Degraded(call=name, attempt=attempt, reason=permit.fault))
@@ -192,5 +193,14 @@ class CallRunner:
         count = f"{self.attempts} failed attempt{'s' * (self.attempts > 1)}"
         return NotSent(f"{passed}, after {count}: {self.failure.message}")
 
+    def _has_listeners(self) -> bool:
+        """Tell whether anybody sees the events of a call that goes well; mostly nobody does."""
+        return self.settings.observers != (log,) or logger.isEnabledFor(logging.DEBUG)
+
     def _tell(self, event: Event) -> None:
-        tell(self.settings.observers, event)
+        """Tell every observer; one that raises is logged and does not harm the call."""
+        for observer in self.settings.observers:
+            try:
+                observer(event)
+            except Exception:  # noqa: BLE001  # it is logged
+                logger.exception("an observer raised")

@@ -1,17 +1,19 @@
-"""How a client is set up; checked when it is constructed, opening nothing. Pickles without keys."""
+"""A client's settings: checked when it is constructed, pickled without keys."""
 
 from __future__ import annotations
 
 import os
+import re
 import ssl as tls
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, field, fields, frozen
 
-from memories_async._client.hosts import Hosts
 from memories_async._protocol.call import Call
 from memories_async._protocol.keys import KEY_VARIABLE, Key
+from memories_async._protocol.network import is_cleartext, split_base_url
 from memories_async._protocol.reply import Host
 from memories_async.budget import Budget
 from memories_async.events import Observer
@@ -21,6 +23,46 @@ from memories_async.policy import Policy
 if TYPE_CHECKING:
     from memories_async.ledger import Ledger
     from memories_async.receiver import Receiver
+
+_HOST_VARIABLES = {
+    "search": "MEMORIES_V1_BASE_URL",
+    "captions": "MEMORIES_CAPTION_BASE_URL",
+    "embeddings": "MEMORIES_V2_BASE_URL",
+}
+
+
+def _convert_base_url(url: str) -> str:
+    """Check a base URL, and strip the API path that older settings carry."""
+    if is_cleartext(split_base_url(url, what="a host")):
+        raise ValueError(f"{url!r} would send your API key in the clear: use https")
+    return re.sub(r"/serve/api/v[12]$", "", url.rstrip("/"))
+
+
+@frozen(kw_only=True)
+class Hosts:
+    """The base URLs of the service's three APIs: https, or plain http on this machine only."""
+
+    search: str = field(default="https://api.memories.ai", converter=_convert_base_url)
+    captions: str = field(default="https://security.memories.ai", converter=_convert_base_url)
+    embeddings: str = field(default="https://mavi-backend.memories.ai", converter=_convert_base_url)
+
+    @classmethod
+    def at(cls, url: str) -> Hosts:
+        """Put all three on one server, as the embedded service does."""
+        return cls(search=url, captions=url, embeddings=url)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Hosts:
+        """Read `MEMORIES_V1_BASE_URL`, `MEMORIES_CAPTION_BASE_URL` and `MEMORIES_V2_BASE_URL`."""
+        given = {name: environment.get(variable) for name, variable in _HOST_VARIABLES.items()}
+        return cls(**{name: url for name, url in given.items() if url})
+
+    def of(self, host: Host) -> str:
+        """Return the base URL of *host*."""
+        url = getattr(self, host.value)
+        assert isinstance(url, str)
+        return url
+
 
 CA = tls.SSLContext | str | os.PathLike[str]
 """Which certificates to trust: a context, or a file of certificates (which pickles)."""

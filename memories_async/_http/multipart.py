@@ -58,7 +58,8 @@ class EncodedForm:
 
     def _join(self) -> bytes:
         return b"".join(
-            segment if isinstance(segment, bytes) else segment.read() for segment in self.segments
+            segment if isinstance(segment, bytes) else segment.read_bytes()
+            for segment in self.segments
         )
 
 

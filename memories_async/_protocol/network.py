@@ -1,8 +1,10 @@
-"""Addresses on this machine. Pure."""
+"""Addresses of servers, and base URLs. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
@@ -27,3 +29,23 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def split_base_url(url: str, *, what: str) -> SplitResult:
+    """Split a base URL; raise `ValueError`, naming it *what*, unless it is one and nothing more."""
+    if "@" in url:
+        raise ValueError(f"{what} must not carry a user name or password")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:  # brackets that do not match, a port that is none
+        parts, host = urlsplit(""), None
+    # A URL with blanks, a query or a fragment leads somewhere else than it seems to.
+    if parts.scheme not in {"http", "https"} or not host or re.search(r"[\s?#]", url):
+        raise ValueError(f"{what} must be a full http or https URL without a query, not {url!r}")
+    return parts
+
+
+def is_cleartext(parts: SplitResult) -> bool:
+    """Tell whether others on the network could read what is sent to a base URL."""
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")

@@ -31,7 +31,7 @@ FACE = "__init__"
 PURE = (
     *("errors", "media", "clips", "captions", "embeddings", "videos", "assets", "policy", "events"),
     *("_protocol.wire_json", "_protocol.reply", "_protocol.retry_after", "_protocol.call"),
-    *("_protocol.decode", "_protocol.network", "_protocol.keys", "_client.hosts"),
+    *("_protocol.decode", "_protocol.network", "_protocol.keys"),
     *("limiter._limits", "limiter._gcra", "limiter._rule"),
 )
 USES_AIOHTTP_CLIENT = {"_http.attempt", "_http.transport", "_http.sessions", "_http.failures"}

@@ -13,8 +13,8 @@ from urllib.parse import SplitResult
 
 from attrs import field, frozen
 
-from memories_async._client.hosts import in_the_clear, parsed_url
 from memories_async._protocol.keys import Key
+from memories_async._protocol.network import is_cleartext, split_base_url
 from memories_async.local.engine.protocol import EngineFailed
 
 __all__ = ["Endpoint"]
@@ -48,9 +48,9 @@ class Endpoint:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what is no address, and one to which the key would be sent unencrypted."""
-        parts = parsed_url(self.base_url, what="base_url")
+        parts = split_base_url(self.base_url, what="base_url")
         object.__setattr__(self, "parts", parts)
-        if self.key is not None and in_the_clear(parts) and not self.plain_http:
+        if self.key is not None and is_cleartext(parts) and not self.plain_http:
             raise ValueError(
                 f"base_url {self.base_url!r} would send the API key in the clear: use https, "
                 "or say plain_http=True where nobody else is on that network"
