@@ -11,8 +11,7 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field
 
 from memories_async._client.settings import Settings
-from memories_async._http.attempt import Attempt
-from memories_async._http.deadline import Deadline
+from memories_async._http.attempt import Attempt, Deadline
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply

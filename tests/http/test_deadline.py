@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from memories_async._http.deadline import Deadline
+from memories_async._http.attempt import Deadline
 
 
 def soon(seconds):

@@ -16,7 +16,7 @@ from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
 from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
-from memories_async._http import sessions as session_module
+from memories_async._http import transport as session_module
 
 
 @pytest.fixture
