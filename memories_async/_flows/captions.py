@@ -1,4 +1,4 @@
-"""Captions in one step: submit, then wait for the callback. Both clients run these flows."""
+"""Captions in one step: submit a video, then wait for its callback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memories_async.captions import Caption, CaptionTask, Person
 from memories_async.errors import CallbackTimeout, OutcomeUnknown
 
 TIMEOUT = 600.0
-"""Seconds to wait for a callback; the service states none."""
+"""Seconds to wait for a callback. The service documents no limit."""
 
 
 async def caption(
@@ -25,10 +25,14 @@ async def caption(
     max_persons: int | None = captions.MAX_PERSONS,
     timeout: float | None = TIMEOUT,  # noqa: ASYNC109  # the name that the design fixed
 ) -> Caption:
-    """Submit the video at *video_url* and wait until its caption has come to the receiver.
+    """Submit the video at *video_url* and wait until the receiver has its caption.
 
-    Costs and arguments as `upload`. Raises what `upload` and `receiver.wait` raise, *timeout* being
-    in seconds from the submission; after a `CallbackTimeout` the task can still be waited for.
+    The answer is a `Caption`. A success is billed as one caption. A repeat is not safe: it submits
+    another task, which is billed again. The client needs a receiver that serves.
+
+    The arguments are those of `captions.upload`; *timeout* is in seconds from the submission (None: no
+    limit). Raises what `captions.upload` and `receiver.wait` raise; after a `CallbackTimeout`,
+    `receiver.wait` can go on waiting for the task.
     """
     call = captions.upload(
         video_url,
@@ -38,7 +42,7 @@ async def caption(
         thinking=thinking,
         max_persons=max_persons,
     )
-    return await _awaited(client, call, timeout)
+    return await _submit_and_wait(client, call, timeout)
 
 
 async def caption_file(
@@ -53,9 +57,14 @@ async def caption_file(
     max_persons: int | None = captions.MAX_PERSONS,
     timeout: float | None = TIMEOUT,  # noqa: ASYNC109  # the name that the design fixed
 ) -> Caption:
-    """Submit a video from this machine and wait until its caption has come to the receiver.
+    """Submit the video file *video* and wait until the receiver has its caption.
 
-    Costs and arguments as `upload_file`; otherwise as `caption`.
+    The answer is a `Caption`. A success is billed as one caption. A repeat is not safe: it submits
+    another task, which is billed again. The client needs a receiver that serves.
+
+    The arguments are those of `captions.upload_file`; *timeout* is in seconds from the submission (None:
+    no limit). Raises what `captions.upload_file` and `receiver.wait` raise; after a `CallbackTimeout`,
+    `receiver.wait` can go on waiting for the task.
     """
     call = captions.upload_file(
         video,
@@ -66,15 +75,17 @@ async def caption_file(
         max_video_size=max_video_size,
         max_persons=max_persons,
     )
-    return await _awaited(client, call, timeout)
+    return await _submit_and_wait(client, call, timeout)
 
 
-async def _awaited(client: Sender, call: Call[CaptionTask], seconds: float | None) -> Caption:
+async def _submit_and_wait(
+    client: Sender, call: Call[CaptionTask], seconds: float | None
+) -> Caption:
     task: CaptionTask | OutcomeUnknown
     try:
         task = await client.send(call)
     except OutcomeUnknown as lost:
-        # The reply is lost, the task perhaps not: its callback would prove it.
+        # The reply is lost, but the service may have accepted the task, and call back.
         if lost.callback is None:
             raise
         task = lost

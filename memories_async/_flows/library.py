@@ -1,7 +1,7 @@
-"""From a file to something that can be asked about: flows of several calls over any client.
+"""Flows of several calls: upload a file and wait for it, search or embed it, find a lost upload.
 
-Each is a coroutine function whose first parameter is the client, so that the views can offer it in
-both forms.
+Each flow is a coroutine function whose first parameter is the client, so that the views can offer it
+awaited and blocking.
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ from attrs import define, evolve, field
 
 from memories_async import assets, clips, embeddings, media, videos
 from memories_async._client.sender import Sender
-from memories_async._flows import polling
-from memories_async._flows.polling import FIRST_INTERVAL, TIMEOUT, Patience, settled
+from memories_async._flows.polling import (
+    FIRST_INTERVAL,
+    TIMEOUT,
+    UNKNOWN_TIMEOUT,
+    PollSettings,
+    wait_until_ready,
+)
 from memories_async._protocol.call import Call, Progress
 from memories_async.assets import Asset
 from memories_async.clips import Clip
@@ -30,16 +35,18 @@ async def wait_for_video(
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # a deadline with an error that says how to go on
     interval: float = FIRST_INTERVAL,
 ) -> Video:
-    """Wait until *video_no* can be searched; free.
+    """Wait until the video *video_no* can be searched. Free, and safe to repeat in any process.
 
-    Looks every *interval* seconds, growing to half a minute, and goes on through replies that do
-    not know the video yet and through failures that pass; with a receiver, the upload's callback
-    ends the wait. Raises `ProcessingFailed` as soon as the service says so, `WaitTimeout` after
-    *timeout* seconds at the latest, and what asking raises, such as `AuthenticationFailed`.
+    The answer is the `Video`, in status PARSE. The wait asks every *interval* seconds, growing to 30,
+    and goes on while the service does not know the video yet or fails for a moment. With a receiver,
+    the callback of the upload ends the wait sooner. *unique_id* is the scope of the upload.
+
+    Raises `ProcessingFailed` if the service could not process the video, `WaitTimeout` after *timeout*
+    seconds, and any lasting error of a request, such as `AuthenticationFailed`.
     """
-    question = videos.metadata(video_no, unique_id=unique_id)
-    patience = Patience(timeout, interval)
-    return await settled(client, question, video_no, patience, bell=client.receiver)
+    call = videos.metadata(video_no, unique_id=unique_id)
+    settings = PollSettings(timeout, interval)
+    return await wait_until_ready(client, call, video_no, settings, receiver=client.receiver)
 
 
 async def wait_for_asset(
@@ -49,9 +56,16 @@ async def wait_for_asset(
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
     interval: float = FIRST_INTERVAL,
 ) -> Asset:
-    """Wait until *asset_id* can be used; free. As `videos.wait`."""
-    question = assets.metadata(asset_id)
-    return await settled(client, question, asset_id, Patience(timeout, interval))
+    """Wait until the asset *asset_id* can be used. Free, and safe to repeat in any process.
+
+    The answer is the `Asset`, in status SUCCESS. The wait asks every *interval* seconds, growing to 30,
+    and goes on while the service does not know the asset yet or fails for a moment.
+
+    Raises `ProcessingFailed` if the service could not process the asset, `WaitTimeout` after *timeout*
+    seconds, and any lasting error of a request, such as `AuthenticationFailed`.
+    """
+    call, settings = assets.metadata(asset_id), PollSettings(timeout, interval)
+    return await wait_until_ready(client, call, asset_id, settings)
 
 
 async def add_video(
@@ -67,17 +81,25 @@ async def add_video(
 ) -> Video:
     """Upload *file* into the library and wait until it can be searched.
 
-    Billed once: with a ledger, a file of the same content that this account uploaded before is not
-    uploaded again, unless *fresh*. Without one, every call uploads. Raises `ProcessingFailed` where
-    the library has lost what the ledger remembers, and `OutcomeUnknown` as `videos.upload` does:
-    then see `videos.reconcile`.
+    The answer is the `Video`, in status PARSE. The upload is billed by the length of the video. With a
+    ledger, a file of the same content that this account uploaded before is not uploaded again unless
+    *fresh* is true; without a ledger, every call uploads and is billed.
+
+    *file* is a path, bytes or a file open for bytes: .mp4, .avi, .mkv or .mov. *video_name* defaults to
+    the name of the file, *unique_id* is a scope within the account, *progress* is called with the bytes
+    sent and the bytes in all. *timeout* and *interval* are seconds, as in `videos.wait`.
+
+    Raises `ValueError` for a file that the service would refuse; `OutcomeUnknown` if the reply to the
+    upload was lost (see `videos.reconcile`); `ProcessingFailed` if the service could not process the
+    video, or has deleted one that the ledger remembers; `WaitTimeout` after *timeout* seconds of
+    waiting; and any other `MemoriesError`.
     """
-    meter, patience = _Meter(progress), Patience(timeout, interval)
-    call = videos.upload(file, video_name=video_name, unique_id=unique_id, progress=meter)
-    video = await client.send(call, fresh=fresh)
-    question = videos.metadata(video.video_no, unique_id=unique_id)
-    patience = meter.patience(patience)
-    return await settled(client, question, video.video_no, patience, bell=client.receiver)
+    track, settings = _ProgressTracker(progress), PollSettings(timeout, interval)
+    call = videos.upload(file, video_name=video_name, unique_id=unique_id, progress=track)
+    number = (await client.send(call, fresh=fresh)).video_no
+    question = videos.metadata(number, unique_id=unique_id)
+    settings = track.adjust(settings)
+    return await wait_until_ready(client, question, number, settings, receiver=client.receiver)
 
 
 async def add_asset(
@@ -90,34 +112,49 @@ async def add_asset(
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
     interval: float = FIRST_INTERVAL,
 ) -> Asset:
-    """Upload *file* as an asset and wait until it can be used. As `videos.add`."""
-    meter, patience = _Meter(progress), Patience(timeout, interval)
-    call = assets.upload(file, filename=filename, progress=meter)
-    asset = await client.send(call, fresh=fresh)
-    question = assets.metadata(asset.asset_id)
-    return await settled(client, question, asset.asset_id, meter.patience(patience))
+    """Upload *file* as an asset and wait until it can be used.
+
+    The answer is the `Asset`, in status SUCCESS. With a ledger, a file of the same content that this
+    account uploaded before is not uploaded again unless *fresh* is true; without a ledger, every call
+    uploads another asset.
+
+    *file* is a path, bytes or a file open for bytes, with the extension of a video. *filename* defaults
+    to the name of the file, *progress* is called with the bytes sent and the bytes in all. *timeout* and
+    *interval* are seconds, as in `assets.wait`.
+
+    Raises `ValueError` for a file that is empty or not a video; `OutcomeUnknown` if the reply to the
+    upload was lost; `ProcessingFailed` if the service could not process the asset, or has deleted one
+    that the ledger remembers; `WaitTimeout` after *timeout* seconds of waiting; and any other
+    `MemoriesError`.
+    """
+    track, settings = _ProgressTracker(progress), PollSettings(timeout, interval)
+    call = assets.upload(file, filename=filename, progress=track)
+    asset_id = (await client.send(call, fresh=fresh)).asset_id
+    question = assets.metadata(asset_id)
+    return await wait_until_ready(client, question, asset_id, track.adjust(settings))
 
 
 async def delete_videos(
     client: Sender, video_nos: Iterable[str], *, unique_id: str = "default"
 ) -> None:
-    """Delete any number of videos, a hundred a request; free, final.
+    """Delete any number of videos for good, 100 in each request. Free, and safe to repeat.
 
-    Unknown ones, and those that were deleted before, are no error.
+    Unknown ids, and videos that were deleted before, are no error. *unique_id* is the scope within the
+    account. Raises `ValueError` or `TypeError` for an empty id, and any `MemoriesError` of a request;
+    the videos of earlier requests are deleted then.
     """
     if isinstance(video_nos, str):
         raise TypeError("video_nos must be several ids, such as [video_no], not one str")
-    rest = tuple(video_nos)
-    while rest:
-        now, rest = rest[: videos.MAX_DELETED], rest[videos.MAX_DELETED :]
-        await _delete(client, now, unique_id)
+    numbers = tuple(video_nos)
+    for start in range(0, len(numbers), videos.MAX_DELETED):
+        await _delete(client, numbers[start : start + videos.MAX_DELETED], unique_id)
 
 
 async def _delete(client: Sender, video_nos: tuple[str, ...], unique_id: str) -> None:
     try:
         await client.send(videos.delete(video_nos, unique_id=unique_id))
     except Conflict:
-        # Some were deleted before, and nobody says what became of the others.
+        # Some were deleted before, and the reply does not say whether the others are.
         for video_no in video_nos if len(video_nos) > 1 else ():
             await _delete(client, (video_no,), unique_id)
 
@@ -129,27 +166,25 @@ async def find_upload(
     video_name: str | None = None,
     unique_id: str = "default",
 ) -> Video | None:
-    """Look for *file* in the library by its name and size; free.
+    """Find an upload of *file* in the library by its name and size. Free, and safe to repeat.
 
-    This is how to learn what became of an upload whose outcome is unknown: a video that is found
-    was taken (and billed), and None means that it is not in the library (yet).
+    The answer is the `Video`, or None if the library does not list it, or not yet. Use it after an
+    upload whose outcome is unknown: a video that is listed was accepted and billed. *video_name* and
+    *unique_id* are those of the upload. Raises any `MemoriesError` of a request.
     """
     sent = videos.upload(file, video_name=video_name, unique_id=unique_id).media[0]
-    # No page says whether a name is kept, and filtered by, with its extension: so look at all, too.
+    names = {sent.name, sent.name.rpartition(".")[0]}
+    # The documentation does not say whether names are stored with their extension, so the second pass
+    # goes through the whole library.
     for name in (sent.name, None):
         following: Call[Page] | None = videos.list(video_name=name, unique_id=unique_id)
         while following is not None:
             page = await client.send(following)
             for video in page.videos:
-                if _is_of(sent, video):
+                if video.video_name in names and video.size in {None, sent.size}:
                     return video
             following = page.after(following)
     return None
-
-
-def _is_of(sent: media.Media, video: Video) -> bool:
-    names = {sent.name, sent.name.rpartition(".")[0]}
-    return video.video_name in names and video.size in {None, sent.size}
 
 
 async def reconcile(
@@ -161,11 +196,12 @@ async def reconcile(
     callback: str | None = None,
     tags: Iterable[str] = (),
 ) -> Video | None:
-    """Find out what became of an upload whose outcome is unknown, and tell the ledger; free.
+    """Find an upload whose outcome is unknown, and record it in the ledger. Free, and safe to repeat.
 
-    Takes what `videos.upload` was given. A video that `find_upload` finds settles the upload as
-    paid: from then on it is reused. None says that it is not in the library, perhaps only yet; the
-    ledger's `settle` or `retry` lets it be sent again.
+    The arguments are those given to `videos.upload`. If the library lists the upload, the answer is the
+    `Video`, and the ledger records the upload as paid, so that it is reused from then on. None means
+    that the library does not list it, or not yet; `Ledger.settle` or `Ledger.retry` then allows to send
+    it again. Raises any `MemoriesError` of a request.
     """
     found = await find_upload(client, file, video_name=video_name, unique_id=unique_id)
     if found is not None:
@@ -186,15 +222,22 @@ async def search_file(
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
     interval: float = FIRST_INTERVAL,
 ) -> tuple[Clip, ...]:
-    """Add a *video* file, or reuse it, wait for it, and search it for *image* and *prompt*.
+    """Upload the *video* file, wait until it can be searched, and find *image* and *prompt* in it.
 
-    Billed as `videos.add` and `clips.search` together.
+    The answer is a tuple of `Clip`: start and end in seconds, score from 0 to 1. The upload and the
+    search are billed, each once; with a ledger, a video of the same content is not uploaded again, and
+    the same search is answered from the ledger.
+
+    *image* and *video* are paths, bytes or files open for bytes. *prompt* says what to look for or to
+    ignore. *unique_id* is a scope within the account. *timeout* and *interval* are seconds, as in
+    `videos.wait`. Raises what `videos.add` and `clips.search` raise; a mistake in *image* or *prompt* is
+    raised before the upload.
     """
-    # Built first, so that a bad picture or prompt is known before an upload is paid.
+    # Built first, so that a mistake is raised before the upload is paid.
     clips.search(image, prompt=prompt, video_no="later", unique_id=unique_id)
     added = await add_video(client, video, unique_id=unique_id, timeout=timeout, interval=interval)
-    question = clips.search(image, prompt=prompt, video_no=added.video_no, unique_id=unique_id)
-    return await client.send(question)
+    call = clips.search(image, prompt=prompt, video_no=added.video_no, unique_id=unique_id)
+    return await client.send(call)
 
 
 async def embed_file(
@@ -205,24 +248,33 @@ async def embed_file(
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
     interval: float = FIRST_INTERVAL,
 ) -> Embedding:
-    """Add a video *file*, or reuse it, wait for it, and embed it. Billed as both together."""
+    """Upload a video *file* as an asset, wait until it can be used, and embed it with *model*.
+
+    The answer is an `Embedding`, a vector of floats. The embedding is billed. With a ledger, a file of
+    the same content is not uploaded again, and the same embedding is answered from the ledger.
+
+    *timeout* and *interval* are seconds, as in `assets.wait`. Raises what `assets.add` and
+    `embeddings.video` raise.
+    """
     embeddings.video("later", model=model)
     added = await add_asset(client, file, timeout=timeout, interval=interval)
     return await client.send(embeddings.video(added.asset_id, model=model))
 
 
 @define
-class _Meter:
-    """An upload's progress, which tells whether anything was uploaded at all."""
+class _ProgressTracker:
+    """Forwards an upload's progress, and records whether anything was uploaded."""
 
     progress: Progress | None
-    moved: bool = field(default=False, init=False)
+    has_uploaded: bool = field(default=False, init=False)
 
     def __call__(self, sent: int, size: int) -> None:
-        self.moved = True
+        self.has_uploaded = True
         if self.progress is not None:
             self.progress(sent, size)
 
-    def patience(self, patience: Patience) -> Patience:
-        """Wait less for what the ledger remembers: it was known, and may have been deleted."""
-        return patience if self.moved else evolve(patience, unknown=polling.PATIENCE)
+    def adjust(self, settings: PollSettings) -> PollSettings:
+        """Shorten the wait for an upload that came from the ledger: the service may have deleted it."""
+        if self.has_uploaded:
+            return settings
+        return evolve(settings, unknown_timeout=UNKNOWN_TIMEOUT)

@@ -1,7 +1,7 @@
-"""Waiting for an upload to be processed, by looking again and again.
+"""Waits for the service to process an upload, by asking for its status again and again.
 
-A wait stays inside the family's rate, ends by its deadline at the latest, and can be taken up again
-by any process, for all it needs is the id.
+A wait keeps to the rate limit of its endpoint, ends at its timeout at the latest, and can be resumed by
+any process that knows the id.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from memories_async.receiver import Receiver
 
 FIRST_INTERVAL = 1.0
-"""Seconds between the first two looks: the documented rate's, for a short video is soon ready."""
+"""Seconds between the first two requests: the documented rate limit, as a short video is soon ready."""
 GROWTH = 1.5
 LONGEST_INTERVAL = 30.0
-"""Seconds between two looks at most, as in the service's own code."""
-LAST_LOOK = 0.8
-"""Where in the rest of the time the last look is taken, if a whole interval does not fit."""
-PATIENCE = 60.0
-"""Seconds for which an upload of long ago may be unknown before it counts as deleted."""
+"""Seconds between two requests at most."""
+LAST_REQUEST_AT = 0.8
+"""The part of the remaining time after which the last request is sent, if a whole interval does not fit."""
+UNKNOWN_TIMEOUT = 60.0
+"""Seconds after which an upload of an earlier run, unknown to the service, counts as deleted."""
 TIMEOUT = 1800.0
 """Seconds that a wait takes at most by default."""
 
 
-class Processed(Protocol):
-    """What the service works on after an upload."""
+class Upload(Protocol):
+    """What the service processes after an upload: a video or an asset."""
 
     @property
     def ready(self) -> bool: ...
@@ -48,87 +48,83 @@ class Processed(Protocol):
     def failed(self) -> bool: ...
 
 
-S = TypeVar("S", bound=Processed)
+U = TypeVar("U", bound=Upload)
 
 
-def _positive(_: object, attribute: Attribute[float], seconds: float) -> None:
+def _check_positive(_: object, attribute: Attribute[float], seconds: float) -> None:
     if not seconds > 0:
         raise ValueError(f"{attribute.name} must be above 0 seconds, not {seconds}")
 
 
 @frozen
-class Patience:
-    """How long and how often to look."""
+class PollSettings:
+    """How long to wait for an upload, and how often to ask."""
 
-    timeout: float = field(validator=_positive)
-    interval: float = field(validator=_positive)
-    unknown: float = inf
-    """Seconds for which it may be unknown to the service."""
+    timeout: float = field(validator=_check_positive)
+    interval: float = field(validator=_check_positive)
+    unknown_timeout: float = inf
+    """Seconds for which the service may not know the upload."""
 
 
-async def settled(
+async def wait_until_ready(
     client: Sender,
-    question: Call[S | None],
-    name: str,
-    patience: Patience,
+    call: Call[U | None],
+    upload_id: str,
+    settings: PollSettings,
     *,
-    bell: Receiver | None = None,
-) -> S:
-    """Ask *question*, about what is called *name*, until the answer is ready or hopeless.
+    receiver: Receiver | None = None,
+) -> U:
+    """Send *call*, which asks for the status of *upload_id*, until the upload is ready or has failed.
 
-    A callback to the receiver *bell* only cuts a pause short: what counts is the answer.
+    A callback to *receiver* only shortens a pause; the answer to *call* decides.
     """
     clock = asyncio.get_running_loop().time
-    begun, interval, is_last = clock(), patience.interval, False
+    start, interval, is_last = clock(), settings.interval, False
     while True:
-        found, trouble = await _asked(client, question, begun + patience.timeout)
-        if found is not None and found.ready:
-            return found
-        _check(found, name, question)
-        if found is None and trouble is None and clock() - begun >= patience.unknown:
+        upload, error = await _ask(client, call, start + settings.timeout)
+        if upload is not None and upload.ready:
+            return upload
+        if upload is not None and upload.failed:
+            reason = getattr(upload, "cause", None) or "no reason given"
+            raise ProcessingFailed(f"{upload_id} could not be processed: {reason}", call=call.name)
+        waited = clock() - start
+        if upload is None and error is None and waited >= settings.unknown_timeout:
             raise ProcessingFailed(
-                f"{name} was uploaded before, and is not there any more; fresh=True uploads anew",
-                call=question.name,
+                f"{upload_id} was uploaded before and is deleted; fresh=True uploads it again",
+                call=call.name,
                 billed="no",
             )
-        left = begun + patience.timeout - clock()
-        if is_last or left <= 0:
-            raise _in_vain(name, question, patience) from trouble
-        is_last = interval >= left
-        pause = left * LAST_LOOK if is_last else interval
-        if bell is None:
+        remaining = settings.timeout - waited
+        if is_last or remaining <= 0:
+            raise _timeout_error(upload_id, call, settings) from error
+        is_last = interval >= remaining
+        pause = remaining * LAST_REQUEST_AT if is_last else interval
+        if receiver is None:
             await asyncio.sleep(pause)
-        elif await bell.wait_for_news(name, timeout=pause):
-            bell, is_last = None, False
+        elif await receiver.wait_for_news(upload_id, timeout=pause):
+            receiver, is_last = None, False
         interval = min(interval * GROWTH, LONGEST_INTERVAL)
 
 
-def _check(found: Processed | None, name: str, question: Call[Any]) -> None:
-    if found is not None and found.failed:
-        reason = getattr(found, "cause", None) or "no reason given"
-        raise ProcessingFailed(f"{name} could not be processed: {reason}", call=question.name)
-
-
-def _in_vain(name: str, question: Call[Any], patience: Patience) -> WaitTimeout:
+def _timeout_error(upload_id: str, call: Call[Any], settings: PollSettings) -> WaitTimeout:
     return WaitTimeout(
-        f"{name} is not ready after {patience.timeout:g} s; wait for it again later, "
+        f"{upload_id} is not ready after {settings.timeout:g} s; wait for it again later, "
         "here or in another process",
-        call=question.name,
+        call=call.name,
     )
 
 
-async def _asked(
-    client: Sender, question: Call[S | None], deadline: float
-) -> tuple[S | None, Exception | None]:
-    """Look once; a look that failed, or that took too long, says nothing."""
+async def _ask(
+    client: Sender, call: Call[U | None], deadline: float
+) -> tuple[U | None, Exception | None]:
+    """Send *call* once; return its answer, or the error of a failure that may pass."""
     try:
         async with asyncio.timeout_at(deadline):
-            return await client.send(question), None
+            return await client.send(call), None
     except TimeoutError as error:
         return None, error
     except MemoriesError as error:
-        # A service that is not well for a moment is no reason to give up a wait of minutes.
-        passing = isinstance(error, OutcomeUnknown) and not isinstance(error, BadReply)
-        if not (error.transient or passing):
+        may_pass = isinstance(error, OutcomeUnknown) and not isinstance(error, BadReply)
+        if not (error.transient or may_pass):
             raise
         return None, error

@@ -34,8 +34,8 @@ from memories_async.errors import (
     ],
     ids=["code", "status", "text", "words"],
 )
-async def test_rate_limits_are_sat_out(connect, limit):
-    """Cases 23 and 24: each refused request is counted, none is billed, one answer comes."""
+async def test_a_call_waits_and_repeats_after_a_rate_limit(connect, limit):
+    """Cases 23 and 24: each refused request counts, none is billed, and one answer comes."""
     limiter = Unlimited()
     async with serving(limit, limit, limit, answer(FOUND)) as server:
         caller = connect(server.url, policy=evolve(HASTY, attempts=1), limiter=limiter)
@@ -45,8 +45,8 @@ async def test_rate_limits_are_sat_out(connect, limit):
     assert len(limiter.pauses) == 3
 
 
-async def test_a_pause_beyond_the_cap_ends_the_call_with_the_time(connect):
-    """Case 23: a day is not waited for, nor shortened."""
+async def test_a_retry_after_above_the_cap_ends_the_call(connect):
+    """Case 23: the client neither waits a day nor repeats sooner, and the error states the time."""
     async with serving(answer(LIMITED, Retry_After="86400")) as server:
         caller = connect(server.url, limiter=Unlimited())
         error = await caller.fails(search_call(), RateLimited)
@@ -73,7 +73,7 @@ async def test_a_pause_beyond_the_cap_ends_the_call_with_the_time(connect):
 )
 @pytest.mark.parametrize("call", [search_call(), caption_call()], ids=lambda call: call.name)
 async def test_a_refusal_is_final_and_free(connect, behaviour, kind, call):
-    """Cases 25-27 and 32: one request, not billed."""
+    """Cases 25-27 and 32: one request is sent, and it is not billed."""
     async with serving(behaviour) as server:
         error = await connect(server.url).fails(call, kind)
 
@@ -82,7 +82,7 @@ async def test_a_refusal_is_final_and_free(connect, behaviour, kind, call):
 
 
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504])
-async def test_a_broken_server_is_asked_once(connect, status):
+async def test_a_server_error_is_not_repeated(connect, status):
     """Cases 29-31: the outcome is unknown, also with an HTML page and a Retry-After."""
     async with serving(answer(b"<html>oops</html>", status, Retry_After="0")) as server:
         error = await connect(server.url).fails(embed_call(), OutcomeUnknown)
@@ -107,8 +107,8 @@ async def test_a_broken_server_is_asked_once(connect, status):
         (embed_call(), b'{"code": 200, "data": {"embedding": [1e999]}}'),
     ],
 )
-async def test_a_success_that_cannot_be_used_is_kept_and_not_repeated(connect, call, document):
-    """Cases 33-37, 43 and 44: it was paid, so its bytes are in the error; one request."""
+async def test_an_unreadable_success_is_kept_and_not_repeated(connect, call, document):
+    """Cases 33-37, 43 and 44: it may be billed, so the error holds its bytes; one request is sent."""
     async with serving(answer(document)) as server:
         caller = connect(server.url, policy=evolve(HASTY, resend_unknown=True))
         error = await caller.fails(call, BadReply)
@@ -119,7 +119,7 @@ async def test_a_success_that_cannot_be_used_is_kept_and_not_repeated(connect, c
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206, 304])
-async def test_an_unexpected_status_is_unknown(connect, status):
+async def test_an_unexpected_status_is_an_unknown_outcome(connect, status):
     """Case 47."""
     async with serving(answer(b"", status)) as server:
         error = await connect(server.url).fails(search_call(), OutcomeUnknown)
@@ -128,8 +128,8 @@ async def test_an_unexpected_status_is_unknown(connect, status):
     assert error.status == status
 
 
-async def test_an_early_refusal_of_an_upload_is_heard(connect):
-    """Case 28: 413 while most of the body is still on its way is a refusal, not a broken pipe."""
+async def test_a_refusal_during_an_upload_is_read(connect):
+    """Case 28: status 413 while most of the body is unsent is a refusal, not a connection error."""
 
     async def refuse(exchange):
         await exchange.reader.readexactly(64 * 1024)
@@ -147,7 +147,7 @@ async def test_an_early_refusal_of_an_upload_is_heard(connect):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_no_redirect_is_followed(connect, status):
-    """Case 46: no other host, nor another path, ever sees the key or the body."""
+    """Case 46: no other host and no other path receives the key or the body."""
     async with serving(answer(FOUND)) as other:
         target = f"http://127.0.0.1:{other.port}/elsewhere?secret=1"
         async with serving(answer(b"", status, Location=target)) as server:
@@ -159,8 +159,8 @@ async def test_no_redirect_is_followed(connect, status):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-async def test_an_endless_answer_is_cut_off(connect, encoding):
-    """Case 42: a bomb of 200 MB is read to 8 MB at most."""
+async def test_a_reply_above_the_size_limit_is_not_read_further(connect, encoding):
+    """Case 42: a compressed reply of 200 MB is read up to 8 MB."""
     piece = gzip.compress(bytes(200_000_000), 1) if encoding == "gzip" else bytes(65_536)
 
     async def pour(exchange):

@@ -26,8 +26,8 @@ def closed_port() -> str:
         return f"http://localhost:{free.getsockname()[1]}"
 
 
-async def test_a_name_that_does_not_exist_is_never_sent(connect):
-    """Case 1: tried again, for names come back; the error names the host and no key."""
+async def test_a_host_name_that_does_not_resolve_is_not_sent(connect):
+    """Case 1: the attempt is repeated; the error names the host and holds no key."""
     caller = connect("https://nowhere.invalid", policy=evolve(HASTY, attempts=2))
     error = await caller.fails(search_call(), NotSent)
 
@@ -35,8 +35,8 @@ async def test_a_name_that_does_not_exist_is_never_sent(connect):
     assert "nowhere.invalid could not be resolved" in error.message
 
 
-async def test_a_slow_name_server_is_never_waited_for_as_an_answer(connect, monkeypatch):
-    """Case 2: the clock for connecting ends it."""
+async def test_the_connect_timeout_ends_a_slow_name_lookup(connect, monkeypatch):
+    """Case 2: nothing is sent."""
 
     def slow(*_, **__):
         time.sleep(0.4)
@@ -50,8 +50,8 @@ async def test_a_slow_name_server_is_never_waited_for_as_an_answer(connect, monk
     assert "could not be reached within" in error.message
 
 
-async def test_of_two_addresses_the_living_one_is_asked_once(connect, monkeypatch):
-    """Case 6: one request, wherever it was tried first."""
+async def test_one_reachable_address_of_two_gets_one_request(connect, monkeypatch):
+    """Case 6: whichever address is tried first."""
     genuine = socket.getaddrinfo
 
     def two(_, port, *more, **settings):
@@ -65,16 +65,16 @@ async def test_of_two_addresses_the_living_one_is_asked_once(connect, monkeypatc
         assert server.requests == 1
 
 
-async def test_a_closed_port_is_never_sent(connect):
-    """Case 3: tried again."""
+async def test_a_refused_connection_is_not_sent(connect):
+    """Case 3: the attempt is repeated."""
     error = await connect(closed_port()).fails(search_call(), NotSent)
 
     assert (error.billed, error.attempts) == ("no", HASTY.attempts)
     assert "could not be reached" in error.message
 
 
-async def test_a_server_that_comes_up_in_time_is_asked_once(connect):
-    """Case 3, with a happy end."""
+async def test_a_server_that_starts_during_the_repeats_gets_one_request(connect):
+    """Case 3."""
     url = closed_port()
     caller = connect(url, policy=evolve(HASTY, attempts=50, backoff=0.02, max_backoff=0.02))
     task = asyncio.create_task(caller.send(search_call()))
@@ -93,8 +93,8 @@ async def test_a_server_that_comes_up_in_time_is_asked_once(connect):
     assert len(seen) == 1
 
 
-async def test_a_host_that_swallows_connections_is_never_sent(connect):
-    """Case 5: the clock for connecting ends it, not the one for answers."""
+async def test_the_connect_timeout_ends_a_host_that_drops_packets(connect):
+    """Case 5: nothing is sent, and the time limit for answers does not apply."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -116,8 +116,8 @@ async def test_a_host_that_swallows_connections_is_never_sent(connect):
 @pytest.mark.parametrize(
     "call", [search_call(), caption_call(), embed_call()], ids=lambda c: c.name
 )
-async def test_a_lost_reply_costs_one_request(connect, behaviour, call):
-    """Cases 4, 9, 11 and 12: closed, reset or silent; the service may have done the work."""
+async def test_a_lost_reply_is_not_repeated(connect, behaviour, call):
+    """Cases 4, 9, 11 and 12: the connection is closed, reset or silent after the request."""
     async with serving(behaviour) as server:
         error = await connect(server.url).fails(call, OutcomeUnknown)
 
@@ -126,8 +126,8 @@ async def test_a_lost_reply_costs_one_request(connect, behaviour, call):
     assert f"localhost:{server.port}" in error.message
 
 
-async def test_a_lost_reply_is_asked_for_again_when_told_to(connect):
-    """And then two requests are two requests."""
+async def test_resend_unknown_repeats_a_lost_reply(connect):
+    """The server then counts two requests."""
     async with serving(hang_up, answer(FOUND)) as server:
         caller = connect(server.url, policy=evolve(HASTY, resend_unknown=True))
 
@@ -151,8 +151,8 @@ async def test_a_connection_that_was_closed_while_idle_is_not_used(connect):
         assert (server.requests, server.connections) == (2, 2)
 
 
-async def test_an_idle_connection_is_kept_shorter_than_servers_do(connect, monkeypatch):
-    """Case 8: many servers close after 5 s; a billed request must not meet that moment."""
+async def test_an_idle_connection_is_dropped_before_servers_close_it(connect, monkeypatch):
+    """Case 8: many servers close after 5 s, which must not coincide with a billed request."""
     assert transport.KEEP_ALIVE < 5
     monkeypatch.setattr(transport, "KEEP_ALIVE", 0.02)
     async with serving(answer(FOUND)) as server:
@@ -164,8 +164,8 @@ async def test_an_idle_connection_is_kept_shorter_than_servers_do(connect, monke
         assert (server.requests, server.connections) == (2, 2)
 
 
-async def test_a_kept_connection_that_dies_under_the_request_is_unknown(connect):
-    """Case 8: no silent repeat on another connection."""
+async def test_a_kept_connection_that_closes_during_the_request_is_unknown(connect):
+    """Case 8: the request is not repeated on another connection."""
     async with serving(answer(FOUND), reset) as server:
         caller = connect(server.url)
         await caller.send(search_call())
@@ -175,7 +175,7 @@ async def test_a_kept_connection_that_dies_under_the_request_is_unknown(connect)
 
 
 async def test_a_reset_in_the_middle_of_an_upload_is_unknown(connect):
-    """Case 10: the server had the headers, whatever it did with them."""
+    """Case 10: the server had the headers."""
 
     async def cut(exchange):
         await exchange.reader.readexactly(100_000)
@@ -194,7 +194,7 @@ def big_search():
     return clips.search(picture, prompt="x", video_no="VI1")
 
 
-async def test_many_calls_at_once_wait_for_no_connection():
+async def test_waiting_calls_hold_no_connection_and_no_timeout():
     """Case 13: only the limiter makes calls wait, so no timeout runs while one waits in a pool."""
     in_flight, all_there = 0, asyncio.Event()
 
@@ -243,8 +243,8 @@ async def test_many_calls_at_once_wait_for_no_connection():
         "101",
     ],
 )
-async def test_a_broken_answer_is_unknown(connect, data):
-    """Cases 38-41 and 47: never a refusal with a status that no server sent."""
+async def test_a_broken_answer_is_an_unknown_outcome(connect, data):
+    """Cases 38-41 and 47: it is never a refusal with a status that no server sent."""
     async with serving(raw(data)) as server:
         error = await connect(server.url).fails(search_call(), OutcomeUnknown)
 
@@ -253,7 +253,7 @@ async def test_a_broken_answer_is_unknown(connect, data):
     assert error.status in (None, 101)
 
 
-async def test_what_follows_an_answer_is_ignored(connect):
+async def test_bytes_after_an_answer_are_ignored(connect):
     """Case 48: the first answer counts, and the connection is not used again."""
     good = http(b'{"code": "0000", "data": []}')
     async with serving(raw(good + http(b'{"code": "0402"}')), answer(FOUND)) as server:
@@ -264,8 +264,8 @@ async def test_what_follows_an_answer_is_ignored(connect):
         assert (server.requests, server.connections) == (2, 2)
 
 
-async def test_interim_answers_are_no_answers(connect):
-    """Case 47: a storm of "100 Continue" before the answer."""
+async def test_interim_answers_are_skipped(connect):
+    """Case 47: many "100 Continue" come before the answer."""
     storm = b"HTTP/1.1 100 Continue\r\n\r\n" * 50
     async with serving(raw(storm + http(b'{"code": "0000", "data": []}'))) as server:
         assert await connect(server.url).send(search_call()) == ()
@@ -273,7 +273,7 @@ async def test_interim_answers_are_no_answers(connect):
 
 
 async def test_closing_a_client_ends_its_calls_as_unknown():
-    """Whoever closes it under a call learns that it may have been charged."""
+    """A caller whose client is closed during a call learns that the call may be billed."""
     async with serving(silent) as server:
         one = client(server.url, policy=evolve(HASTY, timeout=30.0))
         task = asyncio.create_task(Caller(one).fails(search_call(), OutcomeUnknown))

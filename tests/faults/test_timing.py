@@ -30,8 +30,8 @@ def drip(data, every):
     return behave
 
 
-async def test_an_answer_that_drips_is_cut_off(connect):
-    """Case 49: the clock runs from the last byte sent, not from each byte received."""
+async def test_an_answer_that_arrives_too_slowly_is_cut_off(connect):
+    """Case 49: the time limit runs from the last byte sent, not from each byte received."""
     async with serving(drip(http(b"x" * 500), 0.05)) as server:
         error = await connect(server.url).fails(search_call(), OutcomeUnknown)
 
@@ -39,8 +39,8 @@ async def test_an_answer_that_drips_is_cut_off(connect):
     assert "no complete answer in time" in error.message
 
 
-async def test_an_upload_that_takes_longer_than_the_clock_succeeds_while_it_moves(connect):
-    """Case 50: a slow line is no silence."""
+async def test_an_upload_longer_than_the_timeout_succeeds_while_bytes_move(connect):
+    """Case 50: only silence ends an attempt."""
     took = []
 
     async def slow(exchange):
@@ -63,7 +63,7 @@ async def test_an_upload_that_takes_longer_than_the_clock_succeeds_while_it_move
 
 
 async def test_an_answer_after_the_deadline_is_unknown(connect):
-    """Case 51: late is lost, and the next call does not get this one's answer."""
+    """Case 51: the late answer is lost, and the next call does not receive it."""
     async with serving(answer(FOUND, after=0.3), answer({**FOUND, "data": []})) as server:
         caller = connect(server.url, policy=evolve(PATIENT, deadline=0.1))
         begun = time.monotonic()
@@ -74,8 +74,8 @@ async def test_an_answer_after_the_deadline_is_unknown(connect):
         assert server.requests == 2
 
 
-async def test_a_deadline_holds_over_all_attempts_and_waits(connect):
-    """Overshot by less than a second, however the time was spent."""
+async def test_the_deadline_covers_all_attempts_and_waits(connect):
+    """It is exceeded by less than a second."""
     policy = Policy(deadline=0.2, backoff=0.05, attempts=1000)
     caller = connect("http://localhost:9", policy=policy)
     begun = time.monotonic()
@@ -88,8 +88,8 @@ async def test_a_deadline_holds_over_all_attempts_and_waits(connect):
 ONE_AT_A_TIME = Limits(search=Limit(100_000, concurrency=1))
 
 
-async def test_cancelled_in_line_nothing_is_sent():
-    """Case 52: and the next in line goes on."""
+async def test_a_call_cancelled_before_its_permit_sends_nothing():
+    """Case 52: the next waiter goes on."""
     settings = {"limits": ONE_AT_A_TIME, "policy": PATIENT}
     async with serving(silent, answer(FOUND)) as server:
         one = client(server.url, **settings)
@@ -104,8 +104,8 @@ async def test_cancelled_in_line_nothing_is_sent():
             assert server.requests == 2
 
 
-async def test_cancelled_while_connecting_nothing_is_sent():
-    """Case 53: the slot is free."""
+async def test_a_call_cancelled_while_connecting_sends_nothing():
+    """Case 53: its slot is free again."""
     limiter = Unlimited()
     reached = asyncio.Event()
 
@@ -122,8 +122,8 @@ async def test_cancelled_while_connecting_nothing_is_sent():
     assert limiter.busy() == 0
 
 
-async def test_cancelled_while_waiting_for_the_answer_the_connection_is_closed():
-    """Case 54: the slot is free, and no other call gets the late answer."""
+async def test_a_call_cancelled_while_waiting_closes_its_connection():
+    """Case 54: its slot is free, and no other call gets the late answer."""
     limiter, closed = Unlimited(), asyncio.Event()
 
     async def notice(exchange):
@@ -143,8 +143,8 @@ async def test_cancelled_while_waiting_for_the_answer_the_connection_is_closed()
         assert server.requests == 2
 
 
-async def test_cancelled_while_uploading_every_file_is_closed(tmp_path):
-    """Case 54: half a body is on its way (an open file would be a ResourceWarning)."""
+async def test_a_call_cancelled_while_uploading_closes_every_file(tmp_path):
+    """Case 54: an open file would raise a ResourceWarning."""
     (tmp_path / "big.png").write_bytes(b"\x89PNG" + bytes(15 * 1024 * 1024))
 
     async def slow(exchange):
@@ -162,8 +162,8 @@ async def test_cancelled_while_uploading_every_file_is_closed(tmp_path):
         assert server.requests == 1
 
 
-async def test_timeouts_and_scopes_of_the_caller_are_theirs():
-    """Case 56: `asyncio.timeout`, anyio's scopes, a sibling's failure."""
+async def test_timeouts_and_scopes_of_the_caller_work():
+    """Case 56: `asyncio.timeout`, anyio's scopes, a failing sibling task."""
     async with serving(silent) as server, client(server.url, policy=PATIENT) as one:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -192,8 +192,8 @@ async def with_failing_sibling(one, server):
         group.create_task(fail())
 
 
-async def test_a_limiter_never_waits_for_a_wall_clock(monkeypatch):
-    """Case 58: the wall clock jumps by an hour, and nobody waits for it."""
+async def test_a_limiter_ignores_the_wall_clock(monkeypatch):
+    """Case 58: the wall clock jumps by an hour, and no call waits for it."""
     async with (
         serving(answer(FOUND)) as server,
         client(server.url, limiter=InProcessLimiter()) as one,
@@ -209,7 +209,7 @@ async def test_a_limiter_never_waits_for_a_wall_clock(monkeypatch):
 
 
 async def test_a_blocked_event_loop_sends_nothing_twice():
-    """Case 59: the clocks fire late; one request is one request."""
+    """Case 59: the time limits fire late, and the call stays one request."""
     async with serving(silent) as server, client(server.url) as one:
         task = asyncio.create_task(Caller(one).fails(search_call(), OutcomeUnknown))
         await server.saw(1)

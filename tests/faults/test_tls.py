@@ -43,7 +43,7 @@ def tls(authority):
 
 
 async def test_a_custom_authority_is_trusted_when_given(connect, ca_file, tls):
-    """As a path, or text, or a context."""
+    """It is given as a path, as text or as a context."""
     context = ssl.create_default_context(cafile=ca_file)
     async with serving(answer(FOUND), ssl=tls) as server:
         for trusted in (ca_file, str(ca_file), context):
@@ -52,7 +52,7 @@ async def test_a_custom_authority_is_trusted_when_given(connect, ca_file, tls):
 
 
 async def test_a_custom_authority_adds_to_those_of_the_system(ca_file):
-    """Trusting one's own server must not mean distrusting the service."""
+    """The service stays trusted as well."""
     from memories_async._client.base import _trust
 
     own, system = _trust(ca_file), ssl.create_default_context()
@@ -60,8 +60,8 @@ async def test_a_custom_authority_adds_to_those_of_the_system(ca_file):
     assert own.cert_store_stats()["x509_ca"] == system.cert_store_stats()["x509_ca"] + 1
 
 
-def test_verification_cannot_be_taken_away(connect):
-    """Neither half of it."""
+def test_verification_cannot_be_turned_off(connect):
+    """Neither of the certificate nor of the host name."""
     blind = ssl.create_default_context()
     blind.check_hostname = False
     with pytest.raises(ValueError, match="must verify certificates and host names"):
@@ -72,7 +72,7 @@ def test_verification_cannot_be_taken_away(connect):
 
 
 async def test_an_unknown_authority_is_final(connect, tls):
-    """Case 16: no repeat, no request, and no advice to look away."""
+    """Case 16: no repeat, no request, and no advice to turn verification off."""
     async with serving(answer(FOUND), ssl=tls) as server:
         error = await connect(server.url).fails(search_call(), NotSent)
 
@@ -94,7 +94,7 @@ async def test_a_wrong_host_name_is_final(connect, authority, ca_file):
 
 
 async def test_an_expired_certificate_is_final(connect, authority, ca_file):
-    """Case 18: the sentence says so."""
+    """Case 18: the message says so."""
     yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
     expired = presenting(authority.issue_cert("localhost", not_after=yesterday))
     async with serving(answer(FOUND), ssl=expired) as server:
@@ -117,8 +117,8 @@ async def test_plain_http_on_a_tls_port_is_final(connect):
     assert "does not speak TLS as required" in error.message
 
 
-async def test_a_handshake_that_stalls_is_never_sent(connect):
-    """Case 20: the clock for connecting ends it."""
+async def test_the_connect_timeout_ends_a_stalled_handshake(connect):
+    """Case 20: nothing is sent."""
 
     async def stall(_):
         """Say nothing."""
@@ -132,7 +132,7 @@ async def test_a_handshake_that_stalls_is_never_sent(connect):
 
 
 async def test_a_connection_cut_after_the_request_is_unknown(connect, ca_file, tls):
-    """Case 21: inside TLS it is no different."""
+    """Case 21: the rule is the same inside TLS."""
     for behaviour in (hang_up, raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")):
         async with serving(behaviour, ssl=tls) as server:
             error = await connect(server.url, ssl=ca_file).fails(search_call(), OutcomeUnknown)

@@ -23,8 +23,8 @@ async def asset(service, library, film):
     return (await library("assets.add", film, **QUICK)).asset_id
 
 
-async def test_the_file_is_there_with_all_its_bytes(service, library, film, asset, tmp_path):
-    """The answer is its size; a file of that name is replaced, with the user's usual rights."""
+async def test_a_download_writes_the_whole_file(service, library, film, asset, tmp_path):
+    """The answer is its size; a file of that name is replaced, with the usual permissions."""
     target = tmp_path / "copy.mp4"
     target.write_bytes(b"old")
 
@@ -48,10 +48,10 @@ async def test_the_file_is_there_with_all_its_bytes(service, library, film, asse
     ],
     ids=lambda value: value.get("kind") if isinstance(value, dict) else None,
 )
-async def test_whatever_goes_wrong_leaves_the_old_file(
+async def test_a_failed_download_keeps_the_old_file(
     library, asset, *, tmp_path, service, fault, error
 ):
-    """Half a film, a proxy's page, a refusal: none takes the name, and nothing is asked twice."""
+    """Half a file, a proxy's page, a refusal: one request is sent each time."""
     folder = tmp_path / "downloads"
     folder.mkdir()
     (folder / "copy.mp4").write_bytes(b"old")
@@ -65,8 +65,8 @@ async def test_whatever_goes_wrong_leaves_the_old_file(
     assert [seen.route for seen in service.request_log].count("assets.download") == 1
 
 
-async def test_an_empty_file_is_a_file(tmp_path):
-    """Nothing, completely."""
+async def test_an_empty_answer_writes_an_empty_file(tmp_path):
+    """The answer is 0 bytes."""
     async with (
         serving(_without_body(answer(b"", Content_Type="video/mp4"))) as server,
         client(server.url) as sender,
@@ -76,8 +76,8 @@ async def test_an_empty_file_is_a_file(tmp_path):
     assert (tmp_path / "none.mp4").read_bytes() == b""
 
 
-async def test_silence_in_the_middle_ends_it(tmp_path):
-    """And leaves nothing."""
+async def test_silence_during_a_download_ends_it(tmp_path):
+    """No file is left."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nContent-Type: video/mp4\r\n\r\nhalf"
 
     async def stall(exchange):
@@ -91,8 +91,8 @@ async def test_silence_in_the_middle_ends_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_one_who_gives_up_leaves_nothing(tmp_path, monkeypatch):
-    """Also while a thread is at the file: it is waited for, and then the file goes."""
+async def test_a_cancelled_download_leaves_no_file(tmp_path, monkeypatch):
+    """The thread that writes is waited for before the file is removed."""
     begun, written = asyncio.Event(), []
     loop, write = asyncio.get_running_loop(), download._PartFile.write
 
@@ -118,8 +118,8 @@ async def test_one_who_gives_up_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
-    """The write fails, and so does closing what could not be written."""
+async def test_a_full_disk_raises_and_leaves_no_file(tmp_path, monkeypatch):
+    """The write fails, and so does closing the file."""
 
     def refuse(*_):
         raise OSError(28, "No space left on device")
@@ -142,8 +142,8 @@ async def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_download_before_anything_came_leaves_nothing(tmp_path):
-    """A reply that breaks off after its headers."""
+async def test_a_download_without_a_body_leaves_no_file(tmp_path):
+    """The reply breaks off after its headers."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Type: video/mp4\r\n\r\n"
     async with serving(_without_body(raw(head))) as server, client(server.url) as sender:
         with pytest.raises(OutcomeUnknown, match="broke off"):

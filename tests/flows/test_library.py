@@ -30,8 +30,8 @@ def paths(service) -> list[str]:
 
 
 @pytest.mark.parametrize("dialect", [Dialect(), Dialect(text_numbers=True, names="camel")])
-async def test_goes_through_all_pages(service, library, dialect):
-    """Each is asked for when it is needed, and never one more."""
+async def test_a_listing_goes_through_all_pages(service, library, dialect):
+    """Each page is requested when it is needed, and none beyond the last."""
     for number in range(5):
         await library("videos.upload", b"film", video_name=f"{number}.mp4")
     service.dialect = dialect
@@ -42,7 +42,7 @@ async def test_goes_through_all_pages(service, library, dialect):
     assert paths(service).count("videos.list") == 3
 
 
-async def test_a_listing_that_is_left_asks_no_more(service):
+async def test_a_listing_that_is_left_requests_no_further_page(service):
     """The first page was enough."""
     async with service.client(limits=Limits(video_upload=Limit(1000))) as client:
         for _ in range(2):
@@ -78,8 +78,8 @@ async def test_filters_and_namespaces_reach_the_service(library):
         (None, False),
     ],
 )
-def test_knows_the_last_page(page, goes_on):
-    """By the count, or, where there is none, by a page that is not full."""
+def test_a_page_knows_whether_it_is_the_last(page, goes_on):
+    """By the count, or, without one, by a page that is not full."""
     call = videos.list(size=1)
     if page:
         words = {"videos", "records"} & set(page)
@@ -100,14 +100,14 @@ def test_knows_the_last_page(page, goes_on):
         (assets.upload(b"film"), "re_1"),
     ],
 )
-def test_an_answer_of_another_form_is_not_guessed_at(call, data):
-    """Neither a list that is none, nor an asset without its id."""
+def test_an_answer_of_another_form_is_a_bad_reply(call, data):
+    """A list that is no list, an asset without its id."""
     with pytest.raises((TypeError, ValueError)):
         call.decode(data)
 
 
-def test_methods_can_be_looked_at_without_a_client():
-    """As documentation tools and editors do."""
+def test_methods_can_be_inspected_without_a_client():
+    """Documentation tools and editors do so."""
     for method in (views.Videos.upload, views.Videos.add, views.Videos.list):
         assert inspect.isfunction(method)
         assert inspect.getdoc(method)
@@ -124,8 +124,8 @@ def test_methods_can_be_looked_at_without_a_client():
         {"videoNo": "VI1", "size": "big"},
     ],
 )
-def test_an_upload_without_a_number_is_no_answer(data):
-    """It was paid all the same, so the reply is kept."""
+def test_an_upload_without_a_number_is_a_bad_reply(data):
+    """It may be billed, so the reply is kept."""
     reply = Reply(status=200, body=json.dumps({"code": "0000", "data": data}).encode())
 
     with pytest.raises(BadReply) as caught:
@@ -135,15 +135,15 @@ def test_an_upload_without_a_number_is_no_answer(data):
 
 
 def test_unknown_fields_are_kept():
-    """Whatever the next version of the page adds."""
+    """They are in `extra`."""
     video = videos.read_video({"videoNo": "VI1", "videoStatus": "PARSE", "folderId": -1})
 
     assert video == Video(video_no="VI1", status="PARSE")
     assert video.extra == {"folder_id": -1}
 
 
-async def test_deletes_in_hundreds(service, library):
-    """Three requests for 201 videos; unknown ones are no error."""
+async def test_delete_sends_a_hundred_ids_in_each_request(service, library):
+    """Three requests for 201 videos; unknown ids are no error."""
     video = await library("videos.upload", b"film")
     await library("videos.delete", [*(f"VI{n}" for n in range(200)), video.video_no])
 
@@ -154,8 +154,8 @@ async def test_deletes_in_hundreds(service, library):
         await library("videos.delete", video.video_no)
 
 
-async def test_what_was_deleted_before_is_deleted(service, library):
-    """The code 0409 for several leaves open which, so each is asked for alone."""
+async def test_delete_ignores_videos_that_were_deleted_before(service, library):
+    """The code 0409 for several does not say which, so each is deleted by itself."""
     made = [await library("videos.upload", b"film") for _ in range(2)]
     service.faults.add(kind="code", code="0409", route="videos.delete")
     await library("videos.delete", [one.video_no for one in made])
@@ -167,8 +167,8 @@ async def test_what_was_deleted_before_is_deleted(service, library):
     assert paths(service).count("videos.delete") == 4
 
 
-async def test_an_asset_is_deleted_once(service, library, film):
-    """The second time it is refused: the two stores differ."""
+async def test_a_second_delete_of_an_asset_is_refused(service, library, film):
+    """The two stores of the service differ in this."""
     asset = await library("assets.add", film, **QUICK)
     assert await library("assets.metadata", asset.asset_id) == asset
     await library("assets.delete", asset.asset_id)
@@ -191,7 +191,7 @@ async def test_an_asset_is_deleted_once(service, library, film):
         ({"asset_id": "re_1", "upload_status": "WAITING"}, True),
     ],
 )
-def test_reads_every_form_of_an_assets_metadata(data, known):
+def test_every_form_of_asset_metadata_is_read(data, known):
     """A list of one, the asset itself, or nothing yet."""
     found = assets.metadata("re_1").decode(data)
 
@@ -200,8 +200,8 @@ def test_reads_every_form_of_an_assets_metadata(data, known):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_lost_upload_is_found_if_it_arrived(service, library, film, when):
-    """By name and size; None says that it is not there."""
+async def test_find_upload_finds_a_lost_upload_that_arrived(service, library, film, when):
+    """By name and size; None says that it is not listed."""
     service.faults.add(kind="drop", when=when, route="videos.upload")
     with pytest.raises(OutcomeUnknown):
         await library("videos.upload", film)
@@ -212,16 +212,16 @@ async def test_a_lost_upload_is_found_if_it_arrived(service, library, film, when
     assert found is None or found.video_no == service.uploads[0].id
 
 
-async def test_an_upload_is_found_though_its_name_lost_the_extension(service, library, film):
-    """Then the filter by name finds nothing, and the whole library is gone through."""
+async def test_find_upload_finds_a_name_without_extension(service, library, film):
+    """The filter by name finds nothing, so the whole library is searched."""
     await library("videos.upload", film)
     service.uploads[0].name = "holiday"
 
     assert (await library("videos.find_upload", film)).video_name == "holiday"
 
 
-async def test_another_film_of_the_same_name_is_not_taken_for_it(library, film, tmp_path):
-    """Its size differs; it is looked for on every page."""
+async def test_find_upload_ignores_another_video_of_the_same_name(library, film, tmp_path):
+    """Its size differs; every page is searched."""
     for size in (5, film.stat().st_size, 7):
         await library("videos.upload", b"x" * size, video_name="holiday")
 

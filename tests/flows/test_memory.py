@@ -29,8 +29,8 @@ print(status.partition("VmHWM:")[2].split()[0])
 
 
 @pytest.mark.slow
-def test_four_hundred_megabytes_need_one_hundred(tmp_path):
-    """The service writes to the disk what the client reads from it."""
+def test_a_download_of_400_mb_needs_at_most_100_mb_of_memory(tmp_path):
+    """Service and client both work at constant memory."""
     path, size = tmp_path / "long.mp4", 400 * 1024 * 1024
     with path.open("wb") as file:
         file.truncate(size)

@@ -1,4 +1,4 @@
-"""Waiting for an upload: what ends it, what it outlives, and how it is taken up again."""
+"""Waiting for an upload: what ends it, what does not, and how it is resumed."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def looks(service, route="videos.metadata") -> int:
     ],
     ids=["documented", "camel", "snake", "text", "all"],
 )
-async def test_adds_a_video_in_every_dialect(service, library, film, dialect):
-    """Casing, numbers as text and the text "null" make no difference to the answer."""
+async def test_add_reads_a_video_in_every_dialect(service, library, film, dialect):
+    """Casing, numbers as text and the text "null" do not change the answer."""
     service.dialect = dialect
 
     video = await library("videos.add", film, **QUICK)
@@ -44,8 +44,8 @@ async def test_adds_a_video_in_every_dialect(service, library, film, dialect):
     assert video.create_time == service.uploads[0].created
 
 
-async def test_adds_an_asset(service, library, film):
-    """Its numbers are text on the wire."""
+async def test_add_reads_an_asset(service, library, film):
+    """Its numbers are text in the reply."""
     asset = await library("assets.add", film, **QUICK)
 
     assert (asset.ready, asset.upload_status, asset.extension) == (True, "SUCCESS", "mp4")
@@ -55,8 +55,8 @@ async def test_adds_an_asset(service, library, film):
 
 
 @pytest.mark.parametrize("word", ["FAILED", "FAIL", "PARSE_ERROR", "ERROR"])
-async def test_ends_at_once_with_every_word_for_failure(service, library, film, word):
-    """And with the service's reason."""
+async def test_every_status_of_failure_ends_the_wait_at_once(service, library, film, word):
+    """The error holds the service's reason."""
     service.dialect = Dialect(failed_word=word)
     service.faults.add(callback="failure")
 
@@ -65,7 +65,7 @@ async def test_ends_at_once_with_every_word_for_failure(service, library, film, 
 
 
 async def test_a_failure_without_a_reason_says_so(service, library, film):
-    """Assets have none to give."""
+    """Assets have no reason."""
     service.faults.add(callback="failure")
 
     with pytest.raises(ProcessingFailed, match="no reason given"):
@@ -73,7 +73,9 @@ async def test_a_failure_without_a_reason_says_so(service, library, film):
 
 
 @pytest.mark.parametrize("kind", ["videos", "assets"])
-async def test_goes_on_while_the_service_does_not_know_it_yet(service, library, film, kind):
+async def test_the_wait_goes_on_while_the_service_does_not_know_the_upload(
+    service, library, film, kind
+):
     """A fresh upload is null for a while."""
     service.faults.add(kind="null", route=f"{kind}.metadata", times=5)
 
@@ -88,8 +90,8 @@ async def test_goes_on_while_the_service_does_not_know_it_yet(service, library, 
         ({"kind": "garble"}, BadReply),
     ],
 )
-async def test_what_will_not_pass_ends_it_at_once(service, library, film, fault, error):
-    """One look is enough to know."""
+async def test_a_lasting_error_ends_the_wait_at_once(service, library, film, fault, error):
+    """One request is sent."""
     video = await library("videos.upload", film)
     service.faults.add(route="videos.metadata", **fault)
 
@@ -110,8 +112,8 @@ async def test_what_will_not_pass_ends_it_at_once(service, library, film, fault,
     ],
     ids=lambda fault: fault.get("code", fault["kind"]),
 )
-async def test_outlives_what_passes(service, connect, film, fault):
-    """Also where the policy gave up: minutes of waiting are not lost to a moment."""
+async def test_the_wait_goes_on_after_a_passing_error(service, connect, film, fault):
+    """Also where the policy of the call gave up."""
     library = connect(policy=HASTY.__class__(attempts=1, timeout=0.4, backoff=0.001))
     service.faults.add(route="videos.metadata", times=3, **fault)
 
@@ -119,7 +121,7 @@ async def test_outlives_what_passes(service, connect, film, fault):
     assert looks(service) >= 4
 
 
-async def test_gives_up_at_its_deadline_and_says_how_to_go_on(service, library):
+async def test_the_wait_ends_at_its_timeout_and_says_how_to_resume(service, library):
     """The id is all that another process needs."""
     with pytest.raises(WaitTimeout, match=r"VI404 is not ready after 0\.3 s; wait for it again"):
         await library("videos.wait", "VI404", timeout=0.3, interval=0.02)
@@ -127,8 +129,8 @@ async def test_gives_up_at_its_deadline_and_says_how_to_go_on(service, library):
     assert looks(service) > 1
 
 
-async def test_a_service_that_hangs_cannot_hold_it(service, library):
-    """The deadline is for looks, too, and the last one's trouble is told."""
+async def test_a_request_that_hangs_ends_at_the_timeout_of_the_wait(service, library):
+    """The last error is the cause."""
     service.faults.add(kind="delay", seconds=0.3, times=None)
 
     with pytest.raises(WaitTimeout) as caught:
@@ -138,8 +140,8 @@ async def test_a_service_that_hangs_cannot_hold_it(service, library):
 
 
 @pytest.mark.parametrize("wrong", [{"timeout": 0}, {"interval": -1.0}, {"timeout": float("nan")}])
-async def test_refuses_a_wait_that_is_none(service, library, wrong):
-    """Before anything is paid."""
+async def test_a_timeout_or_interval_of_zero_is_refused(service, library, wrong):
+    """Before anything is billed."""
     with pytest.raises(ValueError, match="must be above 0 seconds"):
         await library("videos.wait", "VI1", **wrong)
     with pytest.raises(ValueError, match="must be above 0 seconds"):
@@ -148,8 +150,8 @@ async def test_refuses_a_wait_that_is_none(service, library, wrong):
     assert service.account.calls == 0
 
 
-async def test_looks_ever_more_rarely_and_once_more_before_the_end(monkeypatch):
-    """Five seconds, growing to thirty; a rest that no interval fits is used all the same."""
+async def test_the_interval_grows_and_a_last_request_precedes_the_end(monkeypatch):
+    """It grows from 5 to 30 s; the remaining time is used for one more request."""
     clock, sleeps = [0.0], []
     loop = asyncio.get_running_loop()
 
@@ -161,12 +163,12 @@ async def test_looks_ever_more_rarely_and_once_more_before_the_end(monkeypatch):
         async def send(self, call):
             return None
 
-    patience = polling.Patience(timeout=120, interval=5)
+    settings = polling.PollSettings(timeout=120, interval=5)
     with monkeypatch.context() as patch:
         patch.setattr(polling.asyncio, "sleep", sleep)
         patch.setattr(loop, "time", lambda: clock[0])
         with pytest.raises(WaitTimeout):
-            await polling.settled(Sender(), _Question, "VI1", patience)
+            await polling.wait_until_ready(Sender(), _Question, "VI1", settings)
 
     assert sleeps == [5, 7.5, 11.25, 16.88, 25.31, 30, pytest.approx(24.06 * 0.8, abs=0.02)]
     assert sum(sleeps) <= 120
@@ -184,8 +186,8 @@ with blocking.Client() as client:
 """
 
 
-async def test_another_process_takes_the_wait_up(service, connect, film):
-    """All it needs is the id."""
+async def test_another_process_can_resume_the_wait(service, connect, film):
+    """It needs only the id."""
     library = connect()
     service.faults.add(kind="null", route="videos.metadata", times=3)
     video = await library("videos.upload", film)

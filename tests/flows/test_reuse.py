@@ -8,7 +8,7 @@ import pytest
 from samples import PNG
 
 from memories_async import OutcomeUnknown, ProcessingFailed, videos
-from memories_async._flows import polling
+from memories_async._flows import library as flows
 
 QUICK = {"interval": 0.004, "timeout": 10}
 
@@ -22,7 +22,7 @@ def uploads(service) -> int:
 async def test_the_same_content_is_not_uploaded_again(
     service, connect, ledger, *, film, tmp_path, kind
 ):
-    """Whatever the file is called; `fresh` uploads it all the same."""
+    """Whatever the file is called; `fresh` uploads it again."""
     library = connect(ledger=ledger)
     first = await library(f"{kind}.add", film, **QUICK)
     copy = shutil.copy(film, tmp_path / "copy.mp4")
@@ -34,7 +34,7 @@ async def test_the_same_content_is_not_uploaded_again(
 
 
 async def test_another_account_or_namespace_uploads_its_own(service, connect, ledger, film):
-    """What one has paid is not the other's."""
+    """An upload belongs to one account and one scope."""
     other = next(iter(service.open_account().keys))
     for options in ({}, {"unique_id": "mine"}):
         await connect(ledger=ledger)("videos.add", film, **QUICK, **options)
@@ -44,7 +44,7 @@ async def test_another_account_or_namespace_uploads_its_own(service, connect, le
 
 
 async def test_without_a_ledger_every_add_uploads(service, library, film):
-    """Nothing remembers."""
+    """Nothing is recorded."""
     for _ in range(2):
         await library("videos.add", film, **QUICK)
 
@@ -52,11 +52,11 @@ async def test_without_a_ledger_every_add_uploads(service, library, film):
 
 
 @pytest.mark.parametrize("kind", ["videos", "assets"])
-async def test_what_was_deleted_since_is_told_and_not_paid_again(
+async def test_a_deleted_upload_of_the_ledger_raises_and_is_not_paid_again(
     service, connect, ledger, *, film, monkeypatch, kind
 ):
-    """The ledger remembers a number that leads nowhere: only the caller may pay anew."""
-    monkeypatch.setattr(polling, "PATIENCE", 0.01)
+    """The ledger holds an id that the service does not know."""
+    monkeypatch.setattr(flows, "UNKNOWN_TIMEOUT", 0.01)
     library = connect(ledger=ledger)
     await library(f"{kind}.add", film, **QUICK)
     service.faults.add(kind="null", route=f"{kind}.metadata", times=None)
@@ -69,7 +69,7 @@ async def test_what_was_deleted_since_is_told_and_not_paid_again(
 
 
 async def test_a_lost_upload_is_reconciled_and_then_reused(service, connect, ledger, film):
-    """Found in the library, it is settled as paid: nothing is uploaded again."""
+    """The library lists it, so the ledger records it as paid, and nothing is uploaded again."""
     library = connect(ledger=ledger)
     service.faults.add(kind="drop", when="after", route="videos.upload")
     for _ in range(2):
@@ -86,7 +86,7 @@ async def test_a_lost_upload_is_reconciled_and_then_reused(service, connect, led
 
 
 async def test_an_upload_that_never_arrived_stays_unknown(service, connect, ledger, film):
-    """Not found is no proof; the caller lets it be sent again."""
+    """The library does not list it, which proves nothing; the caller decides."""
     library = connect(ledger=ledger)
     service.faults.add(kind="drop", when="before", route="videos.upload")
     with pytest.raises(OutcomeUnknown):
@@ -99,7 +99,7 @@ async def test_an_upload_that_never_arrived_stays_unknown(service, connect, ledg
 
 
 async def test_reconciling_needs_no_ledger(service, connect, ledger, film):
-    """Then there is nobody to tell."""
+    """It returns the video."""
     library = connect()
     video = await library("videos.upload", film)
     call = videos.upload(film)
@@ -112,8 +112,8 @@ async def test_reconciling_needs_no_ledger(service, connect, ledger, film):
         assert (settled if isinstance(settled, bool) else await settled) is told
 
 
-async def test_from_a_file_to_its_clips_in_one_call(service, connect, ledger, film):
-    """Add or reuse, wait, search."""
+async def test_search_file_goes_from_a_file_to_its_clips(service, connect, ledger, film):
+    """It uploads or reuses the file, waits, and searches."""
     library = connect(ledger=ledger)
     question = {"video": film, "prompt": "the red shirt", **QUICK}
 
@@ -125,15 +125,15 @@ async def test_from_a_file_to_its_clips_in_one_call(service, connect, ledger, fi
     assert (uploads(service), service.account.paid) == (1, 2)
 
 
-async def test_from_a_file_to_its_embedding_in_one_call(service, library, film):
-    """Add, wait, embed."""
+async def test_video_file_goes_from_a_file_to_its_embedding(service, library, film):
+    """It uploads the file, waits, and embeds."""
     embedding = await library("embeddings.video_file", film, **QUICK)
 
     assert len(embedding) == 4
     assert [one.route for one in service.account.statement] == ["assets.upload", "embeddings.video"]
 
 
-async def test_a_bad_question_is_known_before_an_upload_is_paid(service, library, film):
+async def test_a_bad_argument_is_refused_before_the_upload(service, library, film):
     """An empty prompt, a text that is no picture, an empty model."""
     for wrong in ({"image": PNG, "prompt": " "}, {"image": b"", "prompt": "x"}):
         with pytest.raises(ValueError, match="must not be empty"):

@@ -17,7 +17,7 @@ from memories_async.local import Dialect
 
 
 async def test_an_upload_keeps_the_files_name(service, library, film):
-    """By which it is found again; its content arrives whole."""
+    """The library lists it by that name; its content arrives whole."""
     video = await library("videos.upload", film)
 
     assert (video.video_name, video.status, video.ready) == ("holiday.mp4", "UNPARSE", False)
@@ -36,12 +36,12 @@ async def test_an_upload_keeps_the_files_name(service, library, film):
     ],
 )
 async def test_every_source_has_a_name(library, source, options, name):
-    """A caller's own, or the plainest."""
+    """The caller's, the file's, or a default."""
     assert (await library("videos.upload", source, **options)).video_name == name
 
 
 async def test_options_reach_the_service(service, library, film):
-    """Namespace, tags and callback stand beside the file."""
+    """Scope, tags and callback are fields beside the file."""
     service.faults.add(kind="code", code="0003", route="videos.upload", when="after")
     wrong = {"unique_id": "mine", "tags": [str(n) for n in range(21)]}
     with pytest.raises(InvalidRequest):
@@ -55,8 +55,8 @@ async def test_options_reach_the_service(service, library, film):
     assert {one.url for one in service.outbox.deliveries} == {"http://127.0.0.1:9/"}
 
 
-async def test_a_url_is_sent_as_a_form(service, library):
-    """The service refuses JSON here; what it cannot fetch, it says."""
+async def test_upload_url_sends_a_form(service, library):
+    """The service refuses JSON here, and says what it cannot fetch."""
     with pytest.raises(InvalidRequest, match="The url parameter: no connection"):
         await library("videos.upload_url", "http://127.0.0.1:1/x.mp4", tags=["a"])
 
@@ -66,8 +66,8 @@ async def test_a_url_is_sent_as_a_form(service, library):
 
 @pytest.mark.parametrize("size", [10, 100_000, 5_000_000])
 @pytest.mark.parametrize("kind", ["videos", "assets"])
-async def test_progress_grows_and_ends_at_the_whole(library, tmp_path, kind, size):
-    """Joined or streamed: each step is further than the last, and the last is all."""
+async def test_progress_grows_and_ends_at_the_size_of_the_body(library, tmp_path, kind, size):
+    """For joined and for streamed bodies."""
     path, steps = tmp_path / "long.mp4", []
     path.write_bytes(bytes(size))
 
@@ -79,15 +79,15 @@ async def test_progress_grows_and_ends_at_the_whole(library, tmp_path, kind, siz
     assert size < sent[-1] < size + 1000
 
 
-async def test_who_watches_cannot_break_an_upload(service, library, film, caplog):
-    """It may be billed already."""
+async def test_an_exception_in_progress_does_not_end_the_upload(service, library, film, caplog):
+    """The upload may be billed already."""
     await library("videos.upload", film, progress=lambda *_: 1 / 0)
 
     assert service.account.paid == 1
     assert "a progress callback raised" in caplog.text
 
 
-async def test_a_file_is_read_beside_the_loop(service, tmp_path):
+async def test_a_file_is_read_in_a_thread(service, tmp_path):
     """The event loop never waits for a disk."""
     readers = set()
 
@@ -108,8 +108,8 @@ async def test_a_file_is_read_beside_the_loop(service, tmp_path):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("kind", ["videos", "assets"])
-async def test_a_lost_reply_is_never_uploaded_again(service, library, film, kind, when):
-    """It may be another video with another bill: the caller decides."""
+async def test_an_upload_whose_reply_is_lost_is_not_repeated(service, library, film, kind, when):
+    """A repeat would add another video, so the caller decides."""
     service.faults.add(kind="drop", when=when, route=kind)
 
     with pytest.raises(OutcomeUnknown) as caught:
@@ -120,8 +120,10 @@ async def test_a_lost_reply_is_never_uploaded_again(service, library, film, kind
     assert len(service.uploads) == (when == "after")
 
 
-async def test_a_bad_moment_is_told_from_a_bad_parameter(service, library, film):
-    """The code 0001 means both: the one is tried again, the other is not."""
+async def test_code_0001_is_repeated_only_where_its_words_say_that_it_passes(
+    service, library, film
+):
+    """It means a bad parameter or a passing trouble."""
     moment = "Network abnormal, please try again later."
     service.faults.add(kind="code", code="0001", message=moment, times=2)
     await library("videos.upload", film)
@@ -133,8 +135,8 @@ async def test_a_bad_moment_is_told_from_a_bad_parameter(service, library, film)
     assert service.account.calls == 4
 
 
-async def test_the_short_answer_is_read_as_well(service, library, film):
-    """A recorded answer has nothing but number and name."""
+async def test_a_short_upload_answer_is_read(service, library, film):
+    """A recorded answer has only number and name."""
     service.dialect = Dialect(short_uploads=True, names="snake")
 
     video = await library("videos.upload", film)
@@ -167,14 +169,14 @@ async def test_the_short_answer_is_read_as_well(service, library, film):
         ),
     ],
 )
-def test_refuses_at_once_what_the_service_would(build, sentence):
-    """Before a byte is sent, naming the argument."""
+def test_arguments_that_the_service_refuses_are_refused_when_built(build, sentence):
+    """The error names the argument."""
     with pytest.raises(ValueError, match=sentence):
         build()
 
 
 @pytest.mark.parametrize("suffix", [".flv", ".png", ".txt"])
-def test_refuses_another_extension(tmp_path, suffix):
+def test_another_extension_is_refused(tmp_path, suffix):
     """The library takes four, and an asset must be a video."""
     path = tmp_path / f"film{suffix}"
     path.write_bytes(b"x")
@@ -185,8 +187,8 @@ def test_refuses_another_extension(tmp_path, suffix):
             assets.upload(path)
 
 
-def test_one_str_is_not_several_videos():
-    """Its letters would be deleted one by one."""
+def test_delete_refuses_one_str_for_several_videos():
+    """Its letters would be taken for ids."""
     with pytest.raises(TypeError, match="several ids"):
         videos.delete("VI1")
 
@@ -229,8 +231,8 @@ print(status.partition("VmHWM:")[2].split()[0])
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_three_gigabytes_need_a_hundred_megabytes(tmp_path):
-    """Client and a server that throws everything away, together, never hold the file."""
+def test_an_upload_of_3_gb_needs_at_most_100_mb_of_memory(tmp_path):
+    """Client and server together never hold the file."""
     path = tmp_path / "giant.mp4"
     with path.open("wb") as file:
         file.truncate(3 * 1024**3)
@@ -249,7 +251,7 @@ def test_three_gigabytes_need_a_hundred_megabytes(tmp_path):
 
 
 async def test_a_long_upload_may_take_longer_than_the_deadline(service, connect):
-    """A megabit a second is allowed for; what stands still is ended by the policy's timeout."""
+    """The deadline is later by a transfer at one megabit a second; the timeout ends silence."""
     library = connect(policy=Policy(timeout=0.5, deadline=0.1, attempts=1))
     service.faults.add(kind="delay", seconds=0.2, times=2)
 

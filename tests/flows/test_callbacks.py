@@ -1,4 +1,4 @@
-"""With a receiver, an upload's callback ends the wait for it, and proves what a lost reply hid."""
+"""An upload's callback ends the wait for it, and proves an upload whose reply was lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from memories_async import OutcomeUnknown, Policy, Receiver, Video, videos
-from memories_async._flows.polling import Patience, settled
+from memories_async._flows.polling import PollSettings, wait_until_ready
 from memories_async.local import Callbacks, LocalService
 from memories_async.local.engine.fixed import FixedEngine
 from memories_async.receiver import MemoryStore
@@ -37,7 +37,7 @@ async def service():
 
 
 async def test_a_callback_ends_the_wait(connect, receiver, film):
-    """Nobody waits for the next look when the service has said that it is ready."""
+    """The wait does not last until its next request."""
     library = connect(receiver=receiver)
 
     async with asyncio.timeout(30):
@@ -46,7 +46,7 @@ async def test_a_callback_ends_the_wait(connect, receiver, film):
     assert video.ready
 
 
-async def test_an_upload_by_url_is_called_back_too(connect, receiver):
+async def test_an_upload_by_url_takes_a_callback(connect, receiver):
     """The callback is one more field of the form."""
     call = videos.upload_url("https://example.com/v.mp4")
 
@@ -57,15 +57,15 @@ async def test_an_upload_by_url_is_called_back_too(connect, receiver):
     assert not filled.welcomes_callback
 
 
-async def test_a_callers_own_callback_is_left_alone(film):
-    """Whoever names one gets it."""
+async def test_a_callers_own_callback_is_kept(film):
+    """The receiver fills in no other."""
     call = videos.upload(film, callback="https://mine/cb")
 
     assert not call.welcomes_callback
 
 
-async def test_a_lost_reply_is_settled_by_the_callback(connect, service, ledger, film):
-    """The ledger learns that the upload was taken, and which video it is."""
+async def test_a_callback_settles_an_upload_whose_reply_was_lost(connect, service, ledger, film):
+    """The ledger learns that the upload was accepted, and which video it is."""
     receiver = Receiver("http://127.0.0.1:0", store=ledger)
     async with receiver.serve():
         library = connect(receiver=receiver, ledger=ledger, policy=Policy(timeout=5, attempts=1))
@@ -83,8 +83,8 @@ async def test_a_lost_reply_is_settled_by_the_callback(connect, service, ledger,
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_news_that_decide_nothing_end_no_wait(receiver, at_once):
-    """Uploaded is not parsed, whether that is known before or comes meanwhile."""
+async def test_a_callback_that_is_not_final_ends_no_wait(receiver, at_once):
+    """UNPARSE is not final, whether it comes before or during the wait."""
     call = videos.upload_url("https://example.com/v.mp4")
     urls = []
 
@@ -112,30 +112,30 @@ async def test_news_that_decide_nothing_end_no_wait(receiver, at_once):
     assert await receiver.wait_for_news("VI1", timeout=0)
 
 
-async def test_a_callback_before_the_last_look_gives_one_look_more():
-    """What was called back is not always listed at once."""
+async def test_a_callback_before_the_last_request_adds_one_request():
+    """A video is not always listed at once after its callback."""
     looks = iter([None, None, Video(video_no="VI1", status="PARSE")])
 
     class Library:
         async def send(self, _):
             return next(looks)
 
-    class Bell:
-        async def wait_for_news(self, _, *, timeout):  # noqa: ASYNC109  # a receiver's name
+    class Called:
+        async def wait_for_news(self, _, *, timeout):  # noqa: ASYNC109
             return timeout > 0
 
-    question, patience = videos.metadata("VI1"), Patience(0.1, LONG)
+    question, settings = videos.metadata("VI1"), PollSettings(0.1, LONG)
 
-    assert (await settled(Library(), question, "VI1", patience, bell=Bell())).ready
+    assert (await wait_until_ready(Library(), question, "VI1", settings, receiver=Called())).ready
 
 
-async def test_nothing_is_heard_of_what_was_never_sent(receiver):
-    """A name that the store does not know is waited for as long as any."""
+async def test_an_unknown_name_is_waited_for_in_full(receiver):
+    """The store has no record of it."""
     assert not await receiver.wait_for_news("VI1", timeout=0.01)
 
 
 async def test_an_upload_needs_no_receiver_that_serves(connect, film):
-    """The client's receiver is for captions; here it is a convenience, and looking does as well."""
+    """A receiver that does not serve is not used, and polling finds the video."""
     receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
 
     video = await connect(receiver=receiver)("videos.add", film, interval=0.05)
