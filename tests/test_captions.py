@@ -24,13 +24,13 @@ def by_file(video=b"video", **changes):
     ("call", "path"),
     [(caption_call(), "/v1/understand/upload"), (by_file(), "/v1/understand/uploadFile")],
 )
-def test_they_are_the_calls_of_the_page(call, path):
-    """Each costs one caption, and a repeat would be another task with another bill."""
+def test_both_calls_are_those_of_the_page(call, path):
+    """Each is billed as one caption, and a repeat would submit another task."""
     assert (call.host, call.path, call.family) == (Host.CAPTIONS, path, "captions")
     assert (call.unit, call.repeatable, call.needs_callback) == ("caption", False, False)
 
 
-def test_by_url_sends_the_pages_document():
+def test_upload_sends_the_documented_fields():
     """Every field of the sample, in its order; `thinking` is a JSON boolean."""
     call = captions.upload("https://x/v.mp4", **ASKED, persons=PEOPLE, thinking=True)
 
@@ -48,15 +48,15 @@ def test_by_url_sends_the_pages_document():
     assert list(call.body.document)[:4] == ["video_url", *ASKED]
 
 
-def test_without_persons_none_are_sent():
-    """And no reasoning unless asked for."""
+def test_upload_without_persons_sends_none():
+    """And `thinking` is false by default."""
     document = json.loads(caption_call().body.encode())
 
     assert "persons" not in document
     assert document["thinking"] is False
 
 
-def test_by_file_sends_req_then_the_video_then_each_person_in_order():
+def test_upload_file_sends_req_then_the_video_then_each_person():
     """The JSON part is named `req` with file name `req.json`; all files are named `files`."""
     people = [Person("Alice", image=PNG), Person("Bob", image=b"\xff\xd8\xff jpeg")]
     req, *files = by_file(persons=people).body.parts
@@ -78,8 +78,8 @@ def test_by_file_sends_req_then_the_video_then_each_person_in_order():
 
 @pytest.mark.parametrize("build", [caption_call, by_file])
 @pytest.mark.parametrize("name", ["user_prompt", "system_prompt", "callback"])
-def test_nothing_the_page_requires_may_be_empty(build, name):
-    """An empty callback is no callback."""
+def test_a_required_argument_must_not_be_empty(build, name):
+    """An empty callback is refused, too."""
     with pytest.raises(ValueError, match=f"{name} must not be empty"):
         build(**{name: " "})
 
@@ -89,8 +89,8 @@ URLS += ["https://[x/v.mp4", "https://x:99999/v.mp4"]
 
 
 @pytest.mark.parametrize("url", URLS)
-def test_urls_must_be_full_http_urls(url):
-    """The sentence names the argument: the video, the callback or whose picture."""
+def test_a_url_must_be_a_full_http_url(url):
+    """The message names the argument: the video, the callback or the person."""
     with pytest.raises(ValueError, match="video_url must be a full http or https URL"):
         captions.upload(url, **ASKED)
     with pytest.raises(ValueError, match="callback must be"):
@@ -99,8 +99,8 @@ def test_urls_must_be_full_http_urls(url):
         caption_call(persons=[Person("Ann", url=url)])
 
 
-def test_at_most_five_persons_unless_told_otherwise():
-    """The page's limit; None lifts it."""
+def test_more_than_five_persons_are_refused():
+    """The documented limit; None removes it."""
     six = [Person(f"P{n}", url="https://x/p.png", image=PNG) for n in range(6)]
 
     assert len(json.loads(caption_call(persons=six[:5]).body.encode())["persons"]) == 5
@@ -110,8 +110,8 @@ def test_at_most_five_persons_unless_told_otherwise():
         assert build(persons=iter(six), max_persons=None)
 
 
-def test_each_way_wants_its_own_kind_of_picture():
-    """And says which."""
+def test_upload_takes_urls_and_upload_file_takes_images():
+    """The message says which."""
     with pytest.raises(ValueError, match=r"Ann needs a url \(upload_file takes an image\)"):
         caption_call(persons=[Person("Ann", image=PNG)])
     with pytest.raises(ValueError, match=r"Ann needs an image \(upload takes a url\)"):
@@ -119,7 +119,7 @@ def test_each_way_wants_its_own_kind_of_picture():
 
 
 @pytest.mark.parametrize("build", [caption_call, by_file])
-def test_persons_need_names_and_must_be_persons(build):
+def test_persons_must_be_persons_with_names(build):
     """Checked when the call is built."""
     with pytest.raises(ValueError, match=r"persons\[0\].name must not be empty"):
         build(persons=[Person("", url="https://x/a.png", image=PNG)])
@@ -127,8 +127,8 @@ def test_persons_need_names_and_must_be_persons(build):
         build(persons=["Ann"])
 
 
-def test_videos_and_pictures_are_at_most_20_mb_unless_told_otherwise():
-    """The page's limit for the video; the search page's for a picture."""
+def test_videos_and_pictures_above_20_mb_are_refused():
+    """The documented limit for the video; that of the search page for a picture."""
     most = 20 * 1024 * 1024
 
     assert by_file(bytes(most))
@@ -140,25 +140,25 @@ def test_videos_and_pictures_are_at_most_20_mb_unless_told_otherwise():
 
 
 @pytest.mark.parametrize("video", [b"", "gone.mp4"])
-def test_an_unusable_video_is_refused(video):
-    """Empty or missing, before a turn is taken."""
+def test_an_empty_or_missing_video_is_refused(video):
+    """When the call is built."""
     with pytest.raises(ValueError, match=r"^video "):
         by_file(video)
 
 
 @pytest.mark.parametrize("build", [caption_call, by_file])
-def test_without_a_callback_the_receiver_must_provide_one(build):
-    """Nothing is sent in its place."""
+def test_a_call_without_a_callback_needs_a_receiver(build):
+    """No field is sent in its place."""
     assert build(callback=None).needs_callback
 
 
-def test_a_person_shows_no_picture():
-    """A repr is for reading."""
+def test_the_repr_of_a_person_shows_no_picture():
+    """It may be megabytes."""
     assert "PNG" not in repr(Person("Ann", image=PNG))
 
 
 def test_the_answer_is_a_task():
-    """The caption itself comes to the callback."""
+    """The caption itself arrives at the callback."""
     assert caption_call().read(reply(ACCEPTED)) == CaptionTask("8e03075a-2230")
 
 
@@ -167,7 +167,7 @@ DATA = [None, {}, [], "id", {"task_id": None}, {"task_id": ""}, {"task_id": 7}, 
 
 @pytest.mark.parametrize("data", [*DATA, {"task_id": "\ud800"}])
 def test_an_acceptance_without_a_usable_task_is_a_bad_reply(data):
-    """It was paid, so its body is kept (fault case 33)."""
+    """It may be billed, so its body is kept (fault case 33)."""
     with pytest.raises(BadReply) as caught:
         caption_call().read(reply({**ACCEPTED, "data": data}))
 

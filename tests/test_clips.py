@@ -11,8 +11,8 @@ from memories_async._protocol.reply import Host
 from memories_async.errors import BadReply
 
 
-def test_it_is_the_call_of_the_page():
-    """Host, path, and what it costs."""
+def test_search_is_the_call_of_the_page():
+    """Host, path and cost."""
     call = search_call()
 
     assert (call.name, call.host, call.method) == ("clips.search", Host.SEARCH, "POST")
@@ -21,7 +21,7 @@ def test_it_is_the_call_of_the_page():
     assert not call.needs_callback
 
 
-def test_it_sends_the_fields_of_the_page():
+def test_search_sends_the_documented_fields():
     """The file part first, then three text fields; `unique_id` has its default."""
     picture, *fields = search_call().body.parts
 
@@ -34,21 +34,21 @@ def test_it_sends_the_fields_of_the_page():
     ]
 
 
-def test_the_scope_can_be_chosen():
-    """The page's `unique_id`."""
+def test_search_sends_the_scope():
+    """The documented field `unique_id`."""
     assert search_call(unique_id="mine").body.parts[-1].content == "mine"
 
 
 @pytest.mark.parametrize("name", ["prompt", "video_no", "unique_id"])
 @pytest.mark.parametrize("value", ["", " "])
-def test_nothing_the_page_requires_may_be_empty(name, value):
-    """The service would refuse it; so no turn is spent on it."""
+def test_a_required_argument_must_not_be_empty(name, value):
+    """The service would refuse it."""
     with pytest.raises(ValueError, match=f"{name} must not be empty"):
         search_call(**{name: value})
 
 
-def test_the_picture_is_at_most_20_mb_unless_told_otherwise():
-    """To the byte; None lifts the limit, for the pages change theirs."""
+def test_a_picture_above_20_mb_is_refused():
+    """To the byte; None removes the limit."""
     most = PNG + bytes(20 * 1024 * 1024 - len(PNG))
     asked = {"prompt": "x", "video_no": "VI1"}
 
@@ -66,13 +66,13 @@ def test_no_match_is_an_empty_tuple(nothing):
 
 @pytest.mark.parametrize("data", [7, True, "", "clips", {"a": 1}, [7], [None], [[]], ["x"]])
 def test_data_of_another_form_is_a_bad_reply(data):
-    """Never a guess, and never "no match" by mistake."""
+    """It is never taken for "no match"."""
     with pytest.raises(BadReply, match="an unexpected form"):
         search_call().read(reply({**FOUND, "data": data}))
 
 
-def test_clips_come_in_the_services_order_and_are_frozen():
-    """Best first, as it sends them."""
+def test_clips_keep_the_order_of_the_reply_and_are_frozen():
+    """The service sends the best first."""
     found = search_call().read(reply({**FOUND, "data": [CLIP, {**CLIP, "score": 0.9}]}))
 
     assert [clip.score for clip in found] == [0.8631, 0.9]

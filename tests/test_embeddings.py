@@ -28,7 +28,7 @@ def embedding(values=(0.5, -0.25, 1.0), model="m"):
     return Embedding(values, model=model)
 
 
-def test_it_is_the_call_of_the_page():
+def test_video_is_the_call_of_the_page():
     """Host, path, body and cost."""
     call = embed_call("re_1")
 
@@ -38,13 +38,13 @@ def test_it_is_the_call_of_the_page():
 
 
 @pytest.mark.parametrize("name", ["asset_id", "model"])
-def test_nothing_the_page_requires_may_be_empty(name):
+def test_a_required_argument_must_not_be_empty(name):
     """Neither the asset nor the model."""
     with pytest.raises(ValueError, match=f"{name} must not be empty"):
         embeddings.video(**{"asset_id": "re_1", name: " "})
 
 
-def test_the_answer_knows_its_model():
+def test_an_embedding_has_its_model():
     """Only vectors of one model can be compared."""
     answer = embeddings.video("re_1", model="other").read(reply(EMBEDDED))
 
@@ -57,7 +57,7 @@ NUMBERS += [[10**400], [1, 10**400]]
 
 @pytest.mark.parametrize("numbers", NUMBERS)
 def test_anything_but_numbers_is_a_bad_reply(numbers):
-    """The page's own sample holds a text among the numbers (fault case 44)."""
+    """The documented sample holds a text among the numbers (fault case 44)."""
     with pytest.raises(BadReply) as caught:
         embed_call().read(reply({**EMBEDDED, "data": {"embedding": numbers}}))
 
@@ -66,13 +66,13 @@ def test_anything_but_numbers_is_a_bad_reply(numbers):
 
 @pytest.mark.parametrize("data", [None, [], [0.5], "x", {}])
 def test_data_of_another_form_is_a_bad_reply(data):
-    """Never an empty vector."""
+    """It is never an empty vector."""
     with pytest.raises(BadReply, match="must be a list of numbers"):
         embed_call().read(reply({**EMBEDDED, "data": data}))
 
 
-def test_true_and_false_are_no_numbers():
-    """Though Python counts with them; zeros and ones are."""
+def test_booleans_are_refused():
+    """Zeros and ones are numbers."""
     with pytest.raises(TypeError, match="not true or false"):
         Embedding([0.5, True], model="m")
 
@@ -81,25 +81,25 @@ def test_true_and_false_are_no_numbers():
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_not_finite_are_refused(wrong):
-    """One of them would poison every comparison."""
+    """One of them would spoil every comparison."""
     with pytest.raises(ValueError, match="finite numbers only"):
         embedding([0.5, wrong])
 
 
-def test_a_sum_that_overflows_is_no_reason_to_refuse():
-    """Each number is finite, only their sum is not."""
+def test_numbers_whose_sum_overflows_are_accepted():
+    """Each of them is finite."""
     assert len(embedding([1e308, 1e308])) == 2
 
 
 def test_an_empty_embedding_is_refused():
-    """It says nothing."""
+    """It has no meaning."""
     with pytest.raises(ValueError, match="must not be empty"):
         embedding([])
 
 
 @given(finite)
-def test_no_number_is_lost(values):
-    """Eight bytes each, exactly."""
+def test_numbers_are_kept_exactly(values):
+    """In 8 bytes each."""
     packed = embedding(values)
 
     assert packed.values == tuple(values)
@@ -108,8 +108,8 @@ def test_no_number_is_lost(values):
     assert pickle.loads(pickle.dumps(packed)) == packed
 
 
-def test_numpy_shares_its_memory():
-    """No copy is made unless asked for."""
+def test_numpy_shares_the_memory_of_an_embedding():
+    """A copy is made only on request."""
     packed = embedding()
 
     assert np.asarray(packed).tolist() == [0.5, -0.25, 1.0]
@@ -118,8 +118,8 @@ def test_numpy_shares_its_memory():
     assert packed.__array__(dtype="f4", copy=True).tolist() == [0.5, -0.25, 1.0]
 
 
-def test_numpy_is_not_needed():
-    """Nobody pays for it who does not use it."""
+def test_an_embedding_needs_no_numpy():
+    """Importing it is left to the caller."""
     code = "import sys; sys.modules['numpy'] = None\nfrom memories_async import Embedding\n"
     code += "assert Embedding([1.0], model='m').values == (1.0,)"
 
@@ -145,8 +145,8 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_it_cannot_be_changed(change):
-    """A value is a value, although an array holds it."""
+def test_the_numbers_of_an_embedding_cannot_be_changed(change):
+    """Every mutating method of an array raises."""
     one = embedding()
 
     with pytest.raises(TypeError, match="frozen"):
@@ -155,7 +155,7 @@ def test_it_cannot_be_changed(change):
 
 
 @pytest.mark.parametrize("name", ["model", "other"])
-def test_its_attributes_cannot_be_changed(name):
+def test_the_attributes_of_an_embedding_cannot_be_changed(name):
     """Neither set nor deleted."""
     one = embedding()
 
@@ -165,8 +165,8 @@ def test_its_attributes_cannot_be_changed(name):
         delattr(one, name)
 
 
-def test_it_compares_by_numbers_and_model():
-    """Equal and unequal are each other's opposite."""
+def test_embeddings_compare_by_numbers_and_model():
+    """`==` and `!=` are opposites."""
     others = [embedding(model="n"), embedding([0.5]), array("d", embedding()), embedding().values]
 
     assert embedding() == embedding()
@@ -177,11 +177,11 @@ def test_it_compares_by_numbers_and_model():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
-def test_a_copy_is_the_same_value(copied):
-    """With its model, as whoever copies a result expects."""
+def test_a_copy_of_an_embedding_is_the_same_value(copied):
+    """With its model."""
     assert copied(embedding()) == embedding()
 
 
-def test_it_shows_a_few_numbers():
+def test_the_repr_of_an_embedding_shows_a_few_numbers():
     """A thousand would fill the screen."""
     assert repr(embedding()) == "Embedding([0.5, -0.25, 1, ...], model='m', len=3)"

@@ -43,8 +43,8 @@ def png(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("suffix", media.IMAGE_TYPES)
-def test_a_paths_extension_tells_its_type(tmp_path, suffix):
-    """The page's six extensions, in either case; the name sent is ours."""
+def test_the_extension_of_a_path_decides_its_type(tmp_path, suffix):
+    """Six extensions in either case; the name that is sent is this library's."""
     path = tmp_path / f"private{suffix.upper()}"
     path.write_bytes(b"x")
     one = picture(path)
@@ -55,14 +55,14 @@ def test_a_paths_extension_tells_its_type(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", SNIFFED)
 @pytest.mark.parametrize("kind", [bytes, bytearray, io.BytesIO])
-def test_nameless_pictures_are_told_by_their_first_bytes(suffix, kind):
+def test_the_type_of_a_nameless_picture_is_read_from_its_first_bytes(suffix, kind):
     """Bytes and files without a name need no extension."""
     one = picture(kind(SNIFFED[suffix]))
 
     assert (one.name, content(one)) == (f"query{suffix}", SNIFFED[suffix])
 
 
-def test_every_kind_of_source_gives_its_bytes(png):
+def test_every_kind_of_source_is_read(png):
     """A path as text or object, bytes, an open file, a file in memory."""
     with png.open("rb") as file:
         for source in (str(png), png, PNG, file, io.BytesIO(PNG)):
@@ -70,7 +70,7 @@ def test_every_kind_of_source_gives_its_bytes(png):
             assert picture(source).size == len(PNG)
 
 
-def test_a_temporary_file_without_a_name_is_sniffed():
+def test_the_type_of_a_temporary_file_is_read_from_its_first_bytes():
     """Its `name` is a number on some systems."""
     with tempfile.TemporaryFile() as file:
         file.write(PNG)
@@ -88,14 +88,14 @@ def test_a_temporary_file_without_a_name_is_sniffed():
         (os.devnull, "image must be a regular file"),
     ],
 )
-def test_unusable_pictures_are_refused_with_the_rule(source, rule):
-    """The sentence names the argument and what is wrong."""
+def test_an_unusable_picture_is_refused_with_the_rule(source, rule):
+    """The message names the argument and the rule."""
     with pytest.raises(ValueError, match=rule):
         picture(source)
 
 
-def test_a_foreign_extension_is_refused(tmp_path):
-    """Even where the bytes are a picture's: the page goes by extension."""
+def test_another_extension_of_a_picture_is_refused(tmp_path):
+    """Even if the bytes are a picture's: the service decides by extension."""
     path = tmp_path / "query.tiff"
     path.write_bytes(PNG)
 
@@ -103,8 +103,8 @@ def test_a_foreign_extension_is_refused(tmp_path):
         picture(path)
 
 
-def test_a_path_needs_an_extension(tmp_path):
-    """Its first bytes are not read for it: the page goes by extension."""
+def test_a_picture_without_extension_is_refused(tmp_path):
+    """Its first bytes are not read: the service decides by extension."""
     (tmp_path / "query").write_bytes(PNG)
 
     with pytest.raises(ValueError, match="not an unknown type"):
@@ -112,22 +112,22 @@ def test_a_path_needs_an_extension(tmp_path):
 
 
 @pytest.mark.parametrize("source", [None, 7, ["a.png"], io.StringIO("text"), object()])
-def test_what_is_no_source_at_all_is_a_type_error(source):
-    """Text files among them: their characters are not the picture's bytes."""
+def test_another_type_of_source_is_a_type_error(source):
+    """Text files included: their characters are not bytes."""
     with pytest.raises(TypeError, match="image must be a path, bytes or a file open for bytes"):
         picture(source)
 
 
 def test_a_pipe_is_refused():
-    """It could not be sent a second time."""
+    """It cannot be read a second time."""
     read, write = os.pipe()
     os.close(write)
     with os.fdopen(read, "rb") as file, pytest.raises(ValueError, match="can be rewound"):
         picture(file)
 
 
-def test_size_limits_hold_to_the_byte():
-    """And None lifts them."""
+def test_the_size_limit_is_exact():
+    """None removes it."""
     assert picture(PNG, max_size=len(PNG)).size == len(PNG)
     assert picture(PNG, max_size=None).size == len(PNG)
     with pytest.raises(ValueError, match=f"at most {len(PNG) - 1} bytes, not {len(PNG)}"):
@@ -138,8 +138,8 @@ def test_size_limits_hold_to_the_byte():
     ("name", "content_type"),
     [("a.mp4", "video/mp4"), ("a.MOV", "video/quicktime"), ("a.webm", "video/webm")],
 )
-def test_videos_are_told_by_extension(tmp_path, name, content_type):
-    """Bytes without a name are taken for mp4."""
+def test_the_extension_decides_the_type_of_a_video(tmp_path, name, content_type):
+    """Bytes without a name count as mp4."""
     (tmp_path / name).write_bytes(b"x")
     one = media.prepare_video("video", tmp_path / name, max_size=None)
 
@@ -148,16 +148,16 @@ def test_videos_are_told_by_extension(tmp_path, name, content_type):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.png", "a.nothing"])
-def test_what_is_no_video_is_refused(tmp_path, name):
-    """By its extension, which is what the service goes by."""
+def test_another_extension_than_a_videos_is_refused(tmp_path, name):
+    """The service decides by extension."""
     (tmp_path / name).write_bytes(b"x")
 
     with pytest.raises(ValueError, match="extension of a video"):
         media.prepare_video("video", tmp_path / name, max_size=None)
 
 
-def test_an_open_file_is_read_from_where_it_stood():
-    """Each attempt begins there again, and the file stays open and where its owner left it."""
+def test_an_open_file_is_read_from_its_position():
+    """Each attempt begins there, and the file stays open at that position."""
     file = io.BytesIO(b"skip" + PNG)
     file.seek(4)
     one = picture(file)
@@ -167,7 +167,7 @@ def test_an_open_file_is_read_from_where_it_stood():
 
 
 def test_two_calls_can_be_built_from_one_open_file():
-    """Sending the first does not use the file up for the second."""
+    """Sending the first does not consume the file."""
     file = io.BytesIO(PNG)
     first = picture(file)
     content(first)
@@ -176,7 +176,7 @@ def test_two_calls_can_be_built_from_one_open_file():
 
 
 def test_one_open_file_serves_several_threads_at_once():
-    """Reads do not take each other's place, and neither does building another call."""
+    """Reads and measurements do not disturb each other."""
     file = io.BytesIO(PNG * 200)
     shared = picture(file)
     wrong: list[int] = []
@@ -197,7 +197,7 @@ def test_one_open_file_serves_several_threads_at_once():
 
 @pytest.mark.parametrize("change", [b"longer than before, by far", b"x" * len(PNG)])
 def test_a_file_that_changed_since_the_call_was_built_is_not_sent(png, change):
-    """The call was decided about another file (fault case 70)."""
+    """The call was built for another content (fault case 70)."""
     one = picture(png)
     png.write_bytes(change)
     os.utime(png, ns=(1, 1))
@@ -206,8 +206,8 @@ def test_a_file_that_changed_since_the_call_was_built_is_not_sent(png, change):
         one.open()
 
 
-def test_a_file_that_is_gone_is_not_sent(png):
-    """No byte leaves for it."""
+def test_a_file_that_was_deleted_is_not_sent(png):
+    """Nothing is sent."""
     one = picture(png)
     png.unlink()
 
@@ -225,20 +225,20 @@ def test_a_file_that_was_closed_is_not_sent():
         one.open()
 
 
-def test_digests_tell_content_and_nothing_else(png):
-    """The same picture under another name is the same picture."""
+def test_a_digest_covers_the_content_only(png):
+    """The same picture under another name has the same digest."""
     assert picture(png).digest() == picture(PNG).digest() == picture(io.BytesIO(PNG)).digest()
     assert picture(PNG).digest() != picture(PNG + b"x").digest()
 
 
-def test_media_shows_no_bytes(png):
-    """A repr is for reading."""
+def test_the_repr_of_a_medium_shows_no_bytes(png):
+    """It shows their number."""
     assert f"<{len(PNG)} bytes>" in repr(picture(PNG))
     assert png.name in repr(picture(png))
 
 
-def test_paths_and_bytes_pickle(png):
-    """A call can be sent from another process; an open file cannot go there."""
+def test_paths_and_bytes_can_be_pickled(png):
+    """A call can be sent from another process; an open file cannot."""
     for one in (picture(png), picture(PNG)):
         assert content(pickle.loads(pickle.dumps(one))) == PNG
     with png.open("rb") as file, pytest.raises(TypeError, match="pickle"):

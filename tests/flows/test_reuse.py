@@ -61,7 +61,7 @@ async def test_a_deleted_upload_of_the_ledger_raises_and_is_not_paid_again(
     await library(f"{kind}.add", film, **QUICK)
     service.faults.add(kind="null", route=f"{kind}.metadata", times=None)
 
-    with pytest.raises(ProcessingFailed, match="fresh=True uploads anew") as caught:
+    with pytest.raises(ProcessingFailed, match="fresh=True uploads it again") as caught:
         await library(f"{kind}.add", film, **QUICK)
 
     assert caught.value.billed == "no"

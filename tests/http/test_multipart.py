@@ -1,4 +1,4 @@
-"""Multipart bodies: the same bytes whichever way they leave, and no copy or thread that is not due."""
+"""Multipart bodies: the same bytes joined or streamed, and no needless copy or thread."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def streamed(encoded):
 
 @pytest.mark.parametrize("size", [100, MB, 2 * MB + 1])
 async def test_streamed_and_joined_bodies_are_the_same(size, tmp_path):
-    """How a body leaves is nobody's business but ours."""
+    """For files and for bytes, of every size."""
     path = tmp_path / "v.mp4"
     path.write_bytes(bytes(size))
 
@@ -41,8 +41,8 @@ async def test_streamed_and_joined_bodies_are_the_same(size, tmp_path):
         assert len(joined) == encoded.size
 
 
-async def test_what_stands_between_files_is_one_piece():
-    """Heads and fields of a form leave together, not in a write each."""
+async def test_the_text_between_two_files_is_one_chunk():
+    """Part heads and fields are not written one by one."""
     pieces = await streamed(search(100))
 
     assert len(pieces) == 3
@@ -50,8 +50,8 @@ async def test_what_stands_between_files_is_one_piece():
     assert pieces[2].count(b"form-data") == 3
 
 
-async def test_bytes_at_hand_need_no_thread(monkeypatch):
-    """They are handed over where they are, a megabyte at a time."""
+async def test_bytes_in_memory_need_no_thread(monkeypatch):
+    """They are sent without a copy, a megabyte at a time."""
     monkeypatch.setattr(threading.Thread, "start", None)
 
     pieces = await streamed(upload(bytes(2 * MB + 1)))
@@ -59,8 +59,8 @@ async def test_bytes_at_hand_need_no_thread(monkeypatch):
     assert [len(piece) for piece in pieces[1:-1]] == [MB, MB, 1]
 
 
-async def test_the_loop_goes_on_while_a_file_is_read(tmp_path):
-    """A disk that is slow stalls nobody else."""
+async def test_files_are_read_in_a_thread(tmp_path):
+    """A slow disk does not stop the event loop."""
     path = tmp_path / "v.mp4"
     path.write_bytes(bytes(3 * MB))
     readers, real = set(), multipart.Media.open
@@ -88,16 +88,16 @@ async def test_the_loop_goes_on_while_a_file_is_read(tmp_path):
     ("size", "from_file", "short"),
     [(1000, False, True), (100_000, False, False), (100_000, True, True), (2 * MB, True, False)],
 )
-def test_only_short_bodies_are_joined(size, from_file, short, tmp_path):
-    """Bytes at hand are copied below 64 KB, files are read at once below a megabyte."""
+def test_only_small_bodies_are_joined(size, from_file, short, tmp_path):
+    """Bytes in memory below 64 KB, files below a megabyte."""
     path = tmp_path / "v.mp4"
     path.write_bytes(bytes(size))
 
     assert upload(path if from_file else bytes(size)).is_small is short
 
 
-async def test_leaving_early_waits_for_the_read_ahead(tmp_path):
-    """A request that fails half-way closes its files after their last read, and not under it."""
+async def test_a_stream_that_is_left_early_waits_for_its_last_read(tmp_path):
+    """Its files are closed after that read, not during it."""
     path = tmp_path / "v.mp4"
     path.write_bytes(bytes(4 * MB))
 
@@ -112,8 +112,8 @@ async def test_leaving_early_waits_for_the_read_ahead(tmp_path):
         stream._open[1].read(1)
 
 
-async def test_a_file_that_is_gone_is_known_before_a_byte_leaves(tmp_path):
-    """The files before it are closed again."""
+async def test_a_missing_file_raises_before_a_byte_is_sent(tmp_path):
+    """The files opened before it are closed again."""
     path = tmp_path / "v.mp4"
     path.write_bytes(bytes(2 * MB))
     encoded = upload(path)

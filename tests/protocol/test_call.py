@@ -26,14 +26,14 @@ BUILDERS = [search_call, embed_call, caption_call, upload_file]
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_equal_calls_are_equal_and_ask_the_same(build):
-    """A call is what it asks."""
+def test_equal_calls_have_equal_fingerprints(build):
+    """Two calls with the same arguments are equal."""
     assert build() == build()
     assert fingerprint(build(), "me") == fingerprint(build(), "me")
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_calls_pickle(build):
+def test_calls_can_be_pickled(build):
     """Another process can send them."""
     call = build()
     twin = pickle.loads(pickle.dumps(call))
@@ -42,8 +42,8 @@ def test_calls_pickle(build):
     assert fingerprint(twin, "me") == fingerprint(call, "me")
 
 
-def test_a_fingerprint_tells_every_argument_apart():
-    """Endpoint, each field, media content and account; so nothing is answered from another call."""
+def test_a_fingerprint_covers_every_argument():
+    """Endpoint, fields, media content and account."""
     calls = [
         *(search_call(), search_call(prompt="x"), search_call(video_no="x")),
         *(
@@ -61,8 +61,8 @@ def test_a_fingerprint_tells_every_argument_apart():
     assert fingerprint(calls[0], "me") != fingerprint(calls[0], "you")
 
 
-def test_a_fingerprint_goes_by_content_not_by_file_name(tmp_path):
-    """The same picture elsewhere is the same question."""
+def test_a_fingerprint_does_not_cover_file_names(tmp_path):
+    """The same picture under another name is the same call."""
     (tmp_path / "other.png").write_bytes(PNG)
     sources = [PNG, io.BytesIO(PNG), tmp_path / "other.png"]
     asked = {"prompt": "x", "video_no": "VI1"}
@@ -71,8 +71,8 @@ def test_a_fingerprint_goes_by_content_not_by_file_name(tmp_path):
 
 
 @pytest.mark.parametrize("build", [upload_file, lambda: caption_call(callback=None)])
-def test_a_callback_can_be_filled_in(build):
-    """The receiver issues it just before sending; the first call is left as it was."""
+def test_with_callback_fills_in_the_url(build):
+    """The receiver issues it before sending; the first call is unchanged."""
     call = build()
     filled = call.with_callback("https://me/cb?t=1")
 
@@ -88,7 +88,7 @@ def request_json(call) -> Json:
 
 
 def test_documents_cannot_be_changed_through_a_call():
-    """Neither by whoever made it nor by whoever holds it."""
+    """Neither by the code that built it nor by the code that holds it."""
     document = {"a": 1}
     body = Json(document)
     document["a"] = 2
@@ -98,7 +98,7 @@ def test_documents_cannot_be_changed_through_a_call():
         body.document["a"] = 3
 
 
-def test_a_form_names_its_media():
+def test_a_form_lists_its_media():
     """In the order in which they are sent."""
     media = upload_file().body.media
 
@@ -106,8 +106,8 @@ def test_a_form_names_its_media():
     assert Form((Part("a", "text"),)).media == ()
 
 
-def test_reading_is_typed_and_tolerant():
-    """Numbers as text are numbers; unknown fields, in any order, are no matter (fault case 45)."""
+def test_a_reply_is_read_in_every_spelling():
+    """Numbers as text are numbers, and unknown fields in any order are accepted (fault case 45)."""
     clip = {"new": [], "score": "0.5", "end_time": 2, "start_time": "1.5"}
 
     (found,) = search_call().read(reply({**FOUND, "data": [clip], "more": {}}))
@@ -116,8 +116,8 @@ def test_reading_is_typed_and_tolerant():
 
 @pytest.mark.parametrize("name", CLIP)
 @pytest.mark.parametrize("value", [None, "soon", "nan", "1e999", True, [], {}, ...])
-def test_no_half_built_answer_ever(name, value):
-    """A field that is missing or wrong makes the whole reply bad, and its body is kept."""
+def test_a_missing_or_wrong_field_makes_the_reply_bad(name, value):
+    """The error keeps the whole body."""
     clip = {n: v for n, v in {**CLIP, name: value}.items() if v is not ...}
     whole = reply({**FOUND, "data": [CLIP, clip]})
 
@@ -135,20 +135,20 @@ def test_arguments_of_another_type_are_type_errors(value):
 
 
 @pytest.mark.parametrize("value", ["", "  ", "\n"])
-def test_empty_text_is_refused(value):
+def test_blank_text_is_refused(value):
     """Spaces are no prompt."""
     with pytest.raises(ValueError, match="prompt must not be empty"):
         check_text("prompt", value)
 
 
-def test_text_that_cannot_be_written_is_refused_when_the_call_is_built():
-    """Half a character has no bytes; better now than after a turn was taken."""
+def test_text_that_utf8_cannot_encode_is_refused_when_the_call_is_built():
+    """A lone surrogate has no bytes."""
     with pytest.raises(ValueError, match="prompt must be text that UTF-8 can encode"):
         search_call(prompt="\ud800")
 
 
-def test_every_limit_governs_a_call(tmp_path):
-    """A setting without a call that obeys it would only seem to work."""
+def test_every_limit_applies_to_a_call(tmp_path):
+    """A setting without a call would have no effect."""
     calls = [
         *(search_call(), caption_call(), upload_file(), embed_call()),
         *(videos.upload_url("https://x/a.mp4"), videos.upload(b"film"), videos.list()),

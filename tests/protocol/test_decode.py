@@ -1,4 +1,4 @@
-"""Typed values from loosely written JSON: tolerant of spelling, strict about sense."""
+"""Decoding: every spelling of a value is read, and what is missing or wrong is an error."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ from memories_async._protocol import decode
 
 
 @pytest.mark.parametrize(("value", "read"), [(1, 1.0), (0.5, 0.5), ("0.5", 0.5), ("-7", -7.0)])
-def test_numbers_may_be_text(value, read):
-    """As some of the service's replies write them."""
+def test_a_number_may_be_text(value, read):
+    """Some replies of the service write them so."""
     assert decode.read_number(value) == read
 
 
 @pytest.mark.parametrize("value", [True, None, [], {}, b"1"])
-def test_other_types_are_no_numbers(value):
-    """A boolean least of all."""
+def test_another_type_is_not_a_number(value):
+    """Booleans included."""
     with pytest.raises(TypeError, match="expected a number"):
         decode.read_number(value)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", float("inf"), "1e999"])
-def test_numbers_are_finite(value):
-    """Nothing can be done with the others."""
+def test_a_number_that_is_not_finite_is_refused(value):
+    """As text or as a float."""
     with pytest.raises(ValueError, match="finite"):
         decode.read_number(value)
 
 
-def test_a_number_too_long_to_be_a_float_is_an_overflow():
-    """Which whoever reads a reply reports as a bad reply."""
+def test_a_number_too_long_for_a_float_overflows():
+    """`Call.read` reports it as a bad reply."""
     with pytest.raises(OverflowError):
         decode.read_number(10**400)
 
 
 @pytest.mark.parametrize(("value", "read"), [(7, 7), (7.0, 7), ("7", 7), ("7.0", 7)])
-def test_whole_numbers(value, read):
-    """As number or text."""
+def test_an_integer_may_be_a_float_or_text(value, read):
+    """If its fraction is zero."""
     assert decode.read_integer(value) == read
 
 
 @pytest.mark.parametrize("spelled", [int, str])
-def test_a_long_number_is_exact(spelled):
-    """The service's ids go beyond what a float can hold."""
+def test_a_long_integer_is_exact(spelled):
+    """The service's ids exceed what a float holds exactly."""
     assert decode.read_integer(spelled(2**53 + 1)) == 2**53 + 1
 
 
-def test_half_a_token_is_refused():
+def test_a_fraction_is_not_an_integer():
     """It would be a misread field."""
     with pytest.raises(ValueError, match="whole"):
         decode.read_integer(0.5)
 
 
-def test_words_are_text_that_can_be_written():
-    """No number, and no half of a character."""
+def test_text_must_be_encodable():
+    """A number or a lone surrogate is refused."""
     assert decode.read_text("é") == "é"
     with pytest.raises(TypeError, match="expected text"):
         decode.read_text(7)
@@ -61,6 +61,6 @@ def test_words_are_text_that_can_be_written():
 
 
 @pytest.mark.parametrize(("data", "nothing"), [(None, True), ({}, True), ([], False), (0, False)])
-def test_none_has_two_spellings(data, nothing):
-    """Null and the empty object."""
+def test_null_and_the_empty_object_are_empty(data, nothing):
+    """The service writes "none" in both ways."""
     assert decode.is_empty(data) is nothing

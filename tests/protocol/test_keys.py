@@ -20,16 +20,16 @@ def key(secret=KEY) -> Key:
 
 @pytest.mark.parametrize("shown", [repr, str, "{}".format, "{0!r}".format, lambda k: f"{k}"])
 def test_a_key_cannot_be_printed(shown):
-    """In no way that prints."""
+    """In str, repr, format and dataclass-like reprs."""
     assert shown(key()) == "Key(***)"
 
 
-def test_a_key_is_revealed_for_the_one_header():
+def test_reveal_returns_the_key():
     """Exactly as it was given."""
     assert key().reveal() == KEY
 
 
-def test_a_fingerprint_tells_keys_apart_and_gives_none_away():
+def test_a_fingerprint_identifies_a_key_and_does_not_reveal_it():
     """It names the account in buckets and ledgers."""
     assert key().fingerprint == key().fingerprint != key("local-other").fingerprint
     assert KEY not in key().fingerprint
@@ -40,7 +40,7 @@ BAD = ["", " ", "Bearer local-1", "local-1\n", "local-1\r\nX: y", "local-\x00", 
 
 @pytest.mark.parametrize("secret", BAD)
 def test_a_key_that_could_not_be_a_header_is_refused(secret):
-    """Without repeating it (a forged header would be the rest of the line)."""
+    """The message does not repeat it."""
     with pytest.raises(ValueError, match="printable ASCII without spaces") as caught:
         key(secret)
 
@@ -55,8 +55,8 @@ def test_a_copy_in_this_process_is_the_same_key(copied):
     assert copied(key()).reveal() == KEY
 
 
-def test_a_pickle_is_a_reference():
-    """The secret's bytes are not in it."""
+def test_a_pickle_holds_a_reference_to_the_key():
+    """The key's bytes are not in it."""
     assert KEY.encode() not in pickle.dumps(key())
 
 
@@ -75,14 +75,14 @@ def elsewhere(**environment):
 
 
 def test_another_process_finds_the_key_in_its_own_environment():
-    """As workers of Ray or Dask are set up."""
+    """Workers of Ray or Dask are set up so."""
     found = elsewhere(MEMORIES_API_KEY="local-mine")
 
     assert found.stdout.strip() == b"local-mine"
 
 
 def test_a_process_without_the_key_says_which_variable_to_set(monkeypatch):
-    """Instead of failing at the first call."""
+    """It fails when the pickle is loaded, not at the first call."""
     packed = pickle.dumps(key())
     monkeypatch.setattr(Key, "_known", {})
 
@@ -90,8 +90,8 @@ def test_a_process_without_the_key_says_which_variable_to_set(monkeypatch):
         pickle.loads(packed)
 
 
-def test_what_is_given_comes_before_the_environment(monkeypatch):
-    """And the first variable before the second."""
+def test_a_given_key_wins_over_the_environment(monkeypatch):
+    """And the first variable over the second."""
     monkeypatch.setenv("ONE", "local-one")
     monkeypatch.setenv("TWO", "local-two")
 
@@ -101,8 +101,8 @@ def test_what_is_given_comes_before_the_environment(monkeypatch):
     assert find_key(None, "NONE") is None
 
 
-def test_an_empty_key_is_a_mistake_and_an_empty_variable_is_none(monkeypatch):
-    """Somebody meant to give the one; nobody the other."""
+def test_an_empty_key_is_refused_and_an_empty_variable_is_ignored(monkeypatch):
+    """An argument is meant; an empty variable is not."""
     monkeypatch.setenv("ONE", "")
 
     assert find_key(None, "ONE") is None

@@ -37,21 +37,21 @@ NOW = 1_700_000_000.0
         ({"retry-after": "Tue, 14 Nov 2023 22:13:50 -0000"}, 30.0),
     ],
 )
-def test_reads_every_spelling(headers, seconds):
-    """What is usable is used; what is not falls to the policy's own wait."""
+def test_every_form_of_retry_after_is_read(headers, seconds):
+    """A value that cannot be used counts as none."""
     assert read_retry_after(headers, now=NOW) == seconds
 
 
-def test_a_date_is_measured_against_the_replys_own_clock():
-    """A wrong clock here changes nothing."""
+def test_a_date_is_compared_with_the_date_of_the_reply():
+    """A wrong local clock has no effect."""
     headers = {"retry-after": formatdate(500.0, usegmt=True), "date": formatdate(495.0)}
 
     assert read_retry_after(headers, now=NOW) == 5.0
 
 
 @given(st.fixed_dictionaries({}, optional={n: st.text() for n in ("retry-after", "date")}))
-def test_no_text_breaks_it(headers):
-    """Whatever a server writes, the answer is a wait or none."""
+def test_any_text_gives_a_wait_or_none(headers):
+    """No header raises an exception."""
     wait = read_retry_after(headers, now=NOW)
 
     assert wait is None or (math.isfinite(wait) and wait >= 0)
@@ -62,8 +62,8 @@ ZONES = st.sampled_from(["GMT", "+0000", "-9999", "+99999999999", "XYZ", ""])
 
 
 @given(DAYS, st.integers(-1, 10**12), st.integers(-1, 99), ZONES)
-def test_no_date_breaks_it(day, year, hour, zone):
-    """Dates that nobody's calendar has are no dates."""
+def test_an_impossible_date_gives_none(day, year, hour, zone):
+    """Such dates raise in the standard library."""
     text = f"Mon, {day} Jan {year} {hour}:00:00 {zone}"
     wait = read_retry_after({"retry-after": text}, now=NOW)
 

@@ -43,7 +43,7 @@ def _reader(request, monkeypatch):
 @pytest.mark.usefixtures("_reader")
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD)
 def test_what_is_not_json_raises_one_error(body):
-    """Both readers refuse the same things, with the same error."""
+    """Both parsers refuse the same documents with the same error."""
     with pytest.raises(wire_json.NotJson) as caught:
         wire_json.loads(body)
 
@@ -52,15 +52,15 @@ def test_what_is_not_json_raises_one_error(body):
 
 @pytest.mark.usefixtures("_reader")
 @given(document=documents)
-def test_reads_what_it_wrote(document):
-    """Nothing is lost on the way."""
+def test_loads_reads_what_dumps_wrote(document):
+    """Nothing is lost."""
     assert wire_json.loads(wire_json.dumps(document)) == document
 
 
 @pytest.mark.usefixtures("_reader")
 @pytest.mark.parametrize("digits", [19, 25, 5_000])
-def test_long_numbers_do_not_stop_the_process(digits):
-    """A number beyond 64 bits is a number or a clean refusal."""
+def test_a_number_beyond_64_bits_is_read_or_refused(digits):
+    """It is a number or `NotJson`."""
     try:
         number = wire_json.loads(b"9" * digits)
     except wire_json.NotJson:
@@ -70,15 +70,15 @@ def test_long_numbers_do_not_stop_the_process(digits):
 
 @pytest.mark.parametrize("text", [b"[1e999]", b"[" + b"9" * 400 + b".0]"])
 def test_a_number_that_overflows_is_refused_or_left_infinite(text):
-    """orjson refuses it; the standard library leaves the refusal to whoever decodes numbers."""
+    """orjson refuses it; the standard library leaves that to `decode.read_number`."""
     assert wire_json._load_with_stdlib(text) == [math.inf]
     with pytest.raises(ValueError, match=r"[Nn]umber|literal"):
         orjson.loads(text)
 
 
 @pytest.mark.usefixtures("_reader")
-def test_of_duplicate_keys_the_last_counts():
-    """As every reader does it."""
+def test_the_last_of_duplicate_keys_counts():
+    """In both parsers."""
     assert wire_json.loads(b'{"a": 1, "a": 2}') == {"a": 2}
 
 
@@ -90,23 +90,23 @@ def test_equal_documents_have_one_canonical_form(document):
     assert wire_json.canonical(shuffled) == wire_json.canonical(document)
 
 
-def test_writes_compact_utf_8_and_no_nan():
-    """A prompt in any language stays readable on the wire."""
+def test_dumps_writes_compact_utf8_without_nan():
+    """A prompt in any language is sent as it is."""
     assert wire_json.dumps({"b": "é", "a": [1, None]}) == '{"b":"é","a":[1,null]}'.encode()
     with pytest.raises(ValueError, match="not JSON compliant"):
         wire_json.dumps([math.nan])
 
 
-def test_the_standard_library_serves_where_orjson_is_missing(monkeypatch):
-    """The extra `fast` is optional."""
+def test_the_standard_library_is_used_without_orjson(monkeypatch):
+    """orjson is optional."""
     assert wire_json._choose_parser() is orjson.loads
     monkeypatch.setitem(sys.modules, "orjson", None)
 
     assert wire_json._choose_parser() is wire_json._load_with_stdlib
 
 
-def test_tells_objects_and_arrays():
-    """Nothing else passes."""
+def test_objects_and_arrays_are_told_apart():
+    """Other types are neither."""
     assert wire_json.is_object({})
     assert not wire_json.is_object([])
     assert wire_json.is_array([])
