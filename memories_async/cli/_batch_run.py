@@ -50,7 +50,8 @@ _OPTIONS = (
         type=click.Choice(["park", "resend", "raise"]),
         default="park",
         show_default=True,
-        help="Calls that may have been charged: report them, send them again, or stop.",
+        metavar="WHAT",
+        help="Calls that may have been charged: park (report them), resend, or raise (stop).",
     ),
     click.option(
         "--max-calls", type=click.IntRange(0), metavar="N", help="Pay for at most N calls."

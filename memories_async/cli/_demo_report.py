@@ -19,7 +19,8 @@ T = TypeVar("T")
 PROMPT = "the whole picture"
 _ROWS = 5
 _TIMELINE = 30
-"""Characters of a timeline."""
+"""Characters of a timeline, where the terminal is wide enough."""
+_OTHER_COLUMNS = 46
 _MOST = 0.95
 _TOLERANCE = 0.05
 """Seconds by which a clip may miss the frame: about one frame."""
@@ -93,6 +94,7 @@ def show_search(screen: Screen, step: Step[tuple[Clip, ...]], video: DemoVideo) 
     """Show the clips, and whether the best one contains the frame."""
     screen.say(f"\n1  Search: where in the video is the picture? (prompt: {PROMPT})", style="bold")
     clips = step.answer or ()
+    size = min(_TIMELINE, max(10, screen.width - _OTHER_COLUMNS))
     screen.table(
         ("start (s)>", "end (s)>", "score>", "in the video", ""),
         [
@@ -100,7 +102,7 @@ def show_search(screen: Screen, step: Step[tuple[Clip, ...]], video: DemoVideo) 
                 f"{clip.start_time:.2f}",
                 f"{clip.end_time:.2f}",
                 f"{clip.score:.3f}",
-                draw_timeline(clip, video),
+                draw_timeline(clip, video, size),
                 "has the frame" if video.is_in(clip) else "",
             )
             for clip in clips[:_ROWS]
@@ -198,10 +200,10 @@ def judge_clips(clips: tuple[Clip, ...], video: DemoVideo) -> str:
     return f"The best clip does not have the frame at {video.time:.2f} s; {where}."
 
 
-def draw_timeline(clip: Clip, video: DemoVideo) -> str:
-    """Draw the video as a line: `#` where the clip is, `o` at the frame."""
-    scale = _TIMELINE / max(video.facts.duration, clip.end_time)
+def draw_timeline(clip: Clip, video: DemoVideo, size: int) -> str:
+    """Draw the video as a line of *size* characters: `#` where the clip is, `o` at the frame."""
+    scale = size / max(video.facts.duration, clip.end_time)
     start, end = int(clip.start_time * scale), math.ceil(clip.end_time * scale)
-    marks = ["#" if start <= at < end else "-" for at in range(_TIMELINE)]
-    marks[min(int(video.time * scale), _TIMELINE - 1)] = "o"
+    marks = ["#" if start <= at < end else "-" for at in range(size)]
+    marks[min(int(video.time * scale), size - 1)] = "o"
     return "".join(marks)

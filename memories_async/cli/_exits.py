@@ -27,7 +27,7 @@ MEANINGS = (
     (Exit.REFUSED, "refused by the service; not charged"),
     (Exit.USAGE, "wrong argument or setting; nothing was sent"),
     (Exit.NOT_SENT, "no request left this machine; not charged"),
-    (Exit.UNKNOWN, "outcome unknown; may have been charged; not sent again"),
+    (Exit.UNKNOWN, "outcome unknown; may have been charged"),
     (Exit.NO_RESULT, "accepted, but it failed or was not finished in time"),
     (Exit.BUG, "a bug in this program"),
     (Exit.INTERRUPTED, "interrupted (Ctrl-C)"),

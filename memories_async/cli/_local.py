@@ -94,6 +94,7 @@ def engine_options(function: F) -> F:
         type=click.Choice(["pixels", "fixed", "openai", "onnx"]),
         default="pixels",
         show_default=True,
+        metavar="NAME",
         help="What computes the answers: pixels; fixed answers, no computation; openai: captions "
         "from a vision model; onnx: searches and embeddings from an ONNX model.",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -11,8 +11,40 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class HelpFormatter(click.HelpFormatter):
+    """Writes help without breaking a line inside an option or a command's name."""
+
+    def write(self, string: str) -> None:
+        """Write *string*, with the hyphens that wrapping left alone."""
+        super().write(string.replace("\N{NON-BREAKING HYPHEN}", "-"))
+
+    def write_text(self, text: str) -> None:
+        """Write a paragraph."""
+        super().write_text(text.replace("-", "\N{NON-BREAKING HYPHEN}"))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], *args: Any, **settings: Any) -> None:
+        """Write a list of terms with their descriptions."""
+        held = [(term, text.replace("-", "\N{NON-BREAKING HYPHEN}")) for term, text in rows]
+        super().write_dl(held, *args, **settings)
+
+
+class Context(click.Context):
+    """A context whose help is written by our formatter."""
+
+    formatter_class = HelpFormatter
+
+
 class Group(click.Group):
     """A group of commands that shows its help when no command is named."""
+
+    context_class = Context
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command of the group, whose help is written by our formatter too."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.context_class = Context
+        return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse *args*, or ask for help where there are none."""

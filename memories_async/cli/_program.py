@@ -41,13 +41,14 @@ Without an account; nothing leaves this machine:
   memories-async demo holiday.mp4
 
 \b
-With an account (set MEMORIES_API_KEY; a key is never an argument):
-  memories-async search shirt.png --video-no VI62 --prompt "red shirt"
-  memories-async caption holiday.mp4 --callback https://example.com/cb
+With an account (set MEMORIES_API_KEY):
+  memories-async add holiday.mp4
+  memories-async search shirt.png --video-no VI62 \\
+      --prompt "red shirt"
   memories-async embed re_65 --out holiday.npy
 
 \b
-What a call would send and cost, and which settings are used:
+What a call would send and cost, and the settings:
   memories-async embed re_65 --dry-run
   memories-async doctor --ping
 """
@@ -64,13 +65,14 @@ class Program(Group):
         """List the commands in the order of `COMMANDS`."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
         command = import_module(f"memories_async.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
-        return command
+        self.add_command(command, cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
         """Write the list of commands from the table."""

@@ -64,6 +64,11 @@ class Screen:
         """Whether stderr is a terminal on which progress can be shown."""
         return self.err.is_terminal and not self.json
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal on stdout; a pipe has no limit."""
+        return self.out.width if self.out.is_terminal else 10_000
+
     def say(self, text: str = "", *, style: str = "", indent: int = 0) -> None:
         """Write a line or a paragraph of the answer."""
         if self.json:

@@ -21,10 +21,12 @@ from memories_async.errors import MemoriesError
 _EXAMPLES = """\
 \b
 Examples:
-  memories-async add holiday.mp4                  prints the video_no for search
-  memories-async add --asset holiday.mp4          prints the asset_id for embed
-  memories-async add *.mp4 --ledger uploads.db    uploads each file once
-  memories-async add holiday.mp4 --json | jq -r .added[].video_no
+  memories-async add sea.mp4          # a video, to search
+  memories-async add --asset sea.mp4  # an asset, to embed
+  memories-async add *.mp4 --ledger uploads.db
+  memories-async add sea.mp4 --json | jq .added
+
+With --ledger, each file is uploaded once, whatever its name.
 """
 
 

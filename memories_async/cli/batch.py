@@ -18,17 +18,22 @@ from memories_async.cli._run import CommandRun
 _EXAMPLES = """\
 \b
 Examples:
-  memories-async batch embed --from assets.csv --ledger run.db --out vectors.parquet
-  memories-async batch search --from queries.jsonl --ledger run.db --prompt "red shirt"
-  memories-async batch caption --from videos.csv --ledger run.db --callback https://me/cb --dry-run
-  memories-async batch caption --from videos.csv --ledger run.db --captions captions.jsonl \\
+  memories-async batch embed --from assets.csv \\
+      --ledger run.db --out vectors.parquet
+  memories-async batch search --from queries.jsonl \\
+      --ledger run.db --prompt "red shirt"
+  memories-async batch caption --from videos.csv \\
+      --ledger run.db --callback https://me/cb --dry-run
+  memories-async batch caption --from videos.csv \\
+      --ledger run.db --captions captions.jsonl \\
       --public-url https://me.example --port 8000
 
 \b
 Columns of a row:
   search   image, video_no, prompt, unique_id
   embed    asset_id, model
-  caption  video, user_prompt, system_prompt, callback, persons, thinking
+  caption  video, user_prompt, system_prompt, callback,
+           persons, thinking
   all      key, your name for the row
 
 An option such as --prompt fills in what a row leaves out. To continue a batch that was stopped, run
@@ -38,7 +43,7 @@ the same command again with the same ledger.
 
 def write_example(name: str, file: str, columns: str, row: str) -> str:
     """Write the epilog of a command: the smallest file that it reads, and how to run it."""
-    command = f"memories-async batch {name} --from {file} --ledger run.db --dry-run"
+    command = f"memories-async batch {name} --from {file} \\\n      --ledger run.db --dry-run"
     return f"\b\nExample:\n  {command}\n\n\b\n{file}:\n  {columns}\n  {row}"
 
 
@@ -87,7 +92,7 @@ def embed(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
         "caption",
         "videos.csv",
         "video,user_prompt,system_prompt,callback",
-        "a.mp4,Who comes in?,You describe videos.,https://me.example/cb",
+        "a.mp4,Who comes in?,You describe videos.,https://me/cb",
     )
 )
 @click.option("--user-prompt", metavar="TEXT", help="For rows without one.")

@@ -24,9 +24,11 @@ from memories_async.errors import OutcomeUnknown
 _EXAMPLES = """\
 \b
 Examples:
-  memories-async caption beach.mp4 --callback https://example.com/cb
-  memories-async caption beach.mp4 --person Alice=alice.png --callback https://example.com/cb
-  memories-async caption https://example.com/v.mp4 --wait --public-url https://me.example --port 8000
+  memories-async caption sea.mp4 --callback https://me/cb
+  memories-async caption sea.mp4 \\
+      --person Alice=alice.png --callback https://me/cb
+  memories-async caption https://me/sea.mp4 --wait \\
+      --public-url https://me.example --port 8000
 """
 _USER_PROMPT = "Summarize what happens in the video."
 _SYSTEM_PROMPT = "You are a video understanding system that describes what it sees."

@@ -33,7 +33,7 @@ _EXAMPLES = """\
 Examples:
   memories-async demo
   memories-async demo holiday.mp4
-  memories-async demo holiday.mp4 --json | jq .search.clips
+  memories-async demo a.mp4 --json | jq .search.clips
 """
 _SECONDS = 24
 """The length of the rendered film: a caption needs at least 20 seconds."""

@@ -8,7 +8,7 @@ import platform
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
@@ -29,7 +29,7 @@ Examples:
   memories-async doctor
   memories-async doctor --ping
   memories-async doctor --json | jq .policy.deadline
-\b
+
 Exit codes: 0 calls can be sent; 2 a setting is missing or wrong; 3 --ping did not reach a host.
 """
 _SECTIONS: dict[str, Callable[[Configuration], Iterator[Finding]]] = {
@@ -88,8 +88,7 @@ def command(run: CommandRun, *, pinging: bool) -> int:
     )
     for title, found in sections.items():
         run.screen.say(f"\n{title}", style="bold")
-        rows = [(one.name, one.value, one.origin) for one in found]
-        run.screen.table((), rows, indent=2, dim_first=True)
+        run.screen.table((), lay_out(found, run.screen.width), indent=2, dim_first=True)
     show_section(run, "ping", ((url, str(ping)) for url, ping in pings.items()))
     is_reached = all(ping.ok for ping in pings.values())
     run.screen.say()
@@ -109,6 +108,15 @@ def show_section(run: CommandRun, title: str, pairs: Iterable[tuple[str, str]]) 
     if rows:
         run.screen.say(title if title == "versions" else f"\n{title}", style="bold")
         run.screen.facts(rows, indent=2)
+
+
+def lay_out(found: Sequence[Finding], width: int) -> list[tuple[str, ...]]:
+    """Lay findings out in three columns, or in two where *width* is too small for three."""
+    rows = [(one.name, one.value, one.origin) for one in found]
+    needed = sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True))
+    if needed <= width:
+        return [*rows]
+    return [(name, f"{value}\n{origin}".rstrip()) for name, value, origin in rows]
 
 
 def find_versions() -> dict[str, str]:

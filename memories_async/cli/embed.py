@@ -21,7 +21,7 @@ _EXAMPLES = """\
 \b
 Examples:
   memories-async embed re_6577
-  memories-async embed re_6577 --out beach.npy      for numpy.load
+  memories-async embed re_6577 --out beach.npy
   memories-async embed re_6577 --json | jq .embedding
 """
 _FIRST = 6

@@ -29,8 +29,9 @@ _EXAMPLES = """\
 \b
 Examples:
   memories-async exec --videos holiday/ -- pytest
-  memories-async exec --videos a.mp4 --rate 1 -- python app.py --verbose
-  memories-async exec -- sh -c 'curl -s $MEMORIES_V1_BASE_URL/_local/state'
+  memories-async exec --videos a.mp4 -- python app.py
+  memories-async exec -- sh -c \\
+      'curl -s $MEMORIES_V1_BASE_URL/_local/state'
 """
 
 

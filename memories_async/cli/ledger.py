@@ -20,7 +20,8 @@ Examples:
   memories-async ledger summary run.db
   memories-async ledger unknown run.db
   memories-async ledger settle run.db 3fa2c1 --not-paid
-  memories-async ledger settle run.db 3fa2c1 --paid --answer '{"task_id": "8e03"}'
+  memories-async ledger settle run.db 3fa2c1 --paid \\
+      --answer '{"task_id": "8e03"}'
   memories-async ledger retry run.db 3fa2c1
   memories-async ledger export run.db out.parquet
 """
@@ -39,7 +40,7 @@ def command() -> None:
     """
 
 
-@command.command(epilog="Example: memories-async ledger summary run.db")
+@command.command(epilog="\b\nExample:\n  memories-async ledger summary run.db")
 @_file
 @common
 @pass_run
@@ -63,7 +64,7 @@ def summary(run: CommandRun, path: Path) -> None:
     )
 
 
-@command.command(epilog="Example: memories-async ledger unknown run.db")
+@command.command(epilog="\b\nExample:\n  memories-async ledger unknown run.db")
 @_file
 @common
 @pass_run
@@ -93,7 +94,7 @@ def unknown(run: CommandRun, path: Path) -> None:
     )
 
 
-@command.command(epilog="Example: memories-async ledger settle run.db 3fa2c1 --not-paid")
+@command.command(epilog="\b\nExample:\n  memories-async ledger settle run.db 3fa2c1 --not-paid")
 @_file
 @click.argument("key")
 @click.option(
@@ -117,7 +118,7 @@ def settle(run: CommandRun, path: Path, key: str, *, paid: bool, answer: str | N
     run.screen.say(f"{full[:12]}: {'paid' if paid else 'not paid; sent when it is next requested'}")
 
 
-@command.command(epilog="Example: memories-async ledger retry run.db 3fa2c1")
+@command.command(epilog="\b\nExample:\n  memories-async ledger retry run.db 3fa2c1")
 @_file
 @click.argument("key")
 @common
@@ -134,7 +135,7 @@ def retry(run: CommandRun, path: Path, key: str) -> None:
     run.screen.say(f"{full[:12]}: sent when it is next requested")
 
 
-@command.command(epilog="Example: memories-async ledger export run.db out.parquet --state done")
+@command.command(epilog="\b\nExample:\n  memories-async ledger export run.db out.parquet")
 @_file
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--state", type=click.Choice(_STATES), help="Only the calls in this state.")

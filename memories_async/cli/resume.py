@@ -18,7 +18,7 @@ _EXAMPLES = """\
 \b
 Examples:
   memories-async resume 8e03075a-2230 --port 8000
-  memories-async resume 8e03075a-2230 --store run.db --timeout 3600
+  memories-async resume 8e03075a-2230 --store run.db
 """
 
 

@@ -25,11 +25,15 @@ from memories_async.cli._settings import Configuration
 _EXAMPLES = """\
 \b
 Examples:
-  memories-async search shirt.png --video-no VI62 --prompt "focus on the red shirt"
-  memories-async search shirt.png --video-no VI62 --prompt "red shirt" --dry-run
-  memories-async search shirt.png --video-no VI62 --prompt "red shirt" --json | jq .clips
-  memories-async search shirt.png --video-no VI62 --prompt "red shirt" \\
-      --picture found.png --video holiday.mp4
+  memories-async search shirt.png --video-no VI62 \\
+      --prompt "focus on the red shirt"
+  memories-async search shirt.png --video-no VI62 \\
+      --prompt "red shirt" --dry-run
+  memories-async search shirt.png --video-no VI62 \\
+      --prompt "red shirt" --json | jq .clips
+  memories-async search shirt.png --video-no VI62 \\
+      --prompt "red shirt" --picture found.png \\
+      --video holiday.mp4
 """
 
 

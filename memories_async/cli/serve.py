@@ -32,9 +32,10 @@ _EXAMPLES = """\
 \b
 Examples:
   memories-async serve --videos holiday/
-  memories-async serve --videos a.mp4 --videos b.mp4 --port 0 --rate none
+  memories-async serve --videos a.mp4 --videos b.mp4
   memories-async serve --videos holiday/ --engine openai \\
-      --engine-url http://127.0.0.1:11434/v1 --engine-model llava
+      --engine-url http://127.0.0.1:11434/v1 \\
+      --engine-model llava
 
 Each start makes a new API key, unless MEMORIES_API_KEY begins with "local-": then it is the key.
 """
@@ -87,13 +88,18 @@ class ServeOptions:
     metavar="N",
     help="The port to listen on; 0 chooses a free one.",
 )
-@click.option("--host", type=click.Choice(["127.0.0.1", "localhost"]), help="Loopback only.")
+@click.option(
+    "--host",
+    type=click.Choice(["127.0.0.1", "localhost"]),
+    metavar="NAME",
+    help="127.0.0.1 or localhost: loopback only.",
+)
 @rate_option("1")
 @click.option(
     "--points",
     type=click.IntRange(0),
     default=1_000_000,
-    show_default="1,000,000",
+    show_default=True,
     metavar="N",
     help="The account's points; each successful call costs one.",
 )
@@ -102,7 +108,8 @@ class ServeOptions:
     type=click.Choice(["off", "loopback", "anywhere"]),
     default="loopback",
     show_default=True,
-    help="Where captions may be delivered.",
+    metavar="WHERE",
+    help="Where captions may be delivered: off, loopback or anywhere.",
 )
 @engine_options
 @click.option("--warm", is_flag=True, help="Index every video now, not when it is first used.")

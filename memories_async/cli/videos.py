@@ -37,7 +37,7 @@ def command() -> None:
     """List videos, wait for them, delete them; all free."""
 
 
-@command.command("list", epilog="Example: memories-async videos list --status FAILED")
+@command.command("list", epilog="\b\nExample:\n  memories-async videos list --status FAILED")
 @click.option("--name", metavar="TEXT", help="Only videos with this name.")
 @click.option("--status", metavar="WORD", help="Only videos that are PARSE, UNPARSE or FAILED.")
 @_scope
@@ -73,7 +73,9 @@ def list_command(run: CommandRun, name: str | None, status: str | None, unique_i
     )
 
 
-@command.command("wait", epilog="Example: memories-async videos wait VI62 VI63 --timeout 600")
+@command.command(
+    "wait", epilog="\b\nExample:\n  memories-async videos wait VI62 VI63 --timeout 600"
+)
 @click.argument("numbers", nargs=-1, required=True, metavar="VIDEO_NO...")
 @click.option(
     "--timeout",
@@ -105,7 +107,7 @@ def wait_command(run: CommandRun, numbers: tuple[str, ...], timeout: float, uniq
     run.screen.document({"videos": [build_document(video) for video in found]})
 
 
-@command.command("delete", epilog="Example: memories-async videos delete VI62 VI63 --yes")
+@command.command("delete", epilog="\b\nExample:\n  memories-async videos delete VI62 VI63 --yes")
 @click.argument("numbers", nargs=-1, required=True, metavar="VIDEO_NO...")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_scope

@@ -11,6 +11,7 @@ from importlib import import_module
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from memories_async import cli as package
 from memories_async.cli import _program
@@ -227,3 +228,55 @@ def test_importing_the_package_imports_no_command_line():
     loaded = set(json.loads(done.stdout))
 
     assert not loaded & {"click", "rich", "numpy", "cv2", "memories_async.local"}
+
+
+def list_help_pages():
+    """The words of every command and every command of a group."""
+    yield ()
+    for name in _program.COMMANDS:
+        yield (name,)
+        command = import_module(f"memories_async.cli.{name}").command
+        for sub in getattr(command, "commands", ()):
+            yield name, sub
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_help_is_wider_than_the_terminal(width):
+    """Text is wrapped between words, and examples are short."""
+    wide = []
+    for words in list_help_pages():
+        page = CliRunner().invoke(_program.program, [*words, "-h"], terminal_width=width).output
+
+        wide += [line for line in page.splitlines() if len(line) > width]
+        assert "memories-\n" not in page
+
+    assert not wide
+
+
+def test_the_table_of_commands_has_each_commands_summary():
+    """`--help` shows the table without importing the commands, so the two must not part."""
+    for name, text in _program.COMMANDS.items():
+        command = import_module(f"memories_async.cli.{name}").command
+
+        assert text.split()[0] == command.get_short_help_str(200).split()[0]
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_and_version_import_little(flag):
+    """Each import costs time; neither page needs a client, a command, rich or asyncio."""
+    code = (
+        "import sys, json\nfrom memories_async import cli\n"
+        f"sys.argv = ['memories-async', '{flag}']\ntry: cli.main()\n"
+        "except SystemExit: print('\\n' + json.dumps([*sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+
+    heavy = {"aiohttp", "asyncio", "anyio", "cattrs", "rich", "logging", "ssl", "sqlite3", "numpy"}
+    assert not loaded & heavy
+    ours = {name for name in loaded if name.startswith("memories_async")}
+    assert ours <= {
+        *("memories_async", "memories_async._lazy", "memories_async._version"),
+        *(f"memories_async.cli{part}" for part in ("", "._program", "._options")),
+        *(f"memories_async.cli{part}" for part in ("._exits", "._run")),
+    }

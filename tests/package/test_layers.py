@@ -100,7 +100,6 @@ def test_every_import_points_down():
     assert not wrong
 
 
-@pytest.mark.xfail(strict=False, reason="local and cli have circles, mended next")
 def test_no_import_leads_back():
     """No module imports, by any path, one that imports it."""
     below = {name: own_imports(name) for name in MODULES if name != FACE}
