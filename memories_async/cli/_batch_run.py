@@ -17,6 +17,7 @@ from memories_async.batch import Batch, Progress
 from memories_async.cli._batch_captions import Await, CaptionOptions, CaptionWriter
 from memories_async.cli._batch_progress import format_progress, list_plan, show_progress
 from memories_async.cli._batch_rows import Rows
+from memories_async.cli._calls import run_async
 from memories_async.cli._exits import Exit
 from memories_async.cli._options import common, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
@@ -137,7 +138,7 @@ def run_batch(
     client = configuration.client(host, receiver=captions and captions.receiver)
     with ledger:
         try:
-            return asyncio.run(BatchCommand(run, rows, options, ledger, captions).run_with(client))
+            return run_async(BatchCommand(run, rows, options, ledger, captions).run_with(client))
         except KeyboardInterrupt:
             run.screen.note(
                 f"interrupted; run the same command again to continue: {options.ledger} records "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from attrs import define
@@ -52,8 +54,38 @@ class CallObserver:
                 self.run.in_flight = None
 
 
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run *main* as `asyncio.run` does; SIGTERM cancels it too, as Ctrl-C does.
+
+    `systemctl stop`, `docker stop` and `timeout` send SIGTERM. A second signal ends it at once.
+    Raises `KeyboardInterrupt` for both signals.
+    """
+    terminated = False
+
+    def terminate(task: asyncio.Task[T]) -> None:
+        nonlocal terminated
+        if terminated:
+            raise KeyboardInterrupt
+        terminated = True
+        task.cancel()
+
+    async def run_with_handler() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(main)
+        # Only the main thread of a Unix process can handle the signal.
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(signal.SIGTERM, terminate, task)
+        return await task
+
+    try:
+        return asyncio.run(run_with_handler())
+    except asyncio.CancelledError:
+        if terminated:
+            raise KeyboardInterrupt from None
+        raise
+
+
 def send(run: CommandRun, call: Call[T], configuration: Configuration) -> T:
-    """Send *call* with a new client, and note what it cost. Ctrl-C cancels it."""
+    """Send *call* with a new client, and note what it cost."""
     observer = CallObserver(run)
     start = time.perf_counter()
 
@@ -62,7 +94,7 @@ def send(run: CommandRun, call: Call[T], configuration: Configuration) -> T:
             return await client.send(call)
 
     with run.screen.status(f"{call.name} ..."):
-        answer = asyncio.run(send_once())
+        answer = run_async(send_once())
     seconds = time.perf_counter() - start
     requests = f", {observer.requests} requests" if observer.requests > 1 else ""
     run.screen.note(f"charged: 1 {call.unit} ({seconds:.2f} s{requests})")
@@ -75,11 +107,11 @@ def run_flow(
     configuration: Configuration,
     **settings: Any,
 ) -> T:
-    """Run *flow*, which sends several calls, with a new client. Ctrl-C cancels it."""
+    """Run *flow*, which sends several calls, with a new client."""
 
     async def run_once() -> T:
         observers = (CallObserver(run),)
         async with configuration.client(Host.SEARCH, observers=observers, **settings) as client:
             return await flow(client)
 
-    return asyncio.run(run_once())
+    return run_async(run_once())

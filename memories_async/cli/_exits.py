@@ -30,7 +30,7 @@ MEANINGS = (
     (Exit.UNKNOWN, "outcome unknown; may have been charged"),
     (Exit.NO_RESULT, "accepted, but it failed or was not finished in time"),
     (Exit.BUG, "a bug in this program"),
-    (Exit.INTERRUPTED, "interrupted (Ctrl-C)"),
+    (Exit.INTERRUPTED, "interrupted (Ctrl-C or SIGTERM)"),
 )
 """What `--help` says about exit codes. 141 is the usual code of a program whose reader is gone."""
 

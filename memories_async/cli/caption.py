@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ from memories_async import Caption, CaptionTask, Person, captions
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Host
 from memories_async.cli import _receiving
-from memories_async.cli._calls import CallObserver, send
+from memories_async.cli._calls import CallObserver, run_async, send
 from memories_async.cli._dry_run import show_dry_run
 from memories_async.cli._options import common, dry_run, raise_usage_errors
 from memories_async.cli._receiving import Reception, show_caption
@@ -112,7 +111,7 @@ def command(
         show_dry_run(run.screen, call, configuration)
     elif receiver is not None:
         reception = Reception(receiver=receiver, port=port or 0, timeout=timeout, store=store)
-        show_caption(run, *asyncio.run(submit_and_wait(run, call, configuration, reception)))
+        show_caption(run, *run_async(submit_and_wait(run, call, configuration, reception)))
     else:
         task = send(run, call, configuration)
         run.screen.document({"task_id": task.task_id, "callback": callback})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import click
 
 from memories_async import Caption, CaptionTask
 from memories_async.cli import _receiving
+from memories_async.cli._calls import run_async
 from memories_async.cli._options import common, raise_usage_errors
 from memories_async.cli._receiving import Reception, show_caption
 from memories_async.cli._run import CommandRun, pass_run
@@ -43,7 +43,7 @@ def command(
     # The callback's URL was given when the task was submitted; this receiver needs none.
     receiver = Receiver("http://127.0.0.1:0", store=store)
     reception = Reception(receiver=receiver, port=port, timeout=timeout, store=store)
-    show_caption(run, task, asyncio.run(wait_again(run, task, reception)))
+    show_caption(run, task, run_async(wait_again(run, task, reception)))
 
 
 async def wait_again(run: CommandRun, task: CaptionTask, reception: Reception) -> Caption:

@@ -161,17 +161,23 @@ def test_files_that_are_no_list_of_items_are_refused(cli, service, tmp_path, led
     assert name in ended.err
 
 
-def test_ctrl_c_drains_and_says_how_to_go_on(start, service, video, tmp_path, ledger):
-    """What was out is paid and recorded; the second run sends the rest."""
+@pytest.mark.parametrize(
+    ("number", "is_ignored"),
+    [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True)],
+)
+def test_a_signal_drains_the_batch(start, service, video, tmp_path, ledger, number, is_ignored):  # noqa: PLR0917  # fixtures
+    """Answers of requests in flight are recorded; a shell's background job ignores SIGINT."""
     path = tmp_path / "assets.csv"
     path.write_text("asset_id,model\n" + "".join(f"{video.asset_id},m{n}\n" for n in range(400)))
     words = ("batch", "embed", "--from", path, "--ledger", ledger, "--concurrency", 2)
     service.faults.add(kind="delay", seconds=0.02, times=None)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
     process = start(*words)
+    signal.signal(signal.SIGINT, before)
     while service.account.calls < 5:
         assert process.poll() is None
         time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130

@@ -1,4 +1,4 @@
-"""Ctrl-C: exit code 130, and what it may have cost."""
+"""Ctrl-C and SIGTERM: exit code 130, and what they may have cost."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import json
 import signal
 import time
 
+import pytest
 
-def test_an_interrupt_says_what_it_may_have_cost(start, video, service):
-    """Ctrl-C while the service works: the request left, so it may be on the bill."""
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_says_what_it_may_have_cost(start, video, service, number):
+    """The request was sent, so it may be charged."""
     service.faults.add(kind="delay", seconds=30)
     process = start("embed", video.asset_id, "--json")
     while not service.account.calls:
         assert process.poll() is None
         time.sleep(0.01)
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=20)
 
     assert process.returncode == 130
