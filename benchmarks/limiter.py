@@ -20,7 +20,7 @@ from aiolimiter import AsyncLimiter
 from pyrate_limiter import Limiter, Rate
 
 from memories_async import Client, FileLimiter, Hosts, InProcessLimiter, Limit, Limits, Policy
-from memories_async.limiter._in_process import Bucket
+from memories_async.limiter import Bucket
 from memories_async.limiter._limits import MARGIN
 
 FAR = 1e9
@@ -113,14 +113,14 @@ async def arrivals(workers: int, count: int, answer_after: float) -> list[float]
     """Let workers call a server that logs when headers arrive, and answers after a while."""
     log: list[float] = []
 
-    async def answer(request: web.Request) -> web.Response:
+    async def response(request: web.Request) -> web.Response:
         log.append(time.monotonic())
         await request.read()
         await asyncio.sleep(answer_after)
         return web.json_response({"code": "0000", "msg": "success", "data": {"embedding": [1.0]}})
 
     app = web.Application()
-    app.router.add_post("/{any:.*}", answer)
+    app.router.add_post("/{any:.*}", response)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

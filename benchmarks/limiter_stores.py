@@ -1,4 +1,4 @@
-"""Locked file or SQLite? Milliseconds for a word, four processes at once.
+"""Locked file or SQLite? Milliseconds for a request, four processes at once.
 
 Both hold the same bucket and run the same rules; what differs is how they wait for one another.
 """
@@ -18,9 +18,9 @@ from typing import Any
 import _harness as harness
 
 from memories_async import Limit
-from memories_async.limiter._file import FileStore, _converter, since_boot
-from memories_async.limiter._in_process import Bucket
-from memories_async.limiter._rule import BucketState, Word, hear
+from memories_async.limiter import Bucket
+from memories_async.limiter._file import FileStore, _converter, read_clock
+from memories_async.limiter._rule import BucketState, Request, step
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, PAUSE = 4, 0.004
@@ -28,7 +28,7 @@ WHERE = Bucket(account="account@https://api.memories.ai", family="search", limit
 
 
 class InSqlite:
-    """The same word in a table of one row a bucket, as fast as SQLite goes."""
+    """The same request in a table of one row a bucket, as fast as SQLite goes."""
 
     def __init__(self, path: str) -> None:
         self._file = sqlite3.connect(path, isolation_level=None, timeout=5)
@@ -36,40 +36,40 @@ class InSqlite:
         self._file.execute("pragma synchronous = off")
         self._file.execute("create table if not exists buckets (name text primary key, state text)")
 
-    def exchange(self, where: Bucket, word: Word) -> object:
+    def exchange(self, where: Bucket, request: Request) -> object:
         self._file.execute("begin immediate")
         row = self._file.execute(
             "select state from buckets where name = ?", (where.name,)
         ).fetchone()
-        now = since_boot()
+        now = read_clock()
         state = _converter.structure(json.loads(row[0]), BucketState) if row else BucketState()
-        state, answer = hear(state, word, where.limit, now)
+        state, response = step(state, request, where.limit, now)
         text = json.dumps(_converter.unstructure(state))
         self._file.execute("insert or replace into buckets values (?, ?)", (where.name, text))
         self._file.execute("commit")
-        return answer
+        return response
 
 
 STORES: dict[str, Callable[[str], Any]] = {"file": FileStore, "sqlite": InSqlite}
 
 
 def speak(kind: str, path: str, count: int, sent: Any) -> None:
-    """Say *count* words, one every few milliseconds, and send home how long each took."""
+    """Say *count* requests, one every few milliseconds, and send home how long each took."""
     store, took = STORES[kind](path), list[float]()
-    word = Word(member=str(os.getpid()), wants=(2, 0))
+    request = Request(member=str(os.getpid()), wants=(0, 2, 0))
     for _ in range(count):
         begun = time.perf_counter()
-        store.exchange(WHERE, word)
+        store.exchange(WHERE, request)
         took.append(time.perf_counter() - begun)
         time.sleep(PAUSE)
     sent.put(took)
 
 
 def spoken(kind: str, count: int) -> tuple[float, float]:
-    """Let four processes speak; how long did a word take, and the slowest in a hundred?"""
+    """Let four processes speak; how long did a request take, and the slowest in a hundred?"""
     with tempfile.TemporaryDirectory() as folder:
         path, sent = str(Path(folder, "limiter")), SPAWN.Queue()
-        STORES[kind](path).exchange(WHERE, Word(member="first", wants=(1, 0)))
+        STORES[kind](path).exchange(WHERE, Request(member="first", wants=(0, 1, 0)))
         crowd = [
             SPAWN.Process(target=speak, args=(kind, path, count, sent)) for _ in range(PROCESSES)
         ]
@@ -87,7 +87,7 @@ def main(*, quick: bool) -> None:
     for _ in range(3 if quick else 9):
         for kind, rounds in found.items():
             rounds.append(spoken(kind, 200 if quick else 500))
-    for at, name in enumerate(("word", "slow_word")):
+    for at, name in enumerate(("request", "slow_word")):
         file, sqlite = ([pair[at] for pair in found[kind]] for kind in ("file", "sqlite"))
         harness.report(f"{name}_to_a_file", file, unit="ms", yardstick="50 permits/s", at_most=20.0)
         ratio = harness.ratios(file, sqlite)

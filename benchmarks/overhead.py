@@ -14,7 +14,7 @@ import httpx
 
 from memories_async import Client, Hosts, InProcessLimiter, Limit, Limits, RateLimiter
 from memories_async._protocol import wire_json
-from memories_async.limiter._in_process import Bucket
+from memories_async.limiter import Bucket
 
 WIDTH = 16
 PATH = "/serve/api/v2/embeddings/video"

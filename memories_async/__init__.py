@@ -36,9 +36,14 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from memories_async.ledger import Ledger
-    from memories_async.limiter._file import FileLimiter
-    from memories_async.limiter._in_process import InProcessLimiter, Limit, Limits, RateLimiter
-    from memories_async.limiter._redis import RedisLimiter
+    from memories_async.limiter import (
+        FileLimiter,
+        InProcessLimiter,
+        Limit,
+        Limits,
+        RateLimiter,
+        RedisLimiter,
+    )
     from memories_async.policy import Policy
     from memories_async.receiver import Receiver
     from memories_async.videos import Video
@@ -61,26 +66,26 @@ else:
             "Conflict": ".errors",
             "Embedding": ".embeddings",
             "Exchange": ".calls",
-            "FileLimiter": ".limiter._file",
+            "FileLimiter": ".limiter",
             "Hosts": "._client.settings",
-            "InProcessLimiter": ".limiter._in_process",
+            "InProcessLimiter": ".limiter",
             "InsufficientCredits": ".errors",
             "InvalidRequest": ".errors",
             "Ledger": ".ledger",
-            "Limit": ".limiter._in_process",
-            "Limits": ".limiter._in_process",
+            "Limit": ".limiter",
+            "Limits": ".limiter",
             "MemoriesError": ".errors",
             "NotSent": ".errors",
             "Outcome": ".batch",
             "OutcomeUnknown": ".errors",
-            "RateLimiter": ".limiter._in_process",
+            "RateLimiter": ".limiter",
             "PermissionDenied": ".errors",
             "Person": ".captions",
             "Policy": ".policy",
             "ProcessingFailed": ".errors",
             "RateLimited": ".errors",
             "Receiver": ".receiver",
-            "RedisLimiter": ".limiter._redis",
+            "RedisLimiter": ".limiter",
             "Refused": ".errors",
             "Tokens": ".captions",
             "Video": ".videos",

@@ -13,8 +13,8 @@ from memories_async._client.settings import CA, Hosts, Settings
 from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, find_key
 from memories_async.budget import Budget
 from memories_async.events import Observer, log
+from memories_async.limiter import Limits, RateLimiter
 from memories_async.limiter._choice import limiter_from_environment
-from memories_async.limiter._in_process import Limits, RateLimiter
 from memories_async.policy import Policy, PolicyChanges
 from memories_async.views import Awaited, Endpoints
 

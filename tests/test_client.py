@@ -25,7 +25,7 @@ from memories_async import (
     embeddings,
 )
 from memories_async._protocol.reply import Host
-from memories_async.limiter._limits import Priority
+from memories_async.limiter import Priority
 
 BOTH = pytest.mark.parametrize("kind", [Client, blocking.Client])
 

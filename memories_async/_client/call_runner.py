@@ -26,8 +26,7 @@ from memories_async.events import (
     log,
     logger,
 )
-from memories_async.limiter._in_process import Bucket, Permit
-from memories_async.limiter._limits import Priority
+from memories_async.limiter import Bucket, Permit, Priority
 
 T = TypeVar("T")
 

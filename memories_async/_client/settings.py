@@ -17,7 +17,7 @@ from memories_async._protocol.network import is_cleartext, split_base_url
 from memories_async._protocol.reply import Host
 from memories_async.budget import Budget
 from memories_async.events import Observer
-from memories_async.limiter._in_process import Bucket, Limits, Priority, RateLimiter, in_process
+from memories_async.limiter import Bucket, Limits, Priority, RateLimiter, in_process
 from memories_async.policy import Policy
 
 if TYPE_CHECKING:

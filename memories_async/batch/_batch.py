@@ -25,7 +25,7 @@ from memories_async.batch._values import Outcome, Plan, Progress
 from memories_async.budget import Budget
 from memories_async.ledger import Ledger
 from memories_async.ledger._coordinator import Coordinator
-from memories_async.limiter._limits import Priority
+from memories_async.limiter import Priority
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from memories_async.batch._values import Outcome, Progress
 from memories_async.errors import OutcomeUnknown, Refused
-from memories_async.limiter._limits import Limits
+from memories_async.limiter import Limits
 
 WINDOW = 60.0
 """Seconds over which the rate is measured."""

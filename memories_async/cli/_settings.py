@@ -23,8 +23,8 @@ from memories_async._protocol.keys import (
 )
 from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
+from memories_async.limiter import RateLimiter, in_process
 from memories_async.limiter._choice import LIMITER_VARIABLE, limiter_from_environment
-from memories_async.limiter._in_process import RateLimiter, in_process
 
 T = TypeVar("T")
 

@@ -1,140 +1,169 @@
-"""One bucket as one process sees it: its own line, what the store knows of it, and when to speak."""
+"""A shared bucket as one process sees it: who waits here, what the store knows, and when to ask it."""
 
 from __future__ import annotations
 
 from math import inf
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from memories_async.limiter._limits import Bucket, Priority
-from memories_async.limiter._rule import LEASE, Answer, Word
-from memories_async.limiter._wait_queue import STALLED, Line, Waiter
-
-HEARTBEAT = LEASE / 4
-"""Seconds between two words of a member that holds or waits."""
+from memories_async.limiter._rule import HEARTBEAT, MAX_LEAD, Request, Response
+from memories_async.limiter._wait_queue import STALLED, Waiter, WaitQueue
 
 
-@define(eq=False, kw_only=True)
-class Grant:
-    """A permit that the store gave this process, and nobody here has taken yet."""
+@frozen(kw_only=True)
+class Reservation:
+    """A tick that the store granted to this process."""
 
     number: int
-    start: float
-    """When it begins."""
-    fault: str | None
+    tick: float
+    """When the request may be sent."""
+    fault: str | None = None
 
 
 @define(eq=False)
-class Desk:
-    """Times are of this process's monotonic clock. The clerk holds the lock."""
+class BucketClient:
+    """Times are of this process's monotonic clock. The `StoreWorker` holds the lock."""
 
     bucket: Bucket
-    line: Line = field(factory=Line)
+    queue: WaitQueue = field(factory=WaitQueue)
     busy: int = 0
-    """Slots held, that of a grant included."""
-    grant: Grant | None = None
-    told: Word = Word(member="")  # noqa: RUF009  # frozen
+    """Slots held, that of an interactive or batch reservation included."""
+    reservation: Reservation | None = None
+    """A tick that no waiter has taken yet."""
+    reserved_for: Priority = Priority.INTERACTIVE
+    told: Request = Request(member="")  # noqa: RUF009  # frozen
     """What the store knows."""
-    heard_at: float = 0.0
+    known: int = 0
+    """The number of the latest tick that the store told of."""
+    answered_at: float = 0.0
     ask_at: float = inf
-    scarce: bool = False
+    is_contended: bool = False
     pause_until: float | None = None
-    """A pause that the store may not know of yet."""
-    is_news: bool = False
-    late: float = 0.0
+    """When a pause that the service asked for ends."""
+    is_pause_told: bool = True
+    has_news: bool = False
     unused: int = 0
-    leaving: bool = False
-    """Whether everything is to be told at once, since the process ends."""
+    delay: float = 0.0
+    """Seconds by which a renewed permit was late again, so that the next is reserved for later."""
+    is_closing: bool = False
+    """Whether slots are given back at once, because the process ends."""
 
-    def take(self, waiter: Waiter, now: float) -> Grant | None:
-        """Take the permit if there is one, and it is *waiter*'s."""
-        grant = self.grant
-        if grant is None or now < grant.start or self.line.first(now) is not waiter:
+    def take(self, waiter: Waiter, now: float) -> Reservation | None:
+        """Take the reservation if it is *waiter*'s and its time has come."""
+        reservation = self.reservation
+        if reservation is None or now < reservation.tick or self.queue.first(now) is not waiter:
             return None
-        self.grant = None
-        self.line.passed(waiter)
-        return grant
+        if not self._suits(waiter):
+            return None
+        self.queue.serve(waiter)
+        # A late request that takes the tick of another priority needs no slot.
+        self.busy -= waiter.priority is Priority.LATE and self.reserved_for is not Priority.LATE
+        return self.pop_reservation()
 
-    def left(self, start: float, now: float) -> None:
-        """Note a request that left late after its permit."""
-        self.late += max(0.0, now - start - self.bucket.limit.slack)
+    def pop_reservation(self) -> Reservation | None:
+        """Take the reservation, whoever it is for."""
+        reservation, self.reservation = self.reservation, None
+        return reservation
 
     def pause(self, seconds: float, now: float) -> None:
-        """Hold back, whatever was granted already."""
-        self.pause_until, self.is_news = max(now + seconds, self.pause_until or 0.0), True
-        self._hand_back()
+        """Pause, whatever is reserved already."""
+        self.pause_until = max(now + seconds, self.pause_until or 0.0)
+        self.has_news, self.is_pause_told = True, False
+        self._give_back()
 
     def offer(self, now: float) -> float:
-        """Wake whoever the grant is for, or hand it back; returns when to look again."""
-        if self.grant is None:
+        """Wake the waiter that the reservation is for; returns when to look again."""
+        if self.reservation is None:
             return inf
-        first = self.line.first(now)
-        if first is None:
-            self._hand_back()
+        first = self.queue.first(now)
+        if first is None or not self._suits(first):
+            self._give_back()
             return now
-        if now < self.grant.start:
-            return self.grant.start
+        if now < self.reservation.tick:
+            return self.reservation.tick
         if first.woken_at is None:
             first.wake(now)
-        return first.woken_at + STALLED if first.woken_at is not None else now
+        return now if first.woken_at is None else first.woken_at + STALLED
 
-    def speak_at(self, now: float) -> float:
+    def next_request_at(self, now: float) -> float:
         """When the store must hear of this bucket again."""
-        wants, told = self.wants(now), self.told.wants
-        changed = [bool(w) for w in wants] != [bool(w) for w in told]
-        freed = self.busy < self.told.busy and (self.scarce or self.leaving)
-        if changed or freed or self.late or self.unused or self.is_news:
+        wants = self.count_wants(now)
+        is_changed = [bool(n) for n in wants] != [bool(n) for n in self.told.wants]
+        is_freed = self.busy < self.told.busy and (self.is_contended or self.is_closing)
+        if is_changed or is_freed or self.unused or self.has_news:
             return now
         if not (self.busy or self.told.busy or any(wants)):
             return inf
-        beat = self.heard_at + HEARTBEAT
-        return min(beat, self.ask_at) if any(wants) and self.grant is None else beat
+        heartbeat = self.answered_at + HEARTBEAT
+        return min(heartbeat, self.ask_at) if any(wants) and self.reservation is None else heartbeat
 
-    def wants(self, now: float) -> tuple[int, int]:
-        """Count who waits here and has no grant yet, up to two of each priority."""
-        counts = [self.line.count(priority, now) for priority in Priority]
-        first = None if self.grant is None else self.line.first(now)
+    def count_wants(self, now: float) -> tuple[int, ...]:
+        """Count who waits here without a reservation, up to two of each priority."""
+        counts = [self.queue.count(priority, now) for priority in Priority]
+        first = None if self.reservation is None else self.queue.first(now)
         if first is not None:
             counts[first.priority] -= 1
-        return counts[0], counts[1]
+        return tuple(counts)
 
-    def word(self, member: str, now: float, early: float) -> Word:
-        """Say everything, and note it as said."""
+    def build_request(
+        self, member: str, now: float, *, lead: float, ready_in: float, asks: Priority | None = None
+    ) -> Request:
+        """Tell everything; *asks* is the priority of a call that asks without being in the queue."""
         if self.pause_until is not None and self.pause_until <= now:
             self.pause_until = None
-        word = Word(
+        pause_until = self.pause_until
+        wants = list(self.count_wants(now))
+        if asks is not None:
+            wants[asks] = min(2, wants[asks] + 1)
+        request = Request(
             member=member,
             busy=self.busy,
-            wants=self.wants(now),
-            early=early if self.grant is None else -1.0,
-            pause=None if self.pause_until is None else self.pause_until - now,
-            late=self.late,
+            wants=tuple(wants),
+            early=lead if self.reservation is None else -1.0,
+            ready_in=min(MAX_LEAD, ready_in + self.delay),
+            pause=None if pause_until is None or self.is_pause_told else pause_until - now,
             unused=self.unused,
+            known=self.known,
         )
-        self.late, self.unused, self.is_news = 0.0, 0, False
-        return word
+        self.unused, self.has_news = 0, False
+        return request
 
-    def heard(
-        self, word: Word, answer: Answer, *, at: float, now: float, fault: str | None
+    def take_back(self, request: Request) -> None:
+        """Note that the store never got *request*."""
+        self.unused = self.unused or request.unused
+        self.has_news = self.has_news or request.pause is not None
+
+    def receive(
+        self, request: Request, response: Response, *, at: float, fault: str | None
     ) -> None:
-        """Take the answer in, given *at* that time; *fault* says why it is this process's own."""
-        if fault is None and not self.is_news:
-            self.pause_until = None
-        self.told, self.heard_at, self.scarce = word, now, answer.scarce
-        self.ask_at = at + answer.again
-        if answer.granted is None:
+        """Apply the response, given *at* that time; *fault* says why it is not the store's."""
+        self.told, self.answered_at, self.ask_at = request, at, at + response.again
+        self.is_contended = response.is_contended
+        if fault is None:
+            self.known = response.permits
+            # A store that lost its state has to be told of the pause again.
+            self.is_pause_told = not (self.has_news or response.was_lost)
+            self.has_news = self.has_news or response.was_lost
+        if response.granted is None:
             return
-        left = [
-            max(0, n - (p == answer.granted)) for p, n in zip(Priority, word.wants, strict=True)
-        ]
-        self.told = evolve(word, wants=(left[0], left[1]), busy=word.busy + 1)
-        self.busy += 1
-        self.grant = Grant(number=answer.permit, start=at + answer.start, fault=fault)
-        if self.is_news:
+        wants = [n - (p == response.granted) for p, n in zip(Priority, request.wants, strict=True)]
+        took_slot = response.granted is not Priority.LATE
+        self.told = evolve(request, wants=tuple(wants), busy=request.busy + took_slot)
+        self.busy += took_slot
+        self.reserved_for = response.granted
+        self.reservation = Reservation(
+            number=response.number, tick=at + response.start, fault=fault
+        )
+        if self.has_news:
             # The service asked for a pause while the store granted this.
-            self._hand_back()
+            self._give_back()
 
-    def _hand_back(self) -> None:
-        if self.grant is not None:
-            self.unused, self.grant = self.grant.number, None
-            self.busy -= 1
+    def _suits(self, waiter: Waiter) -> bool:
+        """Whether the reservation may be *waiter*'s: that of a late request comes without a slot."""
+        return waiter.priority is Priority.LATE or self.reserved_for is not Priority.LATE
+
+    def _give_back(self) -> None:
+        if self.reservation is not None:
+            self.unused, self.reservation = self.reservation.number, None
+            self.busy -= self.reserved_for is not Priority.LATE

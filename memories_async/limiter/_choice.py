@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from functools import cache
 
-from memories_async.limiter._in_process import RateLimiter, in_process
+from memories_async.limiter._in_process import in_process
+from memories_async.limiter._rate_limiter import RateLimiter
 
 LIMITER_VARIABLE = "MEMORIES_LIMITER"
 
@@ -16,11 +17,11 @@ def limiter_from_environment(environment: Mapping[str, str] = os.environ) -> Rat
 
     Raises `ValueError` for anything else, and `ImportError` for Redis without its extra.
     """
-    return _named(environment.get(LIMITER_VARIABLE) or "process")
+    return _build_limiter(environment.get(LIMITER_VARIABLE) or "process")
 
 
 @cache
-def _named(name: str) -> RateLimiter:
+def _build_limiter(name: str) -> RateLimiter:
     scheme, _, rest = name.partition(":")
     if name == "process":
         return in_process

@@ -1,55 +1,61 @@
-"""The limiter of one machine: a small locked file that every process of the account uses.
+"""FileLimiter: one rate for all processes of a machine, by a small locked file of fixed records.
 
 The clock counts seconds since the machine was started: it is the same for all processes and never
-jumps. SQLite is as fast (`benchmarks/limiter_stores.py`: within a tenth), but its connections must not
-cross a fork, and its waits for the lock are naps of many milliseconds.
+jumps. The file is read and written by `pread` and `pwrite`, not memory-mapped: a mapping that
+somebody truncates kills the process, and a read of 8 KB costs 2 us.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
+import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from errno import ELOOP
 from functools import cache
+from math import inf
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
-from attrs import field, frozen
-from cattrs import Converter
+from attrs import define, field
 
-from memories_async.limiter._in_process import LimiterStatus
 from memories_async.limiter._limits import Bucket
-from memories_async.limiter._rule import Answer, BucketState, Word, hear
-from memories_async.limiter._shared import SharedLimiter, in_force
-from memories_async.limiter._store import StoreDown
-from memories_async.limiter._store_worker import clerk_of
+from memories_async.limiter._rate_limiter import LimiterStatus
+from memories_async.limiter._rule import BucketState, Request, Response, step
+from memories_async.limiter._shared import SharedLimiter
+from memories_async.limiter._store import StoreUnavailableError, pack_state, unpack_state
+from memories_async.limiter._store_worker import find_worker
 
 if sys.platform != "win32":
     import fcntl
 
-PATIENCE = 1.0
-"""Seconds to wait for the lock: its holders need some ten millionths."""
-KEPT = 86_400.0
-"""Seconds for which a bucket that nobody uses is kept."""
-_FORMAT = "memories_async limiter 1"
-_MOST = 1 << 20
+EXPIRY = 86_400.0
+"""Seconds after which the record of a bucket that nobody uses may be used for another."""
+RECORD = 8192
+"""Bytes of a record: the header, or a bucket."""
+MAX_BUCKETS = 1024
+ROOT = 0
+"""The user whom everybody has to trust."""
+_MAGIC = b"memories_async limiter 2\n"
+_HEADER = Struct("<32s16sdI")
+"""The magic, the clock, when the file lost its state (-inf: never), and the number of records."""
+_BUCKET = Struct("<16s16sH222s")
+"""The hash of the bucket's name, the clock, and the name with its length. Its state follows."""
 
-_converter = Converter(detailed_validation=False)
-_Buckets = dict[str, dict[str, Any]]
-"""Buckets as they stand in the file: only the one that is asked for is read."""
 
-
-def since_boot() -> float:
+def read_clock() -> float:
     """Seconds since the machine was started, sleep included where the system tells."""
     clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 @cache
-def clock_name() -> str:
+def find_clock_name() -> str:
     """Name the clock: another boot, or another time namespace, has another zero."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
@@ -58,120 +64,218 @@ def clock_name() -> str:
         return ""
 
 
-@frozen
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+@define
 class FileStore:
-    """The file. Opened for each word and closed again, so that a fork shares nothing."""
+    """The file. Stays open between exchanges, but not across a fork, whose lock it would share."""
 
     path: str
-    clock: Callable[[], float] = field(default=since_boot, eq=False)
-    clock_name: Callable[[], str] = field(default=clock_name, eq=False)
+    clock: Callable[[], float] = field(default=read_clock, eq=False)
+    clock_name: Callable[[], str] = field(default=find_clock_name, eq=False)
+    _file: int = field(default=-1, init=False, eq=False)
+    _identity: tuple[int, int] = field(default=(0, 0), init=False, eq=False)
+    _indexes: dict[str, int] = field(factory=dict[str, int], init=False, eq=False)
+    _mutex: threading.Lock = field(factory=threading.Lock, init=False, eq=False)
+    _clock_id: bytes = field(default=b"", init=False, eq=False)
+    _has_opened: bool = field(default=False, init=False, eq=False)
 
-    def exchange(self, bucket: Bucket, word: Word) -> Answer:
-        """See `Store.exchange`."""
-        with self._locked() as file:
-            raw = os.pread(file, _MOST, 0)
-            # Read under the lock: nobody's time lies before that of the one before.
-            now = self.clock()
-            with self._readable():
-                buckets = self._buckets(raw, now)
-                state = (
-                    _state(buckets[bucket.name])
-                    if bucket.name in buckets
-                    else BucketState(seen=now)
-                )
-                buckets = {name: one for name, one in buckets.items() if _is_used(one, now)}
-            state, answer = hear(state, word, bucket.limit, now)
-            self._write(file, buckets | {bucket.name: _converter.unstructure(state)}, now, len(raw))
-        return answer
+    is_local = True
 
-    def look(self) -> tuple[float, Mapping[str, BucketState]]:
-        """See `Store.look`."""
-        with self._locked() as file, self._readable():
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def exchange(
+        self, bucket: Bucket, request: Request, *, patience: float
+    ) -> tuple[float, Response] | None:
+        """See `BucketStore.exchange`."""
+        with self._lock(patience) as is_locked:
+            if not is_locked:
+                return None
+            # Read under the lock: no process has a time before that of the one before it.
+            at, now = time.monotonic(), self.clock()
+            count, lost_at = self._read_header(now)
+            index = self._find(bucket.name, count)
+            if index is None:
+                index = self._add(count, lost_at, now)
+                state: BucketState | None = BucketState.create(bucket.limit, now, lost_at)
+            else:
+                _, state = self._read(index, now)
+            # A damaged record is lost state too.
+            state = state or BucketState.create(bucket.limit, now, lost_at=now)
+            state, response = step(state, request, bucket.limit, now)
+            self._write(index, bucket.name, state)
+            return at, response
+
+    def read_all(self) -> tuple[float, Mapping[str, BucketState]]:
+        """See `BucketStore.read_all`."""
+        with self._lock(patience=1.0) as is_locked:
+            if not is_locked:
+                raise StoreUnavailableError(f"{self.path}: another process does not release it")
             now = self.clock()
-            buckets = self._buckets(os.pread(file, _MOST, 0), now)
-            return now, {name: _state(one) for name, one in buckets.items()}
+            count, _ = self._read_header(now)
+            records = [self._read(index, now) for index in range(1, count + 1)]
+            return now, {name: state for name, state in records if state is not None}
 
     def forget(self) -> None:
-        """See `Store.forget`: nothing stays open."""
+        """See `BucketStore.forget`."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._mutex = -1, threading.Lock()
 
     @contextmanager
-    def _locked(self) -> Generator[int]:
+    def _lock(self, patience: float) -> Generator[bool]:
+        """Hold the file for this thread alone; yields whether it could be had in time."""
+        if (
+            not self._mutex.acquire(timeout=patience)
+            if patience
+            else not self._mutex.acquire(False)
+        ):
+            yield False
+            return
+        is_locked = False
         try:
-            file = self._open()
+            is_locked = self._lock_file(time.monotonic() + patience)
+            yield is_locked
         except OSError as error:
-            raise StoreDown(f"{self.path}: {error.strerror}") from error
-        try:
-            yield file
-        except OSError as error:
-            raise StoreDown(f"{self.path}: {error.strerror}") from error
+            why = "is a symbolic link" if error.errno == ELOOP else error.strerror
+            raise StoreUnavailableError(f"{self.path}: {why}") from error
         finally:
-            # By name, not only by closing: a child forked just now has a copy of the descriptor.
-            fcntl.flock(file, fcntl.LOCK_UN)
-            os.close(file)
+            if is_locked:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._mutex.release()
 
-    def _open(self) -> int:
-        until = time.monotonic() + PATIENCE
+    def _lock_file(self, until: float) -> bool:
         while True:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            if self._lock(file, until) and os.fstat(file).st_nlink:
-                return file
-            # Somebody removed the file while we waited, or never lets go of it.
-            os.close(file)
-            if time.monotonic() > until:
-                raise StoreDown(f"{self.path}: another process does not let go of it")
-
-    def _lock(self, file: int, until: float) -> bool:
-        while True:
+            if self._file < 0:
+                self._open()
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if time.monotonic() > until:
+                if time.monotonic() >= until:
                     return False
                 time.sleep(0.0001)
-            else:
+                continue
+            if self._is_current():
                 return True
+            # Somebody removed the file, or put another in its place.
+            self._close()
 
-    @contextmanager
-    def _readable(self) -> Generator[None]:
+    def _is_current(self) -> bool:
         try:
-            yield
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise StoreDown(f"{self.path} is damaged; remove it") from error
+            found = os.lstat(self.path)
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
 
-    def _buckets(self, raw: bytes, now: float) -> _Buckets:
-        if not raw.strip():
-            return {}
-        document: dict[str, Any] = json.loads(raw)
-        if document.pop("format", None) != _FORMAT:
-            raise StoreDown(f"{self.path} is not a file of this library's limiter")
-        buckets: _Buckets = document["buckets"]
-        if document["clock"] == self.clock_name():
-            return buckets
-        # Time did not pass, as far as we can know: then nobody goes too early.
-        by = now - document["now"]
-        return {n: _converter.unstructure(_state(one).shifted(by)) for n, one in buckets.items()}
+    def _open(self) -> None:
+        self._clock_id = _digest(self.clock_name())
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._file = os.open(self.path, flags)
+        except FileNotFoundError:
+            self._create()
+            self._file = os.open(self.path, flags)
+        self._has_opened = True
+        found = os.fstat(self._file)
+        self._identity = found.st_dev, found.st_ino
+        self._indexes.clear()
+        if not self._is_trusted(found):
+            self._close()
+            raise StoreUnavailableError(f"{self.path} belongs to another user, in a shared folder")
 
-    def _write(self, file: int, buckets: _Buckets, now: float, size: int) -> None:
-        document = {"format": _FORMAT, "clock": self.clock_name(), "now": now, "buckets": buckets}
-        # One write that covers the old text: a process that is killed leaves the old or the new.
-        os.pwrite(file, json.dumps(document).encode().ljust(size), 0)
+    def _is_trusted(self, found: os.stat_result) -> bool:
+        """Whether the file is this user's, or stands where only trusted users can create files."""
+        folder = Path(self.path).parent.stat()
+        return found.st_uid in {os.geteuid(), ROOT} or not folder.st_mode & stat.S_IWOTH
 
+    def _create(self) -> None:
+        """Create the file with its header at once: a file that is empty has lost its state."""
+        temporary = f"{self.path}.{os.getpid()}.{threading.get_ident()}"
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            # A process that has used the file before knows that state was lost.
+            lost_at = self.clock() if self._has_opened else -inf
+            header = _HEADER.pack(_MAGIC, self._clock_id, lost_at, 0)
+            os.pwrite(file, header.ljust(RECORD, b"\0"), 0)
+            os.link(temporary, self.path)
+        except FileExistsError:
+            pass  # another process was faster
+        finally:
+            os.close(file)
+            Path(temporary).unlink()
 
-def _state(bucket: Mapping[str, Any]) -> BucketState:
-    return _converter.structure(bucket, BucketState)
+    def _close(self) -> None:
+        os.close(self._file)
+        self._file = -1
 
+    def _read_header(self, now: float) -> tuple[int, float]:
+        """Return the number of buckets, and when the file lost its state."""
+        size, raw = os.fstat(self._file).st_size, os.pread(self._file, _HEADER.size, 0)
+        if raw.strip(b"\0"):
+            if not raw.startswith(_MAGIC[: len(raw)]):
+                raise StoreUnavailableError(f"{self.path} is not a file of this library's limiter")
+            if len(raw) == _HEADER.size:
+                _, clock, lost_at, count = _HEADER.unpack(raw)
+                if size >= (count + 1) * RECORD:
+                    return count, lost_at if clock == self._clock_id else -inf
+        # It was emptied or cut off. Nobody knows what was sent, so every bucket begins with a pause.
+        os.ftruncate(self._file, 0)
+        self._indexes.clear()
+        self._write_header(0, now)
+        return 0, now
 
-def _is_used(bucket: Mapping[str, Any], now: float) -> bool:
-    latest: float = max(bucket["seen"], bucket["spacing"]["next_at"])
-    return latest > now - KEPT
+    def _write_header(self, count: int, lost_at: float) -> None:
+        os.pwrite(self._file, _HEADER.pack(_MAGIC, self._clock_id, lost_at, count), 0)
+        os.ftruncate(self._file, (count + 1) * RECORD)
+
+    def _find(self, name: str, count: int) -> int | None:
+        """Find the record of a bucket, usually where it was the last time."""
+        digest, index = _digest(name), self._indexes.get(name, 0)
+        if 0 < index <= count and os.pread(self._file, 16, index * RECORD) == digest:
+            return index
+        for index in range(1, count + 1):
+            if os.pread(self._file, 16, index * RECORD) == digest:
+                self._indexes[name] = index
+                return index
+        return None
+
+    def _add(self, count: int, lost_at: float, now: float) -> int:
+        """Make room for a bucket: a record that nobody used for a day, or another one."""
+        for index in range(1, count + 1):
+            _, state = self._read(index, now)
+            if state is None or max(state.seen, state.gcra.next_at) < now - EXPIRY:
+                return index
+        if count == MAX_BUCKETS:
+            raise StoreUnavailableError(f"{self.path} has no room for more than {count} buckets")
+        self._write_header(count + 1, lost_at)
+        return count + 1
+
+    def _read(self, index: int, now: float) -> tuple[str, BucketState | None]:
+        """Read a bucket's name and state; None if the record is empty or damaged."""
+        raw = os.pread(self._file, RECORD, index * RECORD)
+        _, clock, length, name = _BUCKET.unpack_from(raw)
+        state = unpack_state(raw[_BUCKET.size :])
+        if state is not None and clock != self._clock_id:
+            # Another boot. No time has passed, as far as anybody knows: no request is too early.
+            state = state.shift(now - state.seen)
+        return name[:length].decode("utf-8", "replace"), state
+
+    def _write(self, index: int, name: str, state: BucketState) -> None:
+        """Write a bucket. One write: a process that is killed leaves the old state or the new."""
+        text = name.encode()[:222]
+        head = _BUCKET.pack(_digest(name), self._clock_id, len(text), text)
+        os.pwrite(self._file, head + pack_state(state), index * RECORD)
 
 
 class FileLimiter(SharedLimiter):
-    """The limiter of all processes of this machine that name the same file; no service to run.
+    """Rate limiter of all processes of this machine that name the same file; no service to run.
 
-    It survives restarts: a program that crashes in a loop keeps to the rate. *account* names the
-    account where its keys differ; else a key is an account. A permit costs about a tenth of a
-    millisecond. Not for network file systems, nor for Windows.
+    The file keeps the rate across restarts: a program that crashes in a loop stays within it.
+    *account* names the account where it has several keys; without it each key is an account. A
+    permit costs about 0.1 ms. Not for network file systems, and not on Windows, which lacks `flock`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, account: str | None = None) -> None:
@@ -181,30 +285,19 @@ class FileLimiter(SharedLimiter):
             )
         self.path: str = os.path.realpath(path)
         self._account = account
-        self._clerk = clerk_of(FileStore(self.path))
+        self._worker = find_worker(FileStore(self.path))
 
     def describe(self) -> LimiterStatus:
-        """Say what is in force; reads the file."""
-        fault, now, buckets = self._clerk.fault, 0.0, dict[str, BucketState]()
-        try:
-            now, found = self._clerk.store.look()
-            buckets.update(found)
-        except StoreDown as error:
-            fault = str(error)
-        return LimiterStatus(
-            store="file",
-            where=self.path,
-            shared_by="every process of this machine that names the file",
-            fault=fault,
-            buckets=tuple(in_force(name, state, now) for name, state in buckets.items()),
-        )
+        """Return the state of every bucket; reads the file."""
+        shared_by = "every process of this machine that names the file"
+        return self._describe(store="file", where=self.path, shared_by=shared_by)
 
     def __repr__(self) -> str:
         return f"FileLimiter({self.path!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _file_limiter, (self.path, self._account)
+        return _build, (self.path, self._account)
 
 
-def _file_limiter(path: str, account: str | None) -> FileLimiter:
+def _build(path: str, account: str | None) -> FileLimiter:
     return FileLimiter(path, account=account)

@@ -1,87 +1,109 @@
-"""The rate of a bucket and who goes first in it, as arithmetic. Pure: the clock is passed in.
-
-A generic cell rate algorithm (GCRA): one number, the time of the next permit.
-"""
+"""How often, how many at once, and who first: the limiter's arithmetic. Pure: the clock is passed in."""
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Sequence
+
+from attrs import define, frozen
 
 from memories_async.limiter._limits import Limit, Priority
 
-SLOWEST = 16.0
+MAX_SLOWNESS = 16.0
 """How many times slower than its limit a bucket gets at most, however often it is refused."""
 RECOVERY = 0.95
-"""What a permit multiplies the slowness by, until the full rate is back: after 14 permits from half."""
+"""Each tick multiplies the slowness by this, down to 1: after 14 ticks from 2."""
 IDLE = 4.0
-"""How many times its slack a bucket is behind its plan before it counts as idle."""
+"""A bucket that is this many times its slack behind its schedule is idle."""
 BATCH_SHARE = 4
 """Interactive permits in a row, at most, while a batch call waits."""
 
 
 @frozen
-class Spacing:
-    """The state of a bucket's rate."""
+class Gcra:
+    """The rate of a bucket, by the generic cell rate algorithm: the time of the next tick."""
 
     next_at: float = 0.0
     slowness: float = 1.0
+    """How many times slower than its limit the bucket is, after refusals of the service."""
     paused_until: float = 0.0
+    latest: float = 0.0
+    """The latest tick."""
 
     def wait(self, now: float) -> float:
-        """Seconds until the next permit."""
+        """Seconds until the next tick."""
         return max(0.0, self.next_at - now)
 
-    def begun(self, now: float, limit: Limit) -> float:
-        """When a permit that is taken *now* began: by the plan, as long as there is one.
+    def take(self, now: float, limit: Limit, *, ready_in: float = 0.0) -> Gcra:
+        """Take the next tick, `latest` of the result, for a request that is ready in some seconds.
 
-        A line that is behind its plan catches up by the slack; an idle bucket begins anew.
+        A bucket that is behind its schedule catches up by half the slack; an idle one starts anew.
         """
-        is_idle = now - self.next_at > IDLE * limit.slack
-        return now if is_idle else max(now - limit.slack, self.next_at)
+        ready_at = now + ready_in
+        if ready_at - self.next_at > IDLE * limit.slack:
+            tick = ready_at
+        else:
+            tick = max(ready_at - limit.slack / 2, self.next_at)
+        recovered = max(1.0, self.slowness * RECOVERY)
+        return Gcra(tick + limit.gap * self.slowness, recovered, self.paused_until, tick)
 
-    def taken(self, now: float, limit: Limit) -> Spacing:
-        """The state once a permit was taken *now*."""
-        slowness = self.slowness
-        recovered = max(1.0, slowness * RECOVERY)
-        begun = self.begun(now, limit)
-        return Spacing(begun + limit.gap * slowness, recovered, self.paused_until)
+    def give_back(self) -> Gcra:
+        """Undo the latest tick, which no request used."""
+        next_at = max(self.paused_until, min(self.next_at, self.latest))
+        return Gcra(next_at, self.slowness, self.paused_until, self.latest)
 
-    def returned(self, limit: Limit) -> Spacing:
-        """The state once the latest permit was given back unused."""
-        earlier = max(self.paused_until, self.next_at - limit.gap * self.slowness)
-        return Spacing(earlier, self.slowness, self.paused_until)
+    def pause(self, now: float, seconds: float) -> Gcra:
+        """Pause, and halve the rate: the service refused a request for its rate.
 
-    def delayed(self, now: float, delay: float, limit: Limit) -> Spacing:
-        """The state once a request left only *now*, *delay* seconds later than the slack allows.
-
-        To the service the permit was taken now: the next one follows a gap later, and permits that
-        were given meanwhile are made up for.
-        """
-        shift = min(delay, limit.gap * self.slowness)
-        return Spacing(max(now, self.next_at) + shift, self.slowness, self.paused_until)
-
-    def paused(self, now: float, seconds: float) -> Spacing:
-        """The state once the service refused a permit for its rate.
-
-        Refusals that come in during a pause are of requests that left before it: they prolong the
-        pause, and halve the rate no further.
+        A refusal that arrives during a pause is of a request sent before it. It prolongs the pause,
+        and does not halve the rate again.
         """
         until = max(self.paused_until, now + seconds)
-        halved = self.slowness if now < self.paused_until else min(SLOWEST, self.slowness * 2)
-        return Spacing(max(self.next_at, until), halved, until)
+        is_news = now >= self.paused_until
+        slowness = min(MAX_SLOWNESS, self.slowness * 2) if is_news else self.slowness
+        return Gcra(max(self.next_at, until), slowness, until, self.latest)
 
-    def shifted(self, by: float) -> Spacing:
-        """The same state on a clock that was put forward by *by*."""
-        return Spacing(self.next_at + by, self.slowness, self.paused_until + by)
+    def hold(self, until: float) -> Gcra:
+        """Have no tick before *until*."""
+        return Gcra(max(self.next_at, until), self.slowness, self.paused_until, self.latest)
+
+    def shift(self, by: float) -> Gcra:
+        """Return the same state on a clock that was put forward by *by*."""
+        return Gcra(self.next_at + by, self.slowness, self.paused_until + by, self.latest + by)
 
 
-def choose(streak: int, *, interactive: bool, batch: bool) -> Priority | None:
-    """Say which priority has the next permit, *streak* interactive ones having passed batch calls."""
-    if interactive and not (batch and streak >= BATCH_SHARE):
+@define
+class Semaphore:
+    """How many calls of a bucket are at work at once."""
+
+    in_use: int = 0
+
+    def has_free(self, limit: Limit) -> bool:
+        """Whether another call may begin."""
+        return self.in_use < limit.concurrency
+
+    def acquire(self) -> None:
+        """Take a slot."""
+        self.in_use += 1
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self.in_use -= 1
+
+
+def choose(streak: int, waiting: Sequence[object]) -> Priority | None:
+    """Choose the priority that is served next of those that wait (a flag, or a queue, for each).
+
+    *streak* interactive calls have passed batch calls.
+    """
+    if waiting[Priority.LATE]:
+        return Priority.LATE
+    if waiting[Priority.INTERACTIVE] and not (waiting[Priority.BATCH] and streak >= BATCH_SHARE):
         return Priority.INTERACTIVE
-    return Priority.BATCH if batch else None
+    return Priority.BATCH if waiting[Priority.BATCH] else None
 
 
-def streak_after(streak: int, taken: Priority, *, batch: bool) -> int:
-    """Count the interactive permits that passed waiting *batch* calls, one more taken."""
-    return streak + 1 if taken is Priority.INTERACTIVE and batch else 0
+def count_streak(streak: int, served: Priority, *, batch_waits: bool) -> int:
+    """Count the interactive calls that passed waiting batch calls, *served* being the latest."""
+    if served is Priority.LATE:
+        return streak
+    return streak + 1 if served is Priority.INTERACTIVE and batch_waits else 0

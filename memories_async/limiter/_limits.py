@@ -1,8 +1,8 @@
-"""Limits: how often and how many at once, for each endpoint family. Values only.
+"""Limits, priorities and buckets. Values only.
 
-The figures are the documented ones: https://memories.ai/docs, pages "Rate limits" of both versions.
-They are the account's, whatever its number of keys, and have changed by ten between versions of the
-pages; so the lower figure stands where two pages differ, and every figure can be changed.
+The default figures are the documented ones: memories.ai docs, "Rate limits", of both versions. They
+apply to an account, whatever its number of keys. Versions of the page differ by a factor of ten; the
+lower figure is the default where two pages differ, and every figure can be changed.
 """
 
 from __future__ import annotations
@@ -13,58 +13,58 @@ from attrs import field, fields, frozen
 from attrs.validators import ge, gt, instance_of
 
 MARGIN = 0.02
-"""Share by which permits are spaced wider than the limit asks, so that the service sees them apart.
+"""Share by which ticks are spaced wider than the limit asks, so that the service counts no more.
 
-A service counts arrivals, we count departures. In a window of one second the margin forgives 20 ms
-between the delays of the window's first and last request. Half of it is spent here, on timers and
-loops that wake late (`Limit.slack`); what leaves later than that moves the permits behind it. The
-other half is for the way. Measured (`benchmarks/limiter.py`, two cores, load 4 to 6): eleven
-arrivals in a row lie 4 to 9 ms closer together than planned, 17 ms at worst.
+A service counts arrivals, the limiter counts departures. In a window of one second the margin
+covers 20 ms between the delays of the window's first and last request. Half of it is used here
+(`Limit.slack`), the other half is left for the network. Measured (`benchmarks/limiter.py`, two
+cores, load 4 to 6): eleven arrivals in a row lie 4 to 9 ms closer together than planned, 17 ms at
+worst.
 """
-_LATE = 0.01
+MAX_SLACK = 0.01
 
 
 @frozen
 class Limit:
-    """*rate* permits every *per* seconds, evenly spaced, and *concurrency* of them at work at once."""
+    """*rate* requests every *per* seconds, evenly spaced, and at most *concurrency* at a time."""
 
     rate: float = field(validator=gt(0))
     per: float = field(default=1.0, validator=gt(0))
     concurrency: int = field(default=64, kw_only=True, validator=[instance_of(int), ge(1)])
 
     gap: float = field(default=0.0, init=False, eq=False, repr=False)
-    """Seconds between two permits, the margin included."""
+    """Seconds between two ticks, the margin included."""
     slack: float = field(default=0.0, init=False, eq=False, repr=False)
-    """Seconds by which a request may leave behind its plan without delaying those after it."""
+    """Seconds after its tick in which a request may be sent. Later it needs another tick."""
 
     def __attrs_post_init__(self) -> None:
-        """Work out, once, what every permit needs."""
+        """Compute once what every permit needs."""
         object.__setattr__(self, "gap", self.interval * (1 + MARGIN))
-        object.__setattr__(self, "slack", min(_LATE, self.per * MARGIN / 2))
+        object.__setattr__(self, "slack", min(MAX_SLACK, self.per * MARGIN / 2))
 
     @property
     def interval(self) -> float:
-        """Seconds between two permits, by the limit alone."""
+        """Seconds between two ticks, without the margin."""
         return self.per / self.rate
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Format the limit as words."""
         return f"{self.rate:g} every {self.per:g} s, {self.concurrency} at once"
 
 
 @frozen(kw_only=True)
 class Limits:
-    """What an account may do, for each endpoint family; the documented figures by default."""
+    """The limit of each endpoint family; the documented figures by default."""
 
     search: Limit = Limit(1)
     captions: Limit = Limit(1)
-    """Listed by the page of October 2025 only."""
+    """On the page of October 2025 only."""
     embeddings: Limit = Limit(1)
     video_upload: Limit = Limit(1, per=60)
     video_list: Limit = Limit(5)
     video_delete: Limit = Limit(5)
     video_metadata: Limit = Limit(1)
-    """On no page: the figure of its neighbours."""
+    """On no page; the figure of similar endpoints."""
     asset_upload: Limit = Limit(1)
     asset_metadata: Limit = Limit(1)
     asset_delete: Limit = Limit(1)
@@ -77,7 +77,7 @@ class Limits:
         return limit
 
     def describe(self) -> tuple[LimitInForce, ...]:
-        """List every family's limit, and whether it is the documented one."""
+        """List each family's limit beside the documented one."""
         names = tuple(attribute.name for attribute in fields(Limits))
         return tuple(
             LimitInForce(family=name, limit=self.of(name), documented=_DOCUMENTED.of(name))
@@ -87,7 +87,7 @@ class Limits:
 
 @frozen(kw_only=True)
 class LimitInForce:
-    """A family's limit, beside the one that the service documents."""
+    """A family's limit, and the one that the service documents."""
 
     family: str
     limit: Limit
@@ -95,7 +95,7 @@ class LimitInForce:
 
     @property
     def source(self) -> str:
-        """Where the figure came from."""
+        """Where the figure comes from."""
         return "documented" if self.limit == self.documented else "Client(limits=...)"
 
 
@@ -103,22 +103,26 @@ _DOCUMENTED = Limits()
 
 
 class Priority(IntEnum):
-    """Who goes first. Interactive calls do, but every fifth permit is a batch's if one waits."""
+    """Who is served first."""
 
-    INTERACTIVE = 0
-    BATCH = 1
+    LATE = 0
+    """A request that has its slot, but missed its tick while it connected."""
+    INTERACTIVE = 1
+    BATCH = 2
+    """Waits for interactive calls, but every fifth permit is a batch's if one waits."""
 
 
 @frozen(kw_only=True, cache_hash=True)
 class Bucket:
-    """Where a call queues: whose account (a hash, never the key), and which family."""
+    """What is limited: the endpoint family of an account."""
 
     account: str
+    """The account's name, or a hash that stands for it; never a key."""
     family: str
     limit: Limit = field(eq=False)
     priority: Priority = field(default=Priority.INTERACTIVE, eq=False)
 
     @property
     def name(self) -> str:
-        """The bucket's name in a store that others use too."""
+        """The bucket's name in a shared store."""
         return f"{self.account} {self.family}"

@@ -1,152 +1,146 @@
-"""The limiter of many machines: a bucket is one key in Redis or Valkey, a word one script call.
+"""RedisLimiter: one rate for the processes of many machines, in Redis or Valkey.
 
-The server's clock is everybody's, and one round trip is a permit: a slot's return rides with the
-next word, unless slots are scarce. The rules are `rules.hear`, once more in Lua.
+A bucket is one key. An exchange reads it and the server's clock, applies the rule, and writes it back
+as an optimistic transaction (WATCH, MULTI), in two round trips; it is repeated where another process
+came first.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator, Mapping
+import time
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import asdict, field, frozen
+from attrs import define, field
 
-from memories_async.limiter import _gcra, _rule
-from memories_async.limiter._in_process import LimiterStatus
-from memories_async.limiter._limits import Bucket, Limit, Priority
-from memories_async.limiter._rule import Answer, BucketState, Member, Word
-from memories_async.limiter._shared import SharedLimiter, in_force
-from memories_async.limiter._store import StoreDown
-from memories_async.limiter._store_worker import clerk_of
+from memories_async.limiter._limits import Bucket
+from memories_async.limiter._rate_limiter import LimiterStatus
+from memories_async.limiter._rule import BucketState, Request, Response, step
+from memories_async.limiter._shared import SharedLimiter
+from memories_async.limiter._store import StoreUnavailableError, pack_state, unpack_state
+from memories_async.limiter._store_worker import find_worker
 
 PREFIX = "memories_async:limiter:"
+MARKER = "memories_async:limiter"
+"""Holds when the store was first used: one without it has lost its state, or never had any."""
 TIMEOUT = 1.0
-"""Seconds for a word; a server that needs longer counts as down."""
-KEPT = 86_400.0
+"""Seconds for a round trip; a server that needs longer counts as unavailable."""
+EXPIRY = 86_400.0
 """Seconds for which a bucket that nobody uses is kept."""
-_LOOK = """
-local time = redis.call('TIME')
-local stored = redis.call('GET', KEYS[1])
-if not stored then return '' end
-return cjson.encode({now = time[1] + time[2] / 1e6, bucket = cmsgpack.unpack(stored)})
-"""
-_RULES = {
-    "slowest": _gcra.SLOWEST,
-    "recovery": _gcra.RECOVERY,
-    "idle": _gcra.IDLE,
-    "batch_share": _gcra.BATCH_SHARE,
-    "lease": _rule.LEASE,
-    "overdue": _rule.OVERDUE,
-    "slot_poll": _rule.SLOT_POLL,
-    "never": _rule.NEVER,
-    "kept": KEPT,
-}
 
 
-def script() -> str:
-    """Read the rules as the server runs them."""
-    from importlib.resources import files  # noqa: PLC0415  # slow to import, seldom needed
-
-    return files("memories_async.limiter").joinpath("redis.lua").read_text("utf-8")
-
-
-def spoken(word: Word, limit: Limit) -> str:
-    """Put a word into the script's form; what a pause of none is has to be a number there."""
-    return json.dumps(
-        asdict(word)
-        | {"pause": -1 if word.pause is None else word.pause, "rules": _RULES}
-        | {"gap": limit.gap, "slack": limit.slack, "concurrency": limit.concurrency}
-    )
-
-
-def heard(reply: bytes | str) -> Answer:
-    """Read the script's answer."""
-    said: dict[str, Any] = json.loads(reply)
-    granted = said.pop("granted")
-    return Answer(granted=Priority(granted - 1) if granted else None, **said)
-
-
-def seen(reply: bytes | str) -> tuple[float, BucketState]:
-    """Read how a bucket stands, and the server's time."""
-    said = json.loads(reply)
-    bucket: dict[str, Any] = said["bucket"]
-    members: dict[str, dict[str, Any]] = bucket["members"] or {}
-    rate = _gcra.Spacing(bucket["next_at"], bucket["slowness"], bucket["paused_until"])
-    state = BucketState(
-        spacing=rate, members={name: _member(member) for name, member in members.items()}
-    )
-    return said["now"], state
-
-
-def _member(said: Mapping[str, Any]) -> Member:
-    tickets = said["1"] or None, said["2"] or None
-    return Member(until=said["until"], busy=said["busy"], tickets=tickets)
-
-
-@frozen
+@define
 class RedisStore:
-    """The server. One connection a process, opened at the first word."""
+    """The server, on one connection that is opened at the first exchange."""
 
     url: str = field(repr=False)
     prefix: str = PREFIX
-    _held: list[Any] = field(factory=list[Any], eq=False, repr=False, init=False)
+    _client: Any = field(default=None, init=False, eq=False, repr=False)
+
+    is_local = False
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.prefix))
 
     @property
     def where(self) -> str:
-        """Where the server is, without the password."""
+        """The server's address, without the password."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
-    def exchange(self, bucket: Bucket, word: Word) -> Answer:
-        """See `Store.exchange`."""
-        with self._reported():
-            client = self._client()
-            said = client.hear(
-                keys=[self.prefix + bucket.name], args=[spoken(word, bucket.limit), ""]
-            )
-            return heard(said)
+    def exchange(
+        self, bucket: Bucket, request: Request, *, patience: float
+    ) -> tuple[float, Response] | None:
+        """See `BucketStore.exchange`."""
+        until, key = time.monotonic() + patience, self.prefix + bucket.name
+        while time.monotonic() <= until:
+            with self._connect() as connection:
+                asked_at = time.monotonic()
+                _, record, marker, clock = _send(
+                    connection, [("WATCH", key, MARKER), ("GET", key), ("GET", MARKER), ("TIME",)]
+                )
+                at, now = (asked_at + time.monotonic()) / 2, int(clock[0]) + int(clock[1]) / 1e6
+                created_at = now if marker is None else float(marker)
+                state = None if record is None else unpack_state(record)
+                if state is None:
+                    lost_at = created_at if record is None else now
+                    state = BucketState.create(bucket.limit, now, lost_at)
+                state, response = step(state, request, bucket.limit, now)
+                expiry = str(int(1000 * (EXPIRY + max(0.0, state.gcra.next_at - now))))
+                commands: list[tuple[object, ...]] = [
+                    ("MULTI",),
+                    ("SET", key, pack_state(state), "PX", expiry),
+                ]
+                if marker is None:
+                    commands.append(("SET", MARKER, repr(created_at)))
+                if _send(connection, [*commands, ("EXEC",)])[-1] is not None:
+                    return at, response
+        return None
 
-    def look(self) -> tuple[float, Mapping[str, BucketState]]:
-        """See `Store.look`."""
-        now, buckets = 0.0, dict[str, BucketState]()
-        with self._reported():
-            client = self._client()
-            look = client.register_script(_LOOK)
-            for key in client.scan_iter(self.prefix + "*"):
-                if said := look(keys=[key]):
-                    now, buckets[key.decode().removeprefix(self.prefix)] = seen(said)
-        return now, buckets
+    def read_all(self) -> tuple[float, Mapping[str, BucketState]]:
+        """See `BucketStore.read_all`."""
+        buckets = dict[str, BucketState]()
+        with self._connect() as connection:
+            (clock,) = _send(connection, [("TIME",)])
+            cursor = b"0"
+            while True:
+                ((cursor, keys),) = _send(
+                    connection, [("SCAN", cursor, "MATCH", self.prefix + "*")]
+                )
+                for key in keys:
+                    (record,) = _send(connection, [("GET", key)])
+                    # A bucket may end while the list is read.
+                    if record is not None and (state := unpack_state(record)) is not None:
+                        buckets[key.decode().removeprefix(self.prefix)] = state
+                if cursor in {b"0", 0}:
+                    return int(clock[0]) + int(clock[1]) / 1e6, buckets
 
     def forget(self) -> None:
-        """See `Store.forget`."""
-        self._held.clear()
+        """See `BucketStore.forget`."""
+        self._client = None
 
     @contextmanager
-    def _reported(self) -> Generator[None]:
+    def _connect(self) -> Generator[Any]:
+        redis = _import_redis()
         try:
-            yield
-        except (_redis().RedisError, OSError, ValueError, LookupError) as error:
-            raise StoreDown(f"{self.where}: {error}") from error
+            if self._client is None:
+                self._client = redis.Redis.from_url(
+                    self.url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, protocol=2
+                )
+            pool = self._client.connection_pool
+            connection = pool.get_connection()
+            try:
+                yield connection
+            except BaseException:
+                connection.disconnect()
+                raise
+            finally:
+                pool.release(connection)
+        except (redis.RedisError, OSError, ValueError) as error:
+            raise StoreUnavailableError(f"{self.where}: {error}") from error
 
-    def _client(self) -> Any:
-        if not self._held:
-            client = _redis().Redis.from_url(
-                self.url,
-                socket_timeout=TIMEOUT,
-                socket_connect_timeout=TIMEOUT,
-                # One more attempt, for a connection that the server closed while it was idle.
-                retry=import_module("redis.retry").Retry(_no_backoff(), 1),
-            )
-            client.hear = client.register_script(script())
-            self._held.append(client)
-        return self._held[0]
+
+def _send(connection: Any, commands: Sequence[tuple[object, ...]]) -> list[Any]:
+    """Send commands in one round trip, and return the response to each."""
+    connection.send_packed_command(connection.pack_commands(commands))
+    responses = [_read(connection) for _ in commands]
+    for response in responses:
+        if isinstance(response, Exception):
+            raise response
+    return responses
 
 
-def _redis() -> Any:
+def _read(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except import_module("redis").ResponseError as error:
+        return error
+
+
+def _import_redis() -> Any:
     """Import the extra where it is used."""
     try:
         return import_module("redis")
@@ -154,47 +148,33 @@ def _redis() -> Any:
         raise ImportError("RedisLimiter needs redis: install memories_async[redis]") from error
 
 
-def _no_backoff() -> Any:
-    return import_module("redis.backoff").NoBackoff()
-
-
 class RedisLimiter(SharedLimiter):
-    """The limiter of all processes, on whatever machine, that name the same Redis or Valkey.
+    """Rate limiter of all processes, on any machine, that name the same Redis or Valkey server.
 
-    Needs the extra `memories_async[redis]`. *account* names the account where its keys differ; else
-    a key is an account. A permit costs one round trip. Pickled, it holds *url* and so its password.
+    Needs the extra `memories_async[redis]`. *account* names the account where it has several keys;
+    without it each key is an account. A permit costs two round trips. Pickled, it holds *url* and
+    so its password.
     """
 
     def __init__(self, url: str, *, account: str | None = None) -> None:
-        _redis()
+        _import_redis()
         if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
             raise ValueError("url must begin with redis://, rediss:// or unix://")
         self._url, self._account = url, account
         self._store = RedisStore(url)
-        self._clerk = clerk_of(self._store)
+        self._worker = find_worker(self._store)
 
     def describe(self) -> LimiterStatus:
-        """Say what is in force; asks the server."""
-        fault, now, buckets = self._clerk.fault, 0.0, dict[str, BucketState]()
-        try:
-            now, found = self._store.look()
-            buckets.update(found)
-        except StoreDown as error:
-            fault = str(error)
-        return LimiterStatus(
-            store="redis",
-            where=self._store.where,
-            shared_by="every process that names the server",
-            fault=fault,
-            buckets=tuple(in_force(name, state, now) for name, state in buckets.items()),
-        )
+        """Return the state of every bucket; asks the server."""
+        shared_by = "every process that names the server"
+        return self._describe(store="redis", where=self._store.where, shared_by=shared_by)
 
     def __repr__(self) -> str:
         return f"RedisLimiter({self._store.where!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _redis_limiter, (self._url, self._account)
+        return _build, (self._url, self._account)
 
 
-def _redis_limiter(url: str, account: str | None) -> RedisLimiter:
+def _build(url: str, account: str | None) -> RedisLimiter:
     return RedisLimiter(url, account=account)

@@ -1,225 +1,263 @@
-"""The rules of a bucket that processes share: places, slots and leases. Pure: the clock is passed in.
+"""The rule of a bucket that processes share: rate, slots, order and leases. Pure: the clock is passed in.
 
-Beside its `Spacing` such a bucket knows its *members*, one for each process: how many slots a member
-holds, whether it waits, and until when it counts as alive. A member sends its whole situation with
-every `Word`, never a change of it: a word that is lost or repeated does no harm, and one that
-comes no more gives everything back. `redis.lua` says the same in Lua; a test compares them.
+A process is a *member* of each bucket that it uses. It holds a lease, which says how many slots it
+holds and whether it waits. Each `Request` carries the member's whole situation, never a change of
+it: a request that is lost or repeated does no harm, and a member that sends no more loses its lease.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import inf
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
-from memories_async.limiter._gcra import Spacing, choose, streak_after
+from memories_async.limiter._gcra import Gcra, choose, count_streak
 from memories_async.limiter._limits import Limit, Priority
 
 LEASE = 5.0
-"""Seconds after its last word that a member, and the slots it holds, are given up."""
+"""Seconds after its latest request for which a member keeps its slots."""
+HEARTBEAT = LEASE / 4
+"""Seconds between two requests of a member that holds slots or waits."""
 OVERDUE = 0.25
-"""Seconds after which a permit that its member does not fetch goes to the next in line."""
+"""Seconds after which a tick that its member does not fetch goes to the next in the order."""
 SLOT_POLL = 0.05
 """Seconds between two looks for a free slot."""
-NEVER = 1e9
-"""Seconds: longer than anybody waits. A number, since JSON and Lua have no good infinity."""
+MAX_LEAD = 0.25
+"""Seconds before its time that a tick is reserved, at most."""
 
 
-Tickets = tuple[int | None, int | None]
-
-
-@frozen(kw_only=True)
-class Member:
-    """What a bucket knows of one process."""
+@frozen
+class Lease:
+    """What a bucket knows of one member."""
 
     until: float
-    """When it is given up, unless it is heard of again."""
+    """When it ends, unless the member is heard of again."""
     busy: int = 0
-    tickets: Tickets = (None, None)
-    """Its places in line, interactive and batch; the lower number goes first."""
+    """Slots that the member holds."""
+    tickets: tuple[int, ...] = (0, 0, 0)
+    """Its place in the order, by priority; the lower number is served first, 0 is none."""
 
 
 @frozen(kw_only=True)
 class BucketState:
-    """What everybody has to know of a bucket."""
+    """A bucket as its store keeps it."""
 
-    spacing: Spacing = field(factory=Spacing)
+    gcra: Gcra = field(factory=Gcra)
     streak: int = 0
     issued: int = 0
     """Tickets so far."""
     permits: int = 0
-    """Turns so far."""
+    """Ticks so far."""
     free_at: float = 0.0
-    """Until when, at least, all slots were taken."""
+    """When all slots were in use for the last time."""
     seen: float = 0.0
-    """When the latest word came."""
-    members: Mapping[str, Member] = field(factory=dict[str, Member])
+    """When the latest request came."""
+    leases: Mapping[str, Lease] = field(factory=dict[str, Lease])
 
-    def shifted(self, by: float) -> BucketState:
-        """The same state on a clock that was put forward by *by*."""
-        members = {n: evolve(m, until=m.until + by) for n, m in self.members.items()}
-        return evolve(
-            self,
-            spacing=self.spacing.shifted(by),
+    @classmethod
+    def create(cls, limit: Limit, now: float, lost_at: float = -inf) -> BucketState:
+        """Create a bucket. It begins with a pause if the store lost its state, at *lost_at*."""
+        gcra = Gcra() if lost_at == -inf else Gcra().hold(lost_at + pause_after_loss(limit))
+        return cls(gcra=gcra, seen=now)
+
+    def shift(self, by: float) -> BucketState:
+        """Return the same state on a clock that was put forward by *by*."""
+        return BucketState(
+            gcra=self.gcra.shift(by),
+            streak=self.streak,
+            issued=self.issued,
+            permits=self.permits,
             free_at=self.free_at + by,
             seen=self.seen + by,
-            members=members,
+            leases={n: Lease(o.until + by, o.busy, o.tickets) for n, o in self.leases.items()},
         )
 
 
 @frozen(kw_only=True)
-class Word:
+class Request:
     """What a member tells a bucket, and asks of it."""
 
     member: str
     busy: int = 0
     """Slots it holds."""
-    wants: tuple[int, int] = (0, 0)
-    """Calls that wait, interactive and batch; more than two count as two."""
+    wants: tuple[int, ...] = (0, 0, 0)
+    """Calls that wait, by priority; more than two count as two."""
     early: float = 0.0
-    """Seconds before its time that a permit is taken; less than 0 asks for none."""
+    """Seconds before its time that a tick may be reserved; less than 0 asks for none."""
+    ready_in: float = 0.0
+    """Seconds until the response can be acted on: an immediate tick comes no earlier."""
     pause: float | None = None
-    """Seconds for which the service asked everybody to wait."""
-    late: float = 0.0
-    """Seconds, beyond the slack, by which a request left after its permit began."""
+    """Seconds for which the service asked the account to wait."""
     unused: int = 0
-    """The number of a permit that nobody used; 0 for none."""
+    """The number of a tick that no request used; 0 for none."""
+    known: int = 0
+    """The highest number of a tick that the member knows of."""
 
 
 @frozen(kw_only=True)
-class Answer:
-    """What a bucket answers."""
+class Response:
+    """What a bucket responds."""
 
     granted: Priority | None = None
-    permit: int = 0
-    """The number of the granted permit."""
+    number: int = 0
+    """The number of the granted tick."""
     start: float = 0.0
-    """Seconds until the granted permit begins; less than 0 if that is past."""
-    again: float = NEVER
+    """Seconds until the granted tick; less than 0 if that is past."""
+    again: float = inf
     """Seconds after which it makes sense to ask for the next one."""
-    scarce: bool = False
-    """Whether slots are scarce, so that others wait for one to be given back."""
+    permits: int = 0
+    """Ticks so far."""
+    was_lost: bool = False
+    """Whether the store had lost ticks that the member knows of."""
+    is_contended: bool = False
+    """Whether others may wait for a slot, so that one is given back at once."""
 
 
 Place = tuple[Priority, int, str]
 
 
-def hear(state: BucketState, word: Word, limit: Limit, now: float) -> tuple[BucketState, Answer]:
-    """Take a member's *word* in, and answer it: one visit to the bucket."""
-    # A clock that was put back would hold everybody up, and make leases endless.
-    state = state.shifted(now - state.seen) if now < state.seen else state
-    state = _noted(evolve(state, seen=now, spacing=_told(state, word, limit, now)), word, now)
-    busy = sum(member.busy for member in state.members.values())
-    full = busy >= limit.concurrency
-    state = evolve(state, free_at=now) if full else state
-    due = max(state.spacing.next_at, state.free_at)
-    if now > due + OVERDUE:
-        state = _without_absent(state, word.member)
-    line = order(state)
-    is_first = bool(line) and line[0][2] == word.member
-    if is_first and not full and state.spacing.wait(now) <= word.early:
-        return _granted(state, word, limit, now, busy=busy + 1, priority=line[0][0])
-    return state, Answer(
-        again=_again(state, word, limit, now, full=full), scarce=2 * busy >= limit.concurrency
-    )
+def pause_after_loss(limit: Limit) -> float:
+    """Seconds without a tick after a store lost its state.
+
+    By then every tick that was granted before is a gap ago, and every member told of its slots.
+    """
+    return max(limit.gap, HEARTBEAT) + MAX_LEAD
 
 
-def order(state: BucketState) -> list[Place]:
-    """List who waits, in the order in which they will be served."""
-    lines = [
-        sorted((t, name) for name, m in state.members.items() if (t := m.tickets[p]) is not None)
-        for p in Priority
-    ]
-    streak, served = state.streak, list[Place]()
-    while (p := choose(streak, interactive=bool(lines[0]), batch=bool(lines[1]))) is not None:
-        ticket, name = lines[p].pop(0)
-        served.append((p, ticket, name))
-        streak = streak_after(streak, p, batch=bool(lines[1]))
-    return served
-
-
-def _told(state: BucketState, word: Word, limit: Limit, now: float) -> Spacing:
-    """Take in what the word says of the rate."""
-    spacing = state.spacing
-    # Once others had a permit after it, the unused one is gone: giving it again would be a burst.
-    if word.unused and word.unused == state.permits:
-        spacing = spacing.returned(limit)
-    if word.late > 0:
-        spacing = spacing.delayed(now, word.late, limit)
-    return spacing if word.pause is None else spacing.paused(now, word.pause)
-
-
-def _noted(state: BucketState, word: Word, now: float) -> BucketState:
-    """Write down who is alive and who waits."""
-    members = {name: m for name, m in state.members.items() if m.until > now}
-    before = members.pop(word.member, Member(until=0.0))
-    if not (word.busy or any(word.wants)):
-        return evolve(state, members=members)
-    issued, tickets = state.issued, list[int | None]()
-    for held, wanted in zip(before.tickets, word.wants, strict=True):
-        issued += bool(wanted and held is None)
-        tickets.append(None if not wanted else issued if held is None else held)
-    members[word.member] = Member(
-        until=now + LEASE, busy=word.busy, tickets=(tickets[0], tickets[1])
-    )
-    return evolve(state, members=members, issued=issued)
-
-
-def _without_absent(state: BucketState, present: str) -> BucketState:
-    """Take everybody out of line who did not come for a permit that was theirs before *present*'s."""
-    absent = set[str]()
-    for _, _, name in order(state):
-        if name == present:
-            break
-        absent.add(name)
-    else:
-        return state
-    members = {
-        name: evolve(m, tickets=(None, None)) if name in absent else m
-        for name, m in state.members.items()
-    }
-    return evolve(state, members=members)
-
-
-def _granted(
-    state: BucketState, word: Word, limit: Limit, now: float, *, busy: int, priority: Priority
-) -> tuple[BucketState, Answer]:
-    me = state.members[word.member]
-    issued = state.issued
-    tickets = list(me.tickets)
-    # Whoever has more calls waiting lines up again at the end: processes take permits.
-    issued += word.wants[priority] > 1
-    tickets[priority] = issued if word.wants[priority] > 1 else None
-    mine = evolve(me, busy=me.busy + 1, tickets=(tickets[0], tickets[1]))
-    members = {**state.members, word.member: mine}
-    streak = streak_after(state.streak, priority, batch=_batch_waits(members))
-    start = state.spacing.begun(now, limit) - now
-    state = evolve(
-        state,
-        members=members,
-        issued=issued,
-        permits=state.permits + 1,
+def step(
+    state: BucketState, request: Request, limit: Limit, now: float
+) -> tuple[BucketState, Response]:
+    """Apply one *request* to a bucket: the new state, and the response."""
+    if now < state.seen:
+        # A clock that was put back would delay everybody, and make leases endless.
+        state = state.shift(now - state.seen)
+    gcra, permits = _update_rate(state, request, limit, now)
+    leases, issued = _update_leases(state, request, now)
+    busy = sum(lease.busy for lease in leases.values())
+    is_full = busy >= limit.concurrency
+    free_at = now if is_full else state.free_at
+    line = order(leases, state.streak)
+    if line and now > OVERDUE + (
+        gcra.next_at if _has_slot(line[0]) else max(gcra.next_at, free_at)
+    ):
+        leases = _drop_absent(leases, line, request.member)
+        line = order(leases, state.streak)
+    granted, streak = None, state.streak
+    can_begin = bool(line) and (_has_slot(line[0]) or not is_full)
+    if can_begin and line[0][2] == request.member and gcra.wait(now) <= request.early:
+        granted = line[0][0]
+        gcra, permits = gcra.take(now, limit, ready_in=request.ready_in), permits + 1
+        leases, issued = _serve(leases, request, granted, issued)
+        streak = count_streak(streak, granted, batch_waits=_batch_waits(leases))
+        busy += granted is not Priority.LATE
+        is_full = busy >= limit.concurrency
+        free_at = now if is_full else free_at
+        line = order(leases, streak)
+    after = BucketState(
+        gcra=gcra,
         streak=streak,
-        spacing=state.spacing.taken(now, limit),
-        free_at=now if busy >= limit.concurrency else state.free_at,
+        issued=issued,
+        permits=permits,
+        free_at=free_at,
+        seen=now,
+        leases=leases,
     )
-    again = _again(state, word, limit, now, full=busy >= limit.concurrency)
-    scarce = 2 * busy >= limit.concurrency
-    return state, Answer(
-        granted=priority, permit=state.permits, start=start, again=again, scarce=scarce
+    return after, Response(
+        granted=granted,
+        number=permits if granted is not None else 0,
+        start=gcra.latest - now if granted is not None else 0.0,
+        again=_next_try(line, request.member, gcra, limit, now, is_full=is_full),
+        permits=permits,
+        was_lost=request.known > state.permits,
+        is_contended=2 * busy >= limit.concurrency and (bool(line) or len(leases) > 1),
     )
 
 
-def _batch_waits(members: Mapping[str, Member]) -> bool:
-    return any(m.tickets[Priority.BATCH] is not None for m in members.values())
+def order(leases: Mapping[str, Lease], streak: int) -> list[Place]:
+    """List who waits, in the order in which they are served."""
+    queues = [
+        sorted((ticket, name) for name, o in leases.items() if (ticket := o.tickets[priority]))
+        for priority in Priority
+    ]
+    line = list[Place]()
+    while (priority := choose(streak, queues)) is not None:
+        line.append((priority, *queues[priority].pop(0)))
+        streak = count_streak(streak, priority, batch_waits=bool(queues[Priority.BATCH]))
+    return line
 
 
-def _again(state: BucketState, word: Word, limit: Limit, now: float, *, full: bool) -> float:
-    """Seconds until a permit can be the member's: by then everybody before it will have had one."""
-    ahead = [name for _, _, name in order(state)]
-    if word.member not in ahead:
-        return NEVER
-    rank = ahead.index(word.member)
-    gap = limit.gap * state.spacing.slowness
-    wait = state.spacing.wait(now) + rank * gap
-    return max(wait, SLOT_POLL * (rank + 1)) if full else wait
+def _has_slot(place: Place) -> bool:
+    return place[0] is Priority.LATE
+
+
+def _update_rate(
+    state: BucketState, request: Request, limit: Limit, now: float
+) -> tuple[Gcra, int]:
+    """Apply what the request says of the rate; returns the number of ticks too."""
+    gcra, permits = state.gcra, state.permits
+    if request.known > permits:
+        # The store lost ticks that were granted: it was emptied, or is an older copy.
+        gcra, permits = gcra.hold(now + pause_after_loss(limit)), request.known
+    elif request.unused and request.unused == permits:
+        # Once another tick was granted after it, the unused one is gone: no burst makes up for it.
+        gcra = gcra.give_back()
+    return gcra if request.pause is None else gcra.pause(now, request.pause), permits
+
+
+def _update_leases(
+    state: BucketState, request: Request, now: float
+) -> tuple[dict[str, Lease], int]:
+    """Renew the member's lease and end those of members that are gone."""
+    leases = {name: lease for name, lease in state.leases.items() if lease.until > now}
+    before, issued = leases.pop(request.member, None), state.issued
+    if not (request.busy or any(request.wants)):
+        return leases, issued
+    tickets = list(before.tickets if before is not None else (0, 0, 0))
+    for priority, wanted in enumerate(request.wants):
+        if not wanted:
+            tickets[priority] = 0
+        elif not tickets[priority]:
+            issued += 1
+            tickets[priority] = issued
+    leases[request.member] = Lease(now + LEASE, request.busy, tuple(tickets))
+    return leases, issued
+
+
+def _drop_absent(
+    leases: Mapping[str, Lease], line: Sequence[Place], present: str
+) -> dict[str, Lease]:
+    """Take those out of the order who did not fetch a tick that was theirs before *present*'s."""
+    names = [name for _, _, name in line]
+    absent = set(names[: names.index(present)]) if present in names else set[str]()
+    return {n: Lease(o.until, o.busy) if n in absent else o for n, o in leases.items()}
+
+
+def _serve(
+    leases: Mapping[str, Lease], request: Request, granted: Priority, issued: int
+) -> tuple[dict[str, Lease], int]:
+    """Grant the member a tick, and a slot unless it has one.
+
+    A member with more calls of the priority rejoins at the end: members take turns.
+    """
+    lease, has_more = leases[request.member], request.wants[granted] > 1
+    issued += has_more
+    tickets = list(lease.tickets)
+    tickets[granted] = issued if has_more else 0
+    busy = lease.busy + (granted is not Priority.LATE)
+    return {**leases, request.member: Lease(lease.until, busy, tuple(tickets))}, issued
+
+
+def _batch_waits(leases: Mapping[str, Lease]) -> bool:
+    return any(lease.tickets[Priority.BATCH] for lease in leases.values())
+
+
+def _next_try(
+    line: Sequence[Place], member: str, gcra: Gcra, limit: Limit, now: float, *, is_full: bool
+) -> float:
+    """Seconds until a tick can be the member's: by then all before it will have had theirs."""
+    for rank, place in enumerate(line):
+        if place[2] == member:
+            wait = gcra.wait(now) + rank * limit.gap * gcra.slowness
+            return max(wait, SLOT_POLL * (rank + 1)) if is_full and not _has_slot(place) else wait
+    return inf

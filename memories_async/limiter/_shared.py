@@ -1,71 +1,92 @@
-"""Paces that processes share: the same object for callers, whatever the store."""
+"""Rate limiters that processes share: what they have in common, whatever the store."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Mapping
 from typing import Self
 
 from attrs import define, evolve
 
-from memories_async.limiter._bucket_client import Grant
-from memories_async.limiter._in_process import BucketStatus, Permit
+from memories_async.limiter._bucket_client import Reservation
 from memories_async.limiter._limits import Bucket
+from memories_async.limiter._rate_limiter import BucketStatus, LimiterStatus, Permit
 from memories_async.limiter._rule import BucketState
-from memories_async.limiter._store_worker import Clerk
+from memories_async.limiter._store import StoreUnavailableError
+from memories_async.limiter._store_worker import StoreWorker
 
 
 @define(eq=False)
 class _SharedPermit:
-    clerk: Clerk
+    worker: StoreWorker
     bucket: Bucket
-    grant: Grant | None = None
-    gone: bool = False
+    reservation: Reservation = Reservation(number=0, tick=0.0)  # noqa: RUF009  # frozen
 
     @property
     def fault(self) -> str | None:
-        return None if self.grant is None else self.grant.fault
+        return self.reservation.fault
 
     async def __aenter__(self) -> Self:
-        self.grant = await self.clerk.take(self.bucket)
+        self.reservation = await self.worker.take(self.bucket, self.bucket.priority)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.clerk.give_back(self.bucket)
+        self.worker.release(self.bucket)
 
     def renew_if_late(self) -> Awaitable[None] | None:
-        if self.grant is not None and not self.gone:
-            self.gone = True
-            self.clerk.left(self.bucket, self.grant.start)
-        return None
+        late = time.monotonic() - self.reservation.tick - self.bucket.limit.slack
+        return None if late <= 0 else self._renew(late)
+
+    async def _renew(self, late: float) -> None:
+        self.reservation = await self.worker.renew(self.bucket, self.reservation, late)
 
 
 class SharedLimiter:
     """What `FileLimiter` and `RedisLimiter` have in common."""
 
-    _clerk: Clerk
+    _worker: StoreWorker
     _account: str | None
 
     def permit(self, bucket: Bucket) -> Permit:
         """See `RateLimiter.permit`."""
-        return _SharedPermit(self._clerk, self._named(bucket))
+        return _SharedPermit(self._worker, self._with_account(bucket))
 
     async def pause(self, bucket: Bucket, seconds: float) -> None:
         """See `RateLimiter.pause`."""
-        self._clerk.pause(self._named(bucket), seconds)
+        self._worker.pause(self._with_account(bucket), seconds)
 
-    def _named(self, bucket: Bucket) -> Bucket:
+    def _with_account(self, bucket: Bucket) -> Bucket:
         return bucket if self._account is None else evolve(bucket, account=self._account)
 
+    def _describe(self, *, store: str, where: str, shared_by: str) -> LimiterStatus:
+        fault, now, buckets = self._worker.fault, 0.0, dict[str, BucketState]()
+        try:
+            now, found = self._worker.store.read_all()
+            buckets.update(found)
+        except StoreUnavailableError as error:
+            fault = str(error)
+        return LimiterStatus(
+            store=store,
+            where=where,
+            shared_by=shared_by,
+            fault=fault,
+            buckets=_describe_buckets(buckets, now),
+        )
 
-def in_force(name: str, state: BucketState, now: float) -> BucketStatus:
-    """Say how a bucket stands in its store."""
-    account, _, family = name.rpartition(" ")
-    alive = [member for member in state.members.values() if member.until > now]
-    return BucketStatus(
-        account=account,
-        family=family,
-        wait=state.spacing.wait(now),
-        slowness=state.spacing.slowness,
-        busy=sum(member.busy for member in alive),
-        waiting=sum(any(t is not None for t in member.tickets) for member in alive),
-    )
+
+def _describe_buckets(buckets: Mapping[str, BucketState], now: float) -> tuple[BucketStatus, ...]:
+    described = list[BucketStatus]()
+    for name, state in buckets.items():
+        account, _, family = name.rpartition(" ")
+        leases = [lease for lease in state.leases.values() if lease.until > now]
+        described.append(
+            BucketStatus(
+                account=account,
+                family=family,
+                wait=state.gcra.wait(now),
+                slowness=state.gcra.slowness,
+                busy=sum(lease.busy for lease in leases),
+                waiting=sum(any(lease.tickets) for lease in leases),
+            )
+        )
+    return tuple(described)

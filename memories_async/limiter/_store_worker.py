@@ -1,8 +1,8 @@
-"""The clerk: the one thread that speaks for this process with a store that others use too.
+"""Speaks for this process with a shared store, so that many calls need few exchanges.
 
-Calls of any event loop and thread wait at its desks; it asks for their permits one at a time, shows
-that the process is alive, and ends when there is nothing left to say. Where the store cannot be
-used, it falls back to a slow rate of this process's own and tries the store again.
+A call asks a local store itself where nobody waits before it. All else is done by one thread: it
+asks for the ticks of waiting calls, one at a time, renews the leases, and ends when it has nothing
+to do. While the store cannot be used, calls go on at a slow rate of this process's own.
 """
 
 from __future__ import annotations
@@ -20,214 +20,271 @@ from math import inf
 from attrs import evolve
 
 from memories_async.events import logger
-from memories_async.limiter._bucket_client import Desk, Grant
-from memories_async.limiter._gcra import SLOWEST, Spacing
-from memories_async.limiter._limits import Bucket, Limit
-from memories_async.limiter._rule import Answer, BucketState, Word, hear
-from memories_async.limiter._store import Store, StoreDown
+from memories_async.limiter._bucket_client import BucketClient, Reservation
+from memories_async.limiter._gcra import MAX_SLOWNESS
+from memories_async.limiter._limits import Bucket, Limit, Priority
+from memories_async.limiter._rule import (
+    HEARTBEAT,
+    MAX_LEAD,
+    BucketState,
+    Request,
+    Response,
+    step,
+)
+from memories_async.limiter._store import BucketStore, StoreUnavailableError
 from memories_async.limiter._wait_queue import Waiter
 
 RETRY = 2.0
-"""Seconds between two attempts to use a store that is down."""
-LINGER = 2.0
-"""Seconds that the idle thread stays for further calls."""
-FAREWELL = 1.0
+"""Seconds between two attempts to use a store that is unavailable."""
+LINGER = 10.0
+"""Seconds for which the idle thread waits for further calls."""
+CLOSING = 1.0
 """Seconds at most that the end of the process waits for slots to be given back."""
-_LEAD = (0.003, 0.1)
-"""Seconds that the store is asked ahead of time: for this thread's waking, and for the way there."""
+PATIENCE = 1.0
+"""Seconds at most that the thread waits for others to release the store."""
+WAKE_UP = 0.003
+"""Seconds that the thread asks ahead of time, beside the time that an exchange takes."""
 
 
-def slowed(limit: Limit) -> Limit:
-    """The rate without a store: up to sixteen processes that cannot see each other stay in it."""
-    return evolve(limit, rate=limit.rate / SLOWEST)
+def slow_down(limit: Limit) -> Limit:
+    """The limit without a store: sixteen processes that cannot see each other stay within it."""
+    return evolve(limit, rate=limit.rate / MAX_SLOWNESS)
 
 
-class Clerk:
-    """All of its state is guarded by one condition; nobody holds it while the store is asked."""
+class StoreWorker:
+    """All of its state is guarded by one condition, which the thread releases while it asks."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: BucketStore) -> None:
         self.store = store
         self._begin()
-        _clerks.add(self)
+        _workers.add(self)
 
     def _begin(self) -> None:
         self._cond = threading.Condition()
-        self._member = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._desks: dict[Bucket, Desk] = {}
-        self._local: dict[Bucket, BucketState] = {}
+        self._member = secrets.token_hex(8)
+        self._clients: dict[Bucket, BucketClient] = {}
+        self._alone: dict[Bucket, BucketState] = {}
         self._thread: threading.Thread | None = None
-        self._leaving = False
-        self._lead, self._retry_at = _LEAD[0], 0.0
+        self._wakes_at = inf
+        self._is_asking = self._is_closing = False
+        self._away = self._way_back = self._retry_at = 0.0
         self.fault: str | None = None
 
-    async def take(self, bucket: Bucket) -> Grant:
-        """Wait in line for a permit; a cancelled waiter leaves no trace."""
-        waiter = Waiter(asyncio.get_running_loop(), bucket.priority)
+    async def take(self, bucket: Bucket, priority: Priority) -> Reservation:
+        """Wait for a tick, and a slot unless the call is late. A cancelled waiter leaves no trace."""
         with self._cond:
-            desk = self._desk(bucket)
-            desk.line.join(waiter)
+            client = self._find_client(bucket)
+            reservation = self._take_at_once(client, priority)
+            if reservation is not None:
+                self._rouse(client)
+                return reservation
+            waiter = Waiter(asyncio.get_running_loop(), priority)
+            client.queue.join(waiter)
         try:
-            while (grant := self._taken(desk, waiter)) is None:
+            while (reservation := self._try_take(client, waiter)) is None:
                 await waiter.sleep(None)
         finally:
             with self._cond:
-                desk.line.leave(waiter)
-                self._rouse()
-        return grant
+                client.queue.leave(waiter)
+                self._rouse(client)
+        return reservation
 
-    def give_back(self, bucket: Bucket) -> None:
-        """Free a slot."""
+    async def renew(self, bucket: Bucket, reservation: Reservation, late: float) -> Reservation:
+        """Exchange the tick of a request that is *late* seconds too late for one that is on time."""
         with self._cond:
-            self._desk(bucket).busy -= 1
-            self._rouse()
-
-    def left(self, bucket: Bucket, start: float) -> None:
-        """Hold the next permit back where a request left late."""
-        now = time.monotonic()
-        if now - start > bucket.limit.slack:
+            client = self._find_client(bucket)
+        while late > 0:
             with self._cond:
-                self._desk(bucket).left(start, now)
-                self._rouse()
+                # Only the latest tick can be given back.
+                if abs(reservation.number) > abs(client.unused):
+                    client.unused = reservation.number
+            reservation = await self.take(bucket, Priority.LATE)
+            late = time.monotonic() - reservation.tick - bucket.limit.slack
+            # A machine that wakes a waiter too late once more gets its next tick further ahead.
+            client.delay = min(MAX_LEAD, 2 * (late + bucket.limit.slack)) if late > 0 else 0.0
+        return reservation
+
+    def release(self, bucket: Bucket) -> None:
+        """Give a slot back."""
+        with self._cond:
+            client = self._find_client(bucket)
+            client.busy -= 1
+            if client.is_contended or client.queue:
+                self._rouse(client)
 
     def pause(self, bucket: Bucket, seconds: float) -> None:
-        """Hold everybody back."""
+        """Pause the bucket for every process."""
         with self._cond:
-            self._desk(bucket).pause(seconds, time.monotonic())
-            self._rouse()
+            client = self._find_client(bucket)
+            client.pause(seconds, time.monotonic())
+            self._rouse(client)
 
     def forget(self) -> None:
-        """Begin anew in a forked child, which owns none of its parent's permits."""
+        """Begin anew in a forked child, which holds none of its parent's permits."""
         self.store.forget()
         self._begin()
 
-    def farewell(self) -> None:
+    def close(self) -> None:
         """Give every slot back before the process ends."""
         with self._cond:
-            self._leaving = True
-            for desk in self._desks.values():
-                desk.leaving, desk.busy = True, 0
-            self._cond.notify_all()
-            self._cond.wait_for(self._has_said_all, FAREWELL)
+            self._is_closing = True
+            if self._thread is None:
+                return
+            for client in self._clients.values():
+                client.is_closing, client.busy = True, 0
+                self._rouse(client)
+            self._cond.wait_for(self._has_told_all, CLOSING)
 
-    def _has_said_all(self) -> bool:
-        return self._thread is None or not any(d.told.busy for d in self._desks.values())
+    def _has_told_all(self) -> bool:
+        return self._thread is None or not any(c.told.busy for c in self._clients.values())
 
-    def _desk(self, bucket: Bucket) -> Desk:
-        desk = self._desks.get(bucket)
-        if desk is None:
-            desk = self._desks[bucket] = Desk(bucket)
-        elif desk.bucket.limit is not bucket.limit:
-            desk.bucket = bucket
-        return desk
+    def _find_client(self, bucket: Bucket) -> BucketClient:
+        client = self._clients.get(bucket)
+        if client is None:
+            client = self._clients[bucket] = BucketClient(bucket)
+        elif client.bucket.limit is not bucket.limit:
+            client.bucket = bucket
+        return client
 
-    def _taken(self, desk: Desk, waiter: Waiter) -> Grant | None:
+    def _try_take(self, client: BucketClient, waiter: Waiter) -> Reservation | None:
         with self._cond:
-            grant = desk.take(waiter, time.monotonic())
-            if grant is None:
-                self._rouse()
-            return grant
+            reservation = client.take(waiter, time.monotonic())
+            if reservation is None:
+                self._rouse(client)
+            return reservation
 
-    def _rouse(self) -> None:
+    def _take_at_once(self, client: BucketClient, priority: Priority) -> Reservation | None:
+        """Ask a local store without the thread, if nobody waits and the store is free."""
+        is_ready = self.store.is_local and not self._is_asking and self.fault is None
+        if not is_ready or client.queue or client.reservation is not None:
+            return None
+        now = time.monotonic()
+        request = client.build_request(self._member, now, lead=0.0, ready_in=0.0, asks=priority)
+        try:
+            answer = self.store.exchange(client.bucket, request, patience=0.0)
+        except StoreUnavailableError as error:
+            answer = None
+            self._fail(str(error))
+        if answer is None:
+            client.take_back(request)
+            return None
+        client.receive(request, answer[1], at=answer[0], fault=None)
+        return client.pop_reservation()
+
+    def _rouse(self, client: BucketClient) -> None:
+        """Have the thread look at *client* in time; starts the thread if there is none."""
         if self._thread is None:
+            self._wakes_at = -inf
             self._thread = threading.Thread(target=self._run, name="memories-limiter", daemon=True)
             self._thread.start()
-        else:
+        elif client.next_request_at(time.monotonic()) < self._wakes_at or client.reservation:
             self._cond.notify_all()
 
     def _run(self) -> None:
-        while (job := self._next()) is not None:
-            desk, word = job
-            asked = time.monotonic()
-            answer, fault = self._ask(desk.bucket, word, asked)
-            self._hear(desk, word, answer, asked=asked, fault=fault)
+        while (task := self._wait_for_task()) is not None:
+            client, request = task
+            asked_at = time.monotonic()
+            at, response, fault = self._ask(client.bucket, request, asked_at)
+            now = time.monotonic()
+            with self._cond:
+                self._is_asking = False
+                if fault is None:
+                    self._away, self._way_back = now - asked_at, now - at
+                client.receive(request, response, at=at, fault=fault)
+                self._cond.notify_all()
 
-    def _next(self) -> tuple[Desk, Word] | None:
-        """Wait until a desk has something to say; None when nobody had for a while."""
-        with self._cond:
-            while True:
-                now = time.monotonic()
-                look = min((desk.offer(now) for desk in self._desks.values()), default=inf)
-                plans = [(desk.speak_at(now), desk) for desk in self._desks.values()]
-                at, desk = min(plans, key=_time, default=(inf, None))
-                if desk is not None and at - self._lead <= now:
-                    return desk, desk.word(self._member, now, self._lead)
-                until = min(look, at - self._lead)
-                if not self._cond.wait(LINGER if until == inf else until - now) and until == inf:
+    def _wait_for_task(self) -> tuple[BucketClient, Request] | None:
+        """Wait until a bucket needs an exchange; None when none did for a while."""
+        idle_since, cond = time.monotonic(), self._cond
+        with cond:
+            while self._thread is threading.current_thread():
+                now, lead = time.monotonic(), min(MAX_LEAD, self._away + WAKE_UP)
+                look_at = min((client.offer(now) for client in self._clients.values()), default=inf)
+                plans = [(client.next_request_at(now), client) for client in self._clients.values()]
+                at, client = min(plans, key=_get_time, default=(inf, None))
+                if client is not None and at - lead <= now:
+                    self._is_asking, self._wakes_at = True, -inf
+                    ready_in = 0.0 if self.store.is_local else self._way_back + WAKE_UP
+                    request = client.build_request(self._member, now, lead=lead, ready_in=ready_in)
+                    return client, request
+                wakes_at = min(look_at, at - lead)
+                if wakes_at < inf:
+                    idle_since = now
+                elif now - idle_since >= LINGER:
                     self._thread = None
                     return None
+                self._wakes_at = min(wakes_at, now + HEARTBEAT)
+                cond.wait(max(0.0, self._wakes_at - now))
+            return None
 
-    def _ask(self, bucket: Bucket, word: Word, now: float) -> tuple[Answer, str | None]:
+    def _ask(
+        self, bucket: Bucket, request: Request, now: float
+    ) -> tuple[float, Response, str | None]:
         if self.fault is None or now >= self._retry_at:
             try:
-                answer = self.store.exchange(bucket, word)
-            except StoreDown as error:
+                answer = self.store.exchange(bucket, request, patience=PATIENCE)
+            except StoreUnavailableError as error:
                 self._fail(str(error))
             else:
-                self._recover()
-                return answer, None
-        return self._answer_alone(bucket, word), self.fault
+                if answer is not None:
+                    self._recover()
+                    return *answer, None
+                self._fail("another process does not release the store")
+        return time.monotonic(), self._ask_alone(bucket, request), self.fault
 
-    def _hear(
-        self, desk: Desk, word: Word, answer: Answer, *, asked: float, fault: str | None
-    ) -> None:
-        now = time.monotonic()
-        away = now - asked
-        if fault is None:
-            self._lead = min(away + _LEAD[0], _LEAD[1])
-        with self._cond:
-            # The store answered in between: if that was long ago, the permit counts as used late.
-            desk.heard(word, answer, at=asked + away / 2, now=now, fault=fault)
-            self._cond.notify_all()
-
-    def _answer_alone(self, bucket: Bucket, word: Word) -> Answer:
-        now, limit = time.monotonic(), slowed(bucket.limit)
-        # What others do cannot be known: the first permit waits too.
-        begun = BucketState(spacing=Spacing(now + limit.gap), seen=now)
-        state = self._local.get(bucket, begun)
-        self._local[bucket], answer = hear(state, evolve(word, unused=0), limit, now)
-        return evolve(answer, permit=0)
+    def _ask_alone(self, bucket: Bucket, request: Request) -> Response:
+        """Respond without the store; ticks of this slow rate have negative numbers."""
+        now, limit = time.monotonic(), slow_down(bucket.limit)
+        state = self._alone.get(bucket)
+        if state is None:
+            # What others do cannot be known: the first permit waits too.
+            state = BucketState.create(limit, now)
+            state = evolve(state, gcra=state.gcra.hold(now + limit.gap))
+        request = evolve(request, unused=max(0, -request.unused), known=0)
+        self._alone[bucket], response = step(state, request, limit, now)
+        return evolve(response, number=-response.number)
 
     def _fail(self, reason: str) -> None:
         self._retry_at = time.monotonic() + RETRY
-        if self.fault is None and not self._leaving:
+        if self.fault is None and not self._is_closing:
             logger.warning(
-                "the shared limiter is out of reach (%s); this process goes on at a rate %d times slower",
+                "the shared limiter cannot be used (%s); this process goes on %d times slower",
                 reason,
-                SLOWEST,
+                MAX_SLOWNESS,
             )
         self.fault = reason
 
     def _recover(self) -> None:
         if self.fault is not None:
-            logger.warning("the shared limiter is back, at its full rate")
+            logger.warning("the shared limiter can be used again, at its full rate")
             self.fault = None
-            self._local.clear()
+            self._alone.clear()
 
 
-def _time(plan: tuple[float, Desk]) -> float:
+def _get_time(plan: tuple[float, BucketClient]) -> float:
     return plan[0]
 
 
-_clerks: weakref.WeakSet[Clerk] = weakref.WeakSet()
-_by_store: weakref.WeakValueDictionary[Store, Clerk] = weakref.WeakValueDictionary()
+_workers: weakref.WeakSet[StoreWorker] = weakref.WeakSet()
+_by_store: weakref.WeakValueDictionary[BucketStore, StoreWorker] = weakref.WeakValueDictionary()
 
 
-def clerk_of(store: Store) -> Clerk:
-    """Find the clerk who speaks with *store*, or appoint one: a process needs one only."""
-    clerk = _by_store.get(store) or Clerk(store)
-    return _by_store.setdefault(store, clerk)
+def find_worker(store: BucketStore) -> StoreWorker:
+    """Find the worker of *store*, or create it: a process needs one only."""
+    worker = _by_store.get(store) or StoreWorker(store)
+    return _by_store.setdefault(store, worker)
 
 
 def _forget_all() -> None:
-    for clerk in [*_clerks]:
-        clerk.forget()
+    for worker in [*_workers]:
+        worker.forget()
 
 
-def _farewell_all() -> None:
-    for clerk in [*_clerks]:
-        clerk.farewell()
+def _close_all() -> None:
+    for worker in [*_workers]:
+        worker.close()
 
 
-if sys.platform != "win32":  # there is no fork to prepare for
+if sys.platform != "win32":  # Windows has no fork
     os.register_at_fork(after_in_child=_forget_all)
-atexit.register(_farewell_all)
+atexit.register(_close_all)

@@ -1,6 +1,6 @@
-"""The line of one process in front of a bucket: who waits here, on whichever event loop and thread.
+"""FIFO queue of the waiters for one bucket, across the event loops and threads of this process.
 
-A waiter that is woken takes its permit itself, where it runs. So no permit is ever on its way to a
+A waiter that is woken takes its permit itself, on its own loop. So no permit is lost on its way to a
 waiter that was cancelled meanwhile, or whose loop has stopped.
 """
 
@@ -11,20 +11,20 @@ from collections import OrderedDict
 
 from attrs import define, field
 
-from memories_async.limiter._gcra import choose, streak_after
+from memories_async.limiter._gcra import choose, count_streak
 from memories_async.limiter._limits import Priority
 
 STALLED = 0.25
-"""Seconds after being woken in which a waiter that does not react is passed over."""
-LOOK = 5.0
-"""Seconds after which a waiter looks again by itself, having been passed over."""
+"""Seconds after which a waiter that was woken and did not react is passed over."""
+RECHECK = 5.0
+"""Seconds after which a waiter that was passed over looks again by itself."""
 
 _Waiters = OrderedDict["Waiter", None]
 
 
 @define(eq=False)
 class Waiter:
-    """A call in line."""
+    """A call that waits for a permit."""
 
     loop: asyncio.AbstractEventLoop
     priority: Priority
@@ -32,26 +32,27 @@ class Waiter:
     _woken: asyncio.Future[None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Be ready to be woken."""
+        """Create the future that `wake` resolves."""
         self._woken = self.loop.create_future()
 
-    def is_there(self, now: float) -> bool:
-        """Tell whether it could take a permit: its loop runs, and reacts."""
+    def is_responsive(self, now: float) -> bool:
+        """Whether its loop runs and reacts, so that it could take a permit."""
         return self.loop.is_running() and (self.woken_at is None or now - self.woken_at < STALLED)
 
     def wake(self, now: float) -> None:
-        """Have it look again; from any thread."""
+        """Have it look for its permit; from any thread."""
         if self.woken_at is None:
             self.woken_at = now
         try:
             self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
-            # Its loop was closed under it: nobody waits there any more.
+            # Its loop was closed: nobody waits there any more.
             return
 
     async def sleep(self, seconds: float | None) -> None:
         """Wait until woken, for *seconds* at most."""
-        timer = self.loop.call_later(LOOK if seconds is None else min(seconds, LOOK), self._wake)
+        timeout = RECHECK if seconds is None else min(seconds, RECHECK)
+        timer = self.loop.call_later(timeout, self._wake)
         try:
             await self._woken
         finally:
@@ -64,45 +65,44 @@ class Waiter:
 
 
 @define(eq=False)
-class Line:
-    """Waiters by priority, first come first served in each. The caller holds the lock."""
+class WaitQueue:
+    """Waiters by priority, first come, first served in each. The caller holds the lock."""
 
     streak: int = 0
-    _lines: tuple[_Waiters, _Waiters] = field(factory=lambda: (_Waiters(), _Waiters()))
+    _queues: tuple[_Waiters, ...] = field(factory=lambda: tuple(_Waiters() for _ in Priority))
 
     def __len__(self) -> int:
         """Count the waiters."""
-        return len(self._lines[0]) + len(self._lines[1])
+        return sum(map(len, self._queues))
 
     def join(self, waiter: Waiter) -> None:
-        """Line up."""
-        self._lines[waiter.priority][waiter] = None
+        """Add *waiter* at the end."""
+        self._queues[waiter.priority][waiter] = None
 
     def leave(self, waiter: Waiter) -> None:
-        """Give up the place, if it is still there."""
-        self._lines[waiter.priority].pop(waiter, None)
+        """Remove *waiter*, if it is still there."""
+        self._queues[waiter.priority].pop(waiter, None)
 
     def count(self, priority: Priority, now: float) -> int:
-        """Count who could take a permit of that *priority*, up to two."""
-        found = 0
-        for waiter in self._lines[priority]:
-            found += waiter.is_there(now)
-            if found > 1:
+        """Count the responsive waiters of a priority, up to two."""
+        counted = 0
+        for waiter in self._queues[priority]:
+            counted += waiter.is_responsive(now)
+            if counted > 1:
                 break
-        return found
+        return counted
 
     def first(self, now: float) -> Waiter | None:
-        """Find whose permit is next."""
-        heads = [self.head(priority, now) for priority in Priority]
-        chosen = choose(self.streak, interactive=heads[0] is not None, batch=heads[1] is not None)
+        """Find the waiter that is served next."""
+        heads = [
+            next((waiter for waiter in queue if waiter.is_responsive(now)), None)
+            for queue in self._queues
+        ]
+        chosen = choose(self.streak, heads)
         return None if chosen is None else heads[chosen]
 
-    def head(self, priority: Priority, now: float) -> Waiter | None:
-        """Find who is first in a priority."""
-        return next((w for w in self._lines[priority] if w.is_there(now)), None)
-
-    def passed(self, waiter: Waiter) -> None:
-        """Let *waiter* out of the line with its permit."""
+    def serve(self, waiter: Waiter) -> None:
+        """Remove *waiter*, which has its permit."""
         self.leave(waiter)
-        batch = bool(self._lines[Priority.BATCH])
-        self.streak = streak_after(self.streak, waiter.priority, batch=batch)
+        batch_waits = bool(self._queues[Priority.BATCH])
+        self.streak = count_streak(self.streak, waiter.priority, batch_waits=batch_waits)

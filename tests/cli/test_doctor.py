@@ -86,7 +86,7 @@ def test_a_bucket_that_was_slowed_down_says_so():
     """The reason why everything takes longer."""
     from memories_async.cli._findings import find_limiter
     from memories_async.cli._settings import Configuration
-    from memories_async.limiter._in_process import BucketStatus, LimiterStatus
+    from memories_async.limiter import BucketStatus, LimiterStatus
 
     class Slow:
         def describe(self):

@@ -6,7 +6,7 @@ import pytest
 
 from memories_async import FileLimiter, Hosts
 from memories_async.cli._settings import Configuration, share_limiter
-from memories_async.limiter._in_process import in_process
+from memories_async.limiter import in_process
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from memories_async.errors import (
     OutcomeUnknown,
     RateLimited,
 )
-from memories_async.limiter._limits import Priority
+from memories_async.limiter import Priority
 
 DOWN = NotSent("down", transient=True)
 TOO_FAST = reply(LIMITED)

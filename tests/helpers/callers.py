@@ -70,7 +70,7 @@ class Unlimited(InProcessLimiter):
 
     def busy(self) -> int:
         """Slots that are taken."""
-        return sum(queue.busy for queue in self._queues.values())
+        return sum(bucket.semaphore.in_use for bucket in self._buckets.values())
 
 
 def over(transport, **changes) -> Client:

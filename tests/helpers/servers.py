@@ -120,6 +120,7 @@ class RawServer:
     port: int = 0
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task] = field(factory=set)
+    _writers: list[asyncio.StreamWriter] = field(factory=list)
 
     @property
     def requests(self) -> int:
@@ -151,8 +152,14 @@ class RawServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)
 
+    def close_connections(self) -> None:
+        """Close every connection that is open, as a server that waited long enough does."""
+        for writer in self._writers:
+            writer.close()
+
     async def _serve(self, reader, writer) -> None:
         self.connections += 1
+        self._writers.append(writer)
         self._tasks.add(asyncio.current_task())
         try:
             while not writer.is_closing():

@@ -24,7 +24,7 @@ from memories_async import (
     RateLimiter,
     RedisLimiter,
 )
-from memories_async.limiter._in_process import Permit
+from memories_async.limiter import Permit
 from memories_async.local import LocalService
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -125,40 +125,40 @@ async def test_four_processes_use_the_whole_rate_and_never_more(film, shared):
 
 
 @define(eq=False)
-class Noted:
+class NotingLimiter:
     """A limiter that notes when requests leave."""
 
     limiter: RateLimiter
     log: list[float] = field(factory=list)
 
     def permit(self, where):
-        return NotedTurn(self.limiter.permit(where), self.log)
+        return NotedPermit(self.limiter.permit(where), self.log)
 
     async def pause(self, where, seconds):
         await self.limiter.pause(where, seconds)
 
 
 @define(eq=False)
-class NotedTurn:
-    """A permit of such a limiter."""
+class NotedPermit:
+    """A permit of that limiter."""
 
     permit: Permit
     log: list[float]
     fault: str | None = None
 
     async def __aenter__(self):
-        return await self.permit.__aenter__()
+        return await self.number.__aenter__()
 
     async def __aexit__(self, *raised):
-        await self.permit.__aexit__(*raised)
+        await self.number.__aexit__(*raised)
 
     def renew_if_late(self):
         self.log.append(time.monotonic())
-        return self.permit.renew_if_late()
+        return self.number.renew_if_late()
 
 
 def _fifty(service, asset, limiter, start, sent) -> None:
-    (url, key), noted = service, Noted(limiter)
+    (url, key), noted = service, NotingLimiter(limiter)
 
     async def work() -> None:
         client = Client(api_key=key, hosts=Hosts.at(url), limits=TEN, limiter=noted)

@@ -9,8 +9,8 @@ from callers import settings_of
 from samples import KEY
 
 from memories_async import Client, FileLimiter, InProcessLimiter, RedisLimiter, blocking
+from memories_async.limiter import in_process
 from memories_async.limiter._choice import limiter_from_environment
-from memories_async.limiter._in_process import in_process
 
 
 @pytest.mark.parametrize("value", ["", "process"])

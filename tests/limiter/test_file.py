@@ -1,24 +1,31 @@
-"""The limiter of one machine: what the file must withstand."""
+"""The limiter of one machine: what its file must withstand."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import pickle
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from limiters import bucket
 
 from memories_async import FileLimiter
 from memories_async.limiter import _file as module
-from memories_async.limiter._file import FileStore, clock_name, since_boot
-from memories_async.limiter._rule import Word
-from memories_async.limiter._store import StoreDown
+from memories_async.limiter._file import RECORD, FileStore, find_clock_name, read_clock
+from memories_async.limiter._rule import Request, pause_after_loss
+from memories_async.limiter._store import MAX_LEASES, StoreUnavailableError
 
-ASK = Word(member="a", wants=(1, 0))
+ASK = Request(member="a", wants=(0, 1, 0))
+BEE = Request(member="b", wants=(0, 1, 0))
+
+
+def exchange(path, where, request, **clock):
+    """Ask by a store of its own, as another process does."""
+    _, response = FileStore(path, **clock).exchange(where, request, patience=1.0)
+    return response
 
 
 @pytest.fixture
@@ -28,9 +35,9 @@ def path(tmp_path):
 
 
 def test_a_restarted_program_keeps_to_the_rate(path):
-    """A crash loop cannot burst: the file knows of the permit before."""
-    first = FileStore(path).exchange(bucket(1), ASK)
-    second = FileStore(path).exchange(bucket(1), Word(member="b", wants=(1, 0)))
+    """A crash loop cannot burst: the file knows of the tick before."""
+    first = exchange(path, bucket(1), ASK)
+    second = exchange(path, bucket(1), BEE)
 
     assert first.granted is not None
     assert second.granted is None
@@ -39,96 +46,208 @@ def test_a_restarted_program_keeps_to_the_rate(path):
 
 def test_a_restarted_machine_keeps_to_the_rate(path):
     """Its clock begins anew: no time has passed, as far as the file can know."""
-    FileStore(path, clock=lambda: 5000.0, clock_name=lambda: "before").exchange(
-        bucket(1, per=60), ASK
-    )
-    after = FileStore(path, clock=lambda: 9000.0, clock_name=lambda: "after")
-    answer = after.exchange(bucket(1, per=60), Word(member="b", wants=(1, 0)))
+    before = {"clock": lambda: 5000.0, "clock_name": lambda: "before"}
+    exchange(path, bucket(1, per=60), ASK, **before)
+    after = {"clock": lambda: 9000.0, "clock_name": lambda: "after"}
+    response = exchange(path, bucket(1, per=60), BEE, **after)
 
-    assert answer.granted is None
-    assert answer.again == pytest.approx(61.2, abs=0.1)
+    assert response.granted is None
+    assert response.again == pytest.approx(61.2, abs=0.1)
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"# my notes\n", "damaged"),
-        (b"[]", "damaged"),
-        (b'{"format": "memories_async limiter 1"}', "damaged"),
-        (b'{"some": "json"}', "not a file of this library"),
-        (b'{"format": "memories_async limiter 1", "buckets": {"x": 3}, "clock": ""}', "damaged"),
-    ],
-)
-def test_a_file_that_is_not_the_paces_is_left_alone(path, content, reason):
-    """It is somebody's; the store counts as down."""
+@pytest.mark.parametrize("content", [b"# my notes\n", b"[]", b'{"some": "json"}' * 9])
+def test_a_file_of_another_kind_is_left_alone(path, content):
+    """It is somebody's; the store counts as unavailable."""
     Path(path).write_bytes(content)
-    with pytest.raises(StoreDown, match=reason):
-        FileStore(path).exchange(bucket(), ASK)
+    with pytest.raises(StoreUnavailableError, match="is not a file of this library"):
+        exchange(path, bucket(), ASK)
 
     assert Path(path).read_bytes() == content
 
 
+@pytest.mark.parametrize("size", [0, 7, 40, 8192, 9000])
+def test_a_file_that_was_cut_off_begins_with_a_pause(path, size):
+    """Nobody knows what was sent: no process is served before a gap has passed."""
+    exchange(path, bucket(1), ASK)
+    os.truncate(path, size)
+    lost, other = exchange(path, bucket(1), BEE), exchange(path, bucket(1, family="captions"), BEE)
+
+    assert (lost.granted, other.granted) == (None, None)
+    assert lost.again == pytest.approx(pause_after_loss(bucket(1).limit), abs=0.1)
+
+
+def test_a_file_full_of_zeros_begins_with_a_pause(path):
+    """So does one that a power cut left without its data."""
+    exchange(path, bucket(1), ASK)
+    Path(path).write_bytes(bytes(Path(path).stat().st_size))
+
+    assert exchange(path, bucket(1), BEE).again > 1.0
+
+
+def test_a_record_that_is_damaged_begins_with_a_pause(path):
+    """Its bucket only: another keeps its state."""
+    exchange(path, bucket(1), ASK)
+    exchange(path, bucket(1, family="captions"), ASK)
+    with Path(path).open("r+b") as file:
+        file.seek(RECORD + 300)
+        file.write(b"\xff" * 8)
+
+    assert exchange(path, bucket(1), BEE).again > 1.1
+    assert exchange(path, bucket(1, family="captions"), BEE).again < 1.1
+
+
+def test_a_file_that_was_deleted_begins_with_a_pause_for_whoever_used_it(path):
+    """A process that has the file open makes another, and notes in it that state was lost."""
+    store = FileStore(path)
+    store.exchange(bucket(1), ASK, patience=1.0)
+    Path(path).unlink()
+    _, response = store.exchange(bucket(1), ASK, patience=1.0)
+
+    assert response.again > 1.1
+    assert exchange(path, bucket(1, family="captions"), BEE).granted is None
+
+
+def test_a_member_that_remembers_a_tick_notices_a_new_file(path):
+    """It had not asked since the file was replaced by somebody who never used the old one."""
+    first = exchange(path, bucket(1), ASK)
+    Path(path).unlink()
+    response = exchange(path, bucket(1), Request(member="a", wants=(0, 1, 0), known=first.permits))
+
+    assert (response.granted, response.was_lost) == (None, True)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_file_is_private_whatever_the_umask(path, umask):
+    """Nobody else may hold the rate up, or read account names."""
+    before = os.umask(umask)
+    try:
+        exchange(path, bucket(), ASK)
+    finally:
+        os.umask(before)
+
+    assert Path(path).stat().st_mode & 0o777 == 0o600
+    assert [*Path(path).parent.iterdir()] == [Path(path)]
+
+
+def test_the_file_is_never_opened_through_a_link(path, tmp_path):
+    """Another user can place one in a shared folder; what it points to is not touched."""
+    target = tmp_path / "target"
+    target.write_bytes(b"")
+    Path(path).symlink_to(target)
+    with pytest.raises(StoreUnavailableError, match="link"):
+        exchange(path, bucket(), ASK)
+
+    assert target.read_bytes() == b""
+
+
+def test_a_file_of_another_user_in_a_shared_folder_is_not_used(path, tmp_path, monkeypatch):
+    """Whoever owns it could take the whole rate, or give more than there is."""
+    exchange(path, bucket(), ASK)
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(module, "ROOT", owner + 2)
+    exchange(path, bucket(), ASK)
+    tmp_path.chmod(0o1777)
+    with pytest.raises(StoreUnavailableError, match="another user"):
+        exchange(path, bucket(), ASK)
+
+
 def test_a_folder_that_is_missing_is_said(tmp_path):
     """By its path."""
-    with pytest.raises(StoreDown, match="No such file"):
-        FileStore(str(tmp_path / "no" / "account.limiter")).exchange(bucket(), ASK)
+    with pytest.raises(StoreUnavailableError, match="No such file"):
+        exchange(str(tmp_path / "no" / "account.limiter"), bucket(), ASK)
 
 
-def test_a_lock_that_is_never_let_go_counts_as_down(path, monkeypatch):
-    """Nobody waits for a stopped process for ever."""
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
-    with Path(path).open("w") as holder:
+def test_a_store_that_is_in_use_is_waited_for_only_so_long(path):
+    """Nobody waits for a stopped process for ever, and an event loop waits not at all."""
+    store = FileStore(path)
+    store.exchange(bucket(), ASK, patience=0.0)
+    with Path(path).open("r+b") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
-        with pytest.raises(StoreDown, match="does not let go"):
-            FileStore(path).exchange(bucket(), ASK)
+        assert store.exchange(bucket(), ASK, patience=0.0) is None
+        assert store.exchange(bucket(), ASK, patience=0.01) is None
+        fcntl.flock(holder, fcntl.LOCK_UN)
+
+    assert store.exchange(bucket(), ASK, patience=0.0) is not None
 
 
-def test_a_file_removed_while_waiting_for_it_is_made_anew(path, monkeypatch):
-    """A permit is never noted in a file that nobody else can see."""
-    store, real = FileStore(path), FileStore._lock
-    removed = []
-
-    def lock(self, file, until):
-        if not removed:
-            removed.append(Path(path).unlink())
-        return real(self, file, until)
-
-    monkeypatch.setattr(FileStore, "_lock", lock)
-    store.exchange(bucket(), ASK)
-
-    assert len(store.look()[1]) == 1
+def test_two_threads_of_a_process_do_not_share_the_lock(path):
+    """A lock belongs to the open file, so a mutex keeps threads apart."""
+    store = FileStore(path)
+    store.exchange(bucket(), ASK, patience=0.0)
+    with store._lock(patience=0.0) as is_locked:
+        assert is_locked
+        assert store.exchange(bucket(), ASK, patience=0.0) is None
+        assert store.exchange(bucket(), ASK, patience=0.01) is None
 
 
-def test_a_disk_that_is_full_counts_as_down(path, monkeypatch):
-    """The permit was not noted, so it was not given."""
+def test_a_file_that_is_replaced_while_it_is_waited_for_is_opened_anew(path, monkeypatch):
+    """A tick is never noted in a file that no other process can see."""
+    store, real, replaced = FileStore(path), fcntl.flock, []
+    store.exchange(bucket(), ASK, patience=1.0)
+
+    def flock(file, operation):
+        if not replaced:
+            replaced.append(Path(path).rename(f"{path}.old"))
+        return real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    store.exchange(bucket(), ASK, patience=1.0)
+
+    assert len(FileStore(path).read_all()[1]) == 1
+
+
+def test_a_disk_that_is_full_counts_as_unavailable(path, monkeypatch):
+    """The tick was not noted, so it was not granted."""
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(StoreDown, match="No space left"):
-        FileStore(path).exchange(bucket(), ASK)
+    with pytest.raises(StoreUnavailableError, match="No space left"):
+        exchange(path, bucket(), ASK)
 
 
-def test_buckets_that_nobody_uses_are_dropped_after_a_day(path):
-    """The file does not grow."""
-    FileStore(path, clock=lambda: 1000.0).exchange(bucket(), ASK)
-    FileStore(path, clock=lambda: 200_000.0).exchange(bucket(family="captions"), ASK)
-    buckets = json.loads(Path(path).read_bytes())["buckets"]
+def test_the_record_of_a_bucket_that_nobody_uses_is_used_again_after_a_day(path):
+    """The file does not grow with every account that was ever used."""
+    for now, family in ((1000.0, "search"), (1001.0, "captions"), (200_000.0, "embeddings")):
+        exchange(path, bucket(family=family), ASK, clock=lambda now=now: now)
+    names = [*FileStore(path, clock=lambda: 200_000.0).read_all()[1]]
 
-    assert [*buckets] == ["f00d@http://127.0.0.1 captions"]
+    assert names == ["f00d@http://127.0.0.1 embeddings", "f00d@http://127.0.0.1 captions"]
+
+
+def test_a_bucket_is_found_by_its_whole_name(path):
+    """Names that are longer than a record has room for are told apart."""
+    for end in "ab":
+        where = evolve(bucket(1), account="x" * 300 + end)
+        assert exchange(path, where, ASK).granted is not None
+
+    assert exchange(path, where, BEE).granted is None
+    assert len(FileStore(path).read_all()[1]) == 1
+
+
+def test_so_many_processes_as_a_record_holds_may_share_a_bucket(path):
+    """One more counts as an unavailable store; the others go on."""
+    store = FileStore(path)
+    for number in range(MAX_LEASES):
+        store.exchange(bucket(), Request(member=f"m{number}", busy=1), patience=1.0)
+    with pytest.raises(StoreUnavailableError, match="processes"):
+        store.exchange(bucket(), Request(member="one more", busy=1), patience=1.0)
+
+    assert len(store.read_all()[1][bucket().name].leases) == MAX_LEASES
 
 
 def test_the_clock_is_the_machines():
     """It runs on whatever the calendar does, and a boot has a name."""
-    assert since_boot() <= since_boot()
-    assert clock_name() == clock_name()
+    assert read_clock() <= read_clock()
+    assert find_clock_name() == find_clock_name()
 
 
 def test_no_boot_is_named_where_the_system_tells_none(monkeypatch):
     """Then a clock that went back is the sign."""
     monkeypatch.setattr(module, "Path", lambda _: _Missing())
-    assert clock_name.__wrapped__() == ""
+    assert find_clock_name.__wrapped__() == ""
 
 
 class _Missing:
@@ -137,13 +256,13 @@ class _Missing:
 
 
 def test_the_limiter_pickles_as_its_path(path):
-    """In another process it is the same file's; here it shares one clerk."""
+    """In another process it is the same file's; here it shares one worker."""
     limiter = FileLimiter(path, account="acme")
     other = pickle.loads(pickle.dumps(limiter))
 
     assert repr(other) == f"FileLimiter({path!r})"
-    assert other._clerk is limiter._clerk
-    assert other._named(bucket()).account == "acme"
+    assert other._worker is limiter._worker
+    assert other._with_account(bucket()).account == "acme"
 
 
 def test_what_is_in_force_is_said(path):

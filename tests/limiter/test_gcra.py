@@ -1,4 +1,4 @@
-"""The rate of a bucket, as arithmetic: nothing waits here, the time is made up."""
+"""The arithmetic of the rate, on a clock that is made up."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from hypothesis import strategies as st
 from limiters import busiest
 
 from memories_async import Limit, Limits
-from memories_async.limiter._gcra import SLOWEST, Spacing, choose, streak_after
+from memories_async.limiter import Priority
+from memories_async.limiter._gcra import MAX_SLOWNESS, Gcra, choose, count_streak
 from memories_async.limiter._limits import MARGIN
 
 LIMITS = st.builds(Limit, st.integers(1, 500).map(float), per=st.sampled_from([0.5, 1.0, 60.0]))
 
 
 @given(LIMITS, st.lists(st.floats(0, 3), min_size=2, max_size=400))
-def test_no_window_holds_more_turns_than_the_limit(limit, naps):
-    """However permits are asked for: with the slack, and half the margin left for the way."""
-    spacing, now, taken = Spacing(), 1000.0, []
+def test_no_window_holds_more_ticks_than_the_limit(limit, naps):
+    """However ticks are asked for: with the slack, and half the margin left for the network."""
+    gcra, now, taken = Gcra(), 1000.0, []
     for nap in naps:
-        now += max(spacing.wait(now), nap * limit.interval)
+        now += max(gcra.wait(now), nap * limit.interval)
         taken.append(now)
-        spacing = spacing.taken(now, limit)
+        gcra = gcra.take(now, limit)
 
     way = limit.per * MARGIN / 2
     assert busiest(taken, limit.per + way - 1e-6 * limit.per) <= limit.rate
@@ -29,103 +30,106 @@ def test_no_window_holds_more_turns_than_the_limit(limit, naps):
 
 def test_a_lone_call_waits_for_nothing():
     """An idle account lets a call go at once."""
-    assert Spacing().taken(10.0, Limit(1)).wait(60.0) == 0.0
+    assert Gcra().take(10.0, Limit(1)).wait(60.0) == 0.0
 
 
 def test_waking_late_costs_no_rate():
-    """Turns taken a little after their time keep to the plan."""
-    limit, spacing, now = Limit(10), Spacing(), 100.0
+    """Ticks that are taken 4 ms after their time keep to the schedule."""
+    limit, gcra, now = Limit(10), Gcra(), 100.0
     for _ in range(1000):
-        now += spacing.wait(now) + 0.009
-        spacing = spacing.taken(now, limit)
+        now += gcra.wait(now) + 0.004
+        gcra = gcra.take(now, limit)
 
     assert now - 100.0 == pytest.approx(1000 * limit.gap, rel=0.01)
 
 
-def test_a_late_request_moves_the_next_turn_by_as_much():
-    """Connecting took 300 ms: the service sees a whole gap to the next request."""
+def test_a_tick_on_schedule_leaves_half_the_slack_to_the_request():
+    """A request that is prepared within 5 ms of its permit needs no other tick."""
+    limit, gcra = Limit(10), Gcra(next_at=10.0)
+    for late in (0.0, 0.004, 0.012, 0.039):
+        assert 10.0 + late - gcra.take(10.0 + late, limit).latest <= limit.slack / 2 + 1e-9
+
+
+def test_an_immediate_tick_waits_for_its_request_to_be_ready():
+    """The response of a store that is 40 ms away finds its tick still ahead."""
     limit = Limit(1)
-    spacing = Spacing().taken(10.0, limit).delayed(10.3, 0.3, limit)
 
-    assert spacing.wait(10.3) == pytest.approx(limit.gap)
-
-
-def test_requests_that_leave_late_together_are_made_up_for():
-    """Five connections took half a second each: the permits given meanwhile come on top."""
-    limit, spacing = Limit(10), Spacing()
-    for at in (10.0, 10.2, 10.4):
-        spacing = spacing.taken(at, limit)
-    for left in (10.5, 10.7, 10.9):
-        spacing = spacing.delayed(left, 0.5, limit)
-
-    assert spacing.wait(10.9) == pytest.approx(limit.gap)
+    assert Gcra().take(10.0, limit, ready_in=0.04).latest == 10.04
+    assert Gcra(next_at=10.2).take(10.0, limit, ready_in=0.04).latest == 10.2
 
 
 def test_a_refusal_halves_the_rate_and_pauses_everybody():
-    """After the pause, permits come half as often."""
+    """After the pause, ticks come half as often."""
     limit = Limit(1)
-    spacing = Spacing().taken(10.0, limit).paused(10.5, 5.0)
-    after = spacing.taken(15.5, limit)
+    gcra = Gcra().take(10.0, limit).pause(10.5, 5.0)
+    after = gcra.take(15.5, limit)
 
-    assert spacing.wait(10.5) == pytest.approx(5.0)
+    assert gcra.wait(10.5) == pytest.approx(5.0)
     assert after.wait(15.5) == pytest.approx(2 * limit.gap)
 
 
 def test_refusals_of_one_moment_halve_the_rate_once():
-    """Sixty calls in flight are refused together: that is one message."""
-    spacing = Spacing()
+    """Sixty calls in flight are refused together: they tell one thing."""
+    gcra = Gcra()
     for n in range(60):
-        spacing = spacing.paused(10.0 + n / 1000, 2.0)
+        gcra = gcra.pause(10.0 + n / 1000, 2.0)
 
-    assert spacing.slowness == 2.0
+    assert gcra.slowness == 2.0
 
 
 def test_the_rate_never_falls_below_a_sixteenth():
-    """Nor does it stop."""
-    spacing = Spacing()
+    """It does not stop either."""
+    gcra = Gcra()
     for n in range(60):
-        spacing = spacing.paused(10.0 * n, 2.0)
+        gcra = gcra.pause(10.0 * n, 2.0)
 
-    assert spacing.slowness == SLOWEST
+    assert gcra.slowness == MAX_SLOWNESS
 
 
 def test_the_rate_grows_back():
-    """Fourteen permits after a refusal the bucket is at its full rate."""
-    limit, spacing = Limit(1), Spacing().paused(0.0, 1.0)
+    """Fourteen ticks after a refusal the bucket is at its full rate."""
+    limit, gcra = Limit(1), Gcra().pause(0.0, 1.0)
     for _ in range(14):
-        spacing = spacing.taken(spacing.next_at, limit)
+        gcra = gcra.take(gcra.next_at, limit)
 
-    assert spacing.slowness == 1.0
+    assert gcra.slowness == 1.0
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one():
-    """The service's longest wish counts."""
-    assert Spacing().paused(10.0, 30.0).paused(11.0, 1.0).wait(11.0) == pytest.approx(29.0)
+    """The longest pause that the service asked for holds."""
+    assert Gcra().pause(10.0, 30.0).pause(11.0, 1.0).wait(11.0) == pytest.approx(29.0)
 
 
-def test_an_unused_turn_is_given_back():
-    """The next call waits for nothing, but a pause holds."""
+def test_an_unused_tick_can_be_given_back():
+    """The next call waits for nothing, but a pause holds; twice changes nothing."""
     limit = Limit(1)
-    taken = Spacing().taken(10.0, limit)
+    taken = Gcra().take(10.0, limit)
 
-    assert taken.returned(limit).wait(10.0) == 0.0
-    assert taken.paused(10.0, 9.0).returned(limit).wait(10.0) == pytest.approx(9.0)
+    assert taken.give_back().wait(10.0) == 0.0
+    assert taken.give_back().give_back() == taken.give_back()
+    assert taken.pause(10.0, 9.0).give_back().wait(10.0) == pytest.approx(9.0)
 
 
-def test_every_fifth_turn_is_a_batchs_if_one_waits():
-    """Interactive calls go first, and starve nobody."""
+def test_every_fifth_permit_is_a_batchs_while_one_waits():
+    """Interactive calls go first, and starve no batch."""
     streak, served = 0, []
     for _ in range(10):
-        priority = choose(streak, interactive=True, batch=True)
-        streak = streak_after(streak, priority, batch=True)
-        served.append(int(priority))
+        priority = choose(streak, (False, True, True))
+        streak = count_streak(streak, priority, batch_waits=True)
+        served.append(priority)
 
-    assert served == [0, 0, 0, 0, 1] * 2
-    assert choose(0, interactive=False, batch=False) is None
+    assert served == [*[Priority.INTERACTIVE] * 4, Priority.BATCH] * 2
+    assert choose(0, (False, False, False)) is None
+
+
+def test_a_late_request_is_served_before_all_others():
+    """It holds a slot and a connection; it does not count among the interactive calls."""
+    assert choose(4, (True, True, True)) is Priority.LATE
+    assert count_streak(3, Priority.LATE, batch_waits=True) == 3
 
 
 def test_every_family_has_its_documented_limit():
-    """What is changed says so."""
+    """A changed limit says so."""
     described = {one.family: one for one in Limits(search=Limit(10)).describe()}
 
     assert described["search"].source == "Client(limits=...)"

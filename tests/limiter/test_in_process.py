@@ -1,4 +1,4 @@
-"""The default limiter: one process, any number of loops and threads."""
+"""The limiter of one process, with any number of event loops and threads."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import os
 import pickle
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 from limiters import bucket, busiest
 
 from memories_async import InProcessLimiter
-from memories_async.limiter._in_process import in_process
-from memories_async.limiter._limits import Priority
+from memories_async.limiter import Priority, in_process
 
 
 async def take(limiter, where, log=None, name=None):
-    """Have one permit, and note it."""
+    """Take one permit as the transport does, and note when."""
     async with limiter.permit(where) as permit:
-        permit.renew_if_late()
+        renewal = permit.renew_if_late()
+        if renewal is not None:
+            await renewal
         if log is not None:
             log.append((time.monotonic(), name))
 
 
-async def test_turns_come_evenly_and_in_order():
+async def test_permits_come_evenly_and_in_order():
     """Twenty at once at two hundred a second."""
     limiter, log = InProcessLimiter(), []
     await asyncio.gather(*(take(limiter, bucket(200), log, n) for n in range(20)))
@@ -42,15 +44,15 @@ async def test_interactive_calls_go_ahead_of_batches():
     await asyncio.gather(*waiters)
     order = [name for _, name in log]
 
-    # The first one found nobody in line.
+    # The first one found nobody waiting.
     assert order == ["batch", *["call"] * 4, "batch", *["call"] * 4, *["batch"] * 4]
 
 
 async def test_a_thousand_cancelled_waiters_cost_nothing():
-    """Whoever comes after them has the very next permit."""
-    limiter, where = InProcessLimiter(), bucket(1)
+    """The call that comes after them has the very next tick."""
+    limiter, where = InProcessLimiter(clock=lambda: 100.0), bucket(1)
     await take(limiter, where)
-    spacing = limiter._queues[where].spacing
+    gcra = limiter._buckets[where].gcra
     waiters = [asyncio.ensure_future(take(limiter, where)) for _ in range(1000)]
     await asyncio.sleep(0)
     for waiter in waiters:
@@ -59,32 +61,76 @@ async def test_a_thousand_cancelled_waiters_cost_nothing():
     state = limiter.describe().buckets[0]
 
     assert (state.waiting, state.busy) == (0, 0)
-    assert limiter._queues[where].spacing == spacing
+    assert limiter._buckets[where].gcra == gcra
 
 
 async def test_no_more_calls_at_work_than_slots():
     """The third begins when one of two has ended."""
     limiter, where = InProcessLimiter(), bucket(1000, concurrency=2)
-    first, second = limiter.permit(where), limiter.permit(where)
-    await first.__aenter__()
-    await second.__aenter__()
-    third = asyncio.ensure_future(take(limiter, where))
-    await asyncio.sleep(0.02)
-    assert not third.done()
-    await first.__aexit__(None, None, None)
-    await asyncio.wait_for(third, 5)
+    async with limiter.permit(where):
+        async with limiter.permit(where):
+            third = asyncio.ensure_future(take(limiter, where))
+            await asyncio.sleep(0.02)
+            assert not third.done()
+        await asyncio.wait_for(third, 5)
 
 
-async def test_a_call_that_connects_slowly_holds_the_next_one_back():
-    """The gap is kept where the service sees it."""
+async def test_a_lone_request_that_is_late_waits_for_nothing():
+    """Its tick is moved to now, so that the next request keeps a whole gap to it."""
     now = [100.0]
     limiter, where = InProcessLimiter(clock=lambda: now[0]), bucket(1)
     async with limiter.permit(where) as permit:
+        assert permit.renew_if_late() is None
         now[0] += 0.4
-        permit.renew_if_late()
-        permit.renew_if_late()
+        await asyncio.wait_for(permit.renew_if_late(), 5)
+        assert permit.renew_if_late() is None
 
-    assert limiter.describe().buckets[0].wait == pytest.approx(where.limit.gap - where.limit.slack)
+    assert limiter.describe().buckets[0].wait == pytest.approx(where.limit.gap)
+
+
+async def test_requests_that_are_late_together_are_sent_a_gap_apart():
+    """Four were held up by one slow DNS answer: each is sent at a tick of its own, in order."""
+    now = [100.0]
+    limiter, where, sent = InProcessLimiter(clock=lambda: now[0]), bucket(1), []
+    answered = asyncio.Event()
+
+    async def call(name):
+        async with limiter.permit(where) as permit:
+            await answered.wait()
+            if (renewal := permit.renew_if_late()) is not None:
+                await renewal
+            sent.append((now[0], name))
+
+    calls = [asyncio.ensure_future(call(name)) for name in range(6)]
+    await asyncio.sleep(0)
+    for _ in range(400):
+        # A twentieth of a second for each step, in which every waiter looks.
+        now[0] += 0.05
+        if now[0] > 103.5:
+            answered.set()
+        limiter._buckets[where].wake_first()
+        for _ in range(5):
+            await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(*calls), 5)
+    gaps = [b - a for (a, _), (b, _) in pairwise(sent)]
+
+    assert [name for _, name in sent] == [0, 1, 2, 3, 4, 5]
+    assert min(gaps) >= where.limit.interval
+    assert max(gaps) <= 2 * where.limit.gap
+
+
+async def test_a_late_request_keeps_its_slot_while_it_waits():
+    """With one slot, and another call in the queue, nothing stands still."""
+    now = [100.0]
+    limiter, where = InProcessLimiter(clock=lambda: now[0]), bucket(1000, concurrency=1)
+    async with limiter.permit(where) as permit:
+        waiting = asyncio.ensure_future(take(limiter, where))
+        await asyncio.sleep(0)
+        now[0] += 3.0
+        await asyncio.wait_for(permit.renew_if_late(), 5)
+        assert limiter.describe().buckets[0].busy == 1
+        now[0] += 1.0
+    await asyncio.wait_for(waiting, 5)
 
 
 async def test_a_pause_holds_everybody():
@@ -120,7 +166,7 @@ def test_loops_in_threads_share_the_rate():
     assert busiest([at for at, _ in log], per=0.5) <= 100
 
 
-def test_a_loop_that_stopped_in_line_holds_nobody_up():
+def test_a_loop_that_stopped_while_waiting_holds_nobody_up():
     """Its waiters are passed over, and served when it runs again."""
     limiter, where = InProcessLimiter(), bucket(100)
     stopped = asyncio.new_event_loop()
@@ -133,13 +179,13 @@ def test_a_loop_that_stopped_in_line_holds_nobody_up():
     stopped.close()
 
 
-def test_a_loop_that_was_closed_in_line_holds_nobody_up():
+def test_a_loop_that_was_closed_while_waiting_holds_nobody_up():
     """Nor does waking its waiters raise."""
     limiter, where = InProcessLimiter(), bucket(100)
     gone = asyncio.new_event_loop()
     task = gone.create_task(_take_two(limiter, where))
     gone.run_until_complete(asyncio.sleep(0))
-    waiter = limiter._queues[where].line.first(time.monotonic())
+    waiter = limiter._buckets[where].queue.first(time.monotonic())
     gone.close()
     assert waiter is None
 
@@ -153,7 +199,7 @@ async def _take_two(limiter, where):
         await take(limiter, where)
 
 
-def test_a_forked_child_starts_with_no_turns_of_its_parent():
+def test_a_forked_child_holds_no_permits_of_its_parent():
     """The default limiter forgets in the child, and only there."""
     where = bucket(1, family="captions")
     asyncio.run(take(in_process, where))
@@ -177,7 +223,7 @@ def test_the_limiter_pickles_as_configuration():
 
 
 async def test_calls_that_take_long_are_at_work_together():
-    """Whoever has a permit wakes the next in line at once, not when the call has ended."""
+    """A call that has its permit wakes the next waiter at once, not when it ends."""
     limiter, all_begun = InProcessLimiter(), asyncio.Barrier(4)
 
     async def long_call():

@@ -1,4 +1,4 @@
-"""The limiter of many machines: what the server and the way there must withstand."""
+"""The limiter of many machines: what the server and the connection must withstand."""
 
 from __future__ import annotations
 
@@ -6,17 +6,34 @@ import asyncio
 import pickle
 import socket
 import sys
-import time
 
 import pytest
 from limiters import bucket
 
 from memories_async import RedisLimiter
-from memories_async.limiter._redis import RedisStore
-from memories_async.limiter._rule import Word
-from memories_async.limiter._store import StoreDown
+from memories_async.limiter import Priority
+from memories_async.limiter import _redis as module
+from memories_async.limiter._redis import MARKER, PREFIX, RedisStore
+from memories_async.limiter._rule import Request, pause_after_loss
+from memories_async.limiter._store import StoreUnavailableError
 
-ASK = Word(member="a", wants=(1, 0))
+ASK = Request(member="a", wants=(0, 1, 0))
+
+
+def exchange(url, where, request):
+    """Ask by a store of its own, as another process does."""
+    _, response = RedisStore(url).exchange(where, request, patience=1.0)
+    return response
+
+
+@pytest.fixture
+def redis_url(redis_url) -> str:
+    """The server, emptied, which has been in use for a while."""
+    from redis import Redis
+
+    with Redis.from_url(redis_url) as client:
+        client.set(MARKER, repr(0.0))
+    return redis_url
 
 
 @pytest.fixture
@@ -29,28 +46,89 @@ def nowhere() -> str:
 
 def test_two_clients_of_a_server_share_a_bucket(redis_url):
     """By the server's clock; other keys are other buckets."""
-    first = RedisStore(redis_url).exchange(bucket(1), ASK)
-    second = RedisStore(redis_url).exchange(bucket(1), Word(member="b", wants=(1, 0)))
-    other = RedisStore(redis_url).exchange(bucket(1, family="captions"), ASK)
+    first = exchange(redis_url, bucket(1), ASK)
+    second = exchange(redis_url, bucket(1), Request(member="b", wants=(0, 1, 0)))
+    other = exchange(redis_url, bucket(1, family="captions"), ASK)
 
-    assert (first.granted, second.granted, other.granted) == (0, None, 0)
+    assert (first.granted, second.granted, other.granted) == (
+        Priority.INTERACTIVE,
+        None,
+        Priority.INTERACTIVE,
+    )
     assert second.again == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_store_goes_on_after_a_fork_with_a_connection_of_its_own(redis_url):
-    """Two processes must not read one another's answers."""
+    """Two processes must not read one another's responses."""
     store = RedisStore(redis_url)
-    store.exchange(bucket(), ASK)
+    store.exchange(bucket(), ASK, patience=1.0)
+    before = store._client
     store.forget()
 
-    assert store._held == []
-    assert store.exchange(bucket(), ASK).granted is None
+    assert store.exchange(bucket(), ASK, patience=1.0)[1].granted is None
+    assert store._client is not before
+
+
+def test_an_exchange_that_another_process_interrupts_is_done_again(redis_url, monkeypatch):
+    """Neither sees half of the other: two ticks for two members, a gap apart."""
+    real, interrupted = module._send, []
+
+    def send(connection, commands):
+        if commands[-1] == ("EXEC",) and not interrupted:
+            interrupted.append(None)
+            other = Request(member="b", wants=(0, 1, 0))
+            interrupted[0] = exchange(redis_url, bucket(1), other)
+        return real(connection, commands)
+
+    monkeypatch.setattr(module, "_send", send)
+    response = exchange(redis_url, bucket(1), ASK)
+
+    assert interrupted[0].granted is Priority.INTERACTIVE
+    assert (response.granted, response.permits) == (None, 1)
+
+
+def test_a_server_that_lost_everything_begins_with_a_pause(redis_url):
+    """Also for a process that never used it; without the loss a new bucket waits for nothing."""
+    from redis import Redis
+
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+    lost = exchange(redis_url, bucket(1), ASK)
+    other = exchange(redis_url, bucket(1, family="captions"), ASK)
+
+    assert (lost.granted, other.granted) == (None, None)
+    assert lost.again == pytest.approx(pause_after_loss(bucket(1).limit))
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xff\xc1garbage", b"x" * 500])
+def test_a_record_that_is_damaged_counts_as_lost(redis_url, garbage):
+    """The bucket is made anew, and begins with a pause."""
+    from redis import Redis
+
+    exchange(redis_url, bucket(1), ASK)
+    with Redis.from_url(redis_url) as client:
+        client.set(PREFIX + bucket(1).name, garbage)
+    response = exchange(redis_url, bucket(1), Request(member="b", wants=(0, 1, 0)))
+
+    assert response.granted is None
+    assert response.again > 1.0
+
+
+def test_a_key_of_another_kind_counts_as_unavailable(redis_url):
+    """It is somebody's: nothing is overwritten."""
+    from redis import Redis
+
+    with Redis.from_url(redis_url) as client:
+        client.lpush(PREFIX + bucket(1).name, "x")
+        with pytest.raises(StoreUnavailableError, match="WRONGTYPE"):
+            exchange(redis_url, bucket(1), ASK)
+        assert client.llen(PREFIX + bucket(1).name) == 1
 
 
 def test_a_server_that_is_not_there_counts_as_down(nowhere):
     """What is said of it holds no password."""
-    with pytest.raises(StoreDown, match="refused") as caught:
-        RedisStore(nowhere).exchange(bucket(), ASK)
+    with pytest.raises(StoreUnavailableError, match="refused") as caught:
+        exchange(nowhere, bucket(), ASK)
     said = RedisLimiter(nowhere).describe()
 
     assert "refused" in said.fault
@@ -75,25 +153,26 @@ def test_what_is_in_force_is_said(redis_url):
     assert 29 < state.wait <= 30
 
 
-def test_a_bucket_that_ends_while_it_is_looked_at_is_left_out(redis_url):
+def test_a_bucket_that_ends_while_the_list_is_read_is_left_out(redis_url, monkeypatch):
     """It was in the list, and is gone."""
-    from redis import Redis
+    exchange(redis_url, bucket(), ASK)
+    real = module._send
 
-    with Redis.from_url(redis_url) as client:
-        client.set("memories_async:limiter:gone soon", b"", px=1)
-        time.sleep(0.01)
-        store = RedisStore(redis_url)
-        store._client().scan_iter = lambda _: [b"memories_async:limiter:gone soon"]
-        assert store.look()[1] == {}
+    def send(connection, commands):
+        gone = [None] if commands[0][0] == "GET" else None
+        return gone or real(connection, commands)
+
+    monkeypatch.setattr(module, "_send", send)
+    assert RedisStore(redis_url).read_all()[1] == {}
 
 
 def test_the_limiter_pickles_as_its_url(redis_url):
-    """In another process it is the same server's; here it shares one clerk."""
+    """In another process it is the same server's; here it shares one worker."""
     limiter = RedisLimiter(redis_url, account="acme")
     other = pickle.loads(pickle.dumps(limiter))
 
-    assert other._clerk is limiter._clerk
-    assert other._named(bucket()).account == "acme"
+    assert other._worker is limiter._worker
+    assert other._with_account(bucket()).account == "acme"
 
 
 def test_other_urls_are_refused():
@@ -102,7 +181,7 @@ def test_other_urls_are_refused():
         RedisLimiter("https://example.com")
 
 
-def test_the_missing_extra_is_named(monkeypatch):
+def test_the_missing_extra_is_with_account(monkeypatch):
     """At once, and how to get it."""
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ImportError, match=r"memories_async\[redis\]"):

@@ -1,8 +1,10 @@
-"""The rules of a shared bucket, with processes on a stepped clock."""
+"""The rule of a shared bucket, with processes on a stepped clock."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -10,9 +12,9 @@ from hypothesis import strategies as st
 from limiters import Crowd, Process, busiest
 
 from memories_async import Limit
+from memories_async.limiter import Priority
 from memories_async.limiter._gcra import BATCH_SHARE
-from memories_async.limiter._limits import Priority
-from memories_async.limiter._rule import LEASE, NEVER, BucketState, Word, hear
+from memories_async.limiter._rule import LEASE, BucketState, Request, pause_after_loss, step
 
 CROWDS = st.lists(
     st.tuples(st.integers(0, 12), st.integers(0, 12), st.floats(0, 2), st.floats(0.5, 30)),
@@ -61,7 +63,7 @@ def test_the_whole_rate_is_used():
     assert 199 / (one.permits[-1][0] - one.permits[0][0]) >= 9.75
 
 
-def test_batches_get_every_fifth_turn_of_a_crowd():
+def test_batches_get_every_fifth_permit():
     """Interactive calls of one process do not starve another's batch."""
     one = crowd(Limit(10), (100, 0, 0.0, 1e9), (0, 10, 0.0, 1e9))
     one.run()
@@ -86,88 +88,148 @@ def test_a_dead_process_gives_its_slots_back():
     assert one.permits[1][0] == pytest.approx(LEASE, abs=0.2)
 
 
-def test_a_dead_process_in_line_costs_a_moment():
+def test_a_dead_process_that_waited_costs_a_moment():
     """The next in line has the permit that nobody fetches."""
     one = crowd(Limit(1), (5, 0, 0.0, 0.5), (5, 0, 0.1, 1e9), (5, 0, 0.2, 1e9))
     one.run()
-    gaps = [b[0] - a[0] for a, b in zip(one.permits, one.permits[1:], strict=False)]
+    gaps = [b[0] - a[0] for a, b in pairwise(one.permits)]
 
     assert max(gaps) <= 2 * Limit(1).gap + 0.3
     assert len(one.permits) == 11
 
 
-@pytest.mark.parametrize("step", [-3600.0, -0.2, 3600.0])
-def test_a_clock_that_jumps_changes_nothing_but_one_turn(step):
+@pytest.mark.parametrize("jump", [-3600.0, -0.2, 3600.0])
+def test_a_clock_that_jumps_changes_nothing_but_one_tick(jump):
     """Put back an hour, nobody waits for it; put forward, one permit may come early."""
     one = crowd(Limit(1), (20, 0, 0.0, 1e9))
     one.run(until=5.5)
     first = len(one.permits)
     jumped = one.state
-    state, answer = hear(jumped, Word(member="p0", wants=(2, 0)), Limit(1), one.now + step)
+    state, response = step(jumped, Request(member="p0", wants=(0, 2, 0)), Limit(1), one.now + jump)
 
-    assert state.spacing.wait(one.now + step) <= 2 * Limit(1).gap
+    assert state.gcra.wait(one.now + jump) <= 2 * Limit(1).gap
     assert first == 6
-    assert answer.again <= 2 * Limit(1).gap
+    assert response.again <= 2 * Limit(1).gap
 
 
-def test_a_word_that_is_lost_or_repeated_does_no_harm():
+def test_a_request_that_is_lost_or_repeated_does_no_harm():
     """A member says all it holds, never a change of it."""
-    limit, word = Limit(1, concurrency=2), Word(member="a", busy=1, wants=(1, 0))
-    state, _ = hear(BucketState(), word, limit, 10.0)
+    limit, request = Limit(1, concurrency=2), Request(member="a", busy=1, wants=(0, 1, 0))
+    state, _ = step(BucketState(), request, limit, 10.0)
     for _ in range(5):
-        state, answer = hear(state, word, limit, 10.1)
-    state, answer = hear(state, Word(member="b", wants=(1, 0)), limit, 20.0)
+        state, response = step(state, request, limit, 10.1)
+    state, response = step(state, Request(member="b", wants=(0, 1, 0)), limit, 20.0)
 
-    assert answer.granted is Priority.INTERACTIVE
-    assert state.members["b"].busy == 1
+    assert response.granted is Priority.INTERACTIVE
+    assert state.leases["b"].busy == 1
 
 
-def test_a_turn_that_nobody_used_is_given_again():
+def test_a_tick_that_no_request_used_is_given_again():
     """Unless somebody had a permit since: then it is gone."""
     limit = Limit(1)
-    state, first = hear(BucketState(), Word(member="a", wants=(1, 0)), limit, 10.0)
-    back, _ = hear(state, Word(member="a", unused=first.permit), limit, 10.1)
-    state, second = hear(state, Word(member="b", wants=(1, 0)), limit, 12.0)
-    late, _ = hear(state, Word(member="a", unused=first.permit), limit, 12.1)
+    state, first = step(BucketState(), Request(member="a", wants=(0, 1, 0)), limit, 10.0)
+    back, _ = step(state, Request(member="a", unused=first.number), limit, 10.1)
+    state, second = step(state, Request(member="b", wants=(0, 1, 0)), limit, 12.0)
+    late, _ = step(state, Request(member="a", unused=first.number), limit, 12.1)
 
-    assert (first.permit, second.permit) == (1, 2)
-    assert back.spacing.wait(10.1) == 0.0
-    assert late.spacing.wait(12.1) > 0.8
-    assert back.members == {}
+    assert (first.number, second.number) == (1, 2)
+    assert back.gcra.wait(10.1) == 0.0
+    assert late.gcra.wait(12.1) > 0.8
+    assert back.leases == {}
 
 
 def test_a_pause_binds_every_process():
     """One hears of it, all wait."""
     limit = Limit(1)
-    state, _ = hear(BucketState(), Word(member="a", pause=30.0, busy=1), limit, 10.0)
-    state, answer = hear(state, Word(member="b", wants=(1, 0)), limit, 11.0)
+    state, _ = step(BucketState(), Request(member="a", pause=30.0, busy=1), limit, 10.0)
+    state, response = step(state, Request(member="b", wants=(0, 1, 0)), limit, 11.0)
 
-    assert (answer.granted, round(answer.again)) == (None, 29)
-    assert hear(state, Word(member="c"), limit, 11.0)[1].again == NEVER
+    assert (response.granted, round(response.again)) == (None, 29)
+    assert step(state, Request(member="c"), limit, 11.0)[1].again == inf
 
 
-def test_whoever_holds_a_grant_keeps_its_place_and_gets_no_second_one():
-    """A word that asks for no permit renews the lease."""
-    state, _ = hear(BucketState(), Word(member="a", wants=(1, 0), early=-1.0), Limit(1), 10.0)
+def test_a_member_with_a_reservation_keeps_its_place_and_gets_no_second_one():
+    """A request that asks for no permit renews the lease."""
+    state, _ = step(BucketState(), Request(member="a", wants=(0, 1, 0), early=-1.0), Limit(1), 10.0)
 
     assert state.permits == 0
-    assert state.members["a"].tickets == (1, None)
+    assert state.leases["a"].tickets == (0, 1, 0)
 
 
-def test_asking_ahead_of_time_reserves_the_turn():
+def test_asking_ahead_of_time_reserves_the_tick():
     """A far store is asked early, and says when the permit begins."""
     limit = Limit(1)
-    state, _ = hear(BucketState(), Word(member="a", wants=(1, 0)), limit, 10.0)
-    state, answer = hear(state, Word(member="a", wants=(1, 0), early=0.05), limit, 10.98)
+    state, _ = step(BucketState(), Request(member="a", wants=(0, 1, 0)), limit, 10.0)
+    state, response = step(state, Request(member="a", wants=(0, 1, 0), early=0.05), limit, 10.98)
 
-    assert answer.granted is Priority.INTERACTIVE
-    assert answer.start == pytest.approx(limit.gap - 0.98)
+    assert response.granted is Priority.INTERACTIVE
+    assert response.start == pytest.approx(limit.gap - 0.98)
 
 
-def test_late_requests_reach_the_bucket():
-    """What left late holds the others back."""
+def test_a_late_request_that_held_the_latest_tick_is_sent_at_once():
+    """The tick moves to now, and the next one follows a gap later."""
     limit = Limit(1)
-    state, _ = hear(BucketState(), Word(member="a", wants=(1, 0)), limit, 10.0)
-    moved, _ = hear(state, Word(member="a", busy=1, late=0.3), limit, 10.3)
+    state, first = step(BucketState(), Request(member="a", wants=(0, 1, 0)), limit, 10.0)
+    late = Request(member="a", busy=1, wants=(1, 0, 0), unused=first.number)
+    moved, response = step(state, late, limit, 10.3)
 
-    assert moved.spacing.next_at == pytest.approx(state.spacing.next_at + 0.3)
+    assert response.granted is Priority.LATE
+    assert response.start == 0.0
+    assert moved.gcra.next_at == pytest.approx(10.3 + limit.gap)
+    assert moved.leases["a"].busy == 1
+
+
+def test_late_requests_of_two_processes_are_spaced_before_anybody_else_is_served():
+    """Each waits for a tick of its own; calls that have not begun wait behind them."""
+    limit, state, served = Limit(1, concurrency=2), BucketState(), []
+    for name, at in (("a", 10.0), ("b", 11.02)):
+        state, response = step(state, Request(member=name, wants=(0, 1, 0)), limit, at)
+        assert response.granted is Priority.INTERACTIVE
+    state, _ = step(state, Request(member="c", wants=(0, 1, 0)), limit, 11.5)
+    waiting = {"a": (1, 0, 0), "b": (1, 0, 0), "c": (0, 1, 0)}
+    for tick in range(1200):
+        now = 13.5 + tick / 100
+        for name in [*waiting]:
+            # Both slots are taken until the late requests have been answered.
+            busy = 0 if name == "c" or len(waiting) == 1 else 1
+            request = Request(member=name, busy=busy, wants=waiting[name])
+            state, response = step(state, request, limit, now)
+            if response.granted is not None:
+                served.append((now, name))
+                del waiting[name]
+                state, _ = step(state, Request(member=name), limit, now)
+
+    assert [name for _, name in served] == ["a", "b", "c"]
+    assert min(b[0] - a[0] for a, b in pairwise(served)) >= 1.0
+
+
+def test_a_store_that_lost_its_state_begins_with_a_pause():
+    """Whoever remembers a tick of the lost state tells so, and nobody is served for a gap."""
+    limit = Limit(1)
+    asked = Request(member="a", wants=(0, 1, 0), known=7)
+    state, response = step(BucketState.create(limit, 10.0), asked, limit, 10.0)
+    later, _ = step(state, Request(member="b", wants=(0, 1, 0)), limit, 10.0 + limit.gap)
+
+    assert (response.granted, response.was_lost) == (None, True)
+    assert state.gcra.wait(10.0) == pause_after_loss(limit) > limit.gap
+    assert (state.permits, later.permits) == (7, 7)
+
+
+def test_an_older_copy_of_the_state_counts_as_lost():
+    """A server that was restored from a snapshot knows fewer ticks than its members."""
+    limit, state = Limit(10), BucketState()
+    snapshot, _ = step(state, Request(member="a", wants=(0, 1, 0)), limit, 10.0)
+    state, second = step(snapshot, Request(member="a", wants=(0, 1, 0)), limit, 11.0)
+    restored = Request(member="a", wants=(0, 1, 0), known=second.permits)
+
+    assert step(snapshot, restored, limit, 11.001)[1].granted is None
+    assert step(state, restored, limit, 11.2)[1].granted is Priority.INTERACTIVE
+
+
+def test_a_bucket_of_a_store_that_lost_everything_begins_with_a_pause_for_newcomers_too():
+    """The store notes when that was; a bucket that is new long after waits for nothing."""
+    limit, asked = Limit(1), Request(member="new", wants=(0, 1, 0))
+
+    assert step(BucketState.create(limit, 10.0, 9.9), asked, limit, 10.0)[1].granted is None
+    assert step(BucketState.create(limit, 99.0, 9.9), asked, limit, 99.0)[1].granted is not None
+    assert step(BucketState.create(limit, 10.0), asked, limit, 10.0)[1].granted is not None

@@ -1,4 +1,4 @@
-"""The one who speaks with a store for this process: outages, cancelled calls, blocked loops, forks."""
+"""The worker of a shared store: outages, late requests, cancelled calls, blocked loops, forks."""
 
 from __future__ import annotations
 
@@ -8,54 +8,58 @@ import os
 import pickle
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 from attrs import define, field
 from limiters import bucket, busiest
 
 from memories_async import FileLimiter
-from memories_async.limiter import _store_worker
-from memories_async.limiter._bucket_client import Desk, Grant
-from memories_async.limiter._limits import Priority
-from memories_async.limiter._rule import BucketState, hear
+from memories_async.limiter import Priority, _store_worker
+from memories_async.limiter._bucket_client import BucketClient, Reservation
+from memories_async.limiter._rule import BucketState, step
 from memories_async.limiter._shared import SharedLimiter
-from memories_async.limiter._store import StoreDown
-from memories_async.limiter._store_worker import Clerk, clerk_of
+from memories_async.limiter._store import StoreUnavailableError
+from memories_async.limiter._store_worker import StoreWorker, find_worker
 from memories_async.limiter._wait_queue import Waiter
 
 
 @define(eq=False)
 class Memory:
-    """A store in this process, which can go down, or be far away."""
+    """A store in this process, which can be down, far away, or in use by somebody else."""
 
     down: str | None = None
     away: float = 0.0
+    is_local: bool = False
+    is_in_use: bool = False
     states: dict = field(factory=dict)
-    words: list = field(factory=list)
+    requests: list = field(factory=list)
 
-    def exchange(self, where, word):
+    def exchange(self, where, request, *, patience):
         if self.down is not None:
-            raise StoreDown(self.down)
+            raise StoreUnavailableError(self.down)
+        if self.is_in_use:
+            return None
         time.sleep(self.away / 2)
         now = time.monotonic()
-        self.words.append(word)
-        state = self.states.get(where.name, BucketState(seen=now))
-        self.states[where.name], answer = hear(state, word, where.limit, now)
+        self.requests.append(request)
+        state = self.states.get(where.name, BucketState.create(where.limit, now))
+        self.states[where.name], response = step(state, request, where.limit, now)
         time.sleep(self.away / 2)
-        return answer
+        return now, response
 
-    def look(self):
+    def read_all(self):
         return time.monotonic(), self.states
 
     def forget(self):
-        self.words.clear()
+        self.requests.clear()
 
 
-class RateLimiter(SharedLimiter):
+class MemoryLimiter(SharedLimiter):
     """A shared limiter over that store."""
 
     def __init__(self, store):
-        self._account, self._clerk = None, Clerk(store)
+        self._account, self._worker = None, StoreWorker(store)
 
 
 @pytest.fixture
@@ -65,20 +69,20 @@ def store():
 
 @pytest.fixture
 def limiter(store):
-    return RateLimiter(store)
+    return MemoryLimiter(store)
 
 
 async def take(limiter, where, log=None, name=None):
-    """Have one permit, and note it."""
+    """Take one permit as the transport does, and note when."""
     async with limiter.permit(where) as permit:
-        permit.renew_if_late()
-        permit.renew_if_late()
+        if (renewal := permit.renew_if_late()) is not None:
+            await renewal
         if log is not None:
             log.append((time.monotonic(), name))
         return permit.fault
 
 
-async def test_turns_come_in_order_and_evenly(limiter):
+async def test_permits_come_in_order_and_evenly(limiter):
     """Thirty at once."""
     log = []
     await asyncio.gather(*(take(limiter, bucket(200), log, n) for n in range(30)))
@@ -99,31 +103,39 @@ async def test_interactive_calls_go_ahead_of_batches(limiter):
     assert names[:11].count("batch") in {2, 3}
 
 
-async def test_a_turn_is_one_round_trip(limiter, store):
-    """A slot's return rides with the next word."""
+async def test_a_permit_is_one_exchange(limiter, store):
+    """A slot is given back with the next request."""
     for _ in range(10):
         await take(limiter, bucket(500))
 
-    assert len(store.words) <= 12
+    assert len(store.requests) <= 12
 
 
 async def test_a_thousand_cancelled_waiters_leave_no_trace(limiter, store):
-    """Neither here nor in the store: the next call has the next permit."""
-    where = bucket(2)
+    """The store grants them no tick, and forgets that they waited."""
+    where = bucket(1, per=60)
     await take(limiter, where)
-    permits = store.states[where.name].permits
     waiters = [asyncio.ensure_future(take(limiter, where)) for _ in range(1000)]
-    await asyncio.sleep(0.02)
+    await until(
+        lambda: any(any(lease.tickets) for lease in store.states[where.name].leases.values())
+    )
     for waiter in waiters:
         waiter.cancel()
     await asyncio.gather(*waiters, return_exceptions=True)
-    await asyncio.sleep(0.02)
+    await until(lambda: store.states[where.name].leases == {})
 
-    assert store.states[where.name].permits == permits
-    assert store.states[where.name].members == {}
+    assert store.states[where.name].permits == 1
+    assert len(limiter._worker._clients[where].queue) == 0
 
 
-async def test_a_turn_whose_waiter_was_cancelled_is_given_back(limiter, store):
+async def until(is_so) -> None:
+    """Wait until the worker's thread has come so far."""
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110  # a thread does it
+            await asyncio.sleep(0.002)
+
+
+async def test_a_tick_whose_waiter_was_cancelled_is_given_back(limiter, store):
     """The store gave it, nobody took it: it is not charged."""
     store.away = 0.05
     where = bucket(1, per=60)
@@ -132,7 +144,7 @@ async def test_a_turn_whose_waiter_was_cancelled_is_given_back(limiter, store):
     waiter.cancel()
     await asyncio.sleep(0.2)
 
-    assert store.states[where.name].spacing.wait(time.monotonic()) == 0.0
+    assert store.states[where.name].gcra.wait(time.monotonic()) == 0.0
     await asyncio.wait_for(take(limiter, where), 5)
 
 
@@ -154,17 +166,106 @@ async def test_slots_are_given_back_at_once_where_they_are_scarce(limiter):
     assert time.monotonic() - begun < 1.0
 
 
-async def test_a_call_that_leaves_late_holds_the_next_one_back(limiter, store):
-    """Everywhere: the store hears of it."""
-    where = bucket(1)
+@pytest.mark.parametrize("is_local", [False, True])
+async def test_a_lone_request_that_is_late_is_sent_at_once(limiter, store, is_local):
+    """The store moves its tick, so that every process keeps a gap to it."""
+    store.is_local, where = is_local, bucket(1, per=60)
     async with limiter.permit(where) as permit:
-        begun = time.monotonic()
         await asyncio.sleep(0.1)
-        permit.renew_if_late()
-        permit.renew_if_late()
-    await asyncio.sleep(0.02)
+        asked = time.monotonic()
+        await asyncio.wait_for(permit.renew_if_late(), 10)
+        assert permit.renew_if_late() is None
 
-    assert 0.05 < store.states[where.name].spacing.next_at - begun - where.limit.gap < 0.15
+    assert store.states[where.name].gcra.latest >= asked
+    assert store.states[where.name].permits == 2
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+async def test_requests_that_are_late_together_are_sent_a_gap_apart(limiter, store, is_local):
+    """Five were held up by one slow connection; a call that has not begun waits behind them."""
+    store.is_local, where, log = is_local, bucket(20), []
+    connected = asyncio.Event()
+
+    async def call(name):
+        async with limiter.permit(where) as permit:
+            await connected.wait()
+            if (renewal := permit.renew_if_late()) is not None:
+                await renewal
+            log.append((permit.reservation.tick, name))
+
+    calls = [asyncio.ensure_future(call(name)) for name in range(5)]
+    await until(lambda: store.states and store.states[where.name].permits == 5)
+    await asyncio.sleep(0.1)
+    connected.set()
+    await asyncio.sleep(0)
+    await asyncio.gather(*calls, call("behind"))
+    ticks = [tick for tick, _ in log]
+
+    assert log[-1][1] == "behind"
+    assert min(b - a for a, b in pairwise(ticks)) >= 1 / 20
+
+
+async def test_a_machine_that_wakes_waiters_late_gets_its_ticks_further_ahead(limiter, monkeypatch):
+    """The second tick is late again, the third is reserved for when it can be used."""
+    where, clients = bucket(10), limiter._worker._clients
+    async with limiter.permit(where) as permit:
+        take_tick, lates = limiter._worker.take, iter([0.1, 0.0])
+
+        async def take_late(*asked):
+            reservation = await take_tick(*asked)
+            await asyncio.sleep(next(lates))
+            return reservation
+
+        monkeypatch.setattr(limiter._worker, "take", take_late)
+        await asyncio.sleep(0.05)
+        delays = []
+        monkeypatch.setattr(
+            type(clients[where]),
+            "build_request",
+            _noting(type(clients[where]).build_request, delays),
+        )
+        await asyncio.wait_for(permit.renew_if_late(), 10)
+
+    assert max(delays) >= 0.2
+
+
+def _noting(build_request, delays):
+    def build(client, *arguments, **settings):
+        delays.append(client.delay)
+        return build_request(client, *arguments, **settings)
+
+    return build
+
+
+async def test_a_call_asks_a_local_store_itself(limiter, store):
+    """Alone it needs no thread; while another process uses the store the thread waits instead."""
+    store.is_local, where = True, bucket(1e6)
+    begun = threading.active_count()
+    for _ in range(3):
+        await take(limiter, where)
+    assert len(store.requests) == 3
+    assert limiter._worker._clients[where].busy == 0
+
+    store.is_in_use = True
+    waiter = asyncio.ensure_future(take(limiter, where))
+    await asyncio.sleep(0.02)
+    store.is_in_use = False
+    assert await asyncio.wait_for(waiter, 20) is None or limiter._worker.fault
+    assert threading.active_count() <= begun + 1
+
+
+async def test_a_pause_is_told_again_to_a_store_that_lost_it(limiter, store):
+    """The account is still paused, whatever the store remembers."""
+    where = bucket(100)
+    await take(limiter, where)
+    await limiter.pause(where, 30.0)
+    await until(lambda: store.states[where.name].gcra.wait(time.monotonic()) > 29)
+    store.states.clear()
+    waiter = asyncio.ensure_future(take(limiter, where))
+    await until(lambda: store.states and store.states[where.name].gcra.wait(time.monotonic()) > 20)
+    waiter.cancel()
+
+    assert store.states[where.name].gcra.slowness == 2.0
 
 
 async def test_a_pause_reaches_the_store(limiter, store):
@@ -177,7 +278,7 @@ async def test_a_pause_reaches_the_store(limiter, store):
     assert not waiter.done()
     await asyncio.wait_for(waiter, 5)
 
-    assert store.states[where.name].spacing.slowness == pytest.approx(1.9)
+    assert store.states[where.name].gcra.slowness == pytest.approx(1.9)
 
 
 async def test_without_the_store_calls_go_on_slowly_and_say_so(limiter, store, caplog):
@@ -187,13 +288,13 @@ async def test_without_the_store_calls_go_on_slowly_and_say_so(limiter, store, c
         begun = time.monotonic()
         faults = [await take(limiter, bucket(100)) for _ in range(2)]
         slow = time.monotonic() - begun
-        store.down, limiter._clerk._retry_at = None, 0.0
+        store.down, limiter._worker._retry_at = None, 0.0
         fault = await take(limiter, bucket(100))
 
     assert faults == ["gone fishing"] * 2
     assert slow >= 2 * 16 / 100
     assert fault is None
-    assert ["out of reach" in r.message for r in caplog.records] == [True, False]
+    assert ["cannot be used" in r.message for r in caplog.records] == [True, False]
 
 
 async def test_a_pause_during_an_outage_is_told_afterwards(limiter, store):
@@ -201,11 +302,11 @@ async def test_a_pause_during_an_outage_is_told_afterwards(limiter, store):
     store.down, where = "away", bucket(100)
     await limiter.pause(where, 30.0)
     await asyncio.sleep(0.02)
-    store.down, limiter._clerk._retry_at = None, 0.0
+    store.down, limiter._worker._retry_at = None, 0.0
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(take(limiter, where), 0.1)
 
-    assert store.states[where.name].spacing.wait(time.monotonic()) > 29
+    assert store.states[where.name].gcra.wait(time.monotonic()) > 29
 
 
 async def test_a_pause_that_is_over_is_told_to_nobody(limiter, store):
@@ -213,10 +314,10 @@ async def test_a_pause_that_is_over_is_told_to_nobody(limiter, store):
     store.down, where = "away", bucket(1000)
     await limiter.pause(where, 0.001)
     await asyncio.sleep(0.05)
-    store.down, limiter._clerk._retry_at = None, 0.0
+    store.down, limiter._worker._retry_at = None, 0.0
     await asyncio.wait_for(take(limiter, where), 5)
 
-    assert all(word.pause is None for word in store.words)
+    assert all(request.pause is None for request in store.requests)
 
 
 async def test_a_pause_while_the_store_grants_holds_the_grant(limiter, store):
@@ -254,22 +355,22 @@ def test_a_blocked_loop_holds_no_other_loop_up(limiter):
     assert len(log) == 3
 
 
-def test_loops_that_end_leave_the_clerk_in_order(limiter):
+def test_loops_that_end_leave_the_worker_in_order(limiter):
     """Three runs, each with its own loop."""
     for _ in range(3):
         asyncio.run(asyncio.wait_for(take(limiter, bucket(500)), 5))
 
 
-async def test_the_idle_clerk_goes_home(limiter, monkeypatch):
+async def test_the_idle_thread_ends(limiter, monkeypatch):
     """No thread is left when there is nothing to say; the next call starts another."""
     monkeypatch.setattr(_store_worker, "LINGER", 0.01)
-    limiter._clerk._desks.clear()
+    limiter._worker._clients.clear()
     await take(limiter, bucket(500))
-    thread = limiter._clerk._thread
+    thread = limiter._worker._thread
     await asyncio.to_thread(thread.join, 5)
     await asyncio.wait_for(take(limiter, bucket(500)), 5)
 
-    assert limiter._clerk._thread is not thread
+    assert limiter._worker._thread is not thread
 
 
 def test_the_end_of_the_process_gives_slots_back(tmp_path):
@@ -278,7 +379,7 @@ def test_the_end_of_the_process_gives_slots_back(tmp_path):
     child = os.fork()
     if child == 0:
         asyncio.run(limiter.permit(where).__aenter__())
-        _store_worker._farewell_all()
+        _store_worker._close_all()
         os._exit(0)
     os.waitpid(child, 0)
     begun = time.monotonic()
@@ -291,34 +392,34 @@ def test_a_forked_child_speaks_for_itself(tmp_path):
     """Its parent's permits are not its own, nor is its parent's name."""
     limiter = FileLimiter(tmp_path / "limiter")
     asyncio.run(take(limiter, bucket(500)))
-    names = [limiter._clerk._member]
+    names = [limiter._worker._member]
     child = os.fork()
     if child == 0:
         asyncio.run(asyncio.wait_for(take(limiter, bucket(500)), 5))
-        os._exit(limiter._clerk._member in names)
+        os._exit(limiter._worker._member in names)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_equal_stores_have_one_clerk(tmp_path):
+def test_equal_stores_have_one_worker(tmp_path):
     """However many clients name the file."""
     limiters = [FileLimiter(tmp_path / "limiter") for _ in range(3)]
 
-    assert len({limiter._clerk for limiter in limiters}) == 1
-    assert clerk_of(limiters[0]._clerk.store) is limiters[0]._clerk
+    assert len({limiter._worker for limiter in limiters}) == 1
+    assert find_worker(limiters[0]._worker.store) is limiters[0]._worker
     assert pickle.loads(pickle.dumps(limiters[0])).path == limiters[0].path
 
 
-async def test_the_clerk_begins_anew_in_a_child_and_says_farewell_at_the_end(limiter, store):
+async def test_the_worker_begins_anew_in_a_child_and_gives_back_at_the_end(limiter, store):
     """The same two steps, without a fork."""
     where = bucket(500)
     await limiter.permit(where).__aenter__()
-    limiter._clerk.farewell()
-    assert store.states[where.name].members == {}
+    limiter._worker.close()
+    assert store.states[where.name].leases == {}
 
-    name = limiter._clerk._member
-    limiter._clerk.forget()
-    assert limiter._clerk._member != name
+    name = limiter._worker._member
+    limiter._worker.forget()
+    assert limiter._worker._member != name
     await asyncio.wait_for(take(limiter, where), 5)
 
 
@@ -326,7 +427,7 @@ def test_an_outage_at_the_end_of_the_process_is_nobodys_concern(limiter, store, 
     """Nothing is said, and nothing waits long."""
     asyncio.run(limiter.permit(bucket(500)).__aenter__())
     store.down = "gone"
-    limiter._clerk.farewell()
+    limiter._worker.close()
 
     assert caplog.records == []
 
@@ -338,24 +439,36 @@ async def test_waking_a_waiter_of_a_closed_loop_does_no_harm():
     loop.close()
     waiter.wake(1.0)
 
-    assert not waiter.is_there(1.0)
+    assert not waiter.is_responsive(1.0)
 
 
-async def test_every_clerk_is_told_of_a_fork_and_of_the_end(limiter, store, monkeypatch):
+async def test_every_worker_is_told_of_a_fork_and_of_the_end(limiter, store, monkeypatch):
     """What the interpreter calls, called by hand."""
-    monkeypatch.setattr(_store_worker, "_clerks", [limiter._clerk])
-    name = limiter._clerk._member
+    monkeypatch.setattr(_store_worker, "_workers", [limiter._worker])
+    name = limiter._worker._member
     await take(limiter, bucket(500))
-    _store_worker._farewell_all()
-    assert store.states[bucket().name].members == {}
+    _store_worker._close_all()
+    assert store.states[bucket().name].leases == {}
 
     _store_worker._forget_all()
-    assert limiter._clerk._member != name
+    assert limiter._worker._member != name
 
 
-def test_a_desk_with_a_grant_asks_for_no_other():
+def test_a_bucket_with_a_reservation_asks_for_no_other():
     """A second one would take the place of the first."""
-    desk = Desk(bucket())
-    desk.grant = Grant(number=1, start=0.0, fault=None)
+    client = BucketClient(bucket())
+    client.reservation = Reservation(number=1, tick=0.0)
 
-    assert desk.word("a", 0.0, 0.05).early < 0
+    assert client.build_request("a", 0.0, lead=0.05, ready_in=0.0).early < 0
+
+
+async def test_a_reservation_of_a_late_request_is_no_other_calls():
+    """It comes without a slot: given up by its request, it goes back to the store."""
+    client = BucketClient(bucket())
+    client.reservation, client.reserved_for = Reservation(number=3, tick=0.0), Priority.LATE
+    waiter = Waiter(asyncio.get_running_loop(), Priority.INTERACTIVE)
+    client.queue.join(waiter)
+
+    assert client.take(waiter, 1.0) is None
+    client.offer(1.0)
+    assert (client.unused, client.reservation, client.busy) == (3, None, 0)
