@@ -56,7 +56,7 @@ class _LocalBucket:
                 self.queue.serve(waiter)
             return None
 
-    async def take(self, permit: _InProcessPermit, priority: Priority) -> None:
+    async def admit(self, permit: _InProcessPermit, priority: Priority) -> None:
         """Wait for a permit. A waiter that is cancelled leaves nothing behind."""
         if not self.queue and self.try_take(permit, priority, None) is None:
             return
@@ -81,8 +81,8 @@ class _LocalBucket:
         if first is not None:
             first.wake(now)
 
-    def release(self) -> None:
-        """Give a slot back."""
+    def finish(self) -> None:
+        """Give the slot of a call back."""
         with self.lock:
             self.semaphore.release()
         self.wake_first()
@@ -103,17 +103,17 @@ class _InProcessPermit:
     fault: str | None = None
 
     async def __aenter__(self) -> Self:
-        await self.bucket.take(self, self.where.priority)
+        await self.bucket.admit(self, self.where.priority)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.bucket.release()
+        self.bucket.finish()
 
     def renew_if_late(self) -> Awaitable[None] | None:
         if self.bucket.clock() - self.tick <= self.where.limit.slack:
             return None
         self.bucket.give_back(self.number)
-        return self.bucket.take(self, Priority.LATE)
+        return self.bucket.admit(self, Priority.LATE)
 
 
 class InProcessLimiter:

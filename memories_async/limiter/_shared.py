@@ -27,11 +27,11 @@ class _SharedPermit:
         return self.reservation.fault
 
     async def __aenter__(self) -> Self:
-        self.reservation = await self.worker.take(self.bucket, self.bucket.priority)
+        self.reservation = await self.worker.reserve(self.bucket, self.bucket.priority)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.worker.release(self.bucket)
+        self.worker.finish(self.bucket)
 
     def renew_if_late(self) -> Awaitable[None] | None:
         late = time.monotonic() - self.reservation.tick - self.bucket.limit.slack

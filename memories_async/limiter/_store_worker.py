@@ -70,7 +70,7 @@ class StoreWorker:
         self._away = self._way_back = self._retry_at = 0.0
         self.fault: str | None = None
 
-    async def take(self, bucket: Bucket, priority: Priority) -> Reservation:
+    async def reserve(self, bucket: Bucket, priority: Priority) -> Reservation:
         """Wait for a tick, and a slot unless the call is late. A cancelled waiter leaves no trace."""
         with self._cond:
             client = self._find_client(bucket)
@@ -98,13 +98,13 @@ class StoreWorker:
                 # Only the latest tick can be given back.
                 if abs(reservation.number) > abs(client.unused):
                     client.unused = reservation.number
-            reservation = await self.take(bucket, Priority.LATE)
+            reservation = await self.reserve(bucket, Priority.LATE)
             late = time.monotonic() - reservation.tick - bucket.limit.slack
             # A machine that wakes a waiter too late once more gets its next tick further ahead.
             client.delay = min(MAX_LEAD, 2 * (late + bucket.limit.slack)) if late > 0 else 0.0
         return reservation
 
-    def release(self, bucket: Bucket) -> None:
+    def finish(self, bucket: Bucket) -> None:
         """Give a slot back."""
         with self._cond:
             client = self._find_client(bucket)
