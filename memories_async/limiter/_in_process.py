@@ -87,7 +87,7 @@ class _LocalBucket:
             self.semaphore.release()
         self.wake_first()
 
-    def give_back(self, number: int) -> None:
+    def return_unused(self, number: int) -> None:
         """Undo an unused tick, if it is the latest."""
         with self.lock:
             if number == self.permits:
@@ -112,7 +112,7 @@ class _InProcessPermit:
     def renew_if_late(self) -> Awaitable[None] | None:
         if self.bucket.clock() - self.tick <= self.where.limit.slack:
             return None
-        self.bucket.give_back(self.number)
+        self.bucket.return_unused(self.number)
         return self.bucket.admit(self, Priority.LATE)
 
 
