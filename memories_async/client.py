@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -10,7 +11,12 @@ from attrs import evolve
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import Sender, build_transport
 from memories_async._client.settings import CA, Hosts, Settings
-from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, find_key
+from memories_async._protocol.keys import (
+    ACCOUNT_VARIABLE,
+    CAPTION_KEY_VARIABLE,
+    KEY_VARIABLE,
+    find_key,
+)
 from memories_async.budget import Budget
 from memories_async.events import Observer, log
 from memories_async.limiter import Limits, RateLimiter
@@ -39,6 +45,7 @@ class Client(Sender, Endpoints[Awaited]):
         *,
         api_key: str | None = None,
         caption_api_key: str | None = None,
+        account: str | None = None,
         hosts: Hosts | None = None,
         policy: Policy | None = None,
         limits: Limits | None = None,
@@ -53,7 +60,9 @@ class Client(Sender, Endpoints[Awaited]):
         """Check the settings; nothing is opened before the first call.
 
         *api_key* defaults to `MEMORIES_API_KEY`; *caption_api_key*, for the caption host, to
-        `MEMORIES_CAPTION_API_KEY` and then to *api_key*. *hosts* default to the service's own or
+        `MEMORIES_CAPTION_API_KEY` and then to *api_key*. *account* names the account for ledger and
+        limiter, so that both know it again after a change of the key; it defaults to
+        `MEMORIES_ACCOUNT`, and then to a hash of key and host. *hosts* default to the service's own or
         to the `MEMORIES_*_BASE_URL` variables, *limiter* to what `MEMORIES_LIMITER` says. *ssl* adds
         certificates to trust; it cannot turn verification off.
         Raises `ValueError` where there is no key.
@@ -65,6 +74,9 @@ class Client(Sender, Endpoints[Awaited]):
         settings = Settings(
             key=key,
             caption_key=caption_key,
+            account_name=account
+            if account is not None
+            else os.environ.get(ACCOUNT_VARIABLE) or None,
             hosts=hosts or Hosts.from_environment(),
             policy=policy or Policy(),
             limits=limits or Limits(),

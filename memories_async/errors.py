@@ -98,6 +98,14 @@ class BudgetExceeded(NotSent):
     """The call would have exceeded a budget, so it was not sent."""
 
 
+class PaidElsewhere(NotSent):
+    """The ledger holds the same call as paid, or as perhaps paid, under another account's name.
+
+    It was not sent. Where both names mean one account, as after a change of the API key,
+    `ledger.rename_account` brings the entries over; `client.send(call, fresh=True)` pays again.
+    """
+
+
 class Refused(MemoriesError):
     """The service refused the call. It bills successful calls only (memories.ai docs, "Pricing")."""
 
@@ -183,6 +191,7 @@ __all__ = [
     "MemoriesError",
     "NotSent",
     "OutcomeUnknown",
+    "PaidElsewhere",
     "PermissionDenied",
     "ProcessingFailed",
     "RateLimited",

@@ -77,12 +77,26 @@ def _check_class(_: object, attribute: Attribute[Any], value: object) -> None:
         raise TypeError(f"{attribute.name} must be a memories_async.{kind.__name__}, not {value!r}")
 
 
+def _check_account(settings: Settings, _: object, name: str | None) -> None:
+    """Refuse a name that cannot be stored, or that gives a key away: a ledger keeps the name."""
+    if name is None:
+        return
+    if not name.strip() or not name.isprintable():
+        raise ValueError(f"account must be printable text that is not blank, not {name!r}")
+    if any(
+        key is not None and key.reveal() in name for key in (settings.key, settings.caption_key)
+    ):
+        raise ValueError("account must be a name, not the API key")
+
+
 @frozen(kw_only=True)
 class Settings:
     """Everything a client was told."""
 
     key: Key | None
     caption_key: Key | None
+    account_name: str | None = field(default=None, validator=_check_account)
+    """What ledger and limiter call the account; without one, a hash of the key and the host."""
     hosts: Hosts
     policy: Policy
     limits: Limits
@@ -130,7 +144,8 @@ class Settings:
 
     def _bucket(self, host: Host, family: str) -> Bucket:
         # The same key on another server is another account: the embedded service is not the real one.
-        account = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
+        fallback = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
+        account = self.account_name or fallback
         limit = self.limits.of(family)
         return Bucket(account=account, family=family, limit=limit, priority=self.priority)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -39,8 +39,9 @@ class Schema:
     """The tables of one part of the library; several parts may share a file."""
 
     name: str
-    steps: tuple[tuple[str, ...], ...]
-    """The statements of each upgrade: from version 0 to 1, from 1 to 2. A released step never changes."""
+    steps: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...]
+    """The statements, and functions, of each upgrade: from version 0 to 1, from 1 to 2. A released step
+    never changes."""
 
 
 def explain(path: Path, error: Exception) -> DatabaseFailed:
@@ -127,7 +128,10 @@ def _upgrade(connection: sqlite3.Connection, schema: Schema, path: Path) -> None
         _back_up(path, f"{schema.name}-{version}")
     for step in schema.steps[version:]:
         for statement in step:
-            connection.execute(statement)
+            if isinstance(statement, str):
+                connection.execute(statement)
+            else:
+                statement(connection)
     connection.execute(
         "INSERT OR REPLACE INTO schemas VALUES (?, ?)", (schema.name, len(schema.steps))
     )

@@ -174,14 +174,19 @@ def estimate_transfer_time(size: int) -> float:
 def fingerprint(call: Call[Any], account: str) -> str:
     """Hash what *call* asks on behalf of *account* (hex): equal calls have equal fingerprints.
 
-    The hash covers the endpoint, the arguments and the content of each medium, not the names of its
-    files. It reads the files, so run it in a thread.
+    The hash covers the endpoint, the arguments, the content of each medium and the account's name,
+    and nothing else: no file name and no media type. It reads the files, so run it in a thread.
     """
-    return identify(call, account)[0]
+    return derive_fingerprint(identify(call)[0], account)
 
 
-def identify(call: Call[Any], account: str) -> tuple[str, bytes]:
-    """Return the fingerprint of *call*, and its arguments as JSON with the hash of each medium."""
+def derive_fingerprint(content: bytes, account: str) -> str:
+    """Combine what a call asks (see `identify`) with the name of the account."""
+    return hashlib.blake2b(content + account.encode(), digest_size=20).hexdigest()
+
+
+def identify(call: Call[Any]) -> tuple[bytes, bytes]:
+    """Return the hash of what *call* asks, and its arguments as JSON with the hash of each medium."""
     arguments: Any = None
     if isinstance(call.body, Form):
         arguments = [[part.name, _identify_content(part.content)] for part in call.body.parts]
@@ -190,15 +195,19 @@ def identify(call: Call[Any], account: str) -> tuple[str, bytes]:
     elif call.body is not None:
         arguments = call.body.plain
     document = wire_json.canonical(arguments)
-    digest = hashlib.blake2b(document, digest_size=20)
-    # None of the four can hold a NUL, so two different lists never give the same bytes.
-    digest.update(f"{call.name}\0{call.method}\0{call.target}\0{account}".encode())
-    return digest.hexdigest(), document
+    return hash_content(call.name, call.method, call.target, document), document
+
+
+def hash_content(name: str, method: str, target: str, document: bytes) -> bytes:
+    """Hash what a call asks: its endpoint, and its arguments as a *document* of `identify`."""
+    # None of the three can hold a NUL, so two different lists never give the same bytes.
+    endpoint = f"{name}\0{method}\0{target}".encode()
+    return hashlib.blake2b(document + endpoint, digest_size=20).digest()
 
 
 def _identify_content(content: str | Json | Media) -> Any:
     if isinstance(content, Media):
-        return [content.content_type, content.digest()]
+        return ["blake2b", content.digest()]
     return content.plain if isinstance(content, Json) else content
 
 
@@ -238,7 +247,9 @@ __all__ = [
     "Progress",
     "check_text",
     "check_url",
+    "derive_fingerprint",
     "estimate_transfer_time",
     "fingerprint",
+    "hash_content",
     "identify",
 ]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 KEY_VARIABLE = "MEMORIES_API_KEY"
 CAPTION_KEY_VARIABLE = "MEMORIES_CAPTION_API_KEY"
+ACCOUNT_VARIABLE = "MEMORIES_ACCOUNT"
 ENGINE_KEY_VARIABLE = "MEMORIES_ENGINE_API_KEY"
 """The key of the vision model behind the embedded service; not a key of memories.ai."""
 

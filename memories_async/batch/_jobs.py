@@ -17,6 +17,7 @@ from memories_async.errors import MemoriesError
 from memories_async.ledger._coordinator import (
     Claim,
     Coordinator,
+    OtherAccount,
     Paid,
     Unknown,
     build_entry_key,
@@ -45,7 +46,7 @@ class Job(Generic[K, T]):
 
     def succeed(self, answer: T) -> Outcome[K, T]:
         """Build the outcome of an item with an answer."""
-        replayed = isinstance(self.claim, Paid | Unknown)
+        replayed = isinstance(self.claim, Paid | Unknown | OtherAccount)
         return Outcome(
             key=self.key,
             call=self.call,
@@ -61,7 +62,7 @@ class Job(Generic[K, T]):
             call=self.call,
             error=error,
             billed=error.billed if isinstance(error, MemoriesError) else "no",
-            replayed=isinstance(self.claim, Paid | Unknown),
+            replayed=isinstance(self.claim, Paid | Unknown | OtherAccount),
         )
 
 

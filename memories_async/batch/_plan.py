@@ -56,17 +56,19 @@ class _PlanCounts:
         if not is_recorded(call):
             return "calls"
         try:
-            key = build_entry_key(call, self.settings.account(call)).key
+            key = build_entry_key(call, self.settings.account(call))
         except (MemoriesError, OSError):
             return "invalid"
         if reader is None:
             return "calls"
-        row = reader.find(key)
+        row = reader.find(key.key)
         if row is not None and row.state in {"done", "unknown"}:
             return "paid" if row.state == "done" else "unknown"
-        if bytes.fromhex(key) in self.seen:
+        if reader.find_elsewhere(key.content, key.account) is not None:
+            return "paid_elsewhere"
+        if key.content in self.seen:
             return "repeated"
-        self.seen.add(bytes.fromhex(key))
+        self.seen.add(key.content)
         return "calls"
 
     def build_plan(self) -> Plan:
@@ -74,7 +76,7 @@ class _PlanCounts:
         limits, prices = self.settings.limits, dict[str, float]()
         for budget in self.settings.budgets:
             prices.update(budget.prices)
-        names = ("items", "paid", "unknown", "repeated", "invalid", "calls")
+        names = ("items", "paid", "unknown", "paid_elsewhere", "repeated", "invalid", "calls")
         seconds = (count * limits.of(family).interval for family, count in self.families.items())
         points = None
         if prices and self.units.keys() <= prices.keys():

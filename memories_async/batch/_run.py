@@ -34,7 +34,14 @@ from memories_async.errors import (
     PermissionDenied,
 )
 from memories_async.ledger._claimed import Claimed
-from memories_async.ledger._coordinator import POLL, Coordinator, InFlight, Paid, Unknown
+from memories_async.ledger._coordinator import (
+    POLL,
+    Coordinator,
+    InFlight,
+    OtherAccount,
+    Paid,
+    Unknown,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -212,7 +219,10 @@ class BatchRun(Generic[K, T]):
         return outcome
 
     async def _answer(
-        self, job: Job[K, T], claim: Claimed | Paid | Unknown | None, task: asyncio.Task[Any]
+        self,
+        job: Job[K, T],
+        claim: Claimed | Paid | Unknown | OtherAccount | None,
+        task: asyncio.Task[Any],
     ) -> T:
         async def send(call: Call[T], entry: Claimed | None) -> T:
             worker = WorkerHook(self, task)

@@ -77,6 +77,8 @@ class Plan:
     """Answered from the ledger at no cost."""
     unknown: int
     """Sent earlier and perhaps paid: not sent again unless `on_unknown="resend"`."""
+    paid_elsewhere: int = 0
+    """Paid or perhaps paid under another account's name: not sent, see `PaidElsewhere`."""
     repeated: int
     """Items with the same call as another item: they share its answer."""
     invalid: int

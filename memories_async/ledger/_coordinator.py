@@ -14,9 +14,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
-from memories_async._protocol.call import Call, identify
+from memories_async._protocol.call import Call, derive_fingerprint, identify
 from memories_async._protocol.reply import Reply
-from memories_async.errors import MemoriesError, OutcomeUnknown
+from memories_async.errors import MemoriesError, OutcomeUnknown, PaidElsewhere
 from memories_async.ledger._claimed import Claimed, run_to_end
 from memories_async.ledger._schema import EntryKey, EntryRow
 from memories_async.ledger._store import EntryStore
@@ -47,6 +47,13 @@ class Unknown:
 
 
 @frozen
+class OtherAccount:
+    """The same call is or may be paid under another account's name."""
+
+    error: PaidElsewhere
+
+
+@frozen
 class InFlight:
     """Another task of this process, or another process (no *flight*), is sending the call."""
 
@@ -63,7 +70,7 @@ class InFlight:
             raise copy(error)
 
 
-Claim: TypeAlias = Claimed | Paid | Unknown | InFlight
+Claim: TypeAlias = Claimed | Paid | Unknown | OtherAccount | InFlight
 
 
 @define(eq=False)
@@ -174,13 +181,15 @@ class Coordinator:
 
     async def resolve(
         self,
-        claim: Claimed | Paid | Unknown,
+        claim: Claimed | Paid | Unknown | OtherAccount,
         call: Call[T],
         send: Callable[[Call[T], Claimed], Awaitable[T]],
     ) -> T:
         """Send *call* if it was claimed; else answer it from the ledger, or raise."""
         if isinstance(claim, Paid):
             return call.read(claim.reply)
+        if isinstance(claim, OtherAccount):
+            raise claim.error
         if isinstance(claim, Unknown):
             return await self._read_again(claim, call)
         failure: MemoriesError | None = None
@@ -223,10 +232,11 @@ def build_entry_key(
     call: Call[Any], account: str, *, item: str | None = None, price: float | None = None
 ) -> EntryKey:
     """Build the key of *call*. Reads its media; raises `NotSent` if one changed."""
-    key, document = identify(call, account)
+    content, document = identify(call)
     assert call.unit is not None
     return EntryKey(
-        key=key,
+        key=derive_fingerprint(content, account),
+        content=content,
         call=call.name,
         asked=document.decode("ascii"),
         account=account,
@@ -236,8 +246,19 @@ def build_entry_key(
     )
 
 
-def explain_row(key: EntryKey, row: EntryRow) -> Paid | Unknown | InFlight:
+def explain_row(key: EntryKey, row: EntryRow) -> Paid | Unknown | InFlight | OtherAccount:
     """Say why an entry cannot be claimed."""
+    if row.account != key.account:
+        known = "paid" if row.state == "done" else "sent and perhaps paid"
+        return OtherAccount(
+            PaidElsewhere(
+                f"not sent: the ledger holds this call as {known} under the account"
+                f" {row.account!r}, and this client's is {key.account!r}. If they are one account,"
+                f" call ledger.rename_account({row.account!r}, {key.account!r});"
+                " send(call, fresh=True) pays again",
+                call=key.call,
+            )
+        )
     if row.owner is not None:
         return InFlight(None)
     reply = None if row.body is None else Reply(status=row.status or 200, body=row.body)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -103,6 +104,29 @@ class Ledger:
         Raises `KeyError` where the ledger has no such call, and `ValueError` where it is done.
         """
         self._store.write_now(lambda moves: moves.retry(key))
+
+    def rename_account(self, old: str, new: str) -> int:
+        """Give the entries of account *old* to account *new*, as after a change of the API key.
+
+        Returns the number of entries. `Entry.account` has the names: `Client(account=...)`, or a hash
+        of key and host. Keys of the entries change; `settle`, `retry` and `find` know the old ones.
+        Raises `ValueError` where a call of *old* is being sent, or *new* is blank or equal to *old*.
+        """
+        if not new.strip() or new == old:
+            raise ValueError(f"new must be another account's name, not {new!r}")
+        return self._store.write_now(lambda moves: moves.rename_account(old, new))
+
+    def forget(self, *, before: datetime | float) -> int:
+        """Delete the entries and replies of calls that ended before a time; return how many.
+
+        *before* is a datetime with a time zone, or Unix seconds. What is unknown, perhaps paid or being
+        sent stays. A call whose entry is deleted is paid again when it is sent again.
+        """
+        if isinstance(before, datetime):
+            if before.tzinfo is None:
+                raise ValueError(f"before must have a time zone, not {before!r}")
+            before = before.timestamp()
+        return self._store.write_now(partial(EntryWriter.forget, before=before))
 
     def export(self, path: str | os.PathLike[str], *, state: State | None = None) -> int:
         """Write the entries to a `.parquet`, `.csv` or `.jsonl` file; return how many.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
+from memories_async._protocol.network import is_loopback
 from memories_async.errors import Billed
 from memories_async.ledger._schema import EntryRow
 from memories_async.ledger._values import Entry, State, Summary
 
 PAGE = 200
 """Entries read at once: a page is in memory with its replies."""
-_ROW = ("id", "state", "owner", "attempts", "sent_at", "status", "message", "body")
+_ROW = ("id", "state", "account", "owner", "attempts", "sent_at", "status", "message", "body")
 _ENTRY = (
     "entries.id, hex(key), item, call, asked, account, unit, state, attempts, doubts, price,"
     " planned_at, sent_at, ended_at, status, message, body"
@@ -40,13 +42,41 @@ class EntryReader:
         """Look up one entry."""
         return self._find_row("entries.id = ?", entry)
 
-    def _find_row(self, condition: str, value: object) -> EntryRow | None:
+    def _find_row(self, condition: str, *values: object) -> EntryRow | None:
         row = self.connection.execute(
             f"SELECT entries.{', '.join(_ROW)} {_WITH_REPLIES} WHERE {condition}"  # constants
             " ORDER BY state = 'done' DESC, entries.id DESC LIMIT 1",
-            (value,),
+            values,
         ).fetchone()
         return None if row is None else EntryRow(**dict(zip(_ROW, row, strict=True)))
+
+    def find_elsewhere(self, content: bytes, account: str) -> EntryRow | None:
+        """Look up an entry of another account for the same call that is or may be paid."""
+        rows = self.connection.execute(
+            "SELECT id, state, account FROM entries WHERE content = ? AND account <> ?"
+            " AND state IN ('done', 'unknown', 'sending') ORDER BY state = 'done' DESC, id DESC",
+            (content, account),
+        )
+        found = (EntryRow(id=id_, state=state, account=other) for id_, state, other in rows)
+        return next((row for row in found if _may_be_one(row.account, account)), None)
+
+    def find_current_key(self, key: str) -> bytes:
+        """Return the key that an entry has today, given one that it has or had.
+
+        Raises `KeyError` where the ledger has no such entry.
+        """
+        try:
+            value = bytes.fromhex(key)
+        except ValueError:
+            raise KeyError(key) from None
+        row: tuple[bytes] | None = self.connection.execute(
+            "SELECT key FROM entries WHERE key = ?1"
+            " UNION ALL SELECT current FROM former_keys WHERE key = ?1 LIMIT 1",
+            (value,),
+        ).fetchone()
+        if row is None:
+            raise KeyError(key)
+        return row[0]
 
     def find_replies(self, keys: Sequence[bytes]) -> dict[bytes, tuple[int | None, bytes]]:
         """Look up status and body of the newest paid reply to each of many *keys*, at once."""
@@ -78,9 +108,13 @@ class EntryReader:
 
     def list_of_key(self, key: str) -> list[Entry]:
         """List every entry of one call, oldest first: `fresh` calls have several."""
+        try:
+            value = self.find_current_key(key)
+        except KeyError:
+            return []
         rows = self.connection.execute(
             f"SELECT {_ENTRY} {_WITH_REPLIES} WHERE key = ? ORDER BY entries.id",
-            (bytes.fromhex(key),),
+            (value,),
         )
         return [_build_entry(row) for row in rows]
 
@@ -102,6 +136,18 @@ class EntryReader:
                 points_at_risk=total.points_at_risk + (at_risk or 0.0),
             )
         return evolve(total, by_call=by_call)
+
+
+def _may_be_one(account: str, other: str) -> bool:
+    """Whether two names may mean one account of the service.
+
+    An account without a name is called after its key and server. An embedded service on this machine
+    is another server than every other: what was paid there was not paid elsewhere.
+    """
+    servers = {name.partition("@")[2] for name in (account, other)} - {""}
+    return len(servers) < 2 or not any(  # noqa: PLR2004  # named, or of one server
+        is_loopback(urlsplit(server).hostname or "") for server in servers
+    )
 
 
 def _build_entry(row: Sequence[Any]) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from memories_async._database.file import Schema
+from memories_async.ledger._upgrade import rewrite_keys
 
 SCHEMA = Schema(
     "ledger",
@@ -25,6 +26,15 @@ SCHEMA = Schema(
             "CREATE INDEX entries_at_work ON entries (owner) WHERE owner IS NOT NULL",
             "CREATE INDEX entries_in_doubt ON entries (id) WHERE state = 'unknown'",
         ),
+        (
+            # What the call asks, whichever account asks it: see `identify`.
+            "ALTER TABLE entries ADD COLUMN content BLOB",
+            # Keys that somebody may have noted, or a receiver holds, before an entry's key changed.
+            "CREATE TABLE former_keys (key BLOB PRIMARY KEY, current BLOB NOT NULL) WITHOUT ROWID",
+            "CREATE INDEX former_keys_current ON former_keys (current)",
+            rewrite_keys,
+            "CREATE INDEX entries_by_content ON entries (content)",
+        ),
     ),
 )
 
@@ -35,6 +45,8 @@ class EntryKey:
 
     key: str
     """The call's fingerprint."""
+    content: bytes
+    """The hash of what the call asks, without the account."""
     call: str
     asked: str
     account: str
@@ -50,6 +62,7 @@ class EntryRow:
 
     id: int
     state: str
+    account: str = ""
     owner: str | None = None
     """The name of the process lock of whoever is sending the call."""
     attempts: int = 0

@@ -13,6 +13,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from memories_async._database.database import Database
+from memories_async._protocol.call import derive_fingerprint
 from memories_async.ledger._process_lock import ProcessLock
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._schema import AttemptEnd, EntryKey, EntryRow
@@ -34,7 +35,8 @@ class EntryWriter(EntryReader):
     def claim(self, key: EntryKey, *, fresh: bool, resend: bool) -> tuple[EntryRow, str | None]:
         """Make this process the owner of the entry of *key*; return the entry and the owner's name.
 
-        No name: the entry is done, unknown (unless *resend*) or another process's.
+        No name: the entry is done, unknown (unless *resend*) or another process's, or the same
+        call is or may be paid under another account's name (unless *fresh*).
         """
         row, name = self.find(key.key, fresh=fresh), self.lock.acquire()
         if row is not None and row.owner is not None:
@@ -43,19 +45,23 @@ class EntryWriter(EntryReader):
             # Of a dead process, or of a task of ours that is gone: nobody finishes it.
             self.release(row.owner, entry=row.id)
             row = self.find(key.key, fresh=fresh)
+        if row is not None and (row.state == "done" or (row.state == "unknown" and not resend)):
+            return row, None
+        elsewhere = None if fresh else self.find_elsewhere(key.content, key.account)
+        if elsewhere is not None:
+            return elsewhere, None
         if row is None:
             inserted = self.connection.execute(
-                "INSERT INTO entries (key, item, call, asked, account, unit, owner, planned_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO entries"
+                " (key, content, item, call, asked, account, unit, owner, planned_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(bytes.fromhex(key.key), key.item, key.call, key.asked, key.account),
-                    *(key.unit, name, time.time()),
+                    *(bytes.fromhex(key.key), key.content, key.item, key.call, key.asked),
+                    *(key.account, key.unit, name, time.time()),
                 ),
             ).lastrowid
             assert inserted is not None
             return EntryRow(id=inserted, state="planned"), name
-        if row.state == "done" or (row.state == "unknown" and not resend):
-            return row, None
         self.connection.execute("UPDATE entries SET owner = ? WHERE id = ?", (name, row.id))
         return row, name
 
@@ -153,17 +159,53 @@ class EntryWriter(EntryReader):
             (row.id,),
         )
 
+    def rename_account(self, old: str, new: str) -> int:
+        """Give the entries of account *old* to account *new*; return how many."""
+        self.release_dead()
+        rows = self.connection.execute(
+            "SELECT id, key, content, owner FROM entries WHERE account = ?", (old,)
+        ).fetchall()
+        if any(owner is not None for *_, owner in rows):
+            raise ValueError(f"a call of the account {old!r} is being sent right now; try again")
+        for id_, key, content, _ in rows:
+            # An entry of version 1 that could not be upgraded keeps its key, and is not found by it.
+            current = key if content is None else bytes.fromhex(derive_fingerprint(content, new))
+            self.connection.execute(
+                "UPDATE entries SET account = ?, key = ? WHERE id = ?", (new, current, id_)
+            )
+            self.connection.execute(
+                "UPDATE former_keys SET current = ? WHERE current = ?", (current, key)
+            )
+            self.connection.execute(
+                "INSERT OR REPLACE INTO former_keys VALUES (?, ?)", (key, current)
+            )
+        return len(rows)
+
+    def forget(self, before: float) -> int:
+        """Delete entries that ended before a time, except those perhaps paid; return how many."""
+        self.release_dead()
+        # Deleted prompts and answers are overwritten, not only unlinked.
+        self.connection.execute("PRAGMA secure_delete = ON")
+        chosen = (
+            "SELECT id FROM entries WHERE coalesce(ended_at, planned_at) < ? AND owner IS NULL"
+            " AND state <> 'unknown' AND (state = 'done' OR doubts = 0)"
+        )
+        self.connection.execute(f"DELETE FROM replies WHERE id IN ({chosen})", (before,))  # noqa: S608
+        deleted = self.connection.execute(
+            f"DELETE FROM entries WHERE id IN ({chosen})",  # noqa: S608  # constants
+            (before,),
+        ).rowcount
+        self.connection.execute(
+            "DELETE FROM former_keys WHERE current NOT IN (SELECT key FROM entries)"
+        )
+        return deleted
+
     def _find_open(self, key: str) -> EntryRow | None:
         """Find the latest entry of *key* that is not done; raise `KeyError` where there is none."""
-        try:
-            value = bytes.fromhex(key)
-        except ValueError:
-            raise KeyError(key) from None
         rows = self.connection.execute(
-            "SELECT id, state, owner FROM entries WHERE key = ? ORDER BY id DESC", (value,)
+            "SELECT id, state, owner FROM entries WHERE key = ? ORDER BY id DESC",
+            (self.find_current_key(key),),
         ).fetchall()
-        if not rows:
-            raise KeyError(key)
         found = (EntryRow(id=id_, state=state, owner=owner) for id_, state, owner in rows)
         return next((row for row in found if row.state != "done"), None)
 

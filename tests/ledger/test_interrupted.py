@@ -193,6 +193,7 @@ async def test_an_entry_that_was_settled_meanwhile_is_not_sent(ledger):
 def build_key(entry):
     return EntryKey(
         key=entry.key,
+        content=bytes.fromhex(entry.key),
         call=entry.call,
         asked=entry.asked,
         account=entry.account,

@@ -41,7 +41,9 @@ class Moves(RuleBasedStateMachine):
         """Claim an entry that the process does not hold."""
         if (process, key) in self.held:
             return
-        wanted = EntryKey(key=key, call="c", asked="{}", account="a", unit="u")
+        wanted = EntryKey(
+            key=key, content=bytes.fromhex(key), call="c", asked="{}", account="a", unit="u"
+        )
         row, owner = self.stores[process].write_now(
             lambda moves: moves.claim(wanted, fresh=False, resend=resend)
         )
