@@ -79,7 +79,7 @@ async def wait_until_ready(
     A callback to *receiver* only shortens a pause; the answer to *call* decides.
     """
     clock = asyncio.get_running_loop().time
-    start, interval, is_last = clock(), settings.interval, False
+    start, interval, is_last, seen = clock(), settings.interval, False, 0
     while True:
         upload, error = await _ask(client, call, start + settings.timeout)
         if upload is not None and upload.ready:
@@ -101,8 +101,10 @@ async def wait_until_ready(
         pause = remaining * LAST_REQUEST_AT if is_last else interval
         if receiver is None:
             await asyncio.sleep(pause)
-        elif await receiver.wait_for_news(upload_id, timeout=pause):
-            receiver, is_last = None, False
+        else:
+            callbacks = await receiver.wait_for_news(upload_id, timeout=pause, seen=seen)
+            # A callback may precede the status that it announces, so it adds a request to the last.
+            is_last, seen = is_last and callbacks <= seen, callbacks
         interval = min(interval * GROWTH, LONGEST_INTERVAL)
 
 

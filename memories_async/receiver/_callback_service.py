@@ -1,7 +1,8 @@
 """The receiver's HTTP application without a framework: from a request's head and body to an answer.
 
 Whatever a request's head alone rules out is answered before its body is read. Answers have no body
-and give no reasons, so a sender without a good token learns nothing.
+and give no reasons, so a sender without a good token learns nothing. A sender with a good token is
+the service: whatever it sends is stored, and whatever cannot be stored is logged, without the token.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from http import HTTPStatus
 
 from attrs import define, field, frozen
 
-from memories_async._protocol import wire_json
 from memories_async.captions import CaptionTask
 from memories_async.errors import MemoriesError
 from memories_async.ledger import Ledger
@@ -32,6 +32,7 @@ MAX_BODY = 256 * 1024
 BODY_SECONDS = 10.0
 """Seconds that a body may take to arrive."""
 _MAX_LENGTH_DIGITS = 18
+_MAX_CONTENT_TYPE = 200
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ TOO_LARGE = HttpAnswer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 TOO_SLOW = HttpAnswer(HTTPStatus.REQUEST_TIMEOUT)
 NOT_ALLOWED = HttpAnswer(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"})
 BAD = HttpAnswer(HTTPStatus.BAD_REQUEST)
-UNSUPPORTED = HttpAnswer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+NO_LENGTH = HttpAnswer(HTTPStatus.LENGTH_REQUIRED)
 
 ANSWERS = {
     Verdict.STORED: OK,
@@ -159,33 +160,40 @@ class CallbackService:
             raise _store_failure(error) from None
         if head.method != "POST":
             raise RequestRejected(NOT_ALLOWED)
-        submission_id = read_token(head.path.rpartition("/")[2], secret)
+        submission_id = read_token(head.path.rstrip("/").rpartition("/")[2], secret)
         if submission_id is None:
             raise RequestRejected(NOT_FOUND)
-        if head.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-            raise RequestRejected(UNSUPPORTED)
         if head.length is None and head.headers.get("content-length"):
-            raise RequestRejected(BAD)
+            raise reject(BAD, "the length of its body is not a number")
         if head.length is not None and head.length > MAX_BODY:
-            raise RequestRejected(TOO_LARGE)
+            raise reject(TOO_LARGE, f"its body has {head.length} bytes, more than {MAX_BODY}")
         return submission_id
 
     async def accept(self, submission_id: bytes, head: RequestHead, body: bytes) -> HttpAnswer:
         """Store a callback, wake its waiters and answer; 200 means that it is on the disk."""
-        delivery = read_delivery(head, body, at=time.time())
+        if len(body) > MAX_BODY:
+            raise reject(TOO_LARGE, f"its body has more than {MAX_BODY} bytes")
+        if not body.strip():
+            raise reject(BAD, "its body is empty")
+        encodings = head.headers.get("content-encoding", "")
+        delivery = CallbackDelivery.read(
+            _payload.decompress(body, encodings, limit=MAX_BODY),
+            content_type=head.headers.get("content-type", "")[:_MAX_CONTENT_TYPE],
+            at=time.time(),
+        )
         try:
             verdict, record = await self.store.add_delivery(
                 submission_id, delivery, accept_for=self.accept_for
             )
         except MemoriesError as error:
             raise _store_failure(error) from None
-        if verdict is Verdict.CONFLICTING:
-            # %r: control characters of a sender's text reach the log escaped.
-            log.warning(
-                "task %r: a second, different callback was stored; the first one counts",
-                delivery.task_id,
+        if record is None:
+            # The token is good, so it was issued with this secret: the store has lost it since.
+            raise reject(
+                LATER, f"{self.store} does not know its token: was it removed or replaced?"
             )
-        if record is not None and verdict is not Verdict.REJECTED:
+        _log_verdict(verdict, record, delivery)
+        if verdict is not Verdict.REJECTED:
             self.waiters.notify(record)
             await self.reconcile(record)
         return ANSWERS[verdict]
@@ -205,31 +213,51 @@ class CallbackService:
             log.warning("the ledger could not be told of a callback: %s", error)
 
 
-def read_delivery(head: RequestHead, body: bytes, *, at: float) -> CallbackDelivery:
-    """Read a body, whatever its content type says; raise `RequestRejected` for an unreadable one."""
-    if len(body) > MAX_BODY:
-        raise RequestRejected(TOO_LARGE)
-    try:
-        return _payload.read_delivery(body, at=at)
-    except wire_json.NotJson:
-        is_json = "json" in head.headers.get("content-type", "json").lower()
-        raise RequestRejected(BAD if is_json else UNSUPPORTED) from None
-    except ValueError:
-        raise RequestRejected(BAD) from None
-
-
 async def read_body(chunks: AsyncIterable[bytes]) -> bytes:
-    """Collect a body that may be longer than stated, or endless."""
+    """Collect a body; stop where it exceeds `MAX_BODY`, since it may be endless."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in chunks:
                 body += chunk
                 if len(body) > MAX_BODY:
-                    raise RequestRejected(TOO_LARGE)
+                    break
     except TimeoutError:
-        raise RequestRejected(TOO_SLOW) from None
+        raise reject(TOO_SLOW, f"its body took more than {BODY_SECONDS:g} s") from None
+    except Exception:
+        log.warning("a callback was not stored: its sender broke off")
+        raise
     return bytes(body)
+
+
+def reject(answer: HttpAnswer, reason: str) -> RequestRejected:
+    """Log why a callback with a good token is not stored, and return the exception to raise."""
+    log.warning("a callback was answered %d and not stored: %s", answer.status, reason)
+    return RequestRejected(answer)
+
+
+def _log_verdict(verdict: Verdict, record: CallbackRecord, delivery: CallbackDelivery) -> None:
+    """Warn of a callback that is not what a waiter expects. %r escapes a sender's characters."""
+    call, task = record.submission.call, record.task_id or delivery.task_id
+    is_foreign = delivery.task_id is not None and delivery.task_id != task
+    if verdict is Verdict.REJECTED:
+        reason = f"it names {delivery.task_id!r}" if is_foreign else "its token has expired"
+        log.warning("%s, task %r: a callback was not stored: %s", call, task, reason)
+    elif verdict is Verdict.CONFLICTING:
+        log.warning("task %r: a second, different callback was stored; the first one counts", task)
+    elif verdict is Verdict.TOO_MANY:
+        log.warning("%s, task %r: too many unclear callbacks; this one was not stored", call, task)
+    elif (
+        verdict is Verdict.STORED
+        and not delivery.final
+        # An upload's callback may say that it is not ready yet.
+        and (delivery.task_id is None or call.startswith("captions."))
+    ):
+        size, kind = len(delivery.body), delivery.content_type
+        log.warning(
+            "%s, task %r: a callback of %d bytes (%r) is unclear; it was stored as it came",
+            *(call, task, size, kind),
+        )
 
 
 def _store_failure(error: MemoriesError) -> RequestRejected:

@@ -9,11 +9,14 @@ from attrs import define, field, frozen
 
 from memories_async._client.loop_thread import LoopThread
 from memories_async.receiver._callback_service import (
+    BAD,
     MAX_BODY,
+    NO_LENGTH,
     CallbackService,
     HttpAnswer,
     RequestHead,
     RequestRejected,
+    reject,
 )
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -112,12 +115,12 @@ class WsgiApp:
         )
         service = self.open_service()
         submission_id = self._thread.wait(service.authorize(head))
-        body = b""
-        # A body of unknown length is read only where the server marks its end.
-        if head.length is not None or environ.get("wsgi.input_terminated"):
-            # One byte more than is allowed shows that a body is too long.
-            size = MAX_BODY + 1 if head.length is None else head.length
-            body = environ["wsgi.input"].read(size)
+        if head.length is None and not environ.get("wsgi.input_terminated"):
+            raise reject(NO_LENGTH, "its body has no length, and the server does not mark its end")
+        # One byte more than is allowed shows that a body is too long.
+        body = environ["wsgi.input"].read(MAX_BODY + 1 if head.length is None else head.length)
+        if head.length is not None and len(body) < head.length:
+            raise reject(BAD, "its sender broke off")
         return self._thread.wait(service.accept(submission_id, head, body))
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from memories_async._protocol.network import Address
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import CallbackTimeout, MemoriesError, OutcomeUnknown
 from memories_async.ledger import Ledger
-from memories_async.receiver import _callback_urls, _payload
+from memories_async.receiver import _callback_urls
 from memories_async.receiver._callback_service import CallbackService
 from memories_async.receiver._gateways import AsgiApp, WsgiApp
 from memories_async.receiver._records import (
@@ -150,24 +150,27 @@ class Receiver:
         if record is None or record.outcome is None:
             raise _timeout_error(task, record, timeout, service.store)
         await service.reconcile(record)
-        return _payload.read_caption(record.outcome, call=record.submission.call)
+        return record.outcome.read_caption(call=record.submission.call)
 
-    async def wait_for_news(self, name: str, *, timeout: float) -> bool:  # noqa: ASYNC109  # as in `wait`
-        """Wait at most *timeout* seconds for a callback that says how *name* ended; False: none came.
+    async def wait_for_news(self, name: str, *, timeout: float, seen: int = 0) -> int:  # noqa: ASYNC109  # as in `wait`
+        """Wait at most *timeout* seconds for a callback that says how *name* ended.
 
-        *name* is the id that the service gave: a `task_id` or a `video_no`. Where the store cannot be
-        read, a warning is logged and the whole time is waited.
+        *name* is the id that the service gave: a `task_id` or a `video_no`. Returns how many such
+        callbacks have come so far, repetitions included; *seen* is how many the caller knows of. The
+        result is not above *seen* when the time is over. Where the store cannot be read, a warning is
+        logged and the whole time is waited.
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout
         try:
-            waiters = self._open().waiters
-            record = await waiters.wait_for(name, _is_decided, timeout=timeout)
+            record = await self._open().waiters.wait_for(
+                name, lambda record: record.final_callbacks > seen, timeout=timeout
+            )
         except (MemoriesError, OSError) as error:
             log.warning("callbacks for %r cannot be read: %s", name, error)
             await asyncio.sleep(deadline - clock())
-            return False
-        return record is not None and record.is_decided
+            return seen
+        return seen if record is None else record.final_callbacks
 
     async def find(self, task: CaptionTask | OutcomeUnknown | str) -> CallbackRecord | None:
         """Return what the store holds of *task*: its submission and callbacks, or None."""
@@ -244,10 +247,6 @@ def _unpickle(url: str, source: StoreSource, accept_for: float) -> Receiver:
 
 def _has_outcome(record: CallbackRecord) -> bool:
     return record.outcome is not None
-
-
-def _is_decided(record: CallbackRecord) -> bool:
-    return record.is_decided
 
 
 def _read_task_id(answer: object) -> str | None:

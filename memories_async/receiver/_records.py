@@ -6,12 +6,13 @@ order of submit reply, callback, repetition and restart leads to the same result
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 
 from attrs import evolve, field, frozen
 
 from memories_async._protocol import wire_json
+from memories_async.captions import Caption
+from memories_async.receiver import _payload
 
 MAX_DELIVERIES = 8
 """Different callbacks that are stored for one submission, so that a sender cannot fill the disk."""
@@ -29,7 +30,7 @@ class Verdict(Enum):
     CONFLICTING = "conflicting"
     """Different from the one that counts: it is stored, and nothing else changes."""
     REJECTED = "rejected"
-    """Its token was never issued or has expired, or it names another task."""
+    """Its token has expired, or it names another task."""
     TOO_MANY = "too many"
     """The submission has no clear callback yet and no room for another: the sender may try later."""
 
@@ -58,18 +59,35 @@ class CallbackDelivery:
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
     at: float
     """Unix time in seconds."""
+    content_type: str = ""
+    """As the sender declared it; it may name the charset of the body."""
+
+    @classmethod
+    def read(cls, body: bytes, *, content_type: str, at: float) -> CallbackDelivery:
+        """Read a body; one that cannot be read names no task and is not final."""
+        document = _payload.parse(body, content_type)
+        return cls(
+            task_id=None if document is None else _payload.find_task_id(document),
+            final=document is not None and _payload.is_final(document),
+            body=body,
+            at=at,
+            content_type=content_type,
+        )
+
+    def read_caption(self, *, call: str) -> Caption:
+        """Return the caption; raise `CaptionFailed` for a failure and `BadReply` if it is unclear."""
+        return _payload.read_caption(self.body, self.content_type, call=call)
 
     def repeats(self, other: CallbackDelivery) -> bool:
         """Tell whether both bodies are equal as JSON: spaces and the order of fields do not count."""
         if self.body == other.body:
             return True
+        mine = _payload.parse(self.body, self.content_type)
+        theirs = _payload.parse(other.body, other.content_type)
         try:
-            return self._normalize() == other._normalize()
-        except (ValueError, RecursionError):  # nested too deeply to be written again
+            return mine is not None and wire_json.canonical(mine) == wire_json.canonical(theirs)
+        except RecursionError:  # nested too deeply to be written again
             return False
-
-    def _normalize(self) -> bytes:
-        return wire_json.canonical(json.loads(self.body))
 
 
 @frozen(kw_only=True)
@@ -81,6 +99,8 @@ class CallbackRecord:
     """The task that the submit reply named; None until, or unless, there is a reply."""
     deliveries: tuple[CallbackDelivery, ...] = ()
     """In the order in which they were stored."""
+    final_callbacks: int = 0
+    """How many callbacks said clearly how the task ended, repetitions included."""
     is_reconciled: bool = False
     """Whether the ledger has been told that the submission was accepted."""
 
@@ -113,8 +133,22 @@ class CallbackRecord:
         proved = self.known_task_id and self.outcome
         return bool(self.submission.key and proved and not self.is_reconciled)
 
-    def judge(self, delivery: CallbackDelivery, *, accept_for: float) -> Verdict:
-        """Decide what *delivery* is to this submission, whose token is good for *accept_for* seconds."""
+    def add(
+        self, delivery: CallbackDelivery, *, accept_for: float
+    ) -> tuple[Verdict, CallbackRecord]:
+        """Judge *delivery*, and return the record with it if it is to be stored.
+
+        The token of a submission is good for *accept_for* seconds.
+        """
+        verdict = self._judge(delivery, accept_for)
+        if verdict in {Verdict.REJECTED, Verdict.TOO_MANY}:
+            return verdict, self
+        is_stored = verdict is not Verdict.REPEATED and len(self.deliveries) < MAX_DELIVERIES
+        deliveries = (*self.deliveries, delivery) if is_stored else self.deliveries
+        final_callbacks = self.final_callbacks + delivery.final
+        return verdict, evolve(self, deliveries=deliveries, final_callbacks=final_callbacks)
+
+    def _judge(self, delivery: CallbackDelivery, accept_for: float) -> Verdict:
         is_late = delivery.at - self.submission.issued_at > accept_for
         if is_late or not self._is_same_task(delivery.task_id):
             return Verdict.REJECTED
@@ -123,15 +157,6 @@ class CallbackRecord:
         if self.is_decided:
             return Verdict.CONFLICTING
         return Verdict.STORED if len(self.deliveries) < MAX_DELIVERIES else Verdict.TOO_MANY
-
-    def is_kept(self, verdict: Verdict) -> bool:
-        """Whether a callback with this verdict is to be stored."""
-        has_room = len(self.deliveries) < MAX_DELIVERIES
-        return has_room and verdict in {Verdict.STORED, Verdict.CONFLICTING}
-
-    def with_delivery(self, delivery: CallbackDelivery) -> CallbackRecord:
-        """Return the record with *delivery* added."""
-        return evolve(self, deliveries=(*self.deliveries, delivery))
 
     def _is_same_task(self, task_id: str | None) -> bool:
         # Until the submit reply has named the task, the token alone decides.

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TypeAlias
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from attrs import define, field
 
@@ -24,6 +24,8 @@ HEAD_SECONDS = 5.0
 """Seconds that a connection may be open, at first or between requests, without a complete head."""
 MAX_CONNECTIONS = 512
 """Connections at once; further ones are closed unread."""
+MAX_HEADER = 64 * 1024
+"""Bytes of the longest header or URL: a proxy may add long ones."""
 _BUFFER_SIZE = 16 * 1024
 _LINGER_SECONDS = 1.0
 
@@ -37,7 +39,8 @@ def make_handler(open_service: Callable[[], CallbackService]) -> Handler:
     """Make the function that aiohttp calls for each request."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        head = RequestHead(method=request.method, path=request.path, headers=request.headers)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        head = RequestHead(method=request.method, path=request.path, headers=headers)
         try:
             # Most bodies come in one piece with their head, so they are there already.
             is_complete = request.content.is_eof()
@@ -51,6 +54,10 @@ def make_handler(open_service: Callable[[], CallbackService]) -> Handler:
 
 
 async def _read_chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    expects = request.headers.get("Expect", "").lower() == "100-continue"
+    if expects and request.version >= HttpVersion11 and request.transport is not None:
+        # Only now: a sender without a good token is not asked for its body.
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     async for chunk in request.content.iter_any():
         yield chunk
 
@@ -58,8 +65,15 @@ async def _read_chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
 def make_application(open_service: Callable[[], CallbackService]) -> web.Application:
     """Make the application that `add_subapp` mounts."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", make_handler(open_service))
+    # A handler of its own for Expect, because aiohttp's asks for the body before the token is seen.
+    app.router.add_route(
+        "*", "/{path:.*}", make_handler(open_service), expect_handler=_ignore_expect
+    )
     return app
+
+
+async def _ignore_expect(_: web.Request) -> None:
+    """Leave it to `_read_chunks` to ask for the body."""
 
 
 @asynccontextmanager
@@ -95,6 +109,10 @@ class _Connections:
             keepalive_timeout=HEAD_SECONDS,
             lingering_time=_LINGER_SECONDS,
             read_bufsize=_BUFFER_SIZE,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            # The service decompresses, after it has seen the token.
+            auto_decompress=False,
             logger=_http_log,
         )
 

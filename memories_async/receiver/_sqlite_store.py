@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import define, field
+from attrs import astuple, define, field
 
 from memories_async._database.database import Database
 from memories_async._database.file import Schema
@@ -34,7 +34,6 @@ SCHEMA = Schema(
             """,
             "CREATE INDEX callbacks_task ON callbacks (task_id) WHERE task_id IS NOT NULL",
             "CREATE INDEX callbacks_owed ON callbacks (id) WHERE key IS NOT NULL AND NOT told",
-            # seq never repeats, so a reader finds what was added since it last looked.
             """
             CREATE TABLE deliveries (
                 seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, task_id TEXT,
@@ -44,10 +43,22 @@ SCHEMA = Schema(
             "CREATE INDEX deliveries_id ON deliveries (id)",
             "CREATE INDEX deliveries_task ON deliveries (task_id) WHERE task_id IS NOT NULL",
         ),
+        (
+            "ALTER TABLE deliveries ADD COLUMN content_type TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE callbacks ADD COLUMN final_callbacks INTEGER NOT NULL DEFAULT 0",
+            """
+            UPDATE callbacks SET final_callbacks =
+                (SELECT count(*) FROM deliveries d WHERE d.id = callbacks.id AND d.final)
+            """,
+            # news numbers the callbacks of the whole store, the repeated ones, too: a submission
+            # has the number of its last one, so a reader finds what came since it last looked.
+            "ALTER TABLE callbacks ADD COLUMN news INTEGER",
+            "CREATE INDEX callbacks_news ON callbacks (news) WHERE news IS NOT NULL",
+        ),
     ),
 )
 NEWS_PAGE = 500
-"""Callbacks that `read_news` reads at once."""
+"""Records that `read_news` reads at once."""
 
 
 def default_path() -> Path:
@@ -111,22 +122,24 @@ class SqliteStore:
     async def add_delivery(
         self, submission_id: bytes, delivery: CallbackDelivery, *, accept_for: float
     ) -> tuple[Verdict, CallbackRecord | None]:
-        """Judge a callback, and store it if it is to be kept, in one transaction."""
+        """Add a callback to its record, in one transaction."""
 
-        def judge_and_insert(db: sqlite3.Connection) -> tuple[Verdict, CallbackRecord | None]:
-            record = _load(db, submission_id)
-            if record is None:
+        def add(db: sqlite3.Connection) -> tuple[Verdict, CallbackRecord | None]:
+            before = _load(db, submission_id)
+            if before is None:
                 return Verdict.REJECTED, None
-            verdict = record.judge(delivery, accept_for=accept_for)
-            if record.is_kept(verdict):
+            verdict, record = before.add(delivery, accept_for=accept_for)
+            if len(record.deliveries) > len(before.deliveries):
+                _insert_delivery(db, submission_id, delivery)
+            if verdict not in {Verdict.REJECTED, Verdict.TOO_MANY}:
                 db.execute(
-                    "INSERT INTO deliveries (id, task_id, final, body, at) VALUES (?, ?, ?, ?, ?)",
-                    (submission_id, delivery.task_id, delivery.final, delivery.body, delivery.at),
+                    "UPDATE callbacks SET final_callbacks = ?, news = 1 + coalesce("
+                    "(SELECT max(news) FROM callbacks WHERE news IS NOT NULL), 0) WHERE id = ?",
+                    (record.final_callbacks, submission_id),
                 )
-                record = record.with_delivery(delivery)
             return verdict, record
 
-        return await self.database.write(judge_and_insert)
+        return await self.database.write(add)
 
     async def find(self, key: RecordKey) -> CallbackRecord | None:
         """Look a submission up."""
@@ -175,16 +188,15 @@ class SqliteStore:
 
         def select(db: sqlite3.Connection) -> tuple[Any, tuple[CallbackRecord, ...]]:
             if last is None:
-                newest = db.execute("SELECT coalesce(max(seq), 0) FROM deliveries").fetchone()[0]
-                return (version, newest), ()
+                newest = db.execute("SELECT max(news) FROM callbacks WHERE news IS NOT NULL")
+                return (version, newest.fetchone()[0] or 0), ()
             rows = db.execute(
-                "SELECT seq, id FROM deliveries WHERE seq > ? ORDER BY seq LIMIT ?",
+                "SELECT news, id FROM callbacks WHERE news > ? ORDER BY news LIMIT ?",
                 (last, NEWS_PAGE),
             ).fetchall()
-            records = (_load(db, id_) for id_ in {row[1] for row in rows})
-            seq = max((row[0] for row in rows), default=last)
+            records = (_load(db, row[1]) for row in rows)
             # A full page may not be the last one, so the next call must look again.
-            mark = (None if len(rows) == NEWS_PAGE else version, seq)
+            mark = (None if len(rows) == NEWS_PAGE else version, rows[-1][0] if rows else last)
             return mark, tuple(one for one in records if one is not None)
 
         return await self.database.read(select)
@@ -198,24 +210,38 @@ class SqliteStore:
         return str(self.database.path)
 
 
+def _insert_delivery(
+    db: sqlite3.Connection, submission_id: bytes, delivery: CallbackDelivery
+) -> None:
+    row = (submission_id, *astuple(delivery))
+    db.execute(
+        "INSERT INTO deliveries (id, task_id, final, body, at, content_type)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        row,
+    )
+
+
 def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None:
     rows = db.execute(
-        "SELECT c.call, c.key, c.issued_at, c.task_id, c.told,"
-        " d.task_id, d.final, d.body, d.at"
+        "SELECT c.call, c.key, c.issued_at, c.task_id, c.told, c.final_callbacks,"
+        " d.task_id, d.final, d.body, d.at, d.content_type"
         " FROM callbacks c LEFT JOIN deliveries d ON d.id = c.id WHERE c.id = ? ORDER BY d.seq",
         (submission_id,),
     ).fetchall()
     if not rows:
         return None
-    call, key, issued_at, task_id, told = rows[0][:5]
+    call, key, issued_at, task_id, told, final_callbacks = rows[0][:6]
     deliveries = (
-        CallbackDelivery(task_id=task_id, final=bool(final), body=body, at=at)
-        for *_, task_id, final, body, at in rows
+        CallbackDelivery(
+            task_id=task_id, final=bool(final), body=body, at=at, content_type=content_type
+        )
+        for *_, task_id, final, body, at, content_type in rows
         if body is not None
     )
     return CallbackRecord(
         submission=Submission(id=submission_id, call=call, key=key, issued_at=issued_at),
         task_id=task_id,
         deliveries=tuple(deliveries),
+        final_callbacks=final_callbacks,
         is_reconciled=bool(told),
     )

@@ -21,8 +21,8 @@ from memories_async.receiver._records import (
 class CallbackStore(Protocol):
     """Keeps what must outlive the process: when a method returns, its change is durable.
 
-    `CallbackRecord.judge` and `is_kept` decide what happens to a callback; a store only has to look
-    up, judge and add in one step.
+    `CallbackRecord.add` decides what becomes of a callback; a store has to look the record up, call
+    `add` and store what it returns in one step.
     """
 
     async def get_secret(self) -> bytes:
@@ -40,7 +40,7 @@ class CallbackStore(Protocol):
     async def add_delivery(
         self, submission_id: bytes, delivery: CallbackDelivery, *, accept_for: float
     ) -> tuple[Verdict, CallbackRecord | None]:
-        """Judge a callback and store it if it is to be kept; no record: no such submission."""
+        """Add a callback to its record; no record: no such submission was ever stored."""
         ...
 
     async def find(self, key: RecordKey) -> CallbackRecord | None:
@@ -101,15 +101,13 @@ class MemoryStore:
     async def add_delivery(
         self, submission_id: bytes, delivery: CallbackDelivery, *, accept_for: float
     ) -> tuple[Verdict, CallbackRecord | None]:
-        """Judge a callback, and keep it if it is to be kept."""
+        """Add a callback to its record."""
         with self._lock:
             record = self._records.get(submission_id)
             if record is None:
                 return Verdict.REJECTED, None
-            verdict = record.judge(delivery, accept_for=accept_for)
-            if record.is_kept(verdict):
-                record = record.with_delivery(delivery)
-                self._records[submission_id] = record
+            verdict, record = record.add(delivery, accept_for=accept_for)
+            self._records[submission_id] = record
             return verdict, record
 
     async def find(self, key: RecordKey) -> CallbackRecord | None:

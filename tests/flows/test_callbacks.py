@@ -112,6 +112,47 @@ async def test_a_callback_that_is_not_final_ends_no_wait(receiver, at_once):
     assert await receiver.wait_for_news("VI1", timeout=0)
 
 
+@pytest.mark.parametrize("first", [None, "UNPARSE", "PARSE"])
+async def test_a_callback_that_says_ready_is_heard_after_another_one(receiver, first):
+    """The service may call back twice, with equal words, when an upload arrived and when it is parsed."""
+    statuses, asked = [], asyncio.Event()
+    video, urls = Video(video_no="VI1", status="UNPARSE"), []
+
+    class Library:
+        async def send(self, _):
+            statuses.append(video.status)
+            asked.set()
+            return video
+
+    async def send(filled):
+        urls.append(dict(filled.body.fields)["callback"])
+        return video
+
+    async def post(status):
+        async with aiohttp.ClientSession() as session:
+            body = {"videoNo": "VI1", "status": status}
+            async with session.post(urls[0], json=body) as reply:
+                assert reply.status == 200
+
+    await receiver.submit(videos.upload_url("https://example.com/v.mp4"), send)
+    call, settings = videos.metadata("VI1"), PollSettings(LONG, LONG)
+    wait = asyncio.create_task(
+        wait_until_ready(Library(), call, "VI1", settings, receiver=receiver)
+    )
+    async with asyncio.timeout(20):
+        await asked.wait()
+        asked.clear()
+        if first is not None:
+            await post(first)
+        if first == "PARSE":
+            await asked.wait()  # it was not true yet
+        video = Video(video_no="VI1", status="PARSE")
+        await post("PARSE")
+        assert (await wait).ready
+
+    assert statuses == ["UNPARSE"] * (2 if first == "PARSE" else 1) + ["PARSE"]
+
+
 async def test_a_callback_before_the_last_request_adds_one_request():
     """A video is not always listed at once after its callback."""
     looks = iter([None, None, Video(video_no="VI1", status="PARSE")])
@@ -121,8 +162,8 @@ async def test_a_callback_before_the_last_request_adds_one_request():
             return next(looks)
 
     class Called:
-        async def wait_for_news(self, _, *, timeout):  # noqa: ASYNC109
-            return timeout > 0
+        async def wait_for_news(self, _, *, timeout, seen):  # noqa: ASYNC109
+            return max(seen, 1)
 
     question, settings = videos.metadata("VI1"), PollSettings(0.1, LONG)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 from urllib.parse import urlsplit
@@ -120,11 +121,20 @@ def test_wsgi_accepts_a_body(receiver, callback) -> None:
 
 def test_wsgi_reads_no_body_without_an_end(receiver, callback) -> None:
     """A read that might never end is not started, and a refused request's body is not read."""
-    assert wsgi(receiver, callback, CONTENT_LENGTH="") == "400 Bad Request"
+    assert wsgi(receiver, callback, CONTENT_LENGTH="") == "411 Length Required"
+    assert wsgi(receiver, callback, BODY[:9], CONTENT_LENGTH=str(len(BODY))) == "400 Bad Request"
     assert wsgi(receiver, callback, CONTENT_LENGTH="999999").startswith("413")
     assert wsgi(receiver, "/cb/wrong") == "404 Not Found"
     assert wsgi(receiver, callback, REQUEST_METHOD="GET") == "405 Method Not Allowed"
-    assert wsgi(receiver, callback, HTTP_CONTENT_ENCODING="gzip").startswith("415")
+    assert asyncio.run(receiver.deliveries(TASK)) == ()
+
+
+def test_wsgi_decompresses_a_body(receiver, callback) -> None:
+    """Frameworks leave that to the application."""
+    encoding = {"HTTP_CONTENT_ENCODING": "gzip"}
+
+    assert wsgi(receiver, f"{callback}/", gzip.compress(BODY), **encoding) == "200 OK"
+    assert asyncio.run(receiver.wait(TASK, timeout=0)).text == "A man enters."
 
 
 async def test_aiohttp_mounts_the_receiver_below_any_path(receiver) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import json
 import pickle
 
 import pytest
@@ -9,7 +12,7 @@ from callbacks import SUBMISSION, TASK, FakeSend, deliver, failure, lose_reply, 
 
 from memories_async import CaptionTask, Receiver
 from memories_async._database.file import DatabaseFailed
-from memories_async.errors import Refused
+from memories_async.errors import BadReply, Refused
 from memories_async.ledger import Ledger
 from memories_async.receiver import MemoryStore
 
@@ -173,17 +176,102 @@ async def test_a_users_own_secret_is_needed_to_accept_its_tokens(path) -> None:
         one.close()
 
 
-async def test_a_token_that_the_store_never_issued_is_not_found(path, tmp_path) -> None:
-    """It is signed with the right secret, but for another file."""
+async def test_a_good_token_that_the_store_does_not_know_is_answered_503(
+    path, tmp_path, caplog
+) -> None:
+    """The store is the wrong one, or has lost its records: the sender should try again later."""
     one, other = (
         Receiver(URL, store=file, secret="my own secret!!!") for file in (path, tmp_path / "b.db")
     )
     send = FakeSend()
     await one.submit(SUBMISSION, send)
 
-    assert await deliver(other, send.url, success()) == 404
+    assert await deliver(other, send.url, success()) == 503
+    assert "does not know its token" in caplog.text
+    assert send.url.rpartition("/")[2] not in caplog.text
     one.close()
     other.close()
+
+
+async def test_a_receiver_whose_file_was_removed_answers_503(receiver, path) -> None:
+    """Every time: an empty new file must not make its callbacks look forged."""
+    send = FakeSend()
+    await receiver.submit(SUBMISSION, send)
+    for file in path.parent.glob("callbacks.db*"):
+        file.unlink()
+
+    assert [await deliver(receiver, send.url, success()) for _ in range(3)] == [503] * 3
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"Internal Server Error", "text/html"),
+        (b"a=b&c=d", "application/x-www-form-urlencoded"),
+        (b'{"status": 0, "task_id": "8e03075a", "data": {"te', "application/json"),
+        (b"\x1f\x8b\x08 not really gzip", "application/json"),
+        (b'{"status": 7}', ""),
+    ],
+)
+async def test_an_unclear_callback_is_stored_and_given_to_the_waiter(
+    receiver, body, content_type, caplog
+) -> None:
+    """It is acknowledged and logged once, without the token; a clear one may follow."""
+    send = FakeSend()
+    task = await receiver.submit(SUBMISSION, send)
+
+    for _ in range(2):
+        assert await deliver(receiver, send.url, body, content_type=content_type) == 200
+
+    with pytest.raises(BadReply) as caught:
+        await receiver.wait(task, timeout=0)
+    assert caught.value.body == body
+    assert [one.body for one in await receiver.deliveries(task)] == [body]
+    assert len(caplog.records) == 1
+    assert f"captions.upload, task '{task}': a callback of {len(body)} bytes" in caplog.text
+    assert send.url.rpartition("/")[2] not in caplog.text
+    assert await deliver(receiver, send.url, success("Clear.")) == 200
+    assert (await receiver.wait(task, timeout=0)).text == "Clear."
+
+
+async def test_a_callback_in_a_declared_charset_is_read_after_a_restart(receiver, path) -> None:
+    """The charset is stored with the body."""
+    send = FakeSend()
+    task = await receiver.submit(SUBMISSION, send)
+    body = json.dumps(success("Caf\u00e9"), ensure_ascii=False).encode("latin-1")
+    content_type = "application/json;charset=ISO-8859-1"
+    assert await deliver(receiver, send.url, body, content_type=content_type) == 200
+    receiver.close()
+
+    again = Receiver(URL, store=path)
+    assert (await again.wait(task, timeout=0)).text == "Caf\u00e9"
+    again.close()
+
+
+async def test_a_compressed_callback_is_decompressed(receiver) -> None:
+    """A proxy or the service may compress it."""
+    send = FakeSend()
+    task = await receiver.submit(SUBMISSION, send)
+    body = gzip.compress(json.dumps(success("Small.")).encode())
+
+    assert await deliver(receiver, f"{send.url}/", body, content_encoding="gzip") == 200
+    assert (await receiver.wait(task, timeout=0)).text == "Small."
+
+
+async def test_a_refused_callback_is_logged_without_its_token(path, caplog) -> None:
+    """Another task's, and one whose token has expired."""
+    receiver = Receiver(URL, store=path, accept_for=0.001)
+    send = FakeSend()
+    await receiver.submit(SUBMISSION, send)
+    await asyncio.sleep(0.002)
+
+    assert await deliver(receiver, send.url, success()) == 404
+    assert await deliver(receiver, send.url, success(task_id="t2")) == 404
+
+    assert "was not stored: its token has expired" in caplog.records[0].getMessage()
+    assert "was not stored: it names 't2'" in caplog.records[1].getMessage()
+    assert send.url.rpartition("/")[2] not in caplog.text
+    receiver.close()
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,12 @@ def make_delivery(what: str, task_id="t1", *, final=True, at=101.0) -> CallbackD
 
 def add(record: CallbackRecord, *deliveries: CallbackDelivery) -> CallbackRecord:
     for one in deliveries:
-        if record.is_kept(record.judge(one, accept_for=1_000.0)):
-            record = record.with_delivery(one)
+        _, record = record.add(one, accept_for=1_000.0)
     return record
 
 
 def judge(record: CallbackRecord, one: CallbackDelivery) -> Verdict:
-    return record.judge(one, accept_for=1_000.0)
+    return record.add(one, accept_for=1_000.0)[0]
 
 
 def test_the_first_clear_callback_counts() -> None:
@@ -97,8 +96,30 @@ def test_callbacks_cannot_fill_the_disk() -> None:
     decided = add(NEW, *(make_delivery(str(n)) for n in range(MAX_DELIVERIES + 3)))
 
     assert len(full.deliveries) == len(decided.deliveries) == MAX_DELIVERIES
+    assert (full.final_callbacks, decided.final_callbacks) == (0, MAX_DELIVERIES + 3)
     assert judge(full, make_delivery("more")) is Verdict.TOO_MANY
     assert judge(decided, make_delivery("more")) is Verdict.CONFLICTING
+
+
+def test_repetitions_are_counted_as_final_callbacks() -> None:
+    """A waiter for news must learn that the service said the same again; nothing is stored twice."""
+    record = add(NEW, *(make_delivery("x") for _ in range(3)), make_delivery("y", final=False))
+
+    assert record.final_callbacks == 3
+    assert len(record.deliveries) == 2
+    assert add(NEW, make_delivery("x", at=2_000.0)).final_callbacks == 0
+
+
+def test_the_content_type_decides_what_is_equal() -> None:
+    """Bodies are compared as they are read, each in its own charset."""
+    text = '{"what": "\u00e9"}'
+    latin = CallbackDelivery.read(
+        text.encode("latin-1"), content_type="a/b; charset=latin-1", at=1.0
+    )
+    utf8 = CallbackDelivery.read(text.encode(), content_type="", at=1.0)
+
+    assert latin.repeats(utf8)
+    assert not CallbackDelivery.read(b"{", content_type="", at=1.0).repeats(utf8)
 
 
 def test_only_a_submission_with_entry_task_and_callback_needs_reconciling() -> None:

@@ -111,11 +111,11 @@ async def test_a_timeout_in_one_step_names_the_task(service, client, receiver, f
 async def test_a_loss_without_a_callback_is_raised_in_one_step(service, film) -> None:
     """A receiver that gave the submission no callback has nothing to wait for."""
 
-    class Silent:
-        async def submit(self, call, send, *, key):
+    class Silent(Receiver):
+        async def submit(self, call, send, *, key=None):
             raise OutcomeUnknown("lost")
 
-    async with service.client(receiver=Silent()) as one:
+    async with service.client(receiver=Silent("https://public.example")) as one:
         with pytest.raises(OutcomeUnknown, match="lost"):
             await one.captions.caption_file(film, **PROMPTS)
 

@@ -10,7 +10,8 @@ import threading
 import pytest
 
 from memories_async import Receiver
-from memories_async._database.file import DatabaseFailed
+from memories_async._database.database import Database
+from memories_async._database.file import DatabaseFailed, Schema
 from memories_async.ledger import Ledger
 from memories_async.receiver import (
     CallbackDelivery,
@@ -112,6 +113,48 @@ async def test_news_are_what_other_processes_stored(path) -> None:
     assert (await here.read_news(mark))[1] == ()
     here.close()
     there.close()
+
+
+async def test_a_repeated_callback_is_news(path) -> None:
+    """Nothing new is stored of it, but a waiter in another process may need to look again."""
+    here, there = SqliteStore.at(path), SqliteStore.at(path)
+    await there.add_submission(make_submission(b"a"))
+    await deliver(there, b"a", make_delivery())
+    mark, _ = await here.read_news(None)
+
+    assert await deliver(there, b"a", make_delivery()) == [Verdict.REPEATED]
+
+    mark, (record,) = await here.read_news(mark)
+    assert (len(record.deliveries), record.final_callbacks) == (1, 2)
+    here.close()
+    there.close()
+
+
+async def test_a_delivery_is_read_as_it_was_stored(store) -> None:
+    """With its bytes, its content type and what was read of it."""
+    await store.add_submission(make_submission(b"a"))
+    body = '{"task_id": "t1", "data": "\u00e9"}'.encode("latin-1")
+    delivery = CallbackDelivery.read(body, content_type="a/b; charset=latin-1", at=102.5)
+    await deliver(store, b"a", delivery)
+
+    assert (await store.find("t1")).deliveries == (delivery,)
+
+
+async def test_a_file_of_the_first_version_is_upgraded(path) -> None:
+    """Its callbacks are found, and counted."""
+    first = Schema("receiver", _sqlite_store.SCHEMA.steps[:1])
+    old = Database(path, (first,))
+    for statement in (
+        "INSERT INTO callbacks (id, call, issued_at, task_id) VALUES (x'61', 'c', 1.0, 't1')",
+        "INSERT INTO deliveries (id, task_id, final, body, at) VALUES (x'61', 't1', 1, '{}', 2.0)",
+    ):
+        old.write_now(lambda db, statement=statement: db.execute(statement))
+    old.close()
+
+    store = SqliteStore.at(path)
+    record = await store.find("t1")
+    assert (record.final_callbacks, record.outcome.content_type) == (1, "")
+    store.close()
 
 
 async def test_news_are_read_in_pages(path, monkeypatch) -> None:
