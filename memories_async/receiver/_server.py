@@ -29,6 +29,9 @@ MAX_HEADER = 64 * 1024
 _BUFFER_SIZE = 16 * 1024
 _LINGER_SECONDS = 1.0
 
+BROKEN = (OSError, HttpProcessingError, web.RequestPayloadError)
+"""What a body raises whose sender closed the connection, or did not keep to HTTP."""
+
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ def make_handler(open_service: Callable[[], CallbackService]) -> Handler:
             is_complete = request.content.is_eof()
             body = request.content.read_nowait() if is_complete else _read_chunks(request)
             answer = await open_service().handle(head, body)
-        except (OSError, HttpProcessingError):  # the sender closed the connection, or broke HTTP
+        except BROKEN:
             return web.Response(status=HTTPStatus.BAD_REQUEST)
         return web.Response(status=answer.status, headers=answer.headers)
 
@@ -64,16 +67,36 @@ async def _read_chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 def make_application(open_service: Callable[[], CallbackService]) -> web.Application:
     """Make the application that `add_subapp` mounts."""
+    handle = make_handler(open_service)
+
+    async def handle_and_drain(request: web.Request) -> web.StreamResponse:
+        response = await handle(request)
+        if "Content-Encoding" in request.headers:
+            await _drain(request)
+        return response
+
+    async def ignore_expect(_: web.Request) -> None:
+        """Leave it to `_read_chunks` to ask for the body, once the token is seen."""
+
     app = web.Application()
-    # A handler of its own for Expect, because aiohttp's asks for the body before the token is seen.
-    app.router.add_route(
-        "*", "/{path:.*}", make_handler(open_service), expect_handler=_ignore_expect
-    )
+    app.router.add_route("*", "/{path:.*}", handle_and_drain, expect_handler=ignore_expect)
     return app
 
 
-async def _ignore_expect(_: web.Request) -> None:
-    """Leave it to `_read_chunks` to ask for the body."""
+async def _drain(request: web.Request) -> None:
+    """Read what is left of a compressed body.
+
+    The server of the application decompresses it, and would print a traceback after the answer for
+    a body that it cannot decompress.
+    """
+    try:
+        async with asyncio.timeout(_LINGER_SECONDS):
+            async for _ in request.content.iter_any():
+                pass
+    except TimeoutError:
+        return
+    except BROKEN:
+        request.content.feed_eof()
 
 
 @asynccontextmanager

@@ -160,6 +160,38 @@ async def test_aiohttp_mounts_the_receiver_below_any_path(receiver) -> None:
     assert len(await receiver.deliveries(TASK)) == 1
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_forged_compressed_request_to_aiohttp_prints_no_traceback(
+    receiver, encoding, at_once, caplog
+) -> None:
+    """The application's server decompresses before the token is seen, and fails."""
+    from aiohttp import web
+
+    send = FakeSend()
+    await receiver.submit(SUBMISSION, send)
+    token = urlsplit(send.url).path.rpartition("/")[2]
+    app = web.Application()
+    app.add_subapp("/cb", receiver.aiohttp_app())
+    async with TestClient(TestServer(app)) as http:
+        for path, status in ((f"/cb/{token}", b" 400 "), ("/cb/forged", b" 404 ")):
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: {encoding}\r\n"
+            head += "Connection: close\r\nContent-Length: 5\r\n\r\n"
+            reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+            writer.write(head.encode())
+            if not at_once:
+                await writer.drain()
+                await asyncio.sleep(0.05)
+            writer.write(b"abcde")
+            async with asyncio.timeout(10):
+                assert status in await reader.readline()
+                await reader.read()
+            writer.close()
+
+    assert "Traceback" not in caplog.text
+    assert "a callback was not stored" in caplog.text
+
+
 class _RecordingProtocol(asyncio.Protocol):
     """Records which of its methods are called."""
 
