@@ -1,36 +1,42 @@
-"""The calls of a batch from a file, a row each. A row that is wrong is reported and skipped."""
+"""The calls of a batch from a table, a row each. A row that is wrong is reported and skipped."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-from attrs import define, field
+from attrs import define, field, frozen
 
 from memories_async import Call, Person, captions, clips, embeddings
 from memories_async._protocol import wire_json
+from memories_async.cli._tables import Columns, Row, read_table
 
-Row = Mapping[str, Any]
+
+@frozen(kw_only=True)
+class RowFormat:
+    """How the rows of a command become calls."""
+
+    build: Callable[[Row], Call[Any]]
+    columns: Columns
 
 
 @define(eq=False)
 class Rows:
-    """The calls of a `.csv` or `.jsonl` file, read as they are needed; may be read again."""
+    """The calls of a table, read as they are needed; may be read again."""
 
     path: Path
     defaults: Row
     """What holds for each row that does not say otherwise."""
-    build: Callable[[Row], Call[Any]]
+    format: RowFormat
     report: Callable[[str], None]
     """Called with a message for each row that is wrong."""
     invalid: int = field(default=0, init=False)
     _count: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        # The whole table is checked before the first call is sent.
         self._count = sum(1 for _ in self._read())
 
     def __len__(self) -> int:
@@ -38,43 +44,22 @@ class Rows:
 
     def __iter__(self) -> Iterator[tuple[str, Call[Any]]]:
         self.invalid = 0
-        for number, row in self._read():
-            given = {name: value for name, value in row.items() if value not in (None, "")}
+        for number, row in enumerate(self._read(), 1):
             try:
-                yield str(given.get("key", number)), self.build({**self.defaults, **given})
+                call = self.format.build({**self.defaults, **row})
             except (KeyError, TypeError, ValueError) as error:
                 self.invalid += 1
                 reason = f"no {error}" if isinstance(error, KeyError) else error
                 self.report(f"{self.path.name}, row {number}: {reason}")
+            else:
+                yield str(row.get("key", number)), call
 
-    def _read(self) -> Iterator[tuple[int, Row]]:
-        read = _READERS.get(self.path.suffix.lower())
-        if read is None:
-            raise click.UsageError(f"--from must name a .csv or .jsonl file, not {self.path.name}")
+    def _read(self) -> Iterator[Row]:
         try:
-            yield from enumerate(read(self.path), 1)
-        except (OSError, ValueError, csv.Error) as error:
-            raise click.UsageError(f"{self.path} cannot be read: {error}") from error
-
-
-def read_csv(path: Path) -> Iterator[Row]:
-    """Read a `.csv` file with a header."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from csv.DictReader(file)
-
-
-def read_jsonl(path: Path) -> Iterator[Row]:
-    """Read a `.jsonl` file, one JSON object a line."""
-    with path.open("rb") as file:
-        for line in file:
-            if line.strip():
-                row = json.loads(line)
-                if not wire_json.is_object(row):
-                    raise ValueError("every line must be a JSON object")
-                yield row
-
-
-_READERS = {".csv": read_csv, ".jsonl": read_jsonl}
+            yield from read_table(self.path, self.format.columns, self.defaults)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise click.UsageError(f"--from {self.path}: {reason}; nothing was sent") from error
 
 
 def build_search(row: Row) -> Call[Any]:
@@ -121,3 +106,19 @@ def parse_persons(given: Any) -> Iterator[tuple[str, Any]]:
         if not equals:
             raise ValueError(f"persons must be NAME=PICTURE;NAME=PICTURE, not {pair!r}")
         yield name.strip(), picture.strip()
+
+
+SEARCHES = RowFormat(
+    build=build_search,
+    columns=Columns(required=(("image",), ("video_no",), ("prompt",)), optional=("unique_id",)),
+)
+EMBEDDINGS = RowFormat(
+    build=build_embedding, columns=Columns(required=(("asset_id",),), optional=("model",))
+)
+CAPTIONS = RowFormat(
+    build=build_caption,
+    columns=Columns(
+        required=(("video",), ("user_prompt",), ("system_prompt",), ("callback",)),
+        optional=("persons", "thinking"),
+    ),
+)

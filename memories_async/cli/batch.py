@@ -10,7 +10,7 @@ from attrs import fields
 
 from memories_async._protocol.reply import Host
 from memories_async.cli._batch_captions import CaptionOptions, caption_options
-from memories_async.cli._batch_rows import Rows, build_caption, build_embedding, build_search
+from memories_async.cli._batch_rows import CAPTIONS, EMBEDDINGS, SEARCHES, Rows
 from memories_async.cli._batch_run import batch_options, run_batch
 from memories_async.cli._options import Group, common, raise_usage_errors
 from memories_async.cli._run import CommandRun
@@ -70,7 +70,7 @@ def search(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     The columns of a row: image, video_no, prompt, unique_id, and a key of yours.
     """
     defaults = take_defaults(settings, "prompt", "video_no")
-    rows = Rows(source, defaults, build_search, run.screen.note)
+    rows = Rows(source, defaults, SEARCHES, run.screen.note)
     return run_batch(run, rows, Host.SEARCH, settings)
 
 
@@ -83,7 +83,7 @@ def embed(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     The columns of a row: asset_id, model, and a key of yours.
     """
     defaults = take_defaults(settings, "model")
-    rows = Rows(source, defaults, build_embedding, run.screen.note)
+    rows = Rows(source, defaults, EMBEDDINGS, run.screen.note)
     return run_batch(run, rows, Host.EMBEDDINGS, settings)
 
 
@@ -116,7 +116,7 @@ def caption(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
         chosen.check(callback=defaults.get("callback"))
     if chosen.captions is not None:
         defaults["callback"] = None
-    rows = Rows(source, defaults, build_caption, run.screen.note)
+    rows = Rows(source, defaults, CAPTIONS, run.screen.note)
     return run_batch(run, rows, Host.CAPTIONS, settings, chosen)
 
 

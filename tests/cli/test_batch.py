@@ -144,7 +144,7 @@ def test_captions_by_url_and_by_file(cli, service, film, picture, tmp_path, ledg
 )
 def test_wrong_options_send_nothing(cli, service, queries, ledger, extra, said):  # noqa: PLR0917  # fixtures
     """Exit code 2, naming the option."""
-    ended = cli("batch", "search", "--from", queries, "--ledger", ledger, *extra)
+    ended = cli("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", "V", *extra)
 
     assert ended.code == 2
     assert said in ended.err
@@ -252,3 +252,24 @@ def test_a_plan_without_prices_says_so():
         ("shortest time", "2 s"),
         ("cost", "unknown: add --price"),
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'asset_id,model\nre_1,"a\nre_2,b\nre_3,c\n',
+        "asset_id,asset_id\nre_1,re_2\n",
+        "assetid\nre_1\n",
+        'asset_id\n"re_1\x07"\n',
+    ],
+)
+def test_a_damaged_table_sends_nothing(cli, service, tmp_path, ledger, text):
+    """Also where the rows before the damage are sound."""
+    path = tmp_path / "assets.csv"
+    path.write_text(text)
+
+    ended = cli("batch", "embed", "--from", path, "--ledger", ledger)
+
+    assert (ended.code, service.account.calls) == (2, 0)
+    assert "nothing was sent" in ended.err
+    assert not ledger.exists()
