@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from attrs import evolve
 
+from memories_async._client.configuration import EnvironmentSettings, explain_options
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import Sender, build_transport
 from memories_async._client.settings import CA, Hosts, Settings
-from memories_async._protocol.keys import (
-    ACCOUNT_VARIABLE,
-    CAPTION_KEY_VARIABLE,
-    KEY_VARIABLE,
-    find_key,
-)
+from memories_async._protocol.keys import KEY_VARIABLE
 from memories_async.budget import Budget
 from memories_async.events import Observer, log
-from memories_async.limiter import Limits, RateLimiter
-from memories_async.limiter._choice import limiter_from_environment
+from memories_async.limiter import Limits, RateLimiter, in_process
 from memories_async.policy import Policy, PolicyChanges
 from memories_async.views import Awaited, Endpoints
 
@@ -40,6 +34,7 @@ class Client(Sender, Endpoints[Awaited]):
     pickles as its configuration, without the key. Use it with `async with`, or call `aclose`.
     """
 
+    @explain_options
     def __init__(
         self,
         *,
@@ -59,33 +54,40 @@ class Client(Sender, Endpoints[Awaited]):
     ) -> None:
         """Check the settings; nothing is opened before the first call.
 
-        *api_key* defaults to `MEMORIES_API_KEY`; *caption_api_key*, for the caption host, to
-        `MEMORIES_CAPTION_API_KEY` and then to *api_key*. *account* names the account for ledger and
-        limiter, so that both know it again after a change of the key; it defaults to
-        `MEMORIES_ACCOUNT`, and then to a hash of key and host. *hosts* default to the service's own or
-        to the `MEMORIES_*_BASE_URL` variables, *limiter* to what `MEMORIES_LIMITER` says. *ssl* adds
-        certificates to trust; it cannot turn verification off.
-        Raises `ValueError` where there is no key.
+        An option that is not given is read from the environment; a wrong variable is named.
+
+        * *api_key*: `MEMORIES_API_KEY`. *caption_api_key*, for the caption host:
+          `MEMORIES_CAPTION_API_KEY`, else *api_key*.
+        * *account*, the account's name for ledger and limiter, which a change of the key leaves as it
+          is: `MEMORIES_ACCOUNT`, else a hash of key and host.
+        * *hosts*: `MEMORIES_V1_BASE_URL`, `MEMORIES_CAPTION_BASE_URL`, `MEMORIES_V2_BASE_URL`.
+        * *policy*: `MEMORIES_ATTEMPTS`, `MEMORIES_DEADLINE`, `MEMORIES_TIMEOUT`,
+          `MEMORIES_CONNECT_TIMEOUT`.
+        * *limits*: `MEMORIES_SEARCH_RATE` and so on. *limiter*: `MEMORIES_LIMITER`.
+        * *proxy*: `MEMORIES_PROXY`, else `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which never apply
+          to this machine. *ssl*, certificates to trust in addition: `MEMORIES_CA_FILE`.
+
+        Raises `ValueError` where there is no key, and for an option or variable that is wrong.
         """
-        key = find_key(api_key, KEY_VARIABLE)
-        caption_key = find_key(caption_api_key, CAPTION_KEY_VARIABLE) or key
+        environment = EnvironmentSettings.read()
+        key = environment.find_key(api_key, "api_key")
+        caption_key = environment.find_key(caption_api_key, "caption_api_key") or key
+        hosts = hosts or environment.build(Hosts, "hosts")
         if caption_key is None:
             raise ValueError(f"no API key: pass api_key= or set {KEY_VARIABLE}")
         settings = Settings(
             key=key,
             caption_key=caption_key,
-            account_name=account
-            if account is not None
-            else os.environ.get(ACCOUNT_VARIABLE) or None,
-            hosts=hosts or Hosts.from_environment(),
-            policy=policy or Policy(),
-            limits=limits or Limits(),
-            limiter=limiter or limiter_from_environment(),
+            account_name=environment.get("account") if account is None else account,
+            hosts=hosts,
+            policy=policy or environment.build(Policy, "policy"),
+            limits=limits or environment.build(Limits, "limits"),
+            limiter=limiter or environment.get("limiter") or in_process,
             ledger=ledger,
             receiver=receiver,
             budgets=() if budget is None else (budget,),
-            proxy=proxy,
-            ssl=ssl,
+            proxies=environment.find_proxies(proxy, hosts),
+            ssl=environment.get("ssl") if ssl is None else ssl,
             observers=(log, *observers),
         )
         super().__init__(settings, build_transport(settings))

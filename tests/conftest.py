@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 from unittest.mock import Mock
 
@@ -70,7 +71,7 @@ async def connect(request):
 def _no_settings_from_outside(monkeypatch, tmp_path_factory) -> None:
     """Keep keys, hosts and limiters of whoever runs the tests out of them."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
-    for name in ("API_KEY", "CAPTION_API_KEY", "LIMITER"):
-        monkeypatch.delenv(f"MEMORIES_{name}", raising=False)
-    for host in ("V1", "V2", "CAPTION"):
-        monkeypatch.delenv(f"MEMORIES_{host}_BASE_URL", raising=False)
+    for name in [*os.environ]:
+        is_setting = name.startswith("MEMORIES_") and not name.startswith("MEMORIES_TEST_")
+        if is_setting or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)

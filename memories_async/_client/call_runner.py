@@ -134,6 +134,7 @@ class CallRunner:
             progress=call.progress,
             save_to=call.save_to,
             key=settings.key_of(call.host),
+            proxy=settings.proxies.get(call.host),
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,
             deadline=self.deadline,

@@ -129,11 +129,7 @@ class _AttemptCounter:
 
 def build_transport(settings: Settings) -> AiohttpTransport:
     """Build the transport that *settings* describe; nothing is opened."""
-    return AiohttpTransport(
-        user_agent=f"memories_async/{__version__}",
-        proxy=settings.proxy,
-        ssl=_trust(settings.ssl),
-    )
+    return AiohttpTransport(user_agent=f"memories_async/{__version__}", ssl=_trust(settings.ssl))
 
 
 def _trust(ca: CA | None) -> tls.SSLContext | None:

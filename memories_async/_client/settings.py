@@ -24,23 +24,26 @@ if TYPE_CHECKING:
     from memories_async.ledger import Ledger
     from memories_async.receiver import Receiver
 
-_HOST_VARIABLES = {
-    "search": "MEMORIES_V1_BASE_URL",
-    "captions": "MEMORIES_CAPTION_BASE_URL",
-    "embeddings": "MEMORIES_V2_BASE_URL",
-}
+ALLOW_HTTP_VARIABLE = "MEMORIES_ALLOW_HTTP"
 
 
 def _convert_base_url(url: str) -> str:
     """Check a base URL, and strip the API path that older settings carry."""
-    if is_cleartext(split_base_url(url, what="a host")):
-        raise ValueError(f"{url!r} would send your API key in the clear: use https")
+    is_allowed = os.environ.get(ALLOW_HTTP_VARIABLE, "").strip() == "1"
+    if is_cleartext(split_base_url(url, what="a host")) and not is_allowed:
+        raise ValueError(
+            f"{url!r} would send your API key in the clear: use https, or set "
+            f"{ALLOW_HTTP_VARIABLE}=1 where nobody else is on that network"
+        )
     return re.sub(r"/serve/api/v[12]$", "", url.rstrip("/"))
 
 
 @frozen(kw_only=True)
 class Hosts:
-    """The base URLs of the service's three APIs: https, or plain http on this machine only."""
+    """The base URLs of the service's three APIs.
+
+    They begin with https. Plain http is for this machine only, or where `MEMORIES_ALLOW_HTTP=1`.
+    """
 
     search: str = field(default="https://api.memories.ai", converter=_convert_base_url)
     captions: str = field(default="https://security.memories.ai", converter=_convert_base_url)
@@ -50,12 +53,6 @@ class Hosts:
     def at(cls, url: str) -> Hosts:
         """Put all three on one server, as the embedded service does."""
         return cls(search=url, captions=url, embeddings=url)
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Hosts:
-        """Read `MEMORIES_V1_BASE_URL`, `MEMORIES_CAPTION_BASE_URL` and `MEMORIES_V2_BASE_URL`."""
-        given = {name: environment.get(variable) for name, variable in _HOST_VARIABLES.items()}
-        return cls(**{name: url for name, url in given.items() if url})
 
     def of(self, host: Host) -> str:
         """Return the base URL of *host*."""
@@ -103,7 +100,8 @@ class Settings:
     limiter: RateLimiter
     ledger: Ledger | None = field(validator=_check_class)
     receiver: Receiver | None = field(validator=_check_class)
-    proxy: str | None = field(repr=False)
+    proxies: Mapping[Host, str] = field(repr=False)
+    """The proxy for each host that has one; a URL may hold a password."""
     ssl: CA | None
     observers: tuple[Observer, ...]
     budgets: tuple[Budget, ...] = ()

@@ -123,6 +123,8 @@ class Attempt:
     body: Body
     key: Key
     method: str = "POST"
+    proxy: str | None = field(default=None, repr=False)
+    """URL of the proxy to connect through; it may hold a password."""
     progress: Progress | None = field(default=None, repr=False)
     save_to: Path | None = None
     connect_timeout: float

@@ -136,11 +136,8 @@ if sys.platform != "win32":  # there is no fork to prepare for
 class AiohttpTransport:
     """The transport over aiohttp. It opens nothing before the first request."""
 
-    def __init__(
-        self, *, user_agent: str, proxy: str | None = None, ssl: tls.SSLContext | None = None
-    ) -> None:
+    def __init__(self, *, user_agent: str, ssl: tls.SSLContext | None = None) -> None:
         self._user_agent = user_agent
-        self._proxy = proxy
         self._ssl = ssl
         self._sessions = Sessions(self._open_session)
 
@@ -192,7 +189,7 @@ class AiohttpTransport:
                 data=body,
                 headers={**headers, AUTHORIZATION: attempt.key.reveal()},
                 allow_redirects=False,
-                proxy=self._proxy,
+                proxy=attempt.proxy,
                 # A POST is never repeated, so it goes without.
                 middlewares=() if attempt.method == "POST" else (trace.send_once,),
             ) as response:

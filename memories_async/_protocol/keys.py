@@ -49,17 +49,9 @@ class Key:
     @classmethod
     def resolve(cls, fingerprint: str, variable: str) -> Key:
         """Find the key that a pickle refers to; raise `ValueError` if this process has none."""
-        secret = cls._known.get(fingerprint) or os.environ.get(variable)
-        if secret is None:
+        secret = cls._known.get(fingerprint) or os.environ.get(variable, "").strip()
+        if not secret:
             raise ValueError(
                 f"an API key is not stored in a pickle: set {variable} in this process"
             )
         return cls(secret, variable=variable)
-
-
-def find_key(given: str | None, *variables: str) -> Key | None:
-    """Return the key *given*, or the first of the environment *variables* that is set, or None."""
-    if given is not None:
-        return Key(given, variable=variables[0])
-    found = next((name for name in variables if os.environ.get(name)), None)
-    return Key(os.environ[found], variable=found) if found else None

@@ -77,11 +77,17 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(url):
     assert "word" not in str(caught.value).replace("password", "")
 
 
-def test_the_environment_names_the_hosts(monkeypatch):
-    """An empty variable is none."""
-    monkeypatch.setenv("MEMORIES_V1_BASE_URL", "https://one.example")
-    monkeypatch.setenv("MEMORIES_V2_BASE_URL", "https://two.example/serve/api/v2")
-    monkeypatch.setenv("MEMORIES_CAPTION_BASE_URL", "")
-    hosts = Hosts.from_environment()
+@pytest.mark.parametrize("text", ["1", " 1 "])
+def test_plain_http_to_another_machine_is_allowed_by_a_variable(text, monkeypatch):
+    """For an embedded service in a network of containers."""
+    monkeypatch.setenv("MEMORIES_ALLOW_HTTP", text)
 
-    assert hosts == Hosts(search="https://one.example", embeddings="https://two.example")
+    assert Hosts.at("http://memories:8080").search == "http://memories:8080"
+
+
+@pytest.mark.parametrize("text", ["", "0", "no", "true"])
+def test_anything_but_1_allows_no_plain_http(text, monkeypatch):
+    """The message names the variable."""
+    monkeypatch.setenv("MEMORIES_ALLOW_HTTP", text)
+    with pytest.raises(ValueError, match="MEMORIES_ALLOW_HTTP=1"):
+        Hosts.at("http://memories:8080")

@@ -10,7 +10,7 @@ import sys
 import pytest
 from samples import KEY
 
-from memories_async._protocol.keys import Key, find_key
+from memories_async._protocol.keys import Key
 
 
 def key(secret=KEY) -> Key:
@@ -88,23 +88,3 @@ def test_a_process_without_the_key_says_which_variable_to_set(monkeypatch):
 
     with pytest.raises(ValueError, match="set MEMORIES_API_KEY in this process"):
         pickle.loads(packed)
-
-
-def test_a_given_key_wins_over_the_environment(monkeypatch):
-    """And the first variable over the second."""
-    monkeypatch.setenv("ONE", "local-one")
-    monkeypatch.setenv("TWO", "local-two")
-
-    assert find_key("local-given", "ONE", "TWO").reveal() == "local-given"
-    assert find_key(None, "ONE", "TWO").reveal() == "local-one"
-    assert find_key(None, "NONE", "TWO").variable == "TWO"
-    assert find_key(None, "NONE") is None
-
-
-def test_an_empty_key_is_refused_and_an_empty_variable_is_ignored(monkeypatch):
-    """An argument is meant; an empty variable is not."""
-    monkeypatch.setenv("ONE", "")
-
-    assert find_key(None, "ONE") is None
-    with pytest.raises(ValueError, match="printable ASCII"):
-        find_key("", "ONE")
