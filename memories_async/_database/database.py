@@ -29,6 +29,8 @@ from memories_async._database.file import (
     explain,
     open_reader,
     open_writer,
+    read_file_id,
+    resolve_path,
 )
 from memories_async._database.group_commit import (
     Work,
@@ -51,8 +53,10 @@ class Database:
     file system or of a newer version.
     """
 
-    path: Path = field(converter=Path)
+    path: Path = field(converter=resolve_path)
     _schemas: tuple[Schema, ...] = ()
+    _file_id: bytes | None = None
+    """The id of the only file that may be opened, once the database was pickled."""
     _jobs: SimpleQueue[WriteJob | None] = field(factory=SimpleQueue[WriteJob | None], init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _starting: threading.Lock = field(factory=threading.Lock, init=False)
@@ -67,7 +71,11 @@ class Database:
         _open_databases.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Database, (self.path, self._schemas)
+        return Database, (self.path, self._schemas, self.file_id())
+
+    def file_id(self) -> bytes:
+        """Return the id that the file was given when it was created; create it if need be."""
+        return self.read_now(read_file_id)
 
     def include(self, schema: Schema) -> None:
         """Add the tables of another part of the library to the file."""
@@ -172,7 +180,7 @@ class Database:
             # Commits would go to a file that no other process can open.
             raise DatabaseFailed(f"{self.path}: the file was removed or replaced while in use")
         if self._writer is None:
-            self._writer = open_writer(self.path, self._schemas)
+            self._writer = open_writer(self.path, self._schemas, file_id=self._file_id)
             self._file = _identity(self.path)
         return self._writer
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sqlite3
+import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -29,9 +33,17 @@ _ADVICE = {
     "SQLITE_BUSY": f"another process has kept it locked for {PATIENCE:.0f} s",
 }
 
+_NOT_WRITABLE = {"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR"} | {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, getattr(errno, "EDQUOT", -1))
+}
+
 
 class DatabaseFailed(MemoriesError):
     """The file of a ledger or receiver cannot be read or written; nothing was recorded."""
+
+
+class NotWritable(DatabaseFailed):
+    """The file, its folder or its disk takes no writes; it may still be read."""
 
 
 @frozen
@@ -47,24 +59,84 @@ class Schema:
 def explain(path: Path, error: Exception) -> DatabaseFailed:
     """Translate an error of SQLite into one that says what is wrong and what to do."""
     if isinstance(error, DatabaseFailed):
-        return DatabaseFailed(error.message)
+        return type(error)(error.message)
     name = getattr(error, "sqlite_errorname", "")
     primary = "_".join(name.split("_")[:2])
-    return DatabaseFailed(f"{path}: {_ADVICE.get(primary, str(error))}")
+    is_closed = primary in _NOT_WRITABLE or getattr(error, "errno", None) in _NOT_WRITABLE
+    kind = NotWritable if is_closed else DatabaseFailed
+    return kind(f"{path}: {_ADVICE.get(primary, str(error))}")
 
 
-def open_writer(path: Path, schemas: tuple[Schema, ...]) -> sqlite3.Connection:
-    """Open *path* for writing; create it with mode 0600 and upgrade its schemas as needed."""
+def resolve_path(path: str | os.PathLike[str]) -> Path:
+    """Follow the symbolic links in *path*, so that all users of a file name it alike.
+
+    Raises `DatabaseFailed` for a link that another user placed in a folder open to everybody.
+    """
+    resolved = Path(path).absolute()
+    for _ in range(40):  # as many as the system follows
+        link = next(
+            (one for one in [*reversed(resolved.parents), resolved] if one.is_symlink()), None
+        )
+        if link is None:
+            break
+        if _is_planted(link, link.lstat().st_uid):
+            raise DatabaseFailed(
+                f"{link}: another user's link in a folder that everybody may write to"
+            )
+        resolved = link.parent / link.readlink() / resolved.relative_to(link)
+    return resolved.resolve()
+
+
+def _is_planted(path: Path, owner: int) -> bool:
+    """Whether another user may have put *path* where this one was expected to."""
+    if sys.platform == "win32":
+        return False
+    return owner not in {os.geteuid(), 0} and bool(path.parent.stat().st_mode & stat.S_IWOTH)
+
+
+def create_private(path: Path, flags: int = 0) -> int:
+    """Open *path* for reading and writing, created with mode 0600 whatever the umask is."""
+    flags |= os.O_RDWR | os.O_CREAT
+    if sys.platform != "win32":
+        flags |= os.O_CLOEXEC | os.O_NOFOLLOW
+    handle = os.open(path, flags, 0o600)
+    found = os.fstat(handle)
+    wrong = ""
+    if _is_planted(path, found.st_uid):
+        wrong = "another user's file in a folder that everybody may write to"
+    elif found.st_nlink > 1:
+        # SQLite's log and the process locks go by the name.
+        wrong = "the file has several names (hard links); processes would not see each other"
+    if wrong:
+        os.close(handle)
+        raise DatabaseFailed(f"{path}: {wrong}")
+    if sys.platform != "win32" and found.st_size == 0 and found.st_uid == os.geteuid():
+        os.fchmod(handle, 0o600)
+    return handle
+
+
+def open_writer(
+    path: Path, schemas: tuple[Schema, ...], *, file_id: bytes | None = None
+) -> sqlite3.Connection:
+    """Open *path* for writing; create it with mode 0600 and upgrade its schemas as needed.
+
+    With a *file_id* it opens that file and no other, and creates none.
+    """
     _refuse_remote(path)
+    if file_id is not None and not path.exists():
+        raise DatabaseFailed(
+            f"{path}: no such file on this machine. The ledger or receiver was pickled elsewhere; a new"
+            " file would not know what was paid: share the first one"
+        )
     # SQLite gives its two side files the mode of the file itself.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    os.close(create_private(path))
     connection = _connect(path)
     try:
         _execute_patiently(connection, "PRAGMA journal_mode=WAL")
         # A commit lost in a power cut would mean a call paid twice or a caption lost.
         connection.execute("PRAGMA synchronous=FULL")
         begin(connection)
-        _mark_file(connection, path)
+        _mark_file(connection, path, file_id)
         for schema in schemas:
             _upgrade(connection, schema, path)
         connection.execute("COMMIT")
@@ -72,6 +144,29 @@ def open_writer(path: Path, schemas: tuple[Schema, ...]) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def copy_file(path: Path, folder: Path) -> Path:
+    """Copy a database that takes no writes into *folder*, with what its log holds."""
+    copy = folder / path.name
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
+        closing(_connect(copy)) as target,
+    ):
+        source.backup(target)
+        return copy
+    # Without write access SQLite cannot open a log that nobody else has open.
+    for suffix in ("", "-wal"):
+        with suppress(FileNotFoundError):
+            shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+    return copy
+
+
+def read_file_id(connection: sqlite3.Connection) -> bytes:
+    """Return the random id that the file was given when it was created."""
+    found: tuple[bytes] = connection.execute("SELECT id FROM file").fetchone()
+    return found[0]
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -106,14 +201,23 @@ def _execute_patiently(connection: sqlite3.Connection, statement: str) -> None:
             return
 
 
-def _mark_file(connection: sqlite3.Connection, path: Path) -> None:
-    mark = connection.execute("PRAGMA application_id").fetchone()[0]
-    if mark == _MARK:
-        return
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise DatabaseFailed(f"{path}: the file is another program's database; name another one")
-    connection.execute(f"PRAGMA application_id={_MARK}")
-    connection.execute("CREATE TABLE schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL)")
+def _mark_file(connection: sqlite3.Connection, path: Path, file_id: bytes | None) -> None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if connection.execute("PRAGMA application_id").fetchone()[0] != _MARK:
+        if tables:
+            raise DatabaseFailed(
+                f"{path}: the file is another program's database; name another one"
+            )
+        connection.execute(f"PRAGMA application_id={_MARK}")
+        connection.execute("CREATE TABLE schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL)")
+    if "file" not in tables:
+        connection.execute("CREATE TABLE file (id BLOB NOT NULL)")
+        connection.execute("INSERT INTO file VALUES (randomblob(16))")
+    if file_id not in {None, read_file_id(connection)}:
+        raise DatabaseFailed(
+            f"{path}: another file than the one that the ledger or receiver was pickled with; it would"
+            " not know what was paid: share the first one"
+        )
 
 
 def _upgrade(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
@@ -125,7 +229,10 @@ def _upgrade(connection: sqlite3.Connection, schema: Schema, path: Path) -> None
             f"this one knows {len(schema.steps)}: upgrade, or name another file"
         )
     if 0 < version < len(schema.steps):
-        _back_up(path, f"{schema.name}-{version}")
+        copy = path.with_name(f"{path.name}.{schema.name}-{version}.bak")
+        os.close(create_private(copy))
+        with closing(_connect(path)) as source, closing(_connect(copy)) as target:
+            source.backup(target)
     for step in schema.steps[version:]:
         for statement in step:
             if isinstance(statement, str):
@@ -135,13 +242,6 @@ def _upgrade(connection: sqlite3.Connection, schema: Schema, path: Path) -> None
     connection.execute(
         "INSERT OR REPLACE INTO schemas VALUES (?, ?)", (schema.name, len(schema.steps))
     )
-
-
-def _back_up(path: Path, version: str) -> None:
-    copy = path.with_name(f"{path.name}.{version}.bak")
-    os.close(os.open(copy, os.O_RDWR | os.O_CREAT, 0o600))
-    with closing(_connect(path)) as source, closing(_connect(copy)) as target:
-        source.backup(target)
 
 
 def _refuse_remote(path: Path) -> None:

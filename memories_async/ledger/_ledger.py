@@ -8,13 +8,16 @@ has no way to look a call up, so the ledger lists it, and sends it again only wh
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
+from weakref import finalize
 
 from memories_async._database.database import Database
+from memories_async._database.file import NotWritable, copy_file, explain
 from memories_async._protocol.call import Call
 from memories_async.ledger._claimed import Claimed
 from memories_async.ledger._coordinator import Coordinator
@@ -35,18 +38,24 @@ class Ledger:
     The file is opened at first use. Pass the ledger to `Client(ledger=...)` or to
     `client.batch(ledger=...)`; free calls are not recorded. Its methods block: from a coroutine,
     call them with `asyncio.to_thread`. They raise `DatabaseFailed` where the disk is full or the
-    file is read-only, damaged, on a network file system or written by a newer version; no call is
-    sent then.
+    file is damaged, on a network file system or written by a newer version; no call is sent then, nor
+    where the file is read-only: that can be read and exported.
+
+    A ledger pickles with the id of its file, which is created for that. Unpickled where that file is
+    not, it refuses: an empty ledger would pay for everything again.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path: Path = Path(path).absolute()
-        self.database: Database = Database(self.path, (SCHEMA,))
+        self._open(Database(Path(path), (SCHEMA,)))
+
+    def _open(self, database: Database) -> None:
+        self.path: Path = database.path
+        self.database: Database = database
         """The file itself, in which a receiver may keep its tables, too."""
-        self.coordinator: Coordinator = Coordinator(
-            EntryStore(self.database, ProcessLock(self.path))
-        )
+        self.coordinator: Coordinator = Coordinator(EntryStore(database, ProcessLock(self.path)))
         """What a client and a batch use."""
+        self._copy: Ledger | None = None
+        """A private copy of a file that takes no writes, to read from."""
 
     def once(
         self,
@@ -141,6 +150,9 @@ class Ledger:
     def close(self) -> None:
         """Commit what is queued and close the file; may be called twice, and used again after."""
         self._store.close()
+        if self._copy is not None:
+            self._copy.close()
+            self._copy = None
 
     @property
     def _store(self) -> EntryStore:
@@ -148,8 +160,27 @@ class Ledger:
 
     def _read(self, look: Callable[[EntryReader], T]) -> T:
         """Read, after releasing what dead processes were sending."""
-        self._store.write_now(EntryWriter.release_dead)
+        try:
+            self._store.write_now(EntryWriter.release_dead)
+        except NotWritable:
+            if not self.path.is_file():
+                raise
+            return self._read_copy(look)
         return self._store.read_now(look)
+
+    def _read_copy(self, look: Callable[[EntryReader], T]) -> T:
+        """Read a copy of a file that takes no writes, so that nothing in it is out of date."""
+        if self._copy is None:
+            folder = tempfile.TemporaryDirectory(prefix="memories_async-")
+            try:
+                self._copy = Ledger(copy_file(self.path, Path(folder.name)))
+            except OSError as error:
+                raise explain(self.path, error) from None
+            self._copy.coordinator.store.lock.ledger = self.path
+            finalize(self._copy, folder.cleanup)
+        store = self._copy.coordinator.store
+        store.write_now(EntryWriter.release_dead)
+        return store.read_now(look)
 
     def __enter__(self) -> Self:
         """Return the ledger; nothing is opened yet."""
@@ -159,8 +190,12 @@ class Ledger:
         """Close it."""
         self.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Ledger, (str(self.path),)
+    def __getstate__(self) -> Database:
+        # With the id of its file: where that file is not, a new one would not know what was paid.
+        return self.database
+
+    def __setstate__(self, database: Database) -> None:
+        self._open(database)
 
     def __repr__(self) -> str:
         return f"Ledger({str(self.path)!r})"

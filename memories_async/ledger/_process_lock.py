@@ -11,10 +11,13 @@ import atexit
 import fcntl
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
 
 from attrs import define, field
+
+from memories_async._database.file import create_private
 
 
 @define(eq=False)
@@ -32,8 +35,7 @@ class ProcessLock:
         """Return the lock's name, taking the lock at first use. Only the writer thread calls it."""
         if self._handle < 0:
             self._name = secrets.token_hex(6)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._handle = os.open(self._path(self._name), flags, 0o600)
+            self._handle = create_private(self._path(self._name), os.O_EXCL)
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return self._name
 
@@ -42,9 +44,11 @@ class ProcessLock:
         if name == self._name:
             return True
         try:
-            handle = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
+            handle = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
+        except PermissionError:  # another user's: whoever cannot tell does not take it over
+            return True
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,7 +59,8 @@ class ProcessLock:
 
     def release_dead(self, name: str) -> None:
         """Remove the lock file of a process that has ended."""
-        self._path(name).unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or in a folder that takes no writes
+            self._path(name).unlink()
 
     def release(self) -> None:
         """Remove the lock file and drop the lock; may be called twice."""

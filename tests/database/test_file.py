@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import sqlite3
+import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 from names import NAMES, count, insert, written
@@ -169,7 +171,7 @@ def test_exit_closes_every_open_database(database, path) -> None:
 
 
 def test_a_database_pickles_as_its_path(database) -> None:
-    """The copy opens the same file."""
+    """The copy opens the same file, and no other."""
     database.write_now(insert("a"))
     twin = pickle.loads(pickle.dumps(database))
 
@@ -187,3 +189,110 @@ def test_a_program_that_never_closes_leaves_no_side_files(path) -> None:
     subprocess.run([sys.executable, "-X", "dev", "-c", script, str(path)], check=True)
 
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_the_file_is_private_whatever_the_umask(path) -> None:
+    """Also where the umask would take the owner's own rights away, and where an empty file exists."""
+    before = os.umask(0o777)
+    try:
+        with closing_database(path) as database:
+            database.write_now(insert("a"))
+            assert modes(path) == {0o600}
+        loose = path.with_name("loose.db")
+        os.umask(0)
+        loose.touch(0o666)
+        with closing_database(loose) as database:
+            database.write_now(insert("a"))
+            assert modes(loose) == {0o600}
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def closing_database(path):
+    database = Database(path, (NAMES,))
+    yield database
+    database.close()
+
+
+def modes(path) -> set[int]:
+    """The modes of the file and its side files."""
+    return {stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob(f"{path.name}*")}
+
+
+def test_a_link_is_followed_when_the_database_is_built(database, path, tmp_path) -> None:
+    """So that all processes name the file alike."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "one.db").symlink_to("two.db")
+    (folder / "two.db").symlink_to(path)
+    (tmp_path / "other").symlink_to(folder)
+
+    assert Database(tmp_path / "other" / "one.db").path == path.resolve()
+
+
+def test_another_users_link_or_file_in_an_open_folder_is_refused(tmp_path, monkeypatch) -> None:
+    """It could lead this user's prompts and answers elsewhere."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "link.db").symlink_to(tmp_path / "target.db")
+    (shared / "file.db").touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+    assert Database(shared / "link.db").path == (tmp_path / "target.db").resolve()
+
+    shared.chmod(0o1777)
+    if os.getuid() == 0:  # root's links are everybody's
+        os.chown(shared / "link.db", 54_321, -1, follow_symlinks=False)
+        os.chown(shared / "file.db", 54_321, -1)
+    with pytest.raises(DatabaseFailed, match="another user's link"):
+        Database(shared / "link.db")
+    with pytest.raises(DatabaseFailed, match="another user's file"):
+        Database(shared / "file.db").write_now(count)
+
+
+def test_a_file_with_a_second_name_is_refused(database, path) -> None:
+    """SQLite's log goes by the name, so two processes would not see each other."""
+    database.write_now(insert("a"))
+    database.close()
+    path.with_name("second.db").hardlink_to(path)
+
+    with pytest.raises(DatabaseFailed, match="hard links"):
+        database.write_now(insert("b"))
+
+
+def test_an_unpickled_database_refuses_a_missing_file(database, path) -> None:
+    """An empty one in its place would know nothing, so none is created."""
+    pickled = pickle.dumps(database)
+    database.close()
+    path.unlink()
+
+    with pytest.raises(DatabaseFailed, match="no such file on this machine"):
+        pickle.loads(pickled).write_now(count)
+    assert not path.exists()
+
+
+def test_an_unpickled_database_refuses_another_file(database, path) -> None:
+    """Another file of the same name, and one that somebody touched."""
+    pickled = pickle.dumps(database)
+    database.close()
+    path.unlink()
+    with closing_database(path) as other:
+        other.write_now(insert("theirs"))
+    twin = pickle.loads(pickled)
+    with pytest.raises(DatabaseFailed, match="another file than"):
+        twin.write_now(count)
+    assert written(path) == 1
+
+    path.unlink()
+    path.touch()
+    with pytest.raises(DatabaseFailed, match="another file than"):
+        twin.write_now(count)
+
+
+def test_a_file_of_the_first_version_is_given_an_id(path) -> None:
+    """Files written before have none."""
+    with closing_database(path) as database:
+        database.write_now(lambda db: db.execute("DROP TABLE file"))
+        database.close()
+        assert len(database.file_id()) == 16
+        assert database.file_id() == database.file_id()

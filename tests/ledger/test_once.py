@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import pickle
+import shutil
 import stat
+from pathlib import Path
 
 import callers
 import pytest
-from ledgers import WRONG, states
+from ledgers import WRONG, cancelled, states, until
 from samples import FOUND, KEY, LIMITED, search_call
-from servers import answer, hang_up, raw, serving
+from servers import answer, hang_up, raw, serving, silent
 
 from memories_async import clips, videos
+from memories_async._database import file as database_file
+from memories_async._database.file import create_private
 from memories_async.errors import BadReply, InvalidRequest, OutcomeUnknown
 from memories_async.ledger import DatabaseFailed, Ledger
 
@@ -281,6 +286,67 @@ def test_a_ledger_pickles_as_its_path(ledger):
     twin = pickle.loads(pickle.dumps(ledger))
 
     assert (twin.path, repr(twin)) == (ledger.path, repr(ledger))
+
+
+async def test_an_unpickled_ledger_without_its_file_sends_nothing(ledger):
+    """On a machine that has not the file, an empty one would pay for everything again."""
+    async with serving(answer(FOUND)) as server:
+        async with callers.patient_client(server.url, ledger=ledger) as client:
+            await client.send(search_call())
+            pickled = pickle.dumps(client)
+        ledger.close()
+        ledger.path.rename(ledger.path.with_name("elsewhere.db"))
+        async with pickle.loads(pickled) as client:
+            with pytest.raises(DatabaseFailed, match="no such file on this machine"):
+                await client.send(search_call())
+
+        assert server.requests == 1
+    assert not ledger.path.exists()
+
+
+async def test_a_ledger_behind_a_link_is_the_same_ledger(ledger, tmp_path):
+    """A call in flight is not taken for a dead process's, so `resend` sends it once."""
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "link.db"
+    link.symlink_to(ledger.path)
+    async with serving(silent) as server, callers.patient_client(server.url) as client:
+        first = client.batch({1: search_call()}, ledger=ledger, drain=0.01)
+        second = client.batch(
+            {1: search_call()}, ledger=Ledger(link), on_unknown="resend", drain=0.01
+        )
+        async with first:
+            await until(lambda: server.requests)
+            async with second:
+                await until(lambda: states(ledger) == ["sending"])
+                await asyncio.sleep(0.3)  # as long as the second one waits between two looks
+                assert server.requests == 1
+
+
+async def test_a_ledger_that_takes_no_writes_is_read_and_exported(ledger, tmp_path, monkeypatch):
+    """Also where its log was left beside it, by a process that was killed."""
+    async with serving(answer(FOUND), silent) as server:  # noqa: SIM117  # reads better apart
+        async with callers.patient_client(server.url, ledger=ledger) as client:
+            await client.send(search_call())
+            lost = asyncio.create_task(client.send(search_call(prompt="lost")))
+            await until(lambda: server.requests == 2)
+            archive = tmp_path / "archive"
+            archive.mkdir()
+            for file in ledger.path.parent.glob("run.db*"):
+                if "-owner-" not in file.name and "-shm" not in file.name:
+                    shutil.copy(file, archive)
+            await cancelled(lost)
+
+    def refuse(path, flags=0):
+        if Path(path).is_relative_to(archive):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return create_private(path, flags)
+
+    monkeypatch.setattr(database_file, "create_private", refuse)
+    with Ledger(archive / "run.db") as archived:
+        assert (archived.summary().done, archived.summary().unknown) == (1, 1)
+        assert archived.export(tmp_path / "out.jsonl") == 2
+        with pytest.raises(DatabaseFailed, match="Read-only"):
+            archived.retry(archived.unknown()[0].key)
 
 
 async def test_the_blocking_client_keeps_the_same_record(ledger):
