@@ -146,7 +146,9 @@ class Receiver:
         stored, and waiting again returns it.
         """
         service, key = self._open(), _record_key(task)
-        record = await service.waiters.wait_for(key, _has_outcome, timeout=timeout)
+        record = await service.waiters.wait_for(
+            key, lambda record: record.outcome is not None, timeout=timeout
+        )
         if record is None or record.outcome is None:
             raise _timeout_error(task, record, timeout, service.store)
         await service.reconcile(record)
@@ -230,23 +232,17 @@ class Receiver:
             if self._service is None:
                 source = self._attached if self._store_source is None else self._store_source
                 ledger = source if isinstance(source, Ledger) else self._attached
-                store = _open_store(source)
+                store: CallbackStore
+                if isinstance(source, Ledger):
+                    store = SqliteStore(source.database, owns_database=False)
+                else:
+                    store = source if isinstance(source, CallbackStore) else SqliteStore.at(source)
                 self._service = CallbackService(store, ledger, self._accept_for, self._secret)
             return self._service
 
 
-def _open_store(source: StoreSource) -> CallbackStore:
-    if isinstance(source, Ledger):
-        return SqliteStore(source.database, owns_database=False)
-    return source if isinstance(source, CallbackStore) else SqliteStore.at(source)
-
-
 def _unpickle(url: str, source: StoreSource, accept_for: float) -> Receiver:
     return Receiver(url, store=source, accept_for=accept_for)
-
-
-def _has_outcome(record: CallbackRecord) -> bool:
-    return record.outcome is not None
 
 
 def _read_task_id(answer: object) -> str | None:

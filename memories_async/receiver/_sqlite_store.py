@@ -8,7 +8,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import astuple, define, field
+import platformdirs
+from attrs import define, field
 
 from memories_async._database.database import Database
 from memories_async._database.file import Schema
@@ -63,8 +64,7 @@ NEWS_PAGE = 500
 
 def default_path() -> Path:
     """Return the file that is used when none is named: one per user, the same for all programs."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "memories_async" / "callbacks.db"
+    return platformdirs.user_state_path("memories_async") / "callbacks.db"
 
 
 @define(eq=False)
@@ -130,7 +130,18 @@ class SqliteStore:
                 return Verdict.REJECTED, None
             verdict, record = before.add(delivery, accept_for=accept_for)
             if len(record.deliveries) > len(before.deliveries):
-                _insert_delivery(db, submission_id, delivery)
+                db.execute(
+                    "INSERT INTO deliveries (id, task_id, final, body, at, content_type)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        submission_id,
+                        delivery.task_id,
+                        delivery.final,
+                        delivery.body,
+                        delivery.at,
+                        delivery.content_type,
+                    ),
+                )
             if verdict not in {Verdict.REJECTED, Verdict.TOO_MANY}:
                 db.execute(
                     "UPDATE callbacks SET final_callbacks = ?, news = 1 + coalesce("
@@ -208,17 +219,6 @@ class SqliteStore:
 
     def __str__(self) -> str:
         return str(self.database.path)
-
-
-def _insert_delivery(
-    db: sqlite3.Connection, submission_id: bytes, delivery: CallbackDelivery
-) -> None:
-    row = (submission_id, *astuple(delivery))
-    db.execute(
-        "INSERT INTO deliveries (id, task_id, final, body, at, content_type)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        row,
-    )
 
 
 def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None:
