@@ -146,7 +146,8 @@ class CallbackService:
         """Answer one request."""
         try:
             submission_id = await self.authorize(head)
-            with self.admission.admit(MAX_BODY if head.length is None else head.length):
+            length = head.length
+            with self.admission.admit(MAX_BODY if length is None else length):
                 whole = body if isinstance(body, bytes) else await read_body(body)
                 return await self.accept(submission_id, head, whole)
         except RequestRejected as rejected:
@@ -163,10 +164,11 @@ class CallbackService:
         submission_id = read_token(head.path.rstrip("/").rpartition("/")[2], secret)
         if submission_id is None:
             raise RequestRejected(NOT_FOUND)
-        if head.length is None and head.headers.get("content-length"):
+        length = head.length
+        if length is None and head.headers.get("content-length"):
             raise reject(BAD, "the length of its body is not a number")
-        if head.length is not None and head.length > MAX_BODY:
-            raise reject(TOO_LARGE, f"its body has {head.length} bytes, more than {MAX_BODY}")
+        if length is not None and length > MAX_BODY:
+            raise reject(TOO_LARGE, f"its body has {length} bytes, more than {MAX_BODY}")
         return submission_id
 
     async def accept(self, submission_id: bytes, head: RequestHead, body: bytes) -> HttpAnswer:
@@ -200,9 +202,11 @@ class CallbackService:
 
     async def reconcile(self, record: CallbackRecord) -> None:
         """Tell the ledger that a submission was accepted, if it does not know that."""
-        key, task_id = record.submission.key, record.known_task_id
-        if self.ledger is None or not record.needs_reconciling or key is None or task_id is None:
+        if self.ledger is None or not record.needs_reconciling:
             return
+        key, task_id = record.submission.key, record.known_task_id
+        assert key is not None
+        assert task_id is not None
         is_upload = record.submission.call.startswith("videos.")
         answer = Video(video_no=task_id) if is_upload else CaptionTask(task_id)
         try:

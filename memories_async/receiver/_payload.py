@@ -76,22 +76,16 @@ def parse(body: bytes, content_type: str = "") -> dict[str, Any] | None:
     return document if wire_json.is_object(document) else None
 
 
-def find_task_id(document: dict[str, Any]) -> str | None:
-    """Return the task of a caption's callback, or the video of an upload's, if the body names it."""
-    data = _data(document)
-    values = [place.get(name) for place in (document, data) for name in _TASK_FIELDS]
-    if _find_text_field(document) is None:  # a caption may also name the video it describes
-        values += [place.get(name) for place in (document, data) for name in _VIDEO_FIELDS]
-    return next((value for value in values if _is_task_id(value)), None)
-
-
-def is_final(document: dict[str, Any]) -> bool:
-    """Tell whether the body says clearly how a caption or an upload ended."""
-    if _find_text_field(document) is not None or _read_success(document) is False:
-        return True
-    places = (document, _data(document))
-    words = [place.get(name) for place in places for name in _VIDEO_STATUS_FIELDS]
-    return any(isinstance(word, str) and word in READY | FAILED for word in words)
+def summarize(document: dict[str, Any]) -> tuple[str | None, bool]:
+    """Return the id of the task or video, if the body names it, and whether it says how that ended."""
+    data, is_caption = _data(document), _find_text_field(document) is not None
+    # A caption may also name the video that it describes.
+    fields = _TASK_FIELDS if is_caption else _TASK_FIELDS + _VIDEO_FIELDS
+    ids = [place.get(name) for name in fields for place in (document, data)]
+    words = [place.get(name) for name in _VIDEO_STATUS_FIELDS for place in (document, data)]
+    is_decided = any(isinstance(word, str) and word in READY | FAILED for word in words)
+    is_final = is_caption or is_decided or _read_success(document) is False
+    return next((value for value in ids if _is_task_id(value)), None), is_final
 
 
 def read_caption(body: bytes, content_type: str, *, call: str) -> Caption:

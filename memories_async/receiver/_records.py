@@ -66,13 +66,8 @@ class CallbackDelivery:
     def read(cls, body: bytes, *, content_type: str, at: float) -> CallbackDelivery:
         """Read a body; one that cannot be read names no task and is not final."""
         document = _payload.parse(body, content_type)
-        return cls(
-            task_id=None if document is None else _payload.find_task_id(document),
-            final=document is not None and _payload.is_final(document),
-            body=body,
-            at=at,
-            content_type=content_type,
-        )
+        task_id, final = (None, False) if document is None else _payload.summarize(document)
+        return cls(task_id=task_id, final=final, body=body, at=at, content_type=content_type)
 
     def read_caption(self, *, call: str) -> Caption:
         """Return the caption; raise `CaptionFailed` for a failure and `BadReply` if it is unclear."""
