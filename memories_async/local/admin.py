@@ -9,10 +9,10 @@ import attrs
 from aiohttp import web
 from attrs import frozen
 
-from memories_async._protocol.network import is_loopback
 from memories_async.local.components import Components
+from memories_async.local.pipeline.listener import is_from_program
 from memories_async.local.state.faults import parse_json
-from memories_async.local.state.forms import parse_object
+from memories_async.local.state.forms import parse_object, read_body
 from memories_async.local.state.wire import Dialect, Refusal, encode
 
 __all__ = ["AdminRoutes"]
@@ -64,7 +64,7 @@ class AdminRoutes:
 
     async def set_state(self, request: web.Request) -> web.Response:
         """Set `points`, `disabled` or the `dialect`."""
-        fields = parse_object(await request.read(), "The JSON body")
+        fields = parse_object(await read_body(request, "The JSON body"), "The JSON body")
         account, pipeline = self.components.accounts.first, self.components.pipeline
         unknown = sorted(set(fields) - {"points", "disabled", "dialect"})
         if unknown:
@@ -111,7 +111,7 @@ class AdminRoutes:
 
     async def add_faults(self, request: web.Request) -> web.Response:
         """Add one fault or a list of them; one that is wrong adds none."""
-        for fault in parse_json(await request.read()):
+        for fault in parse_json(await read_body(request, "The JSON body")):
             self.components.pipeline.faults.add(fault)
         return await self.list_faults(request)
 
@@ -134,8 +134,7 @@ class AdminRoutes:
 
 def _restrict(handler: Handler) -> Handler:
     async def handle(request: web.Request) -> web.Response:
-        # A web page in a browser reaches loopback too: under another host name, or with an Origin.
-        if not is_loopback(request.url.host or "") or "Origin" in request.headers:
+        if not is_from_program(request):
             return _respond({"error": "for programs on this machine only"}, status=403)
         try:
             return await handler(request)

@@ -62,7 +62,11 @@ class Components:
     async def start(self, port: int, own_routes: Iterable[web.RouteDef]) -> None:
         """Listen on *port*, and forbid outgoing requests to that port."""
         await self.listener.start(port, own_routes)
-        await self.inbox.start()
+        try:
+            await self.inbox.start()
+        except BaseException:
+            await self.listener.stop()
+            raise
         self.engine_pool.open()
         for egress in (self.fetcher, self.outbox.egress):
             egress.policy.own_port = self.listener.port

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from attrs import define, field
 
-from memories_async.local.pipeline.listener import HOST
-from memories_async.local.state.forms import parse_object
+from memories_async.local.pipeline.listener import HOST, is_from_program
+from memories_async.local.state.forms import parse_object, read_body
 from memories_async.local.state.wire import Refusal
 
 __all__ = ["Inbox"]
@@ -52,7 +52,7 @@ class Inbox:
     async def wait(self, task_id: str, *, timeout: float = 30.0) -> Body:  # noqa: ASYNC109  # as the blocking form
         """Wait for the first callback of *task_id* on any event loop; of an upload, its `video_no`.
 
-        Raises `TimeoutError` after *timeout* seconds.
+        Raises `TimeoutError` after *timeout* seconds, and `RuntimeError` when the service stops.
         """
         waiter = self._add_waiter(task_id)
         try:
@@ -80,14 +80,25 @@ class Inbox:
             app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_TIMEOUT
         )
         await runner.setup()
-        await web.TCPSite(runner, HOST, 0).start()
+        try:
+            await web.TCPSite(runner, HOST, 0).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
         self._runner = runner
 
     async def stop(self) -> None:
-        """Stop listening; what was received is kept."""
+        """Stop listening, and let the waiters fail; what was received is kept."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+        with self._lock:
+            waiters = [(task_id, future) for task_id, future in self._waiters if not future.done()]
+        for task_id, future in waiters:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(
+                    RuntimeError(f"the service stopped before a callback for {task_id} came")
+                )
 
     def reset(self) -> None:
         """Forget what was received."""
@@ -95,10 +106,12 @@ class Inbox:
             self._received.clear()
 
     async def _receive(self, request: web.Request) -> web.Response:
+        if not is_from_program(request):
+            return web.Response(status=403, text="for programs on this machine only")
         try:
-            body = parse_object(await request.read(), "The callback")
-        except Refusal:
-            return web.Response(status=400)
+            body = parse_object(await read_body(request, "The callback"), "The callback")
+        except Refusal as refusal:
+            return web.Response(status=400, text=str(refusal))
         with self._lock:
             self._received.append(body)
             waiters = [future for task_id, future in self._waiters if task_id == _get_task(body)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+from io import BytesIO
+
 import pytest
 from aiohttp import ServerDisconnectedError
 
@@ -120,3 +123,20 @@ async def test_requests_of_web_pages_are_refused(local):
     for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
         assert (await local("POST", "reset", headers=headers)).status == 403
     assert (await local("GET", "state", headers={"Host": "localhost:80"})).status == 200
+
+
+@pytest.mark.parametrize("path", ["state", "faults"])
+@pytest.mark.parametrize("is_compressed", [False, True])
+async def test_body_over_one_megabyte_is_refused(service, send, path, is_compressed):
+    """Counted after decompression: a few kilobytes must not fill the memory."""
+    body = b" " * 2**26 if is_compressed else b" " * (2**20 + 1)
+    headers = {"Content-Encoding": "gzip"} if is_compressed else {}
+
+    reply = await send(
+        f"/_local/{path}",
+        data=gzip.compress(body) if is_compressed else BytesIO(body),
+        headers=headers,
+    )
+
+    assert (reply.status, reply.json["error"]) == (400, "The JSON body is larger than 1 MB.")
+    assert list(service.faults) == []

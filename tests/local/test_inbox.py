@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import threading
 import urllib.request
 
 import pytest
@@ -132,3 +134,43 @@ async def test_inbox_can_be_stopped_twice(service):
     """The second stop does nothing."""
     await service.inbox.stop()
     await service.inbox.stop()
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
+async def test_callback_of_a_web_page_is_refused(service, http, headers):
+    """A page in a browser reaches loopback too; it could make a test pass that should fail."""
+    body = json.dumps({"task_id": "t", "status": 0})
+    async with http.post(service.inbox.url, data=body, headers=headers) as reply:
+        assert reply.status == 403
+    assert service.inbox.received == ()
+
+
+async def test_callback_over_one_megabyte_is_refused(service, http):
+    """Counted after decompression."""
+    bomb = gzip.compress(b" " * 2**26)
+    async with http.post(
+        service.inbox.url, data=bomb, headers={"Content-Encoding": "gzip"}
+    ) as reply:
+        assert (reply.status, await reply.text()) == (400, "The callback is larger than 1 MB.")
+    assert service.inbox.received == ()
+
+
+def test_waiter_fails_when_the_service_stops(films, engine):
+    """It does not wait until its timeout for a callback that cannot come."""
+    errors, begun = [], threading.Event()
+
+    def wait(inbox):
+        begun.set()
+        with pytest.raises(RuntimeError, match="stopped before a callback for nobody came") as one:
+            inbox.wait_blocking("nobody", timeout=20)
+        errors.append(one.value)
+
+    with LocalService([films], engine=engine, limits=None) as service:
+        waiting = threading.Thread(target=wait, args=(service.inbox,), daemon=True)
+        waiting.start()
+        begun.wait(10)
+        while not service.inbox._waiters:
+            pass
+    waiting.join(10)
+
+    assert len(errors) == 1

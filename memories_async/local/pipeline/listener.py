@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from attrs import define, field
 
+from memories_async._protocol.network import is_loopback
 from memories_async.local.jobs.request_context import Route
 from memories_async.local.pipeline.fault_responses import send
 from memories_async.local.pipeline.requests import RequestPipeline
@@ -16,7 +17,7 @@ from memories_async.local.state import wire
 from memories_async.local.state.library import ASSET
 from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
-__all__ = ["HOST", "Listener"]
+__all__ = ["HOST", "Listener", "is_from_program"]
 
 HOST = "127.0.0.1"
 _SHUTDOWN_TIMEOUT = 0.01
@@ -81,6 +82,14 @@ class Listener:
             sentence = f"Request method '{request.method}' is not supported"
             refusal = Refusal(Reason.NOT_ALLOWED, sentence)
         return send(wire.refuse(host, refusal, self.pipeline.dialect))
+
+
+def is_from_program(request: web.Request) -> bool:
+    """Whether a program on this machine sent *request*, and not a web page in its browser.
+
+    A browser reaches loopback too, but with an `Origin`, or under another host name.
+    """
+    return is_loopback(request.url.host or "") and "Origin" not in request.headers
 
 
 def _matches(route: Route[Any], path: str) -> bool:

@@ -11,7 +11,13 @@ from attrs import define, field, frozen
 
 from memories_async._http.threads import in_thread
 from memories_async.local.jobs.upload_store import ReceivedFile
-from memories_async.local.state.forms import MEGABYTE, check_multipart, read_field
+from memories_async.local.state.forms import (
+    MALFORMED,
+    MEGABYTE,
+    check_fields,
+    check_multipart,
+    read_field,
+)
 from memories_async.local.state.wire import Reason, Refusal
 
 __all__ = ["FileSink", "ReceivedUpload", "receive_upload"]
@@ -88,12 +94,13 @@ async def receive_upload(request: web.Request, draft: Path, *, largest: int) -> 
                 continue
             if part.filename is None:
                 fields.append((part.name, await read_field(part)))
+                check_fields([value for _, value in fields])
             elif part.name == _FILE and received is None:
                 file = await _receive_file(part, FileSink(draft, largest))
                 received = file, part.headers.get("Content-Type", "")
             else:
                 raise Refusal(Reason.WRONG, "Only one file is supported.")
-    except ValueError:
+    except MALFORMED:
         raise Refusal(Reason.WRONG, "The multipart body cannot be read.") from None
     if received is None:
         raise Refusal(Reason.MISSING, "The file parameter cannot be empty!")

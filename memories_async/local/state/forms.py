@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 from attrs import define, field, frozen
 
 from memories_async._protocol import wire_json
 from memories_async.local.state.wire import Reason, Refusal
 
 __all__ = [
+    "MALFORMED",
     "MEGABYTE",
     "ReceivedForm",
     "Upload",
+    "check_fields",
     "check_multipart",
     "discard_body",
     "get_required",
@@ -33,7 +36,10 @@ __all__ = [
 MEGABYTE = 1024 * 1024
 _CHUNK = 64 * 1024
 _LARGEST_FIELD = MEGABYTE
+_MOST_FIELDS = 100
 _BODY = "The JSON body"
+MALFORMED = (ValueError, HttpProcessingError)
+"""What aiohttp raises for a multipart body that cannot be read; the second is for long lines."""
 
 
 @frozen(kw_only=True)
@@ -70,16 +76,31 @@ async def read_form(request: web.Request, *, largest: int, most: int) -> Receive
         async for part in await request.multipart():
             if isinstance(part, BodyPartReader) and part.name:
                 await _read_part(part, form, largest)
+            check_fields(form.fields.values())
             if len([*form.uploads]) > most:
                 raise Refusal(Reason.WRONG, f"At most {most} files are supported.")
-    except ValueError:
+    except MALFORMED:
         raise Refusal(Reason.WRONG, "The multipart body cannot be read.") from None
     return form
 
 
+def check_fields(values: Collection[str]) -> None:
+    """Refuse a form whose text fields would fill the memory."""
+    if len(values) > _MOST_FIELDS:
+        raise Refusal(Reason.WRONG, f"At most {_MOST_FIELDS} fields are supported.")
+    if sum(map(len, values)) > _LARGEST_FIELD:
+        raise Refusal(Reason.WRONG, "The fields are together larger than 1 MB.")
+
+
 def check_multipart(request: web.Request) -> None:
-    """Refuse a request whose body is not multipart."""
+    """Refuse a request whose body is not multipart, or is compressed.
+
+    A few bytes of compressed line ends would keep the event loop busy for minutes.
+    """
     _check_content_type(request, is_expected=request.content_type.startswith("multipart/"))
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise Refusal(Reason.UNSUPPORTED, f"Content-Encoding '{encoding}' is not supported.")
 
 
 def _check_content_type(request: web.Request, *, is_expected: bool) -> None:
