@@ -3,15 +3,16 @@
 The loop belongs to an anyio `BlockingPortal`, which also enters context managers there. A call
 crosses to the loop by a lock that the caller waits for: 16 us, where `run_coroutine_threadsafe`
 takes 28 and `portal.call` 90. The thread ends when nobody holds its `LoopThread` any more, and at
-the latest with the process.
+the latest with the process. No caller waits for a thread that did not start or has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
@@ -20,7 +21,12 @@ from weakref import finalize
 from anyio.from_thread import BlockingPortal
 from attrs import define, field, frozen
 
+from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
+
 T = TypeVar("T")
+
+PATIENCE = 5.0
+"""Seconds that an interrupted call, and the exit of the process, wait for the loop at most."""
 
 
 @define(eq=False)
@@ -32,18 +38,20 @@ class ThreadCall(Generic[T]):
     task: asyncio.Task[None] | None = None
     answers: list[T] = field(factory=list[T])
     error: BaseException | None = None
-    under_way: threading.Lock = field(factory=threading.Lock)
+    is_over: bool = False
+    _under_way: threading.Lock = field(factory=threading.Lock)
     """Held until the coroutine has ended."""
 
     def wait(self) -> T:
-        """Have it run, and return its answer; cancel it if the wait is interrupted."""
-        self.under_way.acquire()
+        """Run the coroutine and return its answer; cancel it if the wait is interrupted."""
+        self._under_way.acquire()
         try:
             self.loop.call_soon_threadsafe(self._begin)
-            self.ended()
-        except BaseException:
-            with suppress(RuntimeError):  # the loop is closed, and has cancelled it
-                self.loop.call_soon_threadsafe(self._cancel)
+            self.join()
+        except RuntimeError as error:  # the loop was closed meanwhile
+            self.fail(error)
+        except BaseException as interruption:
+            self._cancel(interruption)
             raise
         if self.error is None:
             return self.answers[0]
@@ -53,33 +61,63 @@ class ThreadCall(Generic[T]):
             # Its traceback leads back here.
             self.error = None
 
-    def ended(self) -> None:
-        """Wait for its end; any thread may."""
-        with self.under_way:
-            pass
+    def join(self, timeout: float = -1) -> None:
+        """Wait, at most *timeout* seconds (-1: without limit), for the end; any thread may."""
+        if self._under_way.acquire(timeout=timeout):
+            self._under_way.release()
+
+    def fail(self, cause: BaseException | None) -> None:
+        """End a call whose loop has ended, so that nobody waits for it any more."""
+        if self.is_over:
+            return
+        kind: type[MemoriesError] = NotSent if self.task is None else OutcomeUnknown
+        self.error = kind(f"the client's event loop has ended: {cause!r}")
+        with suppress(RuntimeError):  # it ignores that it is closed
+            self.coroutine.close()
+        self._end()
 
     def _begin(self) -> None:
         self.task = self.loop.create_task(self._run())
 
-    def _cancel(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
-
     async def _run(self) -> None:
         try:
             self.answers.append(await self.coroutine)
-        except asyncio.CancelledError:
-            # A thread that waits is not to be taken for a task.
-            self.error = CancelledError()
+        except asyncio.CancelledError as cancelled:
+            # A thread that waits must not be taken for a task that was cancelled.
+            self.error = CancelledError(*cancelled.args)
+            _copy_notes(cancelled, self.error)
         except BaseException as error:  # noqa: BLE001  # it is raised where somebody waits for it
             self.error = error
         finally:
-            self.under_way.release()
+            self._end()
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._under_way.release()
+
+    def _cancel(self, interruption: BaseException) -> None:
+        """Cancel the coroutine, and tell *interruption* what the call had cost by then."""
+        with suppress(RuntimeError):  # the loop is closed, and has cancelled it
+            self.loop.call_soon_threadsafe(self._cancel_task)
+        self.join(PATIENCE)
+        if self.error is not None:
+            _copy_notes(self.error, interruption)
+        elif self.answers:
+            interruption.add_note("the call had been answered; its answer was dropped")
+
+    def _cancel_task(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+
+def _copy_notes(source: BaseException, target: BaseException) -> None:
+    for note in getattr(source, "__notes__", ()):
+        target.add_note(note)
 
 
 @frozen(eq=False)
-class _Running:
-    """A thread that runs, and who waits for it."""
+class RunningLoop:
+    """A loop that runs in a thread, and the calls that threads wait for."""
 
     portal: BlockingPortal
     loop: asyncio.AbstractEventLoop
@@ -88,50 +126,89 @@ class _Running:
     calls: set[ThreadCall[Any]] = field(factory=set["ThreadCall[Any]"])
     ended: asyncio.Event = field(factory=asyncio.Event)
 
-    def end(self) -> None:
+    def is_usable(self) -> bool:
+        """Tell whether this process has the thread, and the thread its loop."""
+        return self.process == os.getpid() and self.thread.is_alive() and not self.loop.is_closed()
+
+    def end(self, timeout: float | None) -> None:
         """End the thread, if it is this process's, and wait for it."""
-        if self.process != os.getpid() or not self.thread.is_alive():
+        # Once the interpreter is finalizing, a daemon thread never runs again.
+        if not self.is_usable() or sys.is_finalizing():
             return
-        self.loop.call_soon_threadsafe(self.ended.set)
+        with suppress(RuntimeError):  # it has just ended
+            self.loop.call_soon_threadsafe(self.ended.set)
         # The collector may find an abandoned client on any thread, the loop's own among them.
         if self.thread is not threading.current_thread():
-            self.thread.join()
+            self.thread.join(timeout)
 
 
-def _started() -> _Running:
-    ready: Future[_Running] = Future()
-    threading.Thread(target=_run, args=(ready,), name="memories_async", daemon=True).start()
-    return ready.result()
+def _start() -> RunningLoop:
+    ready: Future[RunningLoop] = Future()
+    thread = threading.Thread(target=_run_loop, args=(ready,), name="memories_async", daemon=True)
+    try:
+        thread.start()
+        return ready.result()
+    except (OSError, RuntimeError) as error:
+        raise NotSent(f"the thread of the client's event loop cannot start: {error}") from error
 
 
-def _run(ready: Future[_Running]) -> None:
-    asyncio.run(_live(ready))
+def _run_loop(ready: Future[RunningLoop]) -> None:
+    cause: BaseException | None = None
+    serving = _serve(ready)
+    try:
+        asyncio.run(serving)
+    except BaseException as error:  # noqa: BLE001  # it is raised where somebody waits
+        cause = error
+        serving.close()
+    if not ready.done():
+        ready.set_exception(cause or RuntimeError("the event loop ended at once"))
+    elif ready.exception() is None:
+        for call in [*ready.result().calls]:
+            call.fail(cause)
 
 
-async def _live(ready: Future[_Running]) -> None:
+async def _serve(ready: Future[RunningLoop]) -> None:
     async with BlockingPortal() as portal:
-        loop, thread = asyncio.get_running_loop(), threading.current_thread()
-        running = _Running(portal, loop, thread)
+        running = RunningLoop(portal, asyncio.get_running_loop(), threading.current_thread())
         ready.set_result(running)
         await running.ended.wait()
+
+
+@define(eq=False)
+class _Current:
+    """The loop of a `LoopThread`, which its finalizer can end without holding the `LoopThread`."""
+
+    running: RunningLoop | None = None
+    is_finalized: bool = False
+
+    def finalize(self) -> None:
+        self.is_finalized = True
+        if self.running is not None:
+            self.running.end(PATIENCE)
 
 
 @define(eq=False)
 class LoopThread:
     """One thread with an event loop, started at first use; a forked child starts its own."""
 
-    _lock: threading.Lock = field(factory=threading.Lock)
-    _running: _Running | None = None
-    _end: Callable[[], object] | None = None
-    """Ends the thread, once; also when nobody holds this any more, and when the process exits."""
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    _current: _Current = field(factory=_Current, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Have the thread end when nobody holds this any more, and when the process exits."""
+        finalize(self, self._current.finalize)
 
     def portal(self) -> BlockingPortal:
-        """Return the way into the loop, starting it if need be."""
-        return self._run().portal
+        """Return the portal into the loop; start it if need be."""
+        return self._get().portal
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* in the loop and wait for it; cancel it if the wait is interrupted."""
-        running = self._run()
+        try:
+            running = self._get()
+        except BaseException:
+            coroutine.close()
+            raise
         if running.thread is threading.current_thread():
             coroutine.close()
             raise RuntimeError("a blocking call would block the very loop that has to answer it")
@@ -141,6 +218,8 @@ class LoopThread:
             return call.wait()
         finally:
             running.calls.discard(call)
+            if self._current.is_finalized:  # an exit handler's call: nobody ends the loop later
+                self.stop()
 
     def iterate(self, items: AsyncGenerator[T]) -> Iterator[T]:
         """Iterate over *items* in the loop, one call for each."""
@@ -153,23 +232,24 @@ class LoopThread:
     def stop(self) -> None:
         """End the thread, if this process has it, once the calls of other threads have ended."""
         with self._lock:
-            running, end, self._running = self._running, self._end, None
-        if running is None or end is None or running.process != os.getpid():
+            running, self._current.running = self._current.running, None
+        if running is None or not running.is_usable():
             return
         for call in [*running.calls]:
-            call.ended()
-        end()
+            call.join()
+        running.end(None)
 
     def is_running(self) -> bool:
         """Tell whether this process has the thread."""
-        return self._running is not None and self._running.process == os.getpid()
+        running = self._current.running
+        return running is not None and running.is_usable()
 
-    def _run(self) -> _Running:
-        running = self._running
-        if running is not None and running.process == os.getpid():
+    def _get(self) -> RunningLoop:
+        running = self._current.running
+        if running is not None and running.is_usable():
             return running
         with self._lock:
-            if self._running is None or self._running.process != os.getpid():
-                self._running = _started()
-                self._end = finalize(self, self._running.end)
-            return self._running
+            running = self._current.running
+            if running is None or not running.is_usable():
+                running = self._current.running = _start()
+            return running

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import inspect
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
 from memories_async._client.loop_thread import LoopThread, ThreadCall
+from memories_async.errors import NotSent, OutcomeUnknown
 
 
 @pytest.fixture
@@ -74,15 +79,140 @@ def test_an_interrupted_wait_cancels_the_call(thread):
     assert cancelled.wait(5)
 
 
+def test_an_interrupted_wait_tells_what_the_call_had_cost(thread):
+    """The note of the cancelled call is on the interruption, too."""
+    here = threading.get_ident()
+
+    async def call():
+        signal.pthread_kill(here, signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancelled:
+            cancelled.add_note("it had been sent")
+            raise
+
+    thread.wait(ident())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        thread.wait(call())
+
+    assert caught.value.__notes__ == ["it had been sent"]
+
+
+def test_an_answer_that_an_interruption_drops_is_told(thread):
+    """The call was paid, and nobody sees its answer."""
+    here = threading.get_ident()
+
+    async def call():
+        signal.pthread_kill(here, signal.SIGINT)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "answer"
+
+    thread.wait(ident())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        thread.wait(call())
+
+    assert "its answer was dropped" in caught.value.__notes__[0]
+
+
 def test_a_wait_that_is_interrupted_at_once_has_nothing_to_cancel():
     """Ctrl-C may come before the loop heard of the call."""
     coroutine = ident()
     call = ThreadCall(coroutine, None)
 
-    call._cancel()
+    call._cancel_task()
     coroutine.close()
 
     assert call.task is None
+
+
+def test_a_thread_that_cannot_start_is_an_error_and_no_wait(thread, monkeypatch):
+    """No thread, no descriptor, or a loop that runs already (gevent): nothing was sent."""
+    monkeypatch.setattr(asyncio, "run", fail_to_run)
+
+    with pytest.raises(NotSent, match="cannot start: no more descriptors"):
+        thread.wait(ident())
+    monkeypatch.undo()
+    assert thread.wait(ident())
+
+
+def fail_to_run(_):
+    """Stand in for `asyncio.run` where the process has no descriptors left."""
+    raise OSError("no more descriptors")
+
+
+def test_a_thread_that_the_system_refuses_is_an_error(thread, monkeypatch):
+    """As at the end of the interpreter."""
+
+    def start(_):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(NotSent, match="cannot start: can't create new thread"):
+        thread.wait(ident())
+
+
+def test_a_loop_that_dies_fails_the_calls_that_wait_for_it(thread):
+    """Code in another task may exit; nobody waits for a loop that has ended."""
+
+    async def call():
+        task = asyncio.create_task(leave())
+        await asyncio.Event().wait()
+        task.cancel()
+
+    async def leave():
+        sys.exit("bad row in the input")
+
+    with pytest.raises((OutcomeUnknown, CancelledError)):
+        thread.wait(call())
+    assert thread.wait(ident())
+
+
+def test_a_call_that_its_loop_never_began_was_not_sent():
+    """The loop may end between two calls."""
+    coroutine, loop = ident(), asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(NotSent, match="event loop has ended"):
+        ThreadCall(coroutine, loop).wait()
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+
+def test_a_call_that_its_loop_left_behind_has_an_unknown_outcome():
+    """It had begun, and perhaps sent its request."""
+    coroutine = ident()
+    call = ThreadCall(coroutine, None, task=object())
+    call._under_way.acquire()
+    call.fail(SystemExit("bad row"))
+    call.fail(SystemExit("again"))
+
+    assert isinstance(call.error, OutcomeUnknown)
+    assert "SystemExit('bad row')" in str(call.error)
+    call.join()
+
+
+EXIT = """
+import atexit, sys
+from memories_async._client.loop_thread import LoopThread
+async def answer(): return 42
+def bye(): print(thread.wait(answer()), flush=True)
+"""
+BEFORE = "atexit.register(bye); thread = LoopThread()"
+AFTER = "thread = LoopThread(); atexit.register(bye)"
+
+
+@pytest.mark.parametrize("order", [BEFORE, AFTER])
+@pytest.mark.parametrize("use", ["", "; thread.wait(answer())"])
+def test_an_exit_handler_gets_its_answer_and_the_process_ends(order, use):
+    """Also where it is the first use, or where the loop was ended before."""
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", EXIT + order + use],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+    assert (found.returncode, found.stdout, found.stderr) == (0, "42\n", "")
 
 
 def test_a_call_from_its_own_loop_is_refused(thread):
@@ -139,13 +269,13 @@ def test_it_starts_again_after_it_was_stopped():
 def test_ending_a_thread_twice_or_from_within_is_harmless(thread):
     """The collector may find an abandoned client anywhere, also on the loop's own thread."""
     thread.wait(ident())
-    running = thread._running
+    running = thread._current.running
 
     async def end():
-        running.end()
+        running.end(None)
 
     thread.wait(end())
     running.thread.join(10)
-    running.end()
+    running.end(None)
 
     assert not running.thread.is_alive()

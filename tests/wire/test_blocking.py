@@ -73,7 +73,7 @@ def test_ten_threads_share_one_client():
 
         def work():
             found.extend(one.send(search_call()) for _ in range(5))
-            loops.add(one._thread._running.thread)
+            loops.add(one._thread._current.running.thread)
 
         threads = [threading.Thread(target=work) for _ in range(10)]
         for thread in threads:
