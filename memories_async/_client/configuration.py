@@ -65,6 +65,13 @@ def parse_proxy(url: str) -> str:
     return url
 
 
+def parse_transport(name: str) -> str:
+    """Check the name of a transport."""
+    if name not in {"direct", "reference"}:
+        raise ValueError(f"must be direct or reference, not {name!r}")
+    return name
+
+
 def parse_file(name: str) -> str:
     """Check that a file exists."""
     if not Path(name).is_file():
@@ -115,6 +122,9 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("MEMORIES_PROXY", "proxy", parse_proxy, "URL of an http or https proxy"),
     Variable("MEMORIES_CA_FILE", "ssl", parse_file, "certificates to trust in addition"),
+    Variable(
+        "MEMORIES_TRANSPORT", "transport", parse_transport, "direct, or reference: by aiohttp"
+    ),
     Variable("MEMORIES_CACHE", "", str, "folder of the embedded service's video indexes"),
     Variable(ENGINE_KEY_VARIABLE, "", str, "key of the embedded service's vision model"),
 )

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define
 
 from memories_async._client.call_runner import AttemptHook, CallRunner
+from memories_async._client.configuration import EnvironmentSettings
 from memories_async._client.settings import CA, Settings
-from memories_async._http.transport import AiohttpTransport, Transport
+from memories_async._http import direct
+from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call, fingerprint
 from memories_async._protocol.reply import Reply
 from memories_async._version import __version__
@@ -127,9 +129,13 @@ class _AttemptCounter:
         """Nothing to count."""
 
 
-def build_transport(settings: Settings) -> AiohttpTransport:
+def build_transport(settings: Settings) -> Transport:
     """Build the transport that *settings* describe; nothing is opened."""
-    return AiohttpTransport(user_agent=f"memories_async/{__version__}", ssl=_trust(settings.ssl))
+    return direct.build_transport(
+        user_agent=f"memories_async/{__version__}",
+        ssl=_trust(settings.ssl),
+        kind=EnvironmentSettings.read().get("transport"),
+    )
 
 
 def _trust(ca: CA | None) -> tls.SSLContext | None:

@@ -1,34 +1,21 @@
-"""One attempt at a call: its time limit, what is sent, and the trace of what has been sent.
-
-aiohttp reports the progress of a request by trace signals. A `TraceConfig` of a session sends each
-request six of them, for 16 us. `TracedRequest` is given its one trace directly, for 4 us. `Deadline` shares one timer for each event
-loop: 1 us a limit, where `asyncio.timeout_at`, moved twice, costs 15 us.
-"""
+"""One attempt at a call: what is sent, and how far the sending has got."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-import aiohttp
-from aiohttp.tracing import Trace
 from attrs import define, field, frozen
 
 from memories_async._protocol.call import Body, Progress
 from memories_async._protocol.keys import Key
-
-if TYPE_CHECKING:
-    from aiohttp.connector import Connection
-    from yarl import URL
 
 log = logging.getLogger(__name__)
 
@@ -144,19 +131,13 @@ class StaleConnectionError(Exception):
 
 
 @define(eq=False)
-class AttemptTrace(Trace):
-    """Receives aiohttp's signals for one attempt, and keeps its time limit.
-
-    It does not call `Trace.__init__`: a signal that this class does not handle raises
-    `AttributeError` and fails the request before it is sent, instead of going unnoticed.
-    """
+class AttemptProgress:
+    """What has been sent of one attempt, and the time limit that follows from it."""
 
     attempt: Attempt
     loop: AbstractEventLoop
     limit: Deadline = field(init=False)
     started_at: float = field(default=0.0, init=False)
-    connection: Connection | None = field(default=None, init=False)
-    """What the request is sent on, once there is one."""
     has_sent: bool = False
     """Whether a byte of the request may have reached the service."""
     body_size: int = 0
@@ -178,78 +159,37 @@ class AttemptTrace(Trace):
         when, deadline = self.loop.time() + seconds, self.attempt.deadline
         return when if deadline is None or when < deadline else deadline
 
-    async def send_request_headers(self, method: str, url: URL, headers: Any) -> None:  # noqa: ARG002
-        """Wait for the permit of a late request; the service may see the request from here on."""
-        if self.attempt.renew_permit is not None:
-            renewal = self.attempt.renew_permit()
-            if renewal is not None:
-                await self._wait_for_permit(renewal)
+    async def renew_permit(self, renewal: Awaitable[None]) -> None:
+        """Await the permit of a late request, and check that its connection is still fresh.
+
+        Raises `StaleConnectionError` where the server may close the connection meanwhile: the
+        request is sent on another one.
+        """
+        connected_at = self.loop.time()
+        # The deadline holds while the request waits; the seconds of silence do not run.
+        self.limit.reschedule(inf if self.attempt.deadline is None else self.attempt.deadline)
+        await renewal
+        now = self.loop.time()
+        # A connection that was had at once may be one that idled before.
+        is_new = connected_at - self.started_at > QUICK
+        if now - connected_at > QUICK and not (is_new and now - self.started_at <= KEEP_ALIVE):
+            raise StaleConnectionError
+
+    def note_sent(self) -> None:
+        """Note that the next byte may reach the service: from here on the call may be billed."""
         self.has_sent = True
         for notify in self.attempt.on_sent:
             notify()
         self.extend_limit()
 
-    async def _wait_for_permit(self, renewal: Awaitable[None]) -> None:
-        """Await *renewal*, and check that the connection may still be used."""
-        connected_at = self.loop.time()
-        # The deadline holds while the request waits; the seconds of silence do not run.
-        self.limit.reschedule(inf if self.attempt.deadline is None else self.attempt.deadline)
-        await renewal
-        assert self.connection is not None
-        protocol, now = self.connection.protocol, self.loop.time()
-        if protocol is None or not protocol.is_connected():
-            raise StaleConnectionError
-        # A connection that was had at once may be one that idled before, and is soon replaced.
-        is_new = connected_at - self.started_at > QUICK
-        if now - connected_at > QUICK and not (is_new and now - self.started_at <= KEEP_ALIVE):
-            raise StaleConnectionError
-
-    async def send_request_chunk_sent(self, method: str, url: URL, chunk: bytes) -> None:  # noqa: ARG002
-        """Report the bytes sent to the call's progress callback."""
+    def note_chunk(self, size: int) -> None:
+        """Note that *size* bytes of the body were sent; tell the call's progress callback."""
         self.extend_limit()
         if self.attempt.progress is None:
             return
-        self.body_sent += len(chunk)
+        self.body_sent += size
         try:
             self.attempt.progress(self.body_sent, self.body_size)
         except Exception:
             # A mistake in the callback must not end an upload that may be billed.
             log.exception("a progress callback raised")
-
-    async def send_once(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Middleware that refuses aiohttp's own repeat of a GET or DELETE, which may be billed."""
-        if self.has_sent:
-            raise aiohttp.ServerDisconnectedError
-        return await handler(request)
-
-
-_traces: ContextVar[list[AttemptTrace]] = ContextVar("_traces")
-
-
-@contextmanager
-def trace_requests(trace: AttemptTrace) -> Generator[None]:
-    """Give every request that is created meanwhile *trace* as its only trace."""
-    traces: list[AttemptTrace] = [trace]
-    token = _traces.set(traces)
-    try:
-        yield
-    finally:
-        _traces.reset(token)
-        # A connection that was opened keeps a copy of this context for as long as it lives.
-        traces.clear()
-
-
-class TracedRequest(aiohttp.ClientRequest):
-    """A request whose only trace is the one that `trace_requests` has set."""
-
-    def __init__(self, method: str, url: URL, **settings: Any) -> None:
-        settings["traces"] = self._own_traces = _traces.get()
-        super().__init__(method, url, **settings)
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        """Send on *conn*, which the trace learns of."""
-        for trace in self._own_traces:
-            trace.connection = conn
-        return await super().send(conn)

@@ -1,8 +1,8 @@
-"""Sends one HTTP request and returns its complete reply, or raises the error that it ended in.
+"""Carries one HTTP request: one complete reply, or the error that says whether it may be billed.
 
-This is the only module that sends requests by aiohttp's client. Whether a failed request may be
-billed is decided by aiohttp's trace signals (were its headers sent?), because the types of aiohttp's
-exceptions do not tell.
+Two transports do it. `DirectTransport` writes the request itself, over aiohttp's connector and parser;
+`ReferenceTransport` uses aiohttp's session. Whether a failed request may be billed depends on whether
+its first byte was sent, never on the type of an exception.
 """
 
 from __future__ import annotations
@@ -12,24 +12,17 @@ import os
 import ssl as tls
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 import aiohttp
-from aiohttp.hdrs import AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT
+from aiohttp.hdrs import CONTENT_LENGTH, CONTENT_TYPE
+from aiohttp.http import HttpProcessingError
 from attrs import define, field
 
-from memories_async._http.attempt import (
-    KEEP_ALIVE,
-    Attempt,
-    AttemptTrace,
-    StaleConnectionError,
-    TracedRequest,
-    trace_requests,
-)
+from memories_async._http.attempt import KEEP_ALIVE, Attempt, AttemptProgress, StaleConnectionError
 from memories_async._http.download import save
 from memories_async._http.failures import build_error
 from memories_async._http.multipart import FormStream, encode_form
@@ -55,11 +48,23 @@ class Transport(Protocol):
         ...
 
 
-_Holder = AsyncGenerator[aiohttp.ClientSession]
-_OpenSessions = dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, _Holder]]
+class Closable(Protocol):
+    """A session or a pool of connections."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        ...
+
+    def close(self) -> Awaitable[None]:
+        """Close it."""
+        ...
 
 
-async def _hold(open_session: Callable[[], aiohttp.ClientSession]) -> _Holder:
+S = TypeVar("S", bound=Closable)
+
+
+async def _hold(open_session: Callable[[], S]) -> AsyncGenerator[S]:
     session = open_session()
     try:
         yield session
@@ -70,21 +75,23 @@ async def _hold(open_session: Callable[[], aiohttp.ClientSession]) -> _Holder:
 
 
 @define(eq=False)
-class Sessions:
-    """The sessions of one client: one for each event loop, opened at first use, closed with its loop.
+class Sessions(Generic[S]):
+    """One session, or pool of connections, for each event loop: opened at first use, closed with it.
 
-    A session is held by an asynchronous generator. The loop finishes the generator when it shuts
-    down (at the end of `asyncio.run`, for example), which closes the session also if nobody called
-    `aclose`. *open_session* must not suspend, or two tasks would both open one.
+    It is held by an asynchronous generator. The loop finishes the generator when it shuts down (at
+    the end of `asyncio.run`, for example), which closes the session also if nobody called `aclose`.
+    *open_session* must not suspend, or two tasks would both open one.
     """
 
-    open_session: Callable[[], aiohttp.ClientSession]
-    _open: _OpenSessions = field(factory=_OpenSessions, init=False)
+    open_session: Callable[[], S]
+    _open: dict[asyncio.AbstractEventLoop, tuple[S, AsyncGenerator[S]]] = field(
+        factory=dict[Any, Any], init=False
+    )
 
     def __attrs_post_init__(self) -> None:
         _all.add(self)
 
-    async def current(self) -> aiohttp.ClientSession:
+    async def current(self) -> S:
         """Return the session of the running loop; open it if there is none."""
         loop = asyncio.get_running_loop()
         opened = self._open.get(loop)
@@ -116,12 +123,12 @@ class Sessions:
         self._open = {}
 
 
-async def _finish(holder: _Holder) -> None:
+async def _finish(holder: AsyncGenerator[Closable]) -> None:
     await holder.aclose()
 
 
-_all: WeakSet[Sessions] = WeakSet()
-_inherited: list[_OpenSessions] = []
+_all: WeakSet[Sessions[Any]] = WeakSet()
+_inherited: list[object] = []
 
 
 def _reset_all_after_fork() -> None:
@@ -133,82 +140,45 @@ if sys.platform != "win32":  # there is no fork to prepare for
     os.register_at_fork(after_in_child=_reset_all_after_fork)
 
 
-class AiohttpTransport:
-    """The transport over aiohttp. It opens nothing before the first request."""
-
-    def __init__(self, *, user_agent: str, ssl: tls.SSLContext | None = None) -> None:
-        self._user_agent = user_agent
-        self._ssl = ssl
-        self._sessions = Sessions(self._open_session)
+class HttpTransport:
+    """What both transports share: how an attempt ends. A subclass exchanges request and reply."""
 
     async def carry(self, attempt: Attempt) -> Reply:
         """See `Transport.carry`."""
         loop = asyncio.get_running_loop()
-        started, trace = loop.time(), AttemptTrace(attempt, loop)
+        started, progress = loop.time(), AttemptProgress(attempt, loop)
         try:
-            session = await self._sessions.current()
             while True:
                 try:
-                    return await self._send(session, trace)
+                    return await self.exchange(progress)
                 except StaleConnectionError:
                     continue
         except (NotSent, OutcomeUnknown) as error:
             # The frames where it was raised hold the response, which refers to the request's headers.
             outcome: MemoriesError = error.with_traceback(None)
-        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
+        except (
+            *(aiohttp.ClientError, HttpProcessingError, OSError, ValueError, RuntimeError),
+        ) as error:
             seconds = loop.time() - started
-            outcome = build_error(error, url=attempt.url, sent=trace.has_sent, seconds=seconds)
+            outcome = build_error(error, url=attempt.url, sent=progress.has_sent, seconds=seconds)
         except asyncio.CancelledError as error:
             # The frames below hold the headers, and with them the key.
             raise error.with_traceback(None) from None
         # Raised outside the handlers: aiohttp's exception, which holds the key, is not its context.
         raise outcome
 
-    async def aclose(self) -> None:
-        """See `Transport.aclose`."""
-        await self._sessions.aclose()
-
-    async def _send(self, session: aiohttp.ClientSession, trace: AttemptTrace) -> Reply:
-        body, headers = await _encode_body(trace.attempt.body)
-        trace.body_size = int(headers.get(CONTENT_LENGTH, 0))
-        async with body if isinstance(body, FormStream) else nullcontext():
-            return await self._exchange(session, trace, body, headers)
-
-    async def _exchange(
-        self,
-        session: aiohttp.ClientSession,
-        trace: AttemptTrace,
-        body: bytes | FormStream | None,
-        headers: Mapping[str, str],
-    ) -> Reply:
-        attempt = trace.attempt
-        with trace_requests(trace), trace.start_limit():
-            async with await session.request(
-                attempt.method,
-                attempt.url,
-                data=body,
-                headers={**headers, AUTHORIZATION: attempt.key.reveal()},
-                allow_redirects=False,
-                proxy=attempt.proxy,
-                # A POST is never repeated, so it goes without.
-                middlewares=() if attempt.method == "POST" else (trace.send_once,),
-            ) as response:
-                return await _read_reply(response, trace)
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=KEEP_ALIVE, ssl=self._ssl if self._ssl is not None else True
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={USER_AGENT: self._user_agent},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            request_class=TracedRequest,
-        )
+    async def exchange(self, progress: AttemptProgress) -> Reply:
+        """Send the request and read its reply; raise what aiohttp raises."""
+        raise NotImplementedError
 
 
-async def _encode_body(body: Body) -> tuple[bytes | FormStream | None, dict[str, str]]:
+def open_connector(ssl: tls.SSLContext | None) -> aiohttp.TCPConnector:
+    """Open a pool that has no limit of its own, and keeps no connection that may be stale."""
+    trust = ssl if ssl is not None else True
+    return aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trust)
+
+
+async def encode_body(body: Body) -> tuple[bytes | FormStream | None, dict[str, str]]:
     """Return the body as it is sent, and the headers that describe it."""
     if body is None:
         return None, {}
@@ -217,37 +187,40 @@ async def _encode_body(body: Body) -> tuple[bytes | FormStream | None, dict[str,
         content = await form.join() if form.is_small else FormStream(form)
         return content, {CONTENT_TYPE: form.content_type, CONTENT_LENGTH: str(form.size)}
     kind = "application/json" if isinstance(body, Json) else "application/x-www-form-urlencoded"
-    return body.encode(), {CONTENT_TYPE: kind}
+    encoded = body.encode()
+    return encoded, {CONTENT_TYPE: kind, CONTENT_LENGTH: str(len(encoded))}
 
 
-async def _read_reply(response: aiohttp.ClientResponse, trace: AttemptTrace) -> Reply:
-    target, headers, saved = trace.attempt.save_to, response.headers, None
+async def read_reply(
+    status: int,
+    headers: Mapping[str, str],
+    content: aiohttp.StreamReader,
+    progress: AttemptProgress,
+) -> Reply:
+    """Read the body of a reply, or save it where the call wants a file."""
+    target, saved = progress.attempt.save_to, None
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     # A failure is JSON, and text is a proxy's page: both are read like every other reply.
-    is_text = response.content_type == "application/json" or response.content_type.startswith(
-        "text/"
-    )
-    if target is not None and response.status == HTTPStatus.OK and not is_text:
-        saved = await save(response.content.iter_any(), target, trace.extend_limit)
+    is_text = content_type == "application/json" or content_type.startswith("text/")
+    if target is not None and status == HTTPStatus.OK and not is_text:
+        saved = await save(content.iter_any(), target, progress.extend_limit)
     return Reply(
-        status=response.status,
-        body=b"" if saved else await _read_bounded(response),
+        status=status,
+        body=b"" if saved else await _read_bounded(content, status),
         headers={n: headers[n] for n in _KEPT_HEADERS if n in headers},
         at=time.time(),
         saved=saved,
     )
 
 
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _read_bounded(content: aiohttp.StreamReader, status: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     # Not `iter_any`, whose machinery costs as much again for a reply of one piece.
-    while not response.content.at_eof():
-        piece = await response.content.readany()
+    while not content.at_eof():
+        piece = await content.readany()
         size += len(piece)
         if size > MAX_REPLY:
-            response.close()
-            raise OutcomeUnknown(
-                f"the reply is longer than {MAX_REPLY:,} bytes", status=response.status
-            )
+            raise OutcomeUnknown(f"the reply is longer than {MAX_REPLY:,} bytes", status=status)
         pieces.append(piece)
     return b"".join(pieces)

@@ -62,6 +62,7 @@ def test_an_argument_beats_a_variable(kind, monkeypatch):
         if one.setting:
             monkeypatch.setenv(one.name, "nonsense")
     monkeypatch.delenv("MEMORIES_CA_FILE")
+    monkeypatch.delenv("MEMORIES_TRANSPORT")  # there is no such argument
     monkeypatch.delenv("MEMORIES_CAPTION_API_KEY")
     settings = settings_of(
         kind(

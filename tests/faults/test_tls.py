@@ -53,7 +53,7 @@ async def test_a_custom_authority_is_trusted_when_given(connect, ca_file, tls):
 
 async def test_a_custom_authority_adds_to_those_of_the_system(ca_file):
     """The service stays trusted as well."""
-    from memories_async._client.base import _trust
+    from memories_async._client.sender import _trust
 
     own, system = _trust(ca_file), ssl.create_default_context()
 

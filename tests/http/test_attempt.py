@@ -1,61 +1,57 @@
-"""The trace of one attempt: what it records of aiohttp's signals."""
+"""The progress of one attempt, and what a connection keeps of it."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import weakref
 
 import pytest
-from aiohttp.tracing import Trace
 from attrs import evolve
 from servers import answer, serving
-from yarl import URL
 
-from memories_async._http.attempt import Attempt, AttemptTrace
-from memories_async._http.transport import AiohttpTransport
+from memories_async._http.attempt import Attempt, AttemptProgress
+from memories_async._http.direct import build_transport
 from memories_async._protocol.keys import Key
 
-URL_ = URL("http://127.0.0.1:1/")
 
-
-def trace():
+def build_progress(**changes):
+    """The progress of an attempt that is not begun."""
     key = Key("local-attempt", variable="X")
-    attempt = Attempt(
-        url=str(URL_), body=None, key=key, connect_timeout=1, timeout=1, deadline=None
-    )
-    return AttemptTrace(attempt, asyncio.get_running_loop())
+    url, limits = "http://127.0.0.1:1/", {"connect_timeout": 1, "timeout": 1, "deadline": None}
+    attempt = Attempt(url=url, body=None, key=key, **limits, **changes)
+    return AttemptProgress(attempt, asyncio.get_running_loop())
 
 
-async def test_the_trace_records_that_headers_were_sent():
-    """A failure from then on may have been billed."""
-    sending = trace()
+async def test_an_attempt_is_sent_from_its_first_byte_on():
+    """Whoever asked to be told is told, once."""
+    told = []
+    progress = build_progress(on_sent=(lambda: told.append(1),))
 
-    with sending.start_limit():
-        await sending.send_request_headers("POST", URL_, {})
+    with progress.start_limit():
+        assert not progress.has_sent
+        progress.note_sent()
 
-    assert sending.has_sent
-
-
-async def test_a_signal_that_the_trace_does_not_handle_fails_the_request():
-    """If aiohttp sent another signal instead, the request would fail before it is sent."""
-    with pytest.raises(AttributeError, match="_trace_config"):
-        await trace().send_connection_reuseconn()
+    assert progress.has_sent
+    assert told == [1]
 
 
-def test_the_trace_has_the_signatures_that_aiohttp_calls():
-    """Names and parameters are those of aiohttp's own class."""
-    for name in ("send_request_headers", "send_request_chunk_sent"):
-        ours, theirs = getattr(AttemptTrace, name), getattr(Trace, name)
-        assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
+async def test_a_mistake_of_a_progress_callback_ends_no_upload(caplog):
+    """It is logged; the upload may be billed."""
+    progress = build_progress(progress=lambda sent, size: 1 / 0)
+
+    with progress.start_limit():
+        progress.note_chunk(5)
+
+    assert "a progress callback raised" in caplog.text
 
 
-async def test_a_connection_keeps_no_reference_to_the_attempt_that_opened_it():
+@pytest.mark.parametrize("kind", ["direct", "reference"])
+async def test_a_connection_keeps_no_reference_to_the_attempt_that_opened_it(kind):
     """The connection is kept for later requests; the body and the key are not."""
-    transport = AiohttpTransport(user_agent="mine")
+    transport = build_transport(user_agent="mine", ssl=None, kind=kind)
     async with serving(answer({})) as server:
-        attempt = evolve(trace().attempt, url=server.url)
+        attempt = evolve(build_progress().attempt, url=server.url)
         await transport.carry(attempt)
 
         reference = weakref.ref(attempt)

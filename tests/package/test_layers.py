@@ -34,7 +34,7 @@ PURE = (
     *("_protocol.decode", "_protocol.network", "_protocol.keys"),
     *("limiter._limits", "limiter._gcra", "limiter._rule"),
 )
-USES_AIOHTTP_CLIENT = {"_http.attempt", "_http.transport", "_http.failures"}
+USES_AIOHTTP_CLIENT = {"_http.direct", "_http.reference", "_http.transport", "_http.failures"}
 
 
 def name_module(path: Path) -> str:

@@ -26,7 +26,7 @@ from servers import answer, http, serving
 import memories_async
 from memories_async import Person, captions, clips
 from memories_async._http.attempt import Attempt
-from memories_async._http.transport import AiohttpTransport
+from memories_async._http.direct import build_transport
 from memories_async._protocol.keys import Key
 
 ASKED = {"user_prompt": "u", "system_prompt": "s", "callback": "https://me/cb"}
@@ -188,9 +188,9 @@ async def test_neither_proxies_nor_keys_come_from_the_environment(monkeypatch, t
     assert exchange.headers["authorization"] == KEY
 
 
-async def test_a_transport_can_be_used_by_itself():
+async def test_a_transport_can_be_used_by_itself(transport):
     """A request needs neither a limiter nor anybody who watches; a GET has no body."""
-    transport = AiohttpTransport(user_agent="mine")
+    transport = build_transport(user_agent="mine", ssl=None, kind=transport)
     key = Key(KEY, variable="MEMORIES_API_KEY")
     limits = {"connect_timeout": 5.0, "timeout": 5.0, "deadline": None}
 
