@@ -1,4 +1,4 @@
-"""Admin routes under `/_local`, for tests in another process. Loopback only; no answer holds a key."""
+"""Admin routes under `/_local`, for tests in another process. No answer holds a key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AdminRoutes:
     components: Components
 
     def routes(self) -> list[web.RouteDef]:
-        """List the routes; each refuses requests that do not come from a program on this machine."""
+        """List the routes. A request needs an API key, unless a program on this machine sends it."""
         table: list[tuple[str, str, Handler]] = [
             ("GET", "/_local/state", self.get_state),
             ("POST", "/_local/state", self.set_state),
@@ -41,7 +41,7 @@ class AdminRoutes:
             ("GET", "/_local/callbacks", self.list_callbacks),
             ("POST", "/_local/callbacks/{task_id}/resend", self.resend_callback),
         ]
-        return [web.route(method, path, _restrict(handler)) for method, path, handler in table]
+        return [web.route(method, path, self._restrict(handler)) for method, path, handler in table]
 
     async def get_state(self, _: web.Request) -> web.Response:
         """Show engine, account, dialect, limits and the number of tasks under way."""
@@ -131,17 +131,19 @@ class AdminRoutes:
             return _respond({"error": "no result for this task"}, status=404)
         return _respond({"taken": taken})
 
+    def _restrict(self, handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            key = request.headers.get("Authorization", "")
+            has_key = "Origin" not in request.headers and self.components.accounts.find(key)
+            if not has_key and not is_from_program(request):
+                error = "for programs on this machine, and for those that send an API key"
+                return _respond({"error": error}, status=403)
+            try:
+                return await handler(request)
+            except (ValueError, TypeError, Refusal) as error:
+                return _respond({"error": str(error)}, status=400)
 
-def _restrict(handler: Handler) -> Handler:
-    async def handle(request: web.Request) -> web.Response:
-        if not is_from_program(request):
-            return _respond({"error": "for programs on this machine only"}, status=403)
-        try:
-            return await handler(request)
-        except (ValueError, TypeError, Refusal) as error:
-            return _respond({"error": str(error)}, status=400)
-
-    return handle
+        return handle
 
 
 def _respond(document: Any, *, status: int = 200) -> web.Response:

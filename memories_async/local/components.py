@@ -59,17 +59,19 @@ class Components:
     listener: Listener
     inbox: Inbox
 
-    async def start(self, port: int, own_routes: Iterable[web.RouteDef]) -> None:
-        """Listen on *port*, and forbid outgoing requests to that port."""
-        await self.listener.start(port, own_routes)
+    async def start(self, host: str, port: int, own_routes: Iterable[web.RouteDef]) -> None:
+        """Listen, and forbid outgoing requests to the service's own port."""
+        await self.listener.start(host, port, own_routes)
         try:
             await self.inbox.start()
         except BaseException:
             await self.listener.stop()
             raise
         self.engine_pool.open()
+        address = self.listener.address
+        assert address is not None
         for egress in (self.fetcher, self.outbox.egress):
-            egress.policy.own_port = self.listener.port
+            egress.policy.own_port = address.port
 
     async def stop(self) -> None:
         """Stop listening, cancel what is under way, and delete the uploads."""

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from attrs import define, field
 
-from memories_async.local.pipeline.listener import HOST, is_from_program
+from memories_async.local.pipeline.listener import LOOPBACK, is_from_program
 from memories_async.local.state.forms import parse_object, read_body
 from memories_async.local.state.wire import Refusal
 
@@ -41,7 +41,7 @@ class Inbox:
             raise RuntimeError(
                 "the service is not running: enter it with 'with' or 'async with' first"
             )
-        return f"http://{HOST}:{self._runner.addresses[0][1]}/callback"
+        return f"http://{LOOPBACK}:{self._runner.addresses[0][1]}/callback"
 
     @property
     def received(self) -> tuple[Body, ...]:
@@ -81,7 +81,7 @@ class Inbox:
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, HOST, 0).start()
+            await web.TCPSite(runner, LOOPBACK, 0).start()
         except BaseException:
             await runner.cleanup()
             raise

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 
+from memories_async._protocol.network import Address, is_loopback
 from memories_async.local.admin import AdminRoutes
 from memories_async.local.components import assemble
 from memories_async.local.egress.policy import AllowedHosts
@@ -18,7 +20,7 @@ from memories_async.local.inbox import Inbox
 from memories_async.local.jobs.callbacks import Callbacks, Outbox
 from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.jobs.upload_store import StoredUpload
-from memories_async.local.pipeline.listener import HOST
+from memories_async.local.pipeline.listener import LOOPBACK
 from memories_async.local.service_thread import ServiceThread, start_thread
 from memories_async.local.state.accounts import Account
 from memories_async.local.state.faults import Faults
@@ -56,7 +58,9 @@ class LocalService:
         *,
         api_key: str | None = None,
         caption_api_key: str | None = None,
+        host: str = LOOPBACK,
         port: int = 0,
+        allow_remote: bool = False,
         engine: Engine | None = None,
         cache: str | os.PathLike[str] | None = None,
         limits: Mapping[str, Rate | float] | Rate | float | None = DOCUMENTED,
@@ -72,7 +76,8 @@ class LocalService:
     ) -> None:
         """Configure a service; nothing is opened or read before it is entered.
 
-        *videos* are files and folders of videos. *engine* computes the answers, a `PixelEngine` with
+        *videos* are files and folders of videos. A *host* that other machines can reach needs
+        *allow_remote* and an *api_key*; they see plain HTTP. *engine* computes the answers, a `PixelEngine` with
         its indexes in the folder *cache* by default. *limits* are requests a second: one figure for
         every endpoint family, or a mapping by the names of `memories_async.Limits`; the documented
         limits by default; None for no limits. *prices* are points by route, 1 unless given.
@@ -81,7 +86,13 @@ class LocalService:
         chances of faults repeat from run to run. Raises `ValueError` for a path that does not
         exist, a key that looks real, and a limit that does not exist.
         """
-        self._port, self._points, self._prices = port, points, dict(prices or {})
+        if not is_loopback(host) and not (allow_remote and api_key):
+            raise ValueError(
+                f"host: other machines can reach {host!r}; pass allow_remote=True and an api_key "
+                "where that is wanted"
+            )
+        self._host, self._port = host, port
+        self._points, self._prices = points, dict(prices or {})
         self._components = assemble(
             engine_pool=_build_engine_pool(
                 engine, cache, library=Library(resolve_sources(videos)), dimensions=dimensions
@@ -105,12 +116,13 @@ class LocalService:
 
     def __repr__(self) -> str:
         """Show the address, and no key."""
-        listening = self._components.listener.port is not None
-        return f"<LocalService {self.url if listening else 'stopped'}>"
+        is_running = self._components.listener.address is not None
+        return f"<LocalService {self.url if is_running else 'stopped'}>"
 
     async def __aenter__(self) -> Self:
         """Start on the running event loop."""
-        await self._components.start(self._port, AdminRoutes(self._components).routes())
+        routes = AdminRoutes(self._components).routes()
+        await self._components.start(self._host, self._port, routes)
         return self
 
     async def __aexit__(
@@ -157,12 +169,14 @@ class LocalService:
 
     @property
     def url(self) -> str:
-        """Base URL of all three hosts."""
-        if self._components.listener.port is None:
+        """Base URL of all three hosts, for clients on this machine."""
+        address = self._components.listener.address
+        if address is None:
             raise RuntimeError(
                 "the service is not running: enter it with 'with' or 'async with' first"
             )
-        return f"http://{HOST}:{self._components.listener.port}"
+        is_every_interface = ip_address(address.host).is_unspecified
+        return Address(LOOPBACK, address.port).url if is_every_interface else address.url
 
     @property
     def api_key(self) -> str:

@@ -118,11 +118,25 @@ async def test_reset_forgets_everything_but_the_library(service, local, search, 
     assert len(engine.indexed) == 1
 
 
-async def test_requests_of_web_pages_are_refused(local):
-    """They have another host name, or an Origin."""
-    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+async def test_requests_of_web_pages_are_refused(service, local):
+    """They have another host name, or an Origin; a key does not help the latter."""
+    for header in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        headers = {"Authorization": "", **header}
         assert (await local("POST", "reset", headers=headers)).status == 403
-    assert (await local("GET", "state", headers={"Host": "localhost:80"})).status == 200
+    with_key = {"Origin": "http://evil.example", "Authorization": service.api_key}
+    assert (await local("POST", "reset", headers=with_key)).status == 403
+    local_name = {"Host": "localhost:80", "Authorization": ""}
+    assert (await local("GET", "state", headers=local_name)).status == 200
+
+
+async def test_key_opens_the_admin_routes_to_other_machines(service, local, monkeypatch):
+    """A request from elsewhere is refused without one, also if it claims to be for loopback."""
+    monkeypatch.setattr("aiohttp.web.Request.remote", "192.0.2.1")
+
+    for key, status in (("", 403), ("local-wrong", 403), (service.api_key, 200)):
+        for host in ("127.0.0.1", "memories"):
+            headers = {"Host": host, "Authorization": key}
+            assert (await local("GET", "state", headers=headers)).status == status
 
 
 @pytest.mark.parametrize("path", ["state", "faults"])

@@ -47,6 +47,32 @@ async def test_service_listens_on_the_given_port(films, engine, unused_tcp_port)
             await LocalService(engine=engine, port=unused_tcp_port).__aenter__()
 
 
+@pytest.mark.parametrize("settings", [{}, {"allow_remote": True}, {"api_key": "local-key"}])
+def test_host_for_other_machines_needs_consent_and_a_key(engine, settings):
+    """Nobody opens the service to a network by accident, or without a key."""
+    with pytest.raises(ValueError, match=r"other machines can reach '0\.0\.0\.0'"):
+        LocalService(engine=engine, host="0.0.0.0", **settings)
+
+
+async def test_service_on_every_interface_is_reached_by_loopback_too(films, engine):
+    """Its own clients use loopback."""
+    shared = {"host": "0.0.0.0", "allow_remote": True, "api_key": "local-key"}
+    async with (
+        LocalService([films], engine=engine, **shared) as service,
+        service.client() as client,
+    ):
+        assert service._components.listener.address.host == "0.0.0.0"
+        assert service.url.startswith("http://127.0.0.1:")
+        assert await client.embeddings.video(service.library[0].asset_id)
+
+
+async def test_service_on_another_loopback_host_has_its_url(films, engine):
+    """An address of loopback needs no consent."""
+    async with LocalService([films], engine=engine, host="localhost") as service:
+        host = service.url.removeprefix("http://").rsplit(":", 1)[0]
+        assert host in {"127.0.0.1", "[::1]"}
+
+
 def test_failed_start_leaves_no_thread_behind(engine):
     """In blocking code."""
     with LocalService(engine=engine) as service:

@@ -1,4 +1,4 @@
-"""Listener: serves every route on one loopback port."""
+"""Listener: serves every route on one port, of loopback unless told otherwise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from attrs import define, field
 
-from memories_async._protocol.network import is_loopback
+from memories_async._protocol.network import Address, is_loopback
 from memories_async.local.jobs.request_context import Route
 from memories_async.local.pipeline.fault_responses import send
 from memories_async.local.pipeline.requests import RequestPipeline
@@ -17,9 +17,9 @@ from memories_async.local.state import wire
 from memories_async.local.state.library import ASSET
 from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
-__all__ = ["HOST", "Listener", "is_from_program"]
+__all__ = ["LOOPBACK", "Listener", "is_from_program"]
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _SHUTDOWN_TIMEOUT = 0.01
 """Seconds for requests that are still being answered when the service stops."""
 _NO_LIMIT = 2**40
@@ -36,12 +36,15 @@ class Listener:
     _runner: web.AppRunner | None = field(init=False, default=None)
 
     @property
-    def port(self) -> int | None:
-        """The port; None while the listener is stopped."""
-        return None if self._runner is None else self._runner.addresses[0][1]
+    def address(self) -> Address | None:
+        """The address that it listens on; None while it is stopped."""
+        if self._runner is None:
+            return None
+        host, port = self._runner.addresses[0][:2]
+        return Address(host, port)
 
-    async def start(self, port: int, own_routes: Iterable[web.RouteDef]) -> None:
-        """Listen on *port*, or on a free port for 0."""
+    async def start(self, host: str, port: int, own_routes: Iterable[web.RouteDef]) -> None:
+        """Listen on *port* of *host*, or on a free port for 0."""
         if self._runner is not None:
             raise RuntimeError("the service is running already")
         app = web.Application(client_max_size=_NO_LIMIT)
@@ -55,7 +58,7 @@ class Listener:
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, HOST, port).start()
+            await web.TCPSite(runner, host, port).start()
         except BaseException:
             await runner.cleanup()
             raise
@@ -89,7 +92,8 @@ def is_from_program(request: web.Request) -> bool:
 
     A browser reaches loopback too, but with an `Origin`, or under another host name.
     """
-    return is_loopback(request.url.host or "") and "Origin" not in request.headers
+    is_local = is_loopback(request.remote or "") and is_loopback(request.url.host or "")
+    return is_local and "Origin" not in request.headers
 
 
 def _matches(route: Route[Any], path: str) -> bool:
