@@ -83,6 +83,7 @@ def list_plan(plan: Plan) -> list[tuple[str, str]]:
         ("items", f"{plan.items:,}"),
         ("already paid", f"{plan.paid:,}"),
         ("unknown", f"{plan.unknown:,}"),
+        ("paid under another account", f"{plan.paid_elsewhere:,}"),
         ("repeated", f"{plan.repeated:,}"),
         ("unreadable", f"{plan.invalid:,}"),
         ("calls to send", f"{plan.calls:,}" + (f" ({billed})" if billed else "")),

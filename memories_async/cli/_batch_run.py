@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from memories_async import Budget, Client, Ledger
 from memories_async._protocol.reply import Host
@@ -19,11 +19,14 @@ from memories_async.cli._batch_progress import format_progress, list_plan, show_
 from memories_async.cli._batch_rows import Rows
 from memories_async.cli._calls import run_async
 from memories_async.cli._exits import Exit
-from memories_async.cli._options import common, raise_usage_errors
+from memories_async.cli._options import account, common, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
+from memories_async.errors import OutcomeUnknown, PaidElsewhere
 
 F = TypeVar("F", bound=Callable[..., Any])
+_LISTED = 5
+"""Keys that are named in a line."""
 _OPTIONS = (
     click.option(
         "--from",
@@ -71,6 +74,7 @@ _OPTIONS = (
         help="The points of a search, caption or embedding; may be repeated.",
     ),
     click.option("--dry-run", is_flag=True, help="Show what would be sent and cost; send nothing."),
+    account,
     common,
     pass_run,
 )
@@ -128,7 +132,7 @@ def run_batch(
     caption_options: CaptionOptions | None = None,
 ) -> int:
     """Run the batch of a command; return the exit code."""
-    configuration = Configuration.read()
+    configuration = Configuration.read(run.account)
     with raise_usage_errors():
         options = BatchOptions.parse(**settings)
         ledger = Ledger(options.ledger)
@@ -156,6 +160,10 @@ class BatchCommand:
     options: BatchOptions
     ledger: Ledger
     captions: CaptionWriter | None
+    unknown: list[str] = field(factory=list[str], init=False)
+    """Keys of items that may have been charged."""
+    paid_elsewhere: list[str] = field(factory=list[str], init=False)
+    """Keys of items that another account paid."""
 
     async def run_with(self, client: Client) -> int:
         """Send the calls with *client*, or plan them; return the exit code."""
@@ -188,7 +196,12 @@ class BatchCommand:
         """Report each error, and start to wait for each caption."""
         try:
             async for outcome in batch:
-                if outcome.error is not None:
+                # Those that may be many are reported in one line at the end.
+                if isinstance(outcome.error, OutcomeUnknown):
+                    self.unknown.append(outcome.key)
+                elif isinstance(outcome.error, PaidElsewhere):
+                    self.paid_elsewhere.append(outcome.key)
+                elif outcome.error is not None:
                     self.run.screen.note(f"{outcome.key}: {outcome.error}")
                 if await_caption is not None:
                     await await_caption(outcome)
@@ -216,9 +229,17 @@ class BatchCommand:
             screen.say(f"{self.captions.written:,} captions in {self.captions.path}")
         if stopped is not None:
             screen.note(f"stopped; the rest is planned: {stopped}")
-        if progress.unknown:
+        ledger = self.options.ledger
+        if self.unknown:
             screen.note(
-                f"may have been charged: memories-async ledger unknown {self.options.ledger}"
+                f"may have been charged: {shorten_list(self.unknown)}; see `memories-async ledger "
+                f"unknown {ledger}`, then `memories-async ledger settle {ledger} --all --paid` or "
+                "`--not-paid`"
+            )
+        if self.paid_elsewhere:
+            screen.note(
+                f"paid under another account's name: {shorten_list(self.paid_elsewhere)}; if it is "
+                f"the same account, `memories-async ledger rename-account {ledger} OLD NEW`"
             )
         return self.choose_exit(progress, is_stopped=stopped is not None)
 
@@ -233,3 +254,9 @@ class BatchCommand:
         if progress.refused:
             return Exit.REFUSED
         return Exit.NO_RESULT if self.captions and self.captions.missing else Exit.DONE
+
+
+def shorten_list(keys: Sequence[str]) -> str:
+    """Write the first keys, and how many more there are."""
+    more = f" and {len(keys) - _LISTED:,} more" if len(keys) > _LISTED else ""
+    return f"{', '.join(keys[:_LISTED])}{more}"

@@ -12,7 +12,7 @@ import attrs
 from attrs import frozen
 
 from memories_async import Policy
-from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
+from memories_async._protocol.keys import ACCOUNT_VARIABLE, CAPTION_KEY_VARIABLE, KEY_VARIABLE
 from memories_async._protocol.reply import Host
 from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
 from memories_async.limiter import LimiterStatus
@@ -55,6 +55,9 @@ def find_keys(configuration: Configuration) -> Iterator[Finding]:
             # With the fingerprint, the keys of two machines can be compared.
             value = f"set (fingerprint {key.fingerprint[:8]})"
             yield Finding(name, value, key.variable, given=True)
+    account = configuration.account
+    is_given = account is not None
+    yield Finding("account", account or "hash of key and host", ACCOUNT_VARIABLE, is_given)
 
 
 def find_hosts(configuration: Configuration) -> Iterator[Finding]:
@@ -114,12 +117,15 @@ def find_network(configuration: Configuration) -> Iterator[Finding]:
     origins = [name for name in (CA, paths.openssl_cafile_env) if name in configuration.given]
     yield Finding("TLS", ssl.OPENSSL_VERSION)
     yield Finding("certificates", trusted, origins[0] if origins else CA, bool(origins))
-    shown = "none"
-    if configuration.proxy is not None:
-        parts = urlsplit(configuration.proxy)
-        user, _, place = parts.netloc.rpartition("@")
-        shown = f"{parts.scheme}://{'***@' if user else ''}{place}"
-    yield Finding("proxy", shown, PROXY, configuration.proxy is not None)
+    # The clients read HTTPS_PROXY and its like where the variable of ours is not set.
+    is_given = PROXY in configuration.given
+    origin = PROXY if is_given or not configuration.proxies else "HTTPS_PROXY, HTTP_PROXY, NO_PROXY"
+    shown = {host.value: hide_password(url) for host, url in configuration.proxies.items()}
+    if len(set(shown.values())) == 1 and len(shown) == len(Host):
+        yield Finding("proxy", shown[Host.SEARCH.value], origin, given=True)
+    else:
+        text = ", ".join(f"{name}: {url}" for name, url in shown.items())
+        yield Finding("proxy", text or "none", origin, bool(shown))
 
 
 def find_problems(configuration: Configuration) -> Iterator[str]:
@@ -137,10 +143,13 @@ def find_remarks(environment: Mapping[str, str]) -> Iterator[str]:
             near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.8)
             hint = f"; did you mean {near[0]}?" if near else "."
             yield f"{name} is set and has no effect{hint}"
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-        if name in environment and PROXY not in environment:
-            yield f"{name} is set and not used: set {PROXY} to use a proxy."
-            return
+
+
+def hide_password(url: str) -> str:
+    """Write a proxy's URL without its user and password."""
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{'***@' if user else ''}{place}"
 
 
 def build_document(findings: Iterable[Finding]) -> dict[str, Any]:

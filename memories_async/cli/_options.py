@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from memories_async.cli._run import CommandRun
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -80,6 +82,18 @@ def common(function: F) -> F:
     return json(debug(key(function)))
 
 
+def set_account(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    """Note the value of `--account` for the settings."""
+    context.ensure_object(CommandRun).account = value
+
+
+account = click.option(
+    "--account",
+    metavar="NAME",
+    expose_value=False,
+    callback=set_account,
+    help="The account's name in ledger and limiter.  [default: MEMORIES_ACCOUNT, or the key's hash]",
+)
 dry_run = click.option(
     "--dry-run", is_flag=True, help="Show the call, its fields and its cost; send nothing."
 )

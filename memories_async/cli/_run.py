@@ -22,6 +22,8 @@ class CommandRun:
     """The command's name, which stands before an error."""
     json: bool = False
     debug: bool = False
+    account: str | None = None
+    """The value of `--account`."""
     paid_note: str = ""
     """What was charged and not yet shown; an interrupt reports it."""
     resume_command: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -13,16 +13,10 @@ from attrs import field, frozen
 
 from memories_async import Client, FileLimiter, Hosts, Limits, Policy
 from memories_async._client.configuration import VARIABLES, EnvironmentSettings, find_variables
-from memories_async._protocol.keys import (
-    CAPTION_KEY_VARIABLE,
-    KEY_VARIABLE,
-    Key,
-)
+from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, Key
 from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
 from memories_async.limiter import RateLimiter, in_process
-
-T = TypeVar("T")
 
 HOSTS = find_variables("hosts")
 POLICY = find_variables("policy")
@@ -38,27 +32,32 @@ class Configuration:
 
     given: Mapping[str, str] = field(repr=False)
     """The environment, without the variables that are empty."""
+    account: str | None
     hosts: Hosts
     policy: Policy
     limits: Limits
     limiter: RateLimiter
-    proxy: str | None = field(repr=False)
+    proxies: Mapping[Host, str] = field(repr=False)
+    """The proxy for each host that has one; a URL may hold a password."""
     ca: str | None
 
     @classmethod
-    def read(cls, environment: Mapping[str, str] = os.environ) -> Configuration:
-        """Read the variables. Raises a usage error that names the first wrong one."""
+    def read(
+        cls, account: str | None = None, environment: Mapping[str, str] = os.environ
+    ) -> Configuration:
+        """Read the variables; *account* beats its own. Raises a usage error for a wrong one."""
         given = {name: value.strip() for name, value in environment.items() if value.strip()}
         variables = EnvironmentSettings.read(given)
         try:
             hosts = variables.build(Hosts, "hosts")
             return cls(
                 given=given,
+                account=account or variables.get("account"),
                 hosts=hosts,
                 policy=variables.build(Policy, "policy"),
                 limits=variables.build(Limits, "limits"),
                 limiter=variables.get("limiter") or share_limiter(hosts),
-                proxy=variables.get("proxy"),
+                proxies=variables.find_proxies(None, hosts),
                 ca=variables.get("ssl"),
             )
         except (ImportError, NotImplementedError, TypeError, ValueError) as error:
@@ -74,11 +73,11 @@ class Configuration:
         return Client(
             api_key=self.given.get(KEY_VARIABLE),
             caption_api_key=self.given.get(CAPTION_KEY_VARIABLE),
+            account=self.account,
             hosts=self.hosts,
             policy=self.policy,
             limits=self.limits,
             limiter=self.limiter,
-            proxy=self.proxy,
             ssl=self.ca,
             **settings,
         )

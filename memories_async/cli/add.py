@@ -12,7 +12,7 @@ from attrs import asdict, define, field
 from memories_async import Asset, Client, Ledger, Video, assets, videos
 from memories_async.cli._calls import run_flow
 from memories_async.cli._dry_run import show_dry_run
-from memories_async.cli._options import common, dry_run, raise_usage_errors
+from memories_async.cli._options import account, common, dry_run, raise_usage_errors
 from memories_async.cli._problems import describe_error
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
@@ -56,6 +56,7 @@ With --ledger, each file is uploaded once, whatever its name.
     metavar="SECONDS",
     help="How long to wait for each file.",
 )
+@account
 @dry_run
 @common
 @pass_run
@@ -85,7 +86,7 @@ def command(
             assets.upload(file) if as_asset else videos.upload(file, unique_id=scope)
             for file in files
         ]
-    configuration = Configuration.read()
+    configuration = Configuration.read(run.account)
     if dry_run:
         for call in calls:
             show_dry_run(run.screen, call, configuration)

@@ -14,7 +14,7 @@ from memories_async._protocol.reply import Host
 from memories_async.cli import _receiving
 from memories_async.cli._calls import CallObserver, run_async, send
 from memories_async.cli._dry_run import show_dry_run
-from memories_async.cli._options import common, dry_run, raise_usage_errors
+from memories_async.cli._options import account, common, dry_run, raise_usage_errors
 from memories_async.cli._receiving import Reception, show_caption
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
@@ -63,6 +63,7 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
 @_receiving.public_url_option
 @_receiving.timeout_option
 @_receiving.store_option
+@account
 @dry_run
 @common
 @pass_run
@@ -90,7 +91,7 @@ def command(
     when the task is accepted. If a wait ends early, the command prints how to continue it with
     `memories-async resume`.
     """
-    configuration = Configuration.read()
+    configuration = Configuration.read(run.account)
     with raise_usage_errors():
         if wait == (callback is not None):
             raise ValueError("give either --callback URL or --wait: captions come by callback only")

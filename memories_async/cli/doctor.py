@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 import click
 from attrs import asdict, frozen
 
+from memories_async._protocol.reply import Host
 from memories_async._version import __version__
 from memories_async.cli import _findings
 from memories_async.cli._exits import Exit
-from memories_async.cli._findings import Finding
+from memories_async.cli._findings import Finding, hide_password
 from memories_async.cli._options import common
 from memories_async.cli._run import CommandRun, pass_run
-from memories_async.cli._settings import HOSTS, Configuration
+from memories_async.cli._settings import Configuration
 
 _EXAMPLES = """\
 \b
@@ -161,15 +162,13 @@ class Ping:
 
 
 async def ping_hosts(configuration: Configuration) -> dict[str, Ping]:
-    """Connect to each host, or to the proxy where there is one."""
-    urls = [getattr(configuration.hosts, name) for name in HOSTS]
-    if configuration.proxy:
-        urls = [configuration.proxy]
-    urls = list(dict.fromkeys(urls))
-    pings = await asyncio.gather(*(ping(url, ca=configuration.ca) for url in urls))
-    # A proxy's URL may contain a password.
-    names = ["the proxy"] if configuration.proxy else urls
-    return dict(zip(names, pings, strict=True))
+    """Connect to each host, or to its proxy."""
+    names: dict[str, str] = {}
+    for host in Host:
+        url, proxy = configuration.hosts.of(host), configuration.proxies.get(host)
+        names[proxy or url] = url if proxy is None else f"proxy {hide_password(proxy)}"
+    pings = await asyncio.gather(*(ping(url, ca=configuration.ca) for url in names))
+    return dict(zip(names.values(), pings, strict=True))
 
 
 async def ping(url: str, *, ca: str | None) -> Ping:

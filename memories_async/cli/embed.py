@@ -13,7 +13,7 @@ import click
 from memories_async import embeddings
 from memories_async.cli._calls import send
 from memories_async.cli._dry_run import show_dry_run
-from memories_async.cli._options import common, dry_run, raise_usage_errors
+from memories_async.cli._options import account, common, dry_run, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
 
@@ -38,6 +38,7 @@ _FIRST = 6
     help="The embedding model; only vectors of the same model can be compared.",
 )
 @click.option("--out", metavar="FILE", help="Write the vector to this .npy or .json file.")
+@account
 @dry_run
 @common
 @pass_run
@@ -50,7 +51,7 @@ def command(run: CommandRun, asset_id: str, model: str, out: str | None, *, dry_
     with raise_usage_errors():
         call = embeddings.video(asset_id, model=model)
         target = None if out is None else check_target(out)
-    configuration = Configuration.read()
+    configuration = Configuration.read(run.account)
     if dry_run:
         show_dry_run(run.screen, call, configuration)
         return

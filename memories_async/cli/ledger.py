@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,17 @@ Examples:
   memories-async ledger settle run.db 3fa2c1 --not-paid
   memories-async ledger settle run.db 3fa2c1 --paid \\
       --answer '{"task_id": "8e03"}'
-  memories-async ledger retry run.db 3fa2c1
+  memories-async ledger retry run.db --all
+  memories-async ledger rename-account run.db OLD team
+  memories-async ledger forget run.db --before 2026-01-01
   memories-async ledger export run.db out.parquet
 """
 _STATES: tuple[State, ...] = ("planned", "sending", "done", "refused", "unknown")
 _file = click.argument(
     "path", metavar="LEDGER", type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
+_keys = click.argument("keys", nargs=-1, metavar="[KEY]...")
+_all = click.option("--all", "every", is_flag=True, help="Every unknown call.")
 
 
 @click.group(cls=Group, epilog=_EXAMPLES)
@@ -54,14 +59,18 @@ def summary(run: CommandRun, path: Path) -> None:
         for call, states in found.by_call.items()
     ]
     run.screen.table(("call", *(f"{name}>" for name in _STATES)), rows)
-    run.screen.facts(
-        [
-            ("calls", f"{found.total:,}"),
-            ("requests", f"{found.attempts:,}"),
-            ("points paid", f"{found.points:g}"),
-            ("points at risk", f"{found.points_at_risk:g}"),
-        ]
-    )
+    facts = [
+        ("calls", f"{found.total:,}"),
+        ("requests", f"{found.attempts:,}"),
+        ("points paid", f"{found.points:g}"),
+        ("points at risk", f"{found.points_at_risk:g}"),
+    ]
+    if found.unpriced:
+        facts.append(
+            ("price unknown", f"{found.unpriced:,} paid or unknown calls, not in the points")
+        )
+    facts += [("account", f"{name}: {count:,}") for name, count in found.by_account.items()]
+    run.screen.facts(facts)
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger unknown run.db")
@@ -96,43 +105,110 @@ def unknown(run: CommandRun, path: Path) -> None:
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger settle run.db 3fa2c1 --not-paid")
 @_file
-@click.argument("key")
+@_keys
+@_all
 @click.option(
     "--paid/--not-paid", required=True, help="Whether the account's usage shows a charge."
 )
 @click.option("--answer", metavar="JSON", help="The `data` of the service's reply, if you have it.")
 @common
 @pass_run
-def settle(run: CommandRun, path: Path, key: str, *, paid: bool, answer: str | None) -> None:
-    """Record whether an unknown call was charged.
+def settle(
+    run: CommandRun,
+    path: Path,
+    keys: tuple[str, ...],
+    *,
+    every: bool,
+    paid: bool,
+    answer: str | None,
+) -> None:
+    """Record whether unknown calls were charged.
 
     The account's usage page shows it. With --paid and --answer, the ledger returns that answer from
-    now on; with --not-paid, the call is sent when it is next requested. `memories-async ledger
+    now on; with --not-paid, a call is sent when it is next requested. `memories-async ledger
     unknown` shows each KEY.
     """
     with raise_usage_errors(), Ledger(path) as ledger:
         data = None if answer is None else json.loads(answer)
-        full = find_key(ledger, key)
-        ledger.settle(full, paid=paid, answer=data)
-    run.screen.document({"key": full, "paid": paid})
-    run.screen.say(f"{full[:12]}: {'paid' if paid else 'not paid; sent when it is next requested'}")
+        found = find_keys(ledger, keys, every=every)
+        if answer is not None and len(found) != 1:
+            raise ValueError("--answer is the answer of one call: give one KEY")
+        for key in found:
+            ledger.settle(key, paid=paid, answer=data)
+    run.screen.document({"keys": found, "paid": paid})
+    show_keys(run, found, "paid" if paid else "not paid; sent when it is next requested")
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger retry run.db 3fa2c1")
 @_file
-@click.argument("key")
+@_keys
+@_all
 @common
 @pass_run
-def retry(run: CommandRun, path: Path, key: str) -> None:
-    """Allow an unknown call to be sent again; it may be paid twice.
+def retry(run: CommandRun, path: Path, keys: tuple[str, ...], *, every: bool) -> None:
+    """Allow unknown calls to be sent again.
 
-    It is sent when it is next requested, for example by the same batch.
+    They may then be paid twice. A call is sent when it is next requested, for example by the same
+    batch.
     """
     with raise_usage_errors(), Ledger(path) as ledger:
-        full = find_key(ledger, key)
-        ledger.retry(full)
-    run.screen.document({"key": full})
-    run.screen.say(f"{full[:12]}: sent when it is next requested")
+        found = find_keys(ledger, keys, every=every)
+        for key in found:
+            ledger.retry(key)
+    run.screen.document({"keys": found})
+    show_keys(run, found, "sent when it is next requested")
+
+
+@command.command(
+    "rename-account",
+    epilog="\b\nExample:\n  memories-async ledger rename-account run.db OLD team",
+)
+@_file
+@click.argument("old")
+@click.argument("new")
+@common
+@pass_run
+def rename_account(run: CommandRun, path: Path, old: str, new: str) -> None:
+    """Give the entries of account OLD to account NEW.
+
+    After a change of the API key, calls that were paid with the old key are then not paid again.
+    `memories-async ledger summary` shows the accounts; OLD may be shortened. NEW is the name that
+    --account or MEMORIES_ACCOUNT gives.
+    """
+    with raise_usage_errors(), Ledger(path) as ledger:
+        names = ledger.summary().by_account
+        found = [name for name in names if name == old] or [
+            name for name in names if name.startswith(old)
+        ]
+        if len(found) != 1:
+            how = "no account" if not found else "more than one account"
+            raise ValueError(f"{how} begins with {old!r}: there are {', '.join(names) or 'none'}")
+        count = ledger.rename_account(found[0], new)
+    run.screen.document({"old": found[0], "new": new, "entries": count})
+    run.screen.say(f"{count_entries(count)} of {found[0]} moved to {new}")
+
+
+@command.command(epilog="\b\nExample:\n  memories-async ledger forget run.db --before 2026-01-01")
+@_file
+@click.option(
+    "--before",
+    required=True,
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="DATE",
+    help="Delete what ended before it, as 2026-01-31, in local time.",
+)
+@common
+@pass_run
+def forget(run: CommandRun, path: Path, before: datetime) -> None:
+    """Delete old calls with their replies.
+
+    Unknown calls and calls that are being sent stay. A deleted call is paid again if it is
+    requested again.
+    """
+    with raise_usage_errors(), Ledger(path) as ledger:
+        count = ledger.forget(before=before.astimezone())
+    run.screen.document({"deleted": count, "before": before.astimezone().isoformat()})
+    run.screen.say(f"{count_entries(count)} deleted")
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger export run.db out.parquet")
@@ -146,16 +222,37 @@ def export(run: CommandRun, path: Path, out: Path, *, state: Any) -> None:
     with raise_usage_errors(), Ledger(path) as ledger:
         count = ledger.export(out, state=state)
     run.screen.document({"out": str(out), "entries": count})
-    run.screen.say(f"{count:,} entries written to {out}")
+    run.screen.say(f"{count_entries(count)} written to {out}")
 
 
-def find_key(ledger: Ledger, prefix: str) -> str:
-    """Return the key of the one unknown call whose key begins with *prefix*."""
-    found = {entry.key for entry in ledger.unknown() if entry.key.startswith(prefix.lower())}
-    if len(found) != 1:
-        how = "no unknown call has" if not found else f"{len(found)} unknown calls have"
-        raise ValueError(f"{how} a key that begins with {prefix!r}")
-    return found.pop()
+def find_keys(ledger: Ledger, prefixes: Sequence[str], *, every: bool) -> list[str]:
+    """Return the keys of the unknown calls that *prefixes* name, or of every unknown call."""
+    if every == bool(prefixes):
+        raise ValueError("give either one KEY or several, or --all")
+    unknown = list(dict.fromkeys(entry.key for entry in ledger.unknown()))
+    if every:
+        return unknown
+    found: list[str] = []
+    for prefix in prefixes:
+        matching = [key for key in unknown if key.startswith(prefix.lower())]
+        if len(matching) != 1:
+            how = f"{len(matching)} unknown calls have" if matching else "no unknown call has"
+            raise ValueError(f"{how} a key that begins with {prefix!r}")
+        found += matching
+    return list(dict.fromkeys(found))
+
+
+def count_entries(count: int) -> str:
+    """Write a number of entries."""
+    return "1 entry" if count == 1 else f"{count:,} entries"
+
+
+def show_keys(run: CommandRun, keys: Sequence[str], what: str) -> None:
+    """Show each key with what became of it."""
+    if not keys:
+        run.screen.say("No unknown calls.")
+    for key in keys:
+        run.screen.say(f"{key[:12]}: {what}")
 
 
 def build_document(entry: Entry) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from memories_async.cli._calls import send
 from memories_async.cli._dry_run import show_dry_run
 from memories_async.cli._exits import Exit
 from memories_async.cli._local import report_start_errors
-from memories_async.cli._options import common, dry_run, raise_usage_errors
+from memories_async.cli._options import account, common, dry_run, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import Screen, clean
 from memories_async.cli._settings import Configuration
@@ -69,6 +69,7 @@ _TIMEOUT = 5.0
     metavar="FILE",
     help="The video's file, for --picture; not needed with the embedded service.",
 )
+@account
 @dry_run
 @common
 @pass_run
@@ -90,7 +91,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     """
     with raise_usage_errors():
         call = clips.search(image, prompt=prompt, video_no=video_no, unique_id=unique_id)
-    configuration = Configuration.read()
+    configuration = Configuration.read(run.account)
     if dry_run:
         show_dry_run(run.screen, call, configuration)
         return Exit.DONE

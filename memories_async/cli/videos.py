@@ -53,7 +53,7 @@ def list_command(run: CommandRun, name: str | None, status: str | None, unique_i
         return [video async for video in pages]
 
     with run.screen.status("videos.list ..."):
-        found = run_flow(run, list_all, Configuration.read())
+        found = run_flow(run, list_all, Configuration.read(run.account))
     run.screen.document({"videos": [build_document(video) for video in found]})
     if not found:
         run.screen.say("No videos.")
@@ -103,7 +103,7 @@ def wait_command(run: CommandRun, numbers: tuple[str, ...], timeout: float, uniq
         return found
 
     with run.screen.status("waiting ..."):
-        found = run_flow(run, wait_for_all, Configuration.read())
+        found = run_flow(run, wait_for_all, Configuration.read(run.account))
     run.screen.document({"videos": [build_document(video) for video in found]})
 
 
@@ -127,7 +127,7 @@ def delete_command(run: CommandRun, numbers: tuple[str, ...], unique_id: str, *,
     async def delete_all(client: Client) -> None:
         await client.videos.delete(numbers, unique_id=unique_id)
 
-    run_flow(run, delete_all, Configuration.read())
+    run_flow(run, delete_all, Configuration.read(run.account))
     run.screen.document({"deleted": list(numbers)})
     run.screen.say(f"{several} deleted")
 

@@ -123,10 +123,11 @@ class EntryReader:
         total, by_call = Summary(), dict[str, dict[State, int]]()
         rows = self.connection.execute(
             "SELECT call, state, count(*), sum(attempts), sum(price * (state = 'done')),"
-            " sum(price * ((state IN ('sending', 'unknown')) + doubts))"
+            " sum(price * ((state IN ('sending', 'unknown')) + doubts)),"
+            " sum(price IS NULL AND (state IN ('done', 'sending', 'unknown') OR doubts > 0))"
             " FROM entries GROUP BY call, state ORDER BY call, state"
         )
-        for call, state, count, attempts, points, at_risk in rows:
+        for call, state, count, attempts, points, at_risk, unpriced in rows:
             by_call.setdefault(call, {})[state] = count
             total = evolve(
                 total,
@@ -134,8 +135,12 @@ class EntryReader:
                 attempts=total.attempts + attempts,
                 points=total.points + (points or 0.0),
                 points_at_risk=total.points_at_risk + (at_risk or 0.0),
+                unpriced=total.unpriced + unpriced,
             )
-        return evolve(total, by_call=by_call)
+        accounts = self.connection.execute(
+            "SELECT account, count(*) FROM entries GROUP BY account ORDER BY account"
+        )
+        return evolve(total, by_call=by_call, by_account=dict(accounts.fetchall()))
 
 
 def _may_be_one(account: str, other: str) -> bool:

@@ -68,7 +68,11 @@ class Summary:
     """Points certainly paid, as far as prices are known."""
     points_at_risk: float = 0.0
     """Points paid in addition if every unknown call succeeded."""
+    unpriced: int = 0
+    """Paid or unknown calls whose price is not known: `points` leaves them out."""
     by_call: Mapping[str, Mapping[State, int]] = field(factory=dict[str, Mapping[State, int]])
+    by_account: Mapping[str, int] = field(factory=dict[str, int])
+    """Entries of each account: its name, or a hash of key and host."""
 
     @property
     def total(self) -> int:

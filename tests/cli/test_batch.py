@@ -273,3 +273,42 @@ def test_a_damaged_table_sends_nothing(cli, service, tmp_path, ledger, text):
     assert (ended.code, service.account.calls) == (2, 0)
     assert "nothing was sent" in ended.err
     assert not ledger.exists()
+
+
+def test_unknown_calls_are_reported_in_one_line(cli, service, video, queries, ledger):
+    """With the commands that settle them; a second run reports them again."""
+    service.faults.add(kind="drop", when="after", times=3)
+    words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
+
+    for ended in (cli(*words), cli(*words)):
+        (line,) = [line for line in ended.err.splitlines() if "may have been charged" in line]
+        assert line.count("q") == 3
+        assert f"memories-async ledger settle {ledger} --all" in line
+        assert len(ended.err.splitlines()) == 1
+
+
+def test_a_long_list_of_keys_is_shortened():
+    """Five are named."""
+    from memories_async.cli._batch_run import shorten_list
+
+    assert shorten_list([f"q{n}" for n in range(1_006)]) == "q0, q1, q2, q3, q4 and 1,001 more"
+
+
+def test_calls_that_another_account_paid_are_reported_before_they_are_paid(
+    cli, service, video, queries, ledger
+):
+    """A plan counts them, a batch sends none, and renaming the account brings them over."""
+    words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
+    cli(*words, "--account", "old")
+
+    plan = cli(*words, "--account", "new", "--dry-run", "--json").json["plan"]
+    ended = cli(*words, "--account", "new")
+    renamed = cli("ledger", "rename-account", ledger, "old", "new")
+    again = cli(*words, "--account", "new", "--json")
+
+    assert (plan["paid_elsewhere"], plan["calls"]) == (5, 0)
+    assert ended.code == 3
+    assert "paid under another account's name: q0, q1, q2, q3, q4; " in ended.err
+    assert "5 entries of old moved to new" in renamed.out
+    assert again.json["replayed"] == 5
+    assert service.account.paid == 5

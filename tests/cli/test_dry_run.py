@@ -17,7 +17,7 @@ def dry(capsys):
     """Show a call as a dry run."""
 
     def dry(call, **environment):
-        show_dry_run(Screen(), call, Configuration.read(environment))
+        show_dry_run(Screen(), call, Configuration.read(None, environment))
         return capsys.readouterr().out
 
     return dry

@@ -59,7 +59,7 @@ def test_settle_with_an_answer(cli, ledger):
     answer = json.dumps({"embedding": [0.5]})
     ended = cli("ledger", "settle", ledger, key, "--paid", "--answer", answer, "--json")
 
-    assert ended.json == {"key": key, "paid": True}
+    assert ended.json == {"keys": [key], "paid": True}
     assert cli("ledger", "summary", ledger, "--json").json["done"] == 2
 
 
@@ -101,3 +101,83 @@ def test_a_ledger_that_is_not_there_is_not_made(cli, tmp_path):
     """Looking must leave nothing behind."""
     assert cli("ledger", "summary", tmp_path / "none.db").code == 2
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.fixture
+def doubtful(service, video, tmp_path):
+    """A ledger with three unknown calls."""
+    service.faults.add(kind="drop", when="after", times=3)
+    path = tmp_path / "doubtful.db"
+    with Ledger(path) as record, service.blocking_client(ledger=record) as client:
+        for model in ("a", "b", "c"):
+            with pytest.raises(OutcomeUnknown):
+                client.send(embeddings.video(video.asset_id, model=model))
+    return path
+
+
+def test_several_unknown_calls_are_settled_at_once(cli, doubtful):
+    """By their keys, or all."""
+    keys = [entry["key"] for entry in cli("ledger", "unknown", doubtful, "--json").json["unknown"]]
+
+    assert cli("ledger", "settle", doubtful, *keys[:2], "--paid").out.count(": paid") == 2
+    assert cli("ledger", "settle", doubtful, "--all", "--not-paid", "--json").json == {
+        "keys": keys[2:],
+        "paid": False,
+    }
+    assert cli("ledger", "summary", doubtful, "--json").json["unknown"] == 0
+    assert cli("ledger", "settle", doubtful, "--all", "--paid").out == "No unknown calls.\n"
+
+
+def test_all_unknown_calls_are_sent_again(cli, doubtful):
+    """When they are next requested."""
+    assert len(cli("ledger", "retry", doubtful, "--all", "--json").json["keys"]) == 3
+    assert cli("ledger", "summary", doubtful, "--json").json["planned"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("settle", "--paid"), "give either one KEY or several, or --all"),
+        (("retry",), "give either one KEY or several, or --all"),
+        (("retry", "aa", "--all"), "give either one KEY or several, or --all"),
+        (("settle", "--all", "--paid", "--answer", "{}"), "the answer of one call"),
+        (("retry", "FIRST", "zz"), "no unknown call has a key that begins with 'zz'"),
+    ],
+)
+def test_what_is_ambiguous_settles_nothing(cli, doubtful, words, message):
+    """Also where some of the keys are right."""
+    first = key_of(cli, doubtful)
+    verb, *rest = [first if word == "FIRST" else word for word in words]
+
+    ended = cli("ledger", verb, doubtful, *rest)
+
+    assert (ended.code, message in ended.err) == (2, True)
+    assert cli("ledger", "summary", doubtful, "--json").json["unknown"] == 3
+
+
+def test_the_summary_counts_calls_without_a_price(cli, ledger):
+    """Its points leave them out."""
+    shown, document = cli("ledger", "summary", ledger), cli("ledger", "summary", ledger, "--json")
+
+    assert "price unknown   2 paid or unknown calls" in shown.out
+    assert document.json["unpriced"] == 2
+
+
+def test_an_account_is_renamed(cli, service, ledger, video, monkeypatch):
+    """With the new name, what the old one paid is answered from the ledger."""
+    (old,) = cli("ledger", "summary", ledger, "--json").json["by_account"]
+
+    renamed = cli("ledger", "rename-account", ledger, old[:8], "team", "--json")
+
+    assert renamed.json == {"old": old, "new": "team", "entries": 2}
+    assert cli("ledger", "summary", ledger, "--json").json["by_account"] == {"team": 2}
+    assert "no account begins with" in cli("ledger", "rename-account", ledger, "x", "y").err
+
+
+def test_old_calls_are_forgotten(cli, ledger):
+    """What is unknown stays."""
+    kept = cli("ledger", "forget", ledger, "--before", "2020-01-01", "--json")
+    gone = cli("ledger", "forget", ledger, "--before", "2100-01-01")
+
+    assert (kept.json["deleted"], gone.out) == (0, "1 entry deleted\n")
+    assert cli("ledger", "summary", ledger, "--json").json["unknown"] == 1

@@ -17,7 +17,7 @@ def state(tmp_path):
 
 def test_all_runs_of_the_command_share_one_limiter(state):
     """A loop in a shell keeps the account's rate; the folder is private to the user."""
-    first, second = Configuration.read({}), Configuration.read({})
+    first, second = Configuration.read(None, {}), Configuration.read(None, {})
 
     assert isinstance(first.limiter, FileLimiter)
     assert first.limiter.path == second.limiter.path == str(state / "command.limiter")
@@ -32,7 +32,7 @@ def test_a_service_on_this_machine_has_a_limiter_of_this_process(url, state):
 
 def test_the_variable_chooses_the_limiter(state):
     """The shared file is only the default."""
-    assert Configuration.read({"MEMORIES_LIMITER": "process"}).limiter is in_process
+    assert Configuration.read(None, {"MEMORIES_LIMITER": "process"}).limiter is in_process
 
 
 def test_a_folder_that_cannot_be_made_is_not_used(state):
