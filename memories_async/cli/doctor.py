@@ -10,28 +10,34 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 from attrs import asdict, frozen
 
+from memories_async import Client, videos
 from memories_async._protocol.reply import Host
 from memories_async._version import __version__
 from memories_async.cli import _findings
+from memories_async.cli._calls import run_flow
 from memories_async.cli._exits import Exit
 from memories_async.cli._findings import Finding, hide_password
 from memories_async.cli._options import common
+from memories_async.cli._problems import describe_error
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
+from memories_async.errors import MemoriesError
 
 _EXAMPLES = """\
 \b
 Examples:
   memories-async doctor
-  memories-async doctor --ping
+  memories-async doctor --ping --check
   memories-async doctor --json | jq .policy.deadline
 
-Exit codes: 0 calls can be sent; 2 a setting is missing or wrong; 3 --ping did not reach a host.
+Exit codes: 0 calls can be sent; 1 the service refused the key; 2 a setting is missing or wrong; 3 a host
+cannot be reached.
 """
 _SECTIONS: dict[str, Callable[[Configuration], Iterator[Finding]]] = {
     "keys": _findings.find_keys,
@@ -58,18 +64,22 @@ _PING_TIMEOUT = 5.0
 
 @click.command(epilog=_EXAMPLES)
 @click.option("--ping", "pinging", is_flag=True, help="Connect to each host; no request is sent.")
+@click.option("--check", "checking", is_flag=True, help="Prove the API key by a free call.")
 @common
 @pass_run
-def command(run: CommandRun, *, pinging: bool) -> int:
+def command(run: CommandRun, *, pinging: bool, checking: bool) -> int:
     """Show the settings and where each came from.
 
-    Nothing is sent, and nothing is charged. --ping connects to each host, with TLS for https.
+    These are the settings that `Client()` uses. Nothing is charged, and without --check nothing is
+    sent. --ping connects to each host, with TLS for https. --check lists one video, which is free;
+    it proves MEMORIES_API_KEY. The caption host has no free call, so its key is not checked.
     """
     configuration = Configuration.read()
     sections = {name: tuple(find(configuration)) for name, find in _SECTIONS.items()}
     sections["limiter"] = tuple(_findings.find_limiter(configuration, ask=pinging))
     pings = asyncio.run(ping_hosts(configuration)) if pinging else {}
     problems = tuple(_findings.find_problems(configuration))
+    refusal = check_key(run, configuration) if checking and not problems else None
     remarks = tuple(_findings.find_remarks(configuration.given))
     versions, extras = find_versions(), find_extras()
     run.screen.document(
@@ -78,6 +88,7 @@ def command(run: CommandRun, *, pinging: bool) -> int:
             "extras": extras,
             **{name: _findings.build_document(found) for name, found in sections.items()},
             "ping": {url: asdict(ping) for url, ping in pings.items()},
+            "check": None if not checking else {"ok": refusal is None} | (refusal or {}),
             "problems": problems,
             "remarks": remarks,
         }
@@ -97,10 +108,30 @@ def command(run: CommandRun, *, pinging: bool) -> int:
         run.screen.say(sentence, style="yellow")
     if problems:
         return Exit.USAGE
+    if refusal is not None:
+        run.screen.say(f"The check failed: {refusal['message']}", style="red")
+        return Exit(refusal["exit_code"])
     if not is_reached:
         return Exit.NOT_SENT
-    run.screen.say("Calls can be sent.", style="green")
+    checked = " The API key is accepted." if checking else ""
+    run.screen.say(f"Calls can be sent.{checked}", style="green")
     return Exit.DONE
+
+
+def check_key(run: CommandRun, configuration: Configuration) -> dict[str, Any] | None:
+    """Send a free call with the API key; return what is wrong, or None."""
+
+    async def list_one(client: Client) -> None:
+        await client.send(videos.list(size=1))
+
+    try:
+        with run.screen.status("checking the key ..."):
+            run_flow(run, list_one, configuration)
+    except MemoriesError as error:
+        problem = describe_error(error)
+        document: dict[str, Any] = problem.document()["error"]
+        return document | {"message": problem.line()}
+    return None
 
 
 def show_section(run: CommandRun, title: str, pairs: Iterable[tuple[str, str]]) -> None:

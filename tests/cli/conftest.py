@@ -44,13 +44,18 @@ class Ended:
         return json.loads(self.out)
 
 
+_FOREIGN = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"} | {
+    *("no_color", "force_color", "columns"),
+}
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
     """An environment without settings, and folders of the test's own for caches and state."""
     for name in list(os.environ):
         if name.startswith("MEMORIES_"):
             monkeypatch.delenv(name)
-        if name.lower() in {"https_proxy", "all_proxy", "no_color", "force_color", "columns"}:
+        if name.lower() in _FOREIGN:
             monkeypatch.delenv(name)
     monkeypatch.setenv("MEMORIES_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)

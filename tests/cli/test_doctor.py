@@ -271,3 +271,40 @@ def test_the_environment_of_the_tests_is_clean():
 def test_a_failed_ping_is_told_in_plain_words(error, told):
     """Not in those of the event loop."""
     assert doctor.explain_failure(error) == told
+
+
+def test_the_systems_proxy_is_shown_as_the_clients_use_it(cli, monkeypatch):
+    """Without its password, and not for a host that NO_PROXY names."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hush@proxy.example:3128")
+    everywhere = cli("doctor", "--json").json["network"]["proxy"]
+    monkeypatch.setenv("NO_PROXY", "security.memories.ai")
+    partly = cli("doctor", "--json")
+
+    assert everywhere["value"] == "http://***@proxy.example:3128"
+    assert everywhere["variable"] == "HTTPS_PROXY, HTTP_PROXY, NO_PROXY"
+    assert "captions" not in partly.json["network"]["proxy"]["value"]
+    assert "search: http://***@proxy.example:3128" in partly.json["network"]["proxy"]["value"]
+    assert "hush" not in partly.out
+
+
+def test_a_check_proves_the_key_by_a_free_call(cli, service, monkeypatch):
+    """One request, nothing charged; a wrong key ends with 1."""
+    good = cli("doctor", "--check")
+    requests = [request.route for request in service.request_log]
+    monkeypatch.setenv("MEMORIES_API_KEY", "local-wrong")
+    bad, document = cli("doctor", "--check"), cli("doctor", "--check", "--json").json["check"]
+
+    assert (good.code, bad.code) == (0, 1)
+    assert requests == ["videos.list"]
+    assert "The API key is accepted." in good.out
+    assert "The check failed: refused: " in bad.out
+    assert document["kind"] == "AuthenticationFailed"
+    assert service.account.points_spent == 0
+
+
+def test_a_check_without_a_key_sends_nothing(cli):
+    """The missing key is the problem."""
+    ended = cli("doctor", "--check")
+
+    assert ended.code == 2
+    assert "There is no API key" in ended.out
