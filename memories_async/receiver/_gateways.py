@@ -16,6 +16,7 @@ from memories_async.receiver._callback_service import (
     HttpAnswer,
     RequestHead,
     RequestRejected,
+    handle,
     reject,
 )
 
@@ -61,7 +62,7 @@ class AsgiApp:
         }
         head = RequestHead(method=scope["method"], path=scope["path"], headers=headers)
         try:
-            answer = await self.open_service().handle(head, _read_chunks(receive))
+            answer = await handle(self.open_service, head, _read_chunks(receive))
         except _SenderGoneError:
             return
         pairs = [("content-length", "0"), *answer.headers.items()]
