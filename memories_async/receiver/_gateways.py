@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from attrs import define, field, frozen
 
 from memories_async._client.loop_thread import LoopThread
+from memories_async.errors import MemoriesError
 from memories_async.receiver._callback_service import (
     BAD,
     MAX_BODY,
@@ -18,6 +19,7 @@ from memories_async.receiver._callback_service import (
     RequestRejected,
     handle,
     reject,
+    store_failure,
 )
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -103,6 +105,8 @@ class WsgiApp:
             answer = self._answer(environ)
         except RequestRejected as rejected:
             answer = rejected.answer
+        except MemoriesError as error:  # the loop thread cannot start, or has ended
+            answer = store_failure(error).answer
         headers = [("Content-Length", "0"), *answer.headers.items()]
         start_response(f"{answer.status.value} {answer.status.phrase}", headers)
         return ()
