@@ -8,8 +8,8 @@ from memories_async.limiter._limits import Bucket, Limit, LimitInForce, Limits, 
 from memories_async.limiter._rate_limiter import BucketStatus, LimiterStatus, Permit, RateLimiter
 
 if TYPE_CHECKING:
-    from memories_async.limiter._choice import LIMITER_VARIABLE, find_default, parse_limiter
-    from memories_async.limiter._file import FileLimiter
+    from memories_async.limiter._choice import LIMITER_VARIABLE, parse_limiter
+    from memories_async.limiter._file import FileLimiter, find_default
     from memories_async.limiter._redis import RedisLimiter
 else:
     __getattr__ = later(
@@ -18,7 +18,7 @@ else:
             "FileLimiter": "._file",
             "LIMITER_VARIABLE": "._choice",
             "RedisLimiter": "._redis",
-            "find_default": "._choice",
+            "find_default": "._file",
             "parse_limiter": "._choice",
         },
     )

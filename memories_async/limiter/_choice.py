@@ -1,10 +1,7 @@
-"""Chooses a limiter: by the value of `MEMORIES_LIMITER`, or the default."""
+"""Chooses a limiter by the value of `MEMORIES_LIMITER`."""
 
 from __future__ import annotations
 
-from functools import cache
-
-from memories_async.events import logger
 from memories_async.limiter._file import FileLimiter
 from memories_async.limiter._in_process import in_process
 from memories_async.limiter._rate_limiter import RateLimiter
@@ -34,26 +31,4 @@ def parse_limiter(value: str) -> RateLimiter:
     raise ValueError(
         f"{LIMITER_VARIABLE} must be process, file, file:/path or redis://host:port/0; "
         f"it begins with {scheme!r}"
-    )
-
-
-def find_default() -> RateLimiter:
-    """Return the limiter of a client that was given none: `FileLimiter()`.
-
-    Where there is no private runtime folder it is the limiter of this process, which is said once
-    in the log.
-    """
-    try:
-        return FileLimiter()
-    except (OSError, NotImplementedError) as error:
-        _warn_once(str(error))
-        return in_process
-
-
-@cache
-def _warn_once(reason: str) -> None:
-    logger.warning(
-        "only this process keeps the account's rate (%s); set %s to share it",
-        reason,
-        LIMITER_VARIABLE,
     )

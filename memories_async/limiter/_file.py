@@ -23,6 +23,8 @@ from typing import Any
 import platformdirs
 from attrs import define, field
 
+from memories_async.events import logger
+from memories_async.limiter._in_process import in_process
 from memories_async.limiter._limits import Bucket
 from memories_async.limiter._locked_file import LockedFile, NotTrustedError, explain
 from memories_async.limiter._rate_limiter import LimiterStatus, RateLimiter
@@ -261,9 +263,26 @@ class FileLimiter(SharedLimiter):
 
 
 def _restore(path: str | None, account: str | None) -> RateLimiter:
-    # Imported here: it is not needed elsewhere, and imports this module.
-    from memories_async.limiter._choice import find_default  # noqa: PLC0415
-
     return (
         find_default() if path is None and account is None else FileLimiter(path, account=account)
+    )
+
+
+def find_default() -> RateLimiter:
+    """Return the limiter of a client that was given none: `FileLimiter()`.
+
+    Where there is no private runtime folder it is the limiter of this process, which is said once
+    in the log.
+    """
+    try:
+        return FileLimiter()
+    except (OSError, NotImplementedError) as error:
+        _warn_once(str(error))
+        return in_process
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    logger.warning(
+        "only this process keeps the account's rate (%s); set MEMORIES_LIMITER to share it", reason
     )

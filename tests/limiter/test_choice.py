@@ -12,7 +12,7 @@ from callers import settings_of
 from samples import KEY
 
 from memories_async import Client, FileLimiter, InProcessLimiter, RedisLimiter, blocking
-from memories_async.limiter import _choice, find_default, in_process, parse_limiter
+from memories_async.limiter import _file, find_default, in_process, parse_limiter
 
 
 @pytest.mark.parametrize("choose", [find_default, lambda: parse_limiter("file")])
@@ -50,7 +50,7 @@ def test_without_a_private_folder_the_process_keeps_the_rate_and_says_so_once(
     else:
         monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setattr("platformdirs.user_runtime_path", lambda name: folder / name)
-    _choice._warn_once.cache_clear()
+    _file._warn_once.cache_clear()
     with caplog.at_level(logging.WARNING, "memories_async"):
         assert [find_default() for _ in range(3)] == [in_process] * 3
 
