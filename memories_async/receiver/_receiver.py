@@ -228,7 +228,11 @@ class Receiver:
             raise TypeError(
                 "a Receiver with a secret does not pickle: leave it out, the store has one"
             )
-        return _unpickle, (self._url.given, self._store_source, self._accept_for)
+        source = self._store_source
+        if not isinstance(source, Ledger | CallbackStore) and self._attached is None:
+            # The store pickles with the id of its file, so that no other file is used in its place.
+            source = self.store
+        return _unpickle, (self._url.given, source, self._accept_for)
 
     def _open(self) -> CallbackService:
         with self._opening:

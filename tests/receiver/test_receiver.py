@@ -390,6 +390,20 @@ async def test_a_receiver_pickles_as_its_settings(receiver, path) -> None:
         pickle.dumps(with_secret)
 
 
+async def test_an_unpickled_receiver_refuses_a_missing_file(receiver, path) -> None:
+    """On another machine an empty store would make callback URLs that the first one does not know."""
+    pickled = pickle.dumps(receiver)
+    receiver.close()
+    for file in path.parent.glob("callbacks.db*"):
+        file.unlink()
+    send = FakeSend()
+
+    with pytest.raises(DatabaseFailed, match="no such file on this machine"):
+        await pickle.loads(pickled).submit(SUBMISSION, send)
+    assert not send.url
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("task_id", ["8e03-77", "a b", "../../etc/passwd", "\x1b[2J", "ü%41"])
 def test_a_task_survives_being_written_as_text(task_id) -> None:
     """Its text is printable ASCII whatever its id contains."""
