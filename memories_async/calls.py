@@ -1,16 +1,94 @@
-"""Calls as values, and what a client's `exchange` returns: the answer with the reply behind it."""
+"""Calls to any endpoint of the service, and a call's answer together with the reply behind it."""
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar
 
-from attrs import field, fields, frozen
+from attrs import field, fields, fields_dict, frozen
 
-from memories_async._protocol.call import Call
+from memories_async._protocol import wire_json
+from memories_async._protocol.call import Body, Call, Fields, Form, Json, Part, check_text
+from memories_async._protocol.decode import return_data
 from memories_async._protocol.reply import Host, Reply
 from memories_async.errors import Billed
+from memories_async.limiter import Limits
+from memories_async.media import Source, check_file_name, prepare_file
 
 T = TypeVar("T")
+
+
+def request(
+    method: str,
+    host: Host | Literal["search", "captions", "embeddings"],
+    path: str,
+    *,
+    json: Mapping[str, Any] | Sequence[Any] | None = None,
+    form: Mapping[str, str | Source] | None = None,
+    query: Mapping[str, str | int] | None = None,
+    unit: str | None = "request",
+    family: str = "other",
+    repeatable: bool = False,
+    decode: Callable[[Any], T] = return_data,
+) -> Call[T]:
+    """Describe a request to an endpoint that this package has no function for.
+
+    The call goes through the same limiter, ledger, budget, errors and batches as every other.
+    *host* is one of the service's three APIs (`Hosts`); *path* begins with a slash. *json* is sent
+    as `application/json`. *form* is sent as `application/x-www-form-urlencoded`, or as
+    `multipart/form-data` where one of its values is a file: bytes, a `pathlib.Path` or an open file.
+
+    *unit* is what a success is billed as, for budgets and the ledger; None says that it is free.
+    *repeatable* says that a repeat changes nothing. A call whose outcome is unknown is sent again
+    by itself only if it is both free and repeatable; without either, it counts as billed and is never
+    repeated. *family* is the rate limit it counts against, a field of `Limits`. *decode* reads the
+    `data` of a successful reply and may raise `ValueError` or `TypeError`, which becomes `BadReply`;
+    it is returned as it came without one. Raises `ValueError` or `TypeError` for an argument that
+    cannot be sent.
+    """
+    verb, where = check_text("method", method).upper(), check_text("path", path)
+    if verb not in {"GET", "POST", "PUT", "PATCH", "DELETE"}:
+        raise ValueError(f"method must be GET, POST, PUT, PATCH or DELETE, not {method!r}")
+    if not where.startswith("/") or not where.isprintable() or set(where) & set(" ?#"):
+        raise ValueError(f"path must begin with / and have no query or blank, not {path!r}")
+    if json is not None and form is not None:
+        raise ValueError("json and form cannot both be the body of one request")
+    if family not in fields_dict(Limits):
+        raise ValueError(f"family must be one of {', '.join(fields_dict(Limits))}, not {family!r}")
+    body: Body = None if form is None else _build_form(form)
+    if json is not None:
+        # A copy, which also refuses what is no JSON: the call must not change with the caller's data.
+        document = wire_json.loads(wire_json.dumps(json))
+        body = Json(document if wire_json.is_object(document) else tuple(document))
+    return Call(
+        name=f"{verb} {where}",
+        host=Host(host),
+        method=verb,
+        path=where,
+        body=body,
+        query=tuple((name, str(value)) for name, value in (query or {}).items()),
+        family=family,
+        unit=unit,
+        repeatable=repeatable,
+        decode=decode,
+    )
+
+
+def _build_form(form: Mapping[str, str | Source]) -> Form | Fields:
+    """Build a form: with files, if a value is one."""
+    texts = tuple((name, value) for name, value in form.items() if isinstance(value, str))
+    if len(texts) == len(form):
+        return Fields(texts)
+    return Form(
+        tuple(
+            Part(check_file_name("a name in form", name), value)
+            if isinstance(value, str)
+            else Part(
+                check_file_name("a name in form", name), prepare_file(f"form[{name!r}]", value)
+            )
+            for name, value in form.items()
+        )
+    )
 
 
 @frozen(kw_only=True)
@@ -43,4 +121,4 @@ def keep_reply(call: Call[T]) -> RepliedCall[T]:
     return RepliedCall(**given, inner=call)
 
 
-__all__ = ["Call", "Exchange", "Host", "Reply", "keep_reply"]
+__all__ = ["Call", "Exchange", "Host", "Reply", "keep_reply", "request"]

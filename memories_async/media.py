@@ -174,6 +174,21 @@ def prepare_video(
     )
 
 
+def prepare_file(argument: str, source: Source) -> Media:
+    """Describe a file of any kind that is not empty; its name is sent without its folder."""
+    content = _check_source(argument, source)
+    size, start = _measure(argument, content, None)
+    suffix = _find_suffix(content)
+    return Media(
+        source=content,
+        name=f"{derive_name(source).removesuffix(suffix)}{suffix}",
+        content_type="application/octet-stream",
+        size=size,
+        start=start,
+        modified_at=content.stat().st_mtime_ns if isinstance(content, Path) else None,
+    )
+
+
 def derive_name(source: Source) -> str:
     """Return the name of a path or file without extension, safe in a header; `video` if none."""
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "")

@@ -56,6 +56,11 @@ converter.register_structure_hook(int, read_integer)
 converter.register_structure_hook(str, read_text)
 
 
+def return_data(data: Any) -> Any:
+    """Return the `data` of a reply as it came."""
+    return data
+
+
 def is_empty(data: Any) -> bool:
     """Tell whether *data* is null or `{}`, the service's two ways to write "none"."""
     return data is None or data == {}

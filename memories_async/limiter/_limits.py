@@ -69,6 +69,8 @@ class Limits:
     asset_metadata: Limit = Limit(1)
     asset_delete: Limit = Limit(1)
     asset_download: Limit = Limit(1)
+    other: Limit = Limit(1)
+    """Calls of `calls.request`, unless they name another family."""
 
     def of(self, family: str) -> Limit:
         """Look up the limit of an endpoint family."""

@@ -14,7 +14,12 @@ HASTY = Policy(timeout=0.4, connect_timeout=2.0, backoff=0.001, max_backoff=0.00
 """Waits of a millisecond, and a silence that tests can sit out."""
 PATIENT = evolve(HASTY, timeout=30.0, connect_timeout=30.0, deadline=60.0)
 """For tests whose server always answers: a slow machine is no failure."""
-UNLIMITED = Limits(search=Limit(100_000), captions=Limit(100_000), embeddings=Limit(100_000))
+UNLIMITED = Limits(
+    search=Limit(100_000),
+    captions=Limit(100_000),
+    embeddings=Limit(100_000),
+    other=Limit(100_000),
+)
 
 
 def settings(url: str, **changes) -> dict:

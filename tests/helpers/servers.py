@@ -40,7 +40,7 @@ class Exchange:
     async def receive(self) -> bytes:
         """Read the whole body, whose length is always announced."""
         if not self.body:
-            self.body = await self.reader.readexactly(int(self.headers["content-length"]))
+            self.body = await self.reader.readexactly(int(self.headers.get("content-length", 0)))
         return self.body
 
     async def write(self, data: bytes) -> None:

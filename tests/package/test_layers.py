@@ -19,8 +19,8 @@ PACKAGE = Path(memories_async.__file__).parent
 LAYERS = (
     # From the bottom: a module imports its own layer and those before it. A folder is one layer.
     *("_version", "_lazy", "errors", "media", "_protocol"),
-    *("calls", "videos", "assets", "clips", "captions", "embeddings"),
-    *("policy", "events", "limiter", "budget"),
+    *("videos", "assets", "clips", "captions", "embeddings"),
+    *("policy", "events", "limiter", "calls", "budget"),
     *("_http", "_database", "ledger", "_client.loop_thread", "receiver", "_client", "batch"),
     *("_flows", "views", "client", "blocking", "__init__"),
     *("local.egress", "local.engine", "local.state", "local.jobs", "local.pipeline"),
