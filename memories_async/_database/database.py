@@ -137,18 +137,21 @@ class Database:
         with self._reading, self._writing:
             self._close_reader()
             self._close_writer()
-            self._file = None
 
     def _enqueue(self, job: WriteJob) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._serve,
                     args=(self._jobs,),
                     name="memories_async database",
                     daemon=True,
                 )
-                self._thread.start()
+                try:
+                    thread.start()
+                except RuntimeError as error:  # too many threads, or the interpreter is ending
+                    raise DatabaseFailed(f"{self.path}: {error}") from None
+                self._thread = thread
             self._jobs.put(job)
 
     def _serve(self, jobs: SimpleQueue[WriteJob | None]) -> None:
@@ -177,8 +180,8 @@ class Database:
         ]
 
     def _write_connection(self) -> sqlite3.Connection:
-        if self._file is not None and _identity(self.path) != self._file:
-            # Commits would go to a file that no other process can open, or to a new, empty one.
+        if self._writer is not None and _identity(self.path) != self._file:
+            # Commits would go to a file that no other process can open.
             raise DatabaseFailed(f"{self.path}: the file was removed or replaced while in use")
         if self._writer is None:
             self._writer = open_writer(self.path, self._schemas, file_id=self._file_id)

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Iterator, Sized
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -19,7 +20,7 @@ from attrs import evolve
 from memories_async._client.settings import Settings
 from memories_async.batch._plan import compute_plan
 from memories_async.batch._run import BatchRun, OnUnknown, Submit
-from memories_async.batch._source import Calls, open_source
+from memories_async.batch._source import Calls, DaemonThread, open_source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome, Plan, Progress
 from memories_async.budget import Budget
@@ -37,8 +38,10 @@ CONCURRENCY = 64
 class Batch(Generic[K, T]):
     """Calls being sent, as an async iterator of outcomes in the order in which they end.
 
-    A failing item does not stop the others. An error that every other item would meet does (401,
-    402, 403, a spent budget, a ledger that cannot be written): the iteration ends, and `stopped` is
+    An item is a call, or a function without arguments that builds one: what it raises is the outcome of
+    that item. A failing item does not stop the others. An error that every other item would meet does (401,
+    402, 403, twenty refusals in the same
+    words with no answer between, a spent budget, a ledger that cannot be written): the iteration ends, and `stopped` is
     that error. An exception of the iterable that brings the calls is raised after the outcomes.
     """
 
@@ -74,9 +77,13 @@ class Batch(Generic[K, T]):
             raise TypeError(
                 "plan() reads the calls before the batch does: give it a list or mapping"
             )
-        return await asyncio.to_thread(
-            compute_plan, self._calls, self._settings, self._coordinator()
-        )
+        thread = DaemonThread()
+        try:
+            return await thread.run(
+                partial(compute_plan, self._calls, self._settings, self._coordinator())
+            )
+        finally:
+            thread.end()
 
     @property
     def progress(self) -> Progress:

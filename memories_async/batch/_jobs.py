@@ -1,19 +1,20 @@
-"""Prepares a batch's items: hashes media, looks up paid replies and decodes them. Runs in a thread."""
+"""Prepares a batch's items in a thread: builds calls, hashes media, decodes the replies of paid ones."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
 
 from attrs import define
 
 from memories_async._client.settings import Settings
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
-from memories_async.batch._source import Item
+from memories_async.batch._source import Item, build_call
 from memories_async.batch._values import Outcome
 from memories_async.errors import MemoriesError
+from memories_async.ledger._claimed import Claimed
 from memories_async.ledger._coordinator import (
     Claim,
     Coordinator,
@@ -41,12 +42,11 @@ class Job(Generic[K, T]):
     call: Call[T]
     entry_key: EntryKey | None = None
     claim: Claim | None = None
-    outcome: Outcome[K, T] | None = None
-    """Set where nothing needs to be sent."""
 
     def succeed(self, answer: T) -> Outcome[K, T]:
         """Build the outcome of an item with an answer."""
-        replayed = isinstance(self.claim, Paid | Unknown | OtherAccount)
+        is_sent = isinstance(self.claim, Claimed) and not self.claim.is_replayed
+        replayed = self.claim is not None and not is_sent
         return Outcome(
             key=self.key,
             call=self.call,
@@ -68,35 +68,69 @@ class Job(Generic[K, T]):
 
 def prepare_jobs(
     items: Sequence[Item[K, T]], coordinator: Coordinator | None, settings: Settings
-) -> list[Job[K, T]]:
-    """Prepare the first of *items*, or all of them if their media are quickly read."""
+) -> list[Job[K, T] | Outcome[K, T]]:
+    """Prepare the first of *items*, or all of them if that is quick.
+
+    An item that the ledger answers, or that cannot be built or read, comes back as its outcome.
+    """
     until = time.monotonic() + SLICE
-    jobs: list[Job[K, T]] = []
+    prepared: list[Job[K, T] | Outcome[K, T]] = []
     for key, call in items:
-        job = Job(key, call)
-        if coordinator is not None and is_recorded(call):
-            account, price = settings.account(call), settings.price(call.unit)
-            try:
-                job.entry_key = build_entry_key(call, account, item=str(key), price=price)
-            except (MemoriesError, OSError) as error:
-                job.outcome = job.fail(error)
-        jobs.append(job)
+        try:
+            prepared.append(_prepare_job(key, build_call(call), coordinator, settings))
+        except Exception as error:  # noqa: BLE001  # a builder may raise anything: it is one item's
+            prepared.append(Outcome(key=key, call=None, error=error))
+        except BaseException:  # of `sys.exit`, say: raised again once the items before it are sent
+            if not prepared:
+                raise
+            break
         if time.monotonic() > until:
             break
-    if coordinator is not None:
-        coordinator.store.read_now(lambda reader: _answer_paid(reader, jobs))
-    return jobs
+    if coordinator is None:
+        return prepared
+    return coordinator.store.read_now(lambda reader: _answer_paid(reader, prepared))
 
 
-def _answer_paid(reader: EntryReader, jobs: Sequence[Job[Any, Any]]) -> None:
-    wanted = [(job, bytes.fromhex(job.entry_key.key)) for job in jobs if job.entry_key is not None]
-    replies = reader.find_replies([key for _, key in wanted])
-    for job, key in wanted:
-        if key not in replies:
-            continue
-        status, body = replies[key]
-        job.claim = Paid(Reply(status=status or 200, body=body))
-        try:
-            job.outcome = job.succeed(job.call.read(job.claim.reply))
-        except MemoriesError as error:
-            job.outcome = job.fail(error)
+def _prepare_job(
+    key: K, call: Call[T], coordinator: Coordinator | None, settings: Settings
+) -> Job[K, T] | Outcome[K, T]:
+    job = Job(key, call)
+    if coordinator is None or not is_recorded(call):
+        return job
+    # A file name may hold bytes that are no text.
+    item = str(key).encode("utf-8", "backslashreplace").decode()
+    account, price = settings.account(call), settings.price(call.unit)
+    try:
+        job.entry_key = build_entry_key(call, account, item=item, price=price)
+    except (MemoriesError, OSError) as error:
+        return job.fail(error)
+    return job
+
+
+def _answer_paid(
+    reader: EntryReader, prepared: Sequence[Job[K, T] | Outcome[K, T]]
+) -> list[Job[K, T] | Outcome[K, T]]:
+    keys = [
+        bytes.fromhex(job.entry_key.key)
+        for job in prepared
+        if isinstance(job, Job) and job.entry_key is not None
+    ]
+    replies = reader.find_replies(keys)
+    return [
+        _replay(job, replies) if isinstance(job, Job) and job.entry_key is not None else job
+        for job in prepared
+    ]
+
+
+def _replay(
+    job: Job[K, T], replies: Mapping[bytes, tuple[int | None, bytes]]
+) -> Job[K, T] | Outcome[K, T]:
+    assert job.entry_key is not None
+    status, body = replies.get(bytes.fromhex(job.entry_key.key), (None, None))
+    if body is None:
+        return job
+    job.claim = Paid(Reply(status=status or 200, body=body))
+    try:
+        return job.succeed(job.call.read(job.claim.reply))
+    except MemoriesError as error:
+        return job.fail(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -12,7 +11,7 @@ from attrs import define, field
 
 from memories_async._client.settings import Settings
 from memories_async._protocol.call import Call
-from memories_async.batch._source import CHUNK, Item, iterate_pairs
+from memories_async.batch._source import AHEAD, Calls, Item, build_call, iterate_pairs
 from memories_async.batch._values import Plan
 from memories_async.errors import MemoriesError
 from memories_async.ledger._coordinator import Coordinator, build_entry_key, is_recorded
@@ -20,14 +19,14 @@ from memories_async.ledger._reader import EntryReader
 
 
 def compute_plan(
-    calls: Mapping[Any, Call[Any]] | Iterable[Item[Any, Any]],
+    calls: Calls[Any, Any],
     settings: Settings,
     coordinator: Coordinator | None,
 ) -> Plan:
     """Iterate over *calls* once and count them by what would become of them."""
     counts = _PlanCounts(settings)
     items = iter(iterate_pairs(calls))
-    while chunk := [call for _, call in islice(items, CHUNK)]:
+    while chunk := [*islice(items, AHEAD)]:
         if coordinator is None:
             counts.add(chunk, None)
         else:
@@ -43,11 +42,17 @@ class _PlanCounts:
     units: Counter[str] = field(factory=Counter[str], init=False)
     seen: set[bytes] = field(factory=set[bytes], init=False)
 
-    def add(self, calls: list[Call[Any]], reader: EntryReader | None) -> None:
-        """Count some calls."""
-        for call in calls:
+    def add(self, items: list[Item[Any, Any]], reader: EntryReader | None) -> None:
+        """Count some items."""
+        for _, item in items:
+            self.kinds["items"] += 1
+            try:
+                call = build_call(item)
+            except Exception:  # noqa: BLE001  # a builder may raise anything: it is one item's
+                self.kinds["invalid"] += 1
+                continue
             kind = self._classify(call, reader)
-            self.kinds.update(["items", kind])
+            self.kinds[kind] += 1
             if kind == "calls":
                 self.families[call.family] += 1
                 self.units.update([call.unit] if call.unit else [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from attrs import define, field
@@ -21,7 +22,7 @@ from memories_async._protocol.reply import Reply
 from memories_async.batch._channel import Channel
 from memories_async.batch._circuit_breaker import CircuitBreaker
 from memories_async.batch._jobs import Job, prepare_jobs
-from memories_async.batch._source import Source
+from memories_async.batch._source import DaemonThread, Source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome
 from memories_async.errors import (
@@ -32,6 +33,7 @@ from memories_async.errors import (
     NotSent,
     OutcomeUnknown,
     PermissionDenied,
+    Refused,
 )
 from memories_async.ledger._claimed import Claimed
 from memories_async.ledger._coordinator import (
@@ -49,6 +51,9 @@ T = TypeVar("T")
 OnUnknown = Literal["park", "resend", "raise"]
 BUFFER = 1024
 """Outcomes that the caller has not taken yet, above which the batch waits."""
+REFUSALS = 20
+"""Items that are refused in the same words, by a code without a documented meaning and with none
+answered, after which the batch stops: the caption host refuses a wrong key so."""
 # An item that ends in one of these shows what is wrong with every other item, too.
 _STOPPING = (
     AuthenticationFailed,
@@ -81,7 +86,7 @@ class BatchRun(Generic[K, T]):
     outbox: Channel[Outcome[K, T]] = field(
         factory=lambda: Channel[Outcome[K, T]](BUFFER), init=False
     )
-    failure: Exception | None = field(default=None, init=False)
+    failure: BaseException | None = field(default=None, init=False)
     """An exception to raise to the caller once the outcomes are read."""
     stopped: Exception | None = field(default=None, init=False)
     """The error of the item that stopped the batch."""
@@ -91,6 +96,10 @@ class BatchRun(Generic[K, T]):
     """Tasks that send nothing now and can be cancelled without losing anything."""
     _dropped: list[Job[K, T]] = field(factory=list[Job[K, T]], init=False)
     """Jobs that were waiting when the batch was stopped."""
+    _preparing: DaemonThread = field(factory=DaemonThread, init=False)
+    _refusals: int = field(default=0, init=False)
+    """How many items in a row were refused in the same words; -1 once an item was answered."""
+    _last_refusal: Refused | None = field(default=None, init=False)
     _is_stopping: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -107,6 +116,7 @@ class BatchRun(Generic[K, T]):
             self.outbox.end()
             for job in (*self._dropped, *self._jobs.take_all()):
                 await _release(job)
+            self._preparing.end()
             await self.source.aclose()
 
     def stop(self) -> None:
@@ -133,13 +143,15 @@ class BatchRun(Generic[K, T]):
         try:
             while items := await self.source.read():
                 while items:
-                    jobs = await asyncio.to_thread(
-                        prepare_jobs, items, self.coordinator, self.settings
+                    prepared = await self._preparing.run(
+                        partial(prepare_jobs, items, self.coordinator, self.settings)
                     )
-                    items = items[len(jobs) :]
-                    await self._emit([job.outcome for job in jobs if job.outcome is not None])
-                    await self._enqueue([job for job in jobs if job.outcome is None])
-        except Exception as error:  # noqa: BLE001  # of the caller's iterable, or of the ledger
+                    items = items[len(prepared) :]
+                    await self._emit([one for one in prepared if isinstance(one, Outcome)])
+                    await self._enqueue([one for one in prepared if isinstance(one, Job)])
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  # of the caller's iterable, or of the ledger
             self.failure = error
         finally:
             self._jobs.end()
@@ -186,8 +198,13 @@ class BatchRun(Generic[K, T]):
 
     def _stop_if_hopeless(self, outcome: Outcome[K, T]) -> None:
         """Stop where the outcome shows that the other items would fail as well."""
-        error = outcome.error
-        if isinstance(error, _STOPPING):
+        error, last = outcome.error, self._last_refusal
+        if type(error) is Refused and self._refusals >= 0:
+            is_same = last is None or (last.code, last.message) == (error.code, error.message)
+            self._refusals, self._last_refusal = self._refusals + 1 if is_same else 1, error
+        elif not outcome.replayed and error is None:
+            self._refusals = -1  # the account is fine: a refusal is the item's own
+        if isinstance(error, _STOPPING) or self._refusals >= REFUSALS:
             self.stopped = self.stopped or error
             self.stop()
         elif isinstance(error, OutcomeUnknown) and self.on_unknown == "raise":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from attrs import define, field
@@ -15,13 +16,22 @@ from memories_async._protocol.call import Call
 
 K = TypeVar("K")
 T = TypeVar("T")
-Item: TypeAlias = tuple[K, Call[T]]
-Calls: TypeAlias = Mapping[K, Call[T]] | Iterable[Item[K, T]] | AsyncIterable[Item[K, T]]
+Builder: TypeAlias = Callable[[], Call[T]]
+Item: TypeAlias = tuple[K, Call[T] | Builder[T]]
+Calls: TypeAlias = (
+    Mapping[K, Call[T]]
+    | Mapping[K, Builder[T]]
+    | Iterable[tuple[K, Call[T]]]
+    | Iterable[tuple[K, Builder[T]]]
+    | Iterable[Item[K, T]]
+    | AsyncIterable[tuple[K, Call[T]]]
+    | AsyncIterable[tuple[K, Builder[T]]]
+    | AsyncIterable[Item[K, T]]
+)
+"""Calls, or functions that build them, under keys of the caller's."""
 
-CHUNK = 512
-"""The largest number of items that are read together."""
-SLICE = 0.01
-"""Seconds of reading after which the items read so far are passed on."""
+AHEAD = 512
+"""The largest number of items that are read before they are asked for."""
 
 
 class Source(Protocol[K, T]):
@@ -43,50 +53,138 @@ def open_source(calls: Calls[K, T]) -> Source[K, T]:
     return _ThreadSource(iter(iterate_pairs(calls)))
 
 
-def iterate_pairs(calls: Mapping[K, Call[T]] | Iterable[Item[K, T]]) -> Iterable[Item[K, T]]:
+def iterate_pairs(calls: Any) -> Iterable[Item[Any, Any]]:
     """Iterate over the pairs of a mapping or of a plain iterable."""
-    found: Any = calls
-    if isinstance(calls, Mapping):
-        found = found.items()
-    items: Iterable[Item[K, T]] = found
-    return items
+    return calls.items() if isinstance(calls, Mapping) else calls
+
+
+def build_call(call: Call[T] | Builder[T]) -> Call[T]:
+    """Return the call of an item, building it where the item has a function."""
+    built = call() if callable(call) else call
+    if not isinstance(built, Call):  # pyright: ignore[reportUnnecessaryIsInstance]  # of a caller
+        raise TypeError(
+            f"an item must be (key, call) or (key, builder), not {type(built).__name__}"
+        )
+    return built
+
+
+@define(eq=False)
+class DaemonThread:
+    """Runs functions one after another in a thread that does not keep the process from ending.
+
+    A caller's iterable may block for ever; threads of asyncio's executor are waited for at exit.
+    """
+
+    _jobs: SimpleQueue[Callable[[], None] | None] = field(factory=SimpleQueue[Any], init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run *function* in the thread and return what it returns."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def resolve(value: T | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(value)  # type: ignore[arg-type]  # None is a value where T is None
+
+        def job() -> None:
+            value, error = None, None
+            try:
+                value = function()
+            except BaseException as caught:  # noqa: BLE001  # raised where the function was asked for
+                error = caught
+            with suppress(RuntimeError):  # the loop is closed: nobody waits there
+                loop.call_soon_threadsafe(resolve, value, error)
+
+        if self._thread is None:
+            thread = threading.Thread(
+                target=_run_jobs, args=(self._jobs,), name="memories_async batch", daemon=True
+            )
+            thread.start()
+            self._thread = thread
+        self._jobs.put(job)
+        return await future
+
+    def end(self) -> None:
+        """End the thread once it is free; do not wait for it."""
+        self._jobs.put(None)
+
+
+def _run_jobs(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (job := jobs.get()) is not None:
+        job()
 
 
 @define(eq=False)
 class _ThreadSource(Generic[K, T]):
-    """Reads an iterable in a thread of its own: it may open files, query a database, or sleep."""
+    """Reads an iterable in a thread of its own: it may open files, query a database, or block.
+
+    The thread does not keep the process from ending. It reads at most `AHEAD` items ahead.
+    """
 
     items: Iterator[Item[K, T]]
-    thread: ThreadPoolExecutor = field(
-        factory=lambda: ThreadPoolExecutor(1, "memories_async batch"), init=False
-    )
-    error: Exception | None = field(default=None, init=False)
+    _found: list[Item[K, T]] = field(factory=list[Any], init=False)
+    _error: BaseException | None = field(default=None, init=False)
+    _is_ended: bool = field(default=False, init=False)
+    _is_closed: bool = field(default=False, init=False)
+    _changed: threading.Condition = field(factory=threading.Condition, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+    _wake: Callable[[], object] | None = field(default=None, init=False)
+    """Wakes the reader that waits for an item."""
 
     async def read(self) -> list[Item[K, T]]:
-        return await asyncio.get_running_loop().run_in_executor(self.thread, self._read_now)
-
-    def _read_now(self) -> list[Item[K, T]]:
-        until = time.monotonic() + SLICE
-        found: list[Item[K, T]] = []
-        if self.error is not None:
-            raise self.error
-        try:
-            for item in islice(self.items, CHUNK):
-                found.append(item)
-                if time.monotonic() > until:
-                    break
-        except Exception as error:
-            if not found:
-                raise
-            self.error = error  # raised once the items before it are passed on
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="memories_async batch", daemon=True)
+            thread.start()
+            self._thread = thread
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        with self._changed:
+            if not self._found and not self._is_ended:
+                self._wake = partial(loop.call_soon_threadsafe, woken.set)
+            else:
+                woken.set()
+        await woken.wait()
+        with self._changed:
+            found, self._found = self._found, []
+            self._changed.notify()
+        if not found and self._error is not None:
+            raise self._error
         return found
 
-    async def aclose(self) -> None:
+    def _run(self) -> None:
+        try:
+            for item in self.items:
+                with self._changed:
+                    self._found.append(item)
+                    self._wake_reader()
+                    while len(self._found) >= AHEAD and not self._is_closed:
+                        self._changed.wait()
+                    if self._is_closed:
+                        break
+        except BaseException as error:  # noqa: BLE001  # raised to the reader; `sys.exit`, too
+            self._error = error
+        with self._changed:
+            self._is_ended = True
+            self._wake_reader()
         close = getattr(self.items, "close", None)
         if close is not None:
-            # In the thread that read the items, after it has read its last one.
-            self.thread.submit(close)
-        self.thread.shutdown(wait=False)
+            close()
+
+    def _wake_reader(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits there
+                wake()
+
+    async def aclose(self) -> None:
+        # The thread closes the iterator, when that has returned its next item.
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
 
 
 @define(eq=False)

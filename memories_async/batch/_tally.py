@@ -14,6 +14,8 @@ from memories_async.limiter import Limits
 
 WINDOW = 60.0
 """Seconds over which the rate is measured."""
+MEASURED = 5.0
+"""Seconds from which the observed rate is used to estimate the time left."""
 _KINDS = ("done", "replayed", "refused", "unknown", "unsent")
 
 
@@ -41,7 +43,7 @@ class Tally:
     def count(self, outcome: Outcome[Any, Any]) -> None:
         """Add one item."""
         self._kinds[_classify(outcome)] += 1
-        if outcome.replayed:
+        if outcome.replayed or outcome.call is None:
             return
         self._families[outcome.call.family] += 1
         now = self.clock()
@@ -57,10 +59,11 @@ class Tally:
 
     def progress(self) -> Progress:
         """Build the progress as of now."""
-        now, rate = self.clock(), 0.0
+        now, rate, is_measured = self.clock(), 0.0, False
         if self._recent:
             then, count = self._recent[0]
             rate = (self._families.total() - count) / max(now - then, 1.0)
+            is_measured = now - then >= MEASURED and rate > 0
         remaining = None if self.total is None else self.total - self._kinds.total()
         return Progress(
             total=self.total,
@@ -68,21 +71,26 @@ class Tally:
             in_flight=self.in_flight,
             elapsed=now - self._began,
             rate=rate,
-            seconds_left=None if remaining is None else self._estimate(remaining),
+            seconds_left=None
+            if remaining is None
+            else self._estimate(remaining, rate if is_measured else None),
             points=self._points,
             points_at_risk=self._at_risk,
         )
 
-    def _estimate(self, items: int) -> float | None:
-        """Seconds for *items* more at the limits, if they are mixed as they were so far."""
-        finished = self._kinds.total()
-        if items <= 0 or not finished:
+    def _estimate(self, items: int, rate: float | None) -> float | None:
+        """Seconds for *items* more that need a request, mixed as those so far.
+
+        The slower of the limits and the observed *rate* decides. None before the first request.
+        """
+        sent = self._families.total()
+        if items <= 0 or not sent:
             return 0.0 if items <= 0 else None
-        shares = {name: sent / finished for name, sent in self._families.items()}
-        return max(
-            (items * share * self.limits.of(name).interval for name, share in shares.items()),
-            default=0.0,
+        at_limits = max(
+            items * count / sent * self.limits.of(name).interval
+            for name, count in self._families.items()
         )
+        return at_limits if rate is None else max(at_limits, items / rate)
 
 
 def _classify(outcome: Outcome[Any, Any]) -> str:

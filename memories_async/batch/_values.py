@@ -20,7 +20,8 @@ class Outcome(Generic[K, T]):
 
     key: K
     """The item's key, as the caller gave it."""
-    call: Call[T]
+    call: Call[T] | None
+    """None where the item's builder failed."""
     answer: T | None = None
     error: Exception | None = None
     billed: Billed = "no"
@@ -57,7 +58,8 @@ class Progress:
     rate: float = 0.0
     """Items per second that needed a request, over the last minute."""
     seconds_left: float | None = None
-    """Estimated at the account's limits from the items so far; None without a total."""
+    """Estimated from the account's limits and the rate so far, as if every item left needed a request;
+    None without a total, and before the first request."""
     points: float | None = None
     """Certainly paid in this run; None where no budget has a price."""
     points_at_risk: float | None = None
@@ -82,7 +84,7 @@ class Plan:
     repeated: int
     """Items with the same call as another item: they share its answer."""
     invalid: int
-    """Items whose media cannot be read."""
+    """Items whose call cannot be built or whose media cannot be read."""
     calls: int
     """Requests that would be sent."""
     by_unit: Mapping[str, int] = field(factory=dict[str, int])

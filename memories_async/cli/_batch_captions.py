@@ -135,7 +135,7 @@ class CaptionWriter:
 
 def find_task(outcome: Outcome[str, Any]) -> CaptionTask | OutcomeUnknown | None:
     """Return what to wait for: a task, or a submission whose reply was lost; None for neither."""
-    if not outcome.call.needs_callback:
+    if outcome.call is None or not outcome.call.needs_callback:
         return None  # the row has its own callback
     error = outcome.error
     if isinstance(error, OutcomeUnknown) and error.callback is not None:

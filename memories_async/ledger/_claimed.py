@@ -28,8 +28,12 @@ class Claimed:
     store: EntryStore
     is_doubtful: bool
     """Whether an earlier attempt may have been paid."""
+    kept_reply: Reply | None
+    """The reply of an earlier attempt that could not be read then."""
     on_close: Callable[[MemoriesError | None], None]
     """Called once, when the call is over, for those who wait for an identical one."""
+    is_replayed: bool = field(default=False, init=False)
+    """Whether the kept reply was the answer, and nothing was sent."""
     _is_owned: bool = field(default=True, init=False)
     """Whether the entry may still name this process as its owner."""
     _has_begun: bool = field(default=False, init=False)
@@ -85,7 +89,7 @@ class Claimed:
             final=final,
             status=error.status,
             message=error.message,
-            body=error.body,
+            body=error.body if state == "unknown" else None,
             restores_doubt=restores_doubt,
         )
         await self._write_or_log(lambda moves: moves.stop(self.entry, self.owner, end))

@@ -176,6 +176,7 @@ class Coordinator:
             owner=owner,
             store=self.store,
             is_doubtful=row.state == "unknown",
+            kept_reply=_read_kept_reply(row) if row.state == "unknown" else None,
             on_close=end_flight,
         )
 
@@ -194,6 +195,11 @@ class Coordinator:
             return await self._read_again(claim, call)
         failure: MemoriesError | None = None
         try:
+            if claim.kept_reply is not None and (kept := _try_read(call, claim.kept_reply)):
+                # What was paid and can be read by now is not paid again.
+                await claim.answered(claim.kept_reply)
+                claim.is_replayed = True
+                return kept[0]
             return await send(call, claim)
         except OutcomeUnknown as error:
             failure = error
@@ -211,16 +217,12 @@ class Coordinator:
             await claim.close(failure)
 
     async def _read_again(self, claim: Unknown, call: Call[T]) -> T:
-        """Try to read a reply that an earlier version could not."""
+        """Answer from a reply that an earlier version could not read, or raise."""
         reply = claim.reply
-        if reply is None:
+        if reply is None or not (kept := _try_read(call, reply)):
             raise claim.error
-        try:
-            answer = call.read(reply)
-        except MemoriesError:
-            raise claim.error from None
         await self.store.write(lambda moves: moves.finish(claim.entry, reply.status, reply.body))
-        return answer
+        return kept[0]
 
 
 def is_recorded(call: Call[Any]) -> bool:
@@ -246,6 +248,18 @@ def build_entry_key(
     )
 
 
+def _try_read(call: Call[T], reply: Reply) -> list[T]:
+    """Read the answer of a kept reply; an empty list where this version cannot read it either."""
+    try:
+        return [call.read(reply)]
+    except MemoriesError:
+        return []
+
+
+def _read_kept_reply(row: EntryRow) -> Reply | None:
+    return None if row.body is None else Reply(status=row.status or 200, body=row.body)
+
+
 def explain_row(key: EntryKey, row: EntryRow) -> Paid | Unknown | InFlight | OtherAccount:
     """Say why an entry cannot be claimed."""
     if row.account != key.account:
@@ -261,7 +275,7 @@ def explain_row(key: EntryKey, row: EntryRow) -> Paid | Unknown | InFlight | Oth
         )
     if row.owner is not None:
         return InFlight(None)
-    reply = None if row.body is None else Reply(status=row.status or 200, body=row.body)
+    reply = _read_kept_reply(row)
     if row.state == "done" and reply is not None:
         return Paid(reply)
     if row.state == "done":

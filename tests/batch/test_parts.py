@@ -9,10 +9,10 @@ import callers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import EMBEDDED, embed_call
+from samples import EMBEDDED, caption_call, embed_call
 from servers import answer, serving
 
-from memories_async import Ledger, Limits, Receiver, captions, videos
+from memories_async import Ledger, Limit, Limits, Receiver, captions, videos
 from memories_async.batch import _jobs
 from memories_async.batch._channel import Channel
 from memories_async.batch._run import WorkerHook
@@ -109,12 +109,46 @@ def test_the_time_left_is_none_without_outcomes_or_a_total():
     assert Tally(Limits(), time.monotonic).progress().seconds_left is None
 
 
-def test_a_batch_that_only_replays_has_no_time_left():
-    """Answers from the ledger wait for no limit."""
+def test_the_time_left_is_none_before_the_first_request():
+    """Answers from the ledger do not show how many of the items left need a request."""
     tally = Tally(Limits(), time.monotonic, total=2)
     tally.count(Outcome(key=1, call=embed_call(), answer=(), replayed=True))
+    assert tally.progress().seconds_left is None
+    tally.count(Outcome(key=2, call=embed_call(), answer=(), replayed=True))
 
     assert tally.progress().seconds_left == 0.0
+
+
+def test_replayed_items_do_not_shorten_the_time_left():
+    """Of 400 items 300 are answered by the ledger: the 80 left take 8 s at ten per second."""
+    now = [0.0]
+    tally = Tally(Limits(embeddings=Limit(10)), lambda: now[0], total=400)
+    for number in range(320):
+        tally.count(Outcome(key=number, call=embed_call(), answer=(), replayed=number < 300))
+
+    assert tally.progress().seconds_left == pytest.approx(8.0)
+
+
+def test_the_time_left_follows_the_observed_rate_where_that_is_slower():
+    """Calls that take long, or a limiter that slowed down, keep the batch below the limit."""
+    now = [0.0]
+    tally = Tally(Limits(embeddings=Limit(10)), lambda: now[0], total=100)
+    for number in range(20):
+        tally.count(Outcome(key=number, call=embed_call(), answer=(), billed="yes"))
+        now[0] += 1.0
+
+    assert tally.progress().seconds_left == pytest.approx(80.0, rel=0.1)
+
+
+def test_the_time_left_follows_the_slowest_of_the_mixed_limits():
+    """Shares are of the items that were sent: half of them are captions, at one per second."""
+    now = [0.0]
+    limits = Limits(embeddings=Limit(100), captions=Limit(1))
+    tally = Tally(limits, lambda: now[0], total=104)
+    for number, call in enumerate([embed_call(), caption_call()] * 2):
+        tally.count(Outcome(key=number, call=call, answer=(), billed="yes"))
+
+    assert tally.progress().seconds_left == pytest.approx(50.0)
 
 
 async def test_a_worker_that_fails_before_it_sends_counts_no_request():

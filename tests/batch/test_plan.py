@@ -33,19 +33,6 @@ async def test_progress_counts_the_outcomes(ledger):
         assert ledger.summary().points == 15.0
 
 
-async def test_the_time_left_follows_from_the_limits(ledger):
-    """Ninety items at a hundred per second take 0.9 s."""
-    limits = Limits(embeddings=Limit(100))
-    async with serving(answer(EMBEDDED)) as server:  # noqa: SIM117  # reads better apart
-        async with callers.patient_client(server.url, limits=limits) as client:
-            async with client.batch(items(100), ledger=ledger, concurrency=1) as batch:
-                for _ in range(10):
-                    await anext(batch)
-                left = batch.progress.seconds_left
-
-    assert 0.7 < left <= 0.9
-
-
 async def test_a_plan_sends_nothing(ledger):
     """It counts what is paid, unknown, repeated and left, and says how long that takes and its cost."""
     async with serving(by_asset({"re_1": hang_up})) as server:

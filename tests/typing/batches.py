@@ -41,7 +41,7 @@ async def awaited(client: Client) -> None:
         async for outcome in outcomes:
             assert_type(outcome, Outcome[str, Embedding])
             assert_type(outcome.key, str)
-            assert_type(outcome.call, Call[Embedding])
+            assert_type(outcome.call, Call[Embedding] | None)
         assert_type(outcomes.progress, Progress)
     async with client.batch(pairs()) as tasks:
         assert_type((await anext(tasks)).result(), CaptionTask)
