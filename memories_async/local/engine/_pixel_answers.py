@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memories_async.local.engine.facts.caption import write_caption
+from memories_async.local.engine.protocol import Facts
 from memories_async.local.engine.search.clips import find_clips
 from memories_async.local.engine.vision.embedding import embed
 from memories_async.local.engine.vision.index import PixelIndex, load
@@ -16,12 +17,6 @@ __all__ = ["answer"]
 
 _HELD = 8
 """Indexes held in memory; reading one anew takes milliseconds."""
-_ANSWERS: Mapping[str, Callable[..., Any]] = {
-    "facts": lambda index: index.facts,
-    "search": find_clips,
-    "embed": lambda index, dimensions: embed(index.summary, dimensions),
-    "caption": write_caption,
-}
 
 
 def answer(question: str, path: Path, *arguments: Any) -> Any:
@@ -36,3 +31,19 @@ def answer(question: str, path: Path, *arguments: Any) -> Any:
 @lru_cache(_HELD)
 def _load(path: Path) -> PixelIndex | None:
     return load(path)
+
+
+def _get_facts(index: PixelIndex) -> Facts:
+    return index.facts
+
+
+def _embed(index: PixelIndex, dimensions: int) -> tuple[float, ...]:
+    return embed(index.summary, dimensions)
+
+
+_ANSWERS: Mapping[str, Callable[..., Any]] = {
+    "facts": _get_facts,
+    "search": find_clips,
+    "embed": _embed,
+    "caption": write_caption,
+}

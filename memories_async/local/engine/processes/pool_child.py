@@ -46,8 +46,8 @@ def main() -> int:
 def answer(function: str, *arguments: Any) -> dict[str, Any]:
     """Call *function* with *arguments*; say why where that fails."""
     try:
-        found = import_function(function)(*arguments)
-        return {"answer": attrs.asdict(found) if attrs.has(type(found)) else found}
+        found: Any = import_function(function)(*arguments)
+        return {"answer": attrs.asdict(found) if attrs.has(found.__class__) else found}
     except UnreadableImage as error:
         return {"unreadable": error.reason}
     except EngineError as error:
