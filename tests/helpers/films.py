@@ -52,7 +52,7 @@ def write(
         stream.pix_fmt = pixels
         stream.codec_context.time_base = tick
         for time in times:
-            part = float(time / (times[-1] or 1))
+            part = max(0.0, float(time / (times[-1] or 1)))
             frame = _frame(picture(int(time >= cut), part, size=size), clear="a" in pixels)
             frame.pts, frame.time_base = round(time / tick), tick
             film.mux(stream.encode(frame))
@@ -66,6 +66,44 @@ def _frame(view, *, clear):
     half = cv2.cvtColor(view, cv2.COLOR_BGR2BGRA)
     half[..., 3] = 128
     return av.VideoFrame.from_ndarray(half, format="bgra")
+
+
+def weave(path: Path, *, rate: int = 24, seconds: int = 4, size=(320, 240), **options: str) -> Path:
+    """Write an interlaced film of a moving texture, each field at its own time."""
+    width, height = size
+    texture = np.random.default_rng(1).integers(0, 255, (15, 20, 3), np.uint8)
+    texture = cv2.GaussianBlur(
+        cv2.resize(texture, size, interpolation=cv2.INTER_NEAREST), (9, 9), 0
+    )
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(rate * seconds):
+            view = np.roll(texture, 2 * number, 1)
+            view[1::2] = np.roll(texture, 2 * number + 1, 1)[1::2]
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(view, format="bgr24")))
+        film.mux(stream.encode(None))
+    return path
+
+
+def copy_packets(
+    source: Path, path: Path, *, skip: float = 0.0, drop: int = 0, **options: str
+) -> Path:
+    """Copy the packets of *source* without encoding, as `ffmpeg -ss SKIP -c copy` does.
+
+    The first *drop* packets are left out; *options* are the container's.
+    """
+    with av.open(str(source)) as film, av.open(str(path), "w", options=options) as copy:
+        stream = film.streams.video[0]
+        target = copy.add_stream_from_template(stream)
+        shift = round(skip / stream.time_base)
+        film.seek(shift, stream=stream)
+        packets = [packet for packet in film.demux(stream) if packet.dts is not None]
+        for packet in packets[drop:]:
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.stream = target
+            copy.mux(packet)
+    return path
 
 
 def sound(path: Path) -> Path:

@@ -1,7 +1,7 @@
-"""OpenCV and numpy, or one sentence that says what to install; and the array types used here.
+"""OpenCV and numpy, or one sentence that says what to install; and the types of arrays.
 
-Any installed `cv2` will do (headless or not), so that nobody is forced into two that overwrite
-each other. Nothing is used that OpenCV 5 has dropped.
+Any installed `cv2` will do (headless or not): two of its packages would overwrite each other. Nothing
+is used that OpenCV 5 has dropped.
 """
 
 from __future__ import annotations

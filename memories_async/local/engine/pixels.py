@@ -56,15 +56,15 @@ class PixelEngine:
         """Cache indexes in the folder *cache*; give up indexing a video after *time_limit* s.
 
         Without *cache* they are kept as long as the engine. Raises `ModuleNotFoundError`, naming
-        what to install, where OpenCV or numpy is missing.
+        what to install, where numpy, OpenCV or PyAV is missing.
         """
-        for name in ("numpy", "cv2"):
+        for name in ("numpy", "cv2", "av"):
             if find_spec(name) is None:
                 raise ModuleNotFoundError(
                     f"the embedded engine needs {name}: pip install 'memories_async[local]'",
                     name=name,
                 )
-        self.name = "pixels/3"
+        self.name = "pixels/4"
         # The child processes may have been started in another folder.
         self._cache = None if cache is None else cache.absolute()
         self._time_limit = time_limit

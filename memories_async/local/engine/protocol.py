@@ -71,10 +71,12 @@ class Facts:
     height: int
     fps: float
     frames: int
-    """Frames that were really decoded, not those that the container promises."""
+    """Frames that were decoded, not those that the container promises."""
     shots: tuple[Shot, ...]
     complete: bool = True
-    """False when fewer frames could be decoded than the container promises."""
+    """False when the file is cut short, or more than a few frames cannot be decoded."""
+    start_time: float = 0.0
+    """Second at which the first frame is shown, by the file's time stamps: shots begin there."""
 
 
 class Index(Protocol):

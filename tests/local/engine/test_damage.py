@@ -58,10 +58,11 @@ def test_a_damaged_film_is_answered_or_refused(small, tmp_path, seed):
     facts = index.facts
     assert 0 < facts.duration < 1e6
     assert facts.fps > 0
-    assert facts.shots[-1].end_time == facts.duration
+    end = facts.shots[-1].end_time
+    assert end == pytest.approx(facts.start_time + facts.duration, abs=0.0015)
     picture = encode(paint("garden", np.random.default_rng(1), (200, 90)))
     found = find_clips(index, picture, "red moving")
-    assert all(0 <= one.start_time <= one.end_time <= facts.duration for one in found.clips)
+    assert all(0 <= one.start_time <= one.end_time <= end for one in found.clips)
     assert len(embed(index.summary, 64)) == 64
     assert write_caption(index, CaptionRequest(user_prompt="all", system_prompt="")).text
 

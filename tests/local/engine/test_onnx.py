@@ -271,7 +271,7 @@ def test_captions_with_the_engine_beneath(seeing, engine, own, film):
     request = CaptionRequest(user_prompt="colours", system_prompt="")
 
     assert seeing.caption(own, request) == engine.caption(engine.index(film), request)
-    assert seeing.name == "pixels/3+tiny"
+    assert seeing.name == "pixels/4+tiny"
 
 
 def test_refuses_the_index_of_another_engine(seeing, index):

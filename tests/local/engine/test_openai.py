@@ -241,7 +241,7 @@ def test_searches_and_embeds_by_pixels(seeing, engine, film, jpeg):
     assert index.facts == engine.index(film).facts
     assert seeing.search(index, jpeg(1.3), "x") == engine.search(engine.index(film), jpeg(1.3), "x")
     assert seeing.embed(index, 512) == engine.embed(engine.index(film), 512)
-    assert seeing.name == "pixels/3+tiny"
+    assert seeing.name == "pixels/4+tiny"
 
 
 def test_refuses_the_index_of_another_engine(seeing, engine, film):

@@ -30,7 +30,7 @@ def test_answers_all_four_questions(engine: Engine, film, jpeg):
     """Index, search, embed, caption."""
     index = engine.index(film)
 
-    assert engine.name == "pixels/3"
+    assert engine.name == "pixels/4"
     assert engine.search(index, jpeg(1.3), "anything").clips[0].start_time == 0
     assert len(engine.embed(index, 512)) == 512
     assert "3 shots" in engine.caption(index, CaptionRequest(user_prompt="", system_prompt="")).text
@@ -207,7 +207,7 @@ def test_refuses_the_index_of_another_engine(engine, jpeg):
         engine.search(Other(), jpeg(1), "x")
 
 
-@pytest.mark.parametrize("missing", ["cv2", "numpy"])
+@pytest.mark.parametrize("missing", ["cv2", "numpy", "av"])
 def test_says_what_to_install_where_something_is_missing(missing, monkeypatch):
     """One sentence, naming the extra, from the engine and from its parts."""
     monkeypatch.setitem(sys.modules, missing, None)
@@ -215,8 +215,9 @@ def test_says_what_to_install_where_something_is_missing(missing, monkeypatch):
 
     with pytest.raises(ModuleNotFoundError, match=said):
         PixelEngine()
+    part = "video/decoder.py" if missing == "av" else "_cv.py"
     with pytest.raises(ModuleNotFoundError, match=said):
-        runpy.run_path(str(Path(pixels.__file__).with_name("_cv.py")))
+        runpy.run_path(str(Path(pixels.__file__).parent / part))
 
 
 def test_importing_protocol_and_front_imports_no_opencv():

@@ -19,7 +19,7 @@ from memories_async.local.engine.processes.one_shot import run_in_child
 from memories_async.local.engine.protocol import Facts
 
 if TYPE_CHECKING:
-    from memories_async.local.engine.video.film import Film, Frame
+    from memories_async.local.engine.video.film import Frame
 
 __all__ = ["Still", "choose_times", "load_stills", "take_stills"]
 
@@ -74,22 +74,21 @@ def load_stills(
 def take_stills(video: str, result: str, settings: str) -> None:
     """Write the stills that *settings* describes to the file *result*; a task of `run_in_child`."""
     # These need OpenCV, which the process that only reads stills does without.
-    from memories_async.local.engine._cv import shrink  # noqa: PLC0415
     from memories_async.local.engine.video.film import Film  # noqa: PLC0415
     from memories_async.local.engine.video.picture import encode  # noqa: PLC0415
 
     wanted = json.loads(settings)
     rows: list[tuple[float, str]] = []
     with Film.open(Path(video)) as film:
-        for frame in _pick_frames(film, wanted["times"]):
-            jpeg = encode(shrink(frame.picture, wanted["longest"]), quality=wanted["quality"])
+        frames = film.frames(_FINE, longest=wanted["longest"])
+        for frame in _pick_frames(frames, wanted["times"]):
+            jpeg = encode(frame.picture, quality=wanted["quality"])
             rows.append((frame.time, base64.b64encode(jpeg).decode()))
     write_file(Path(result), lambda file: file.write(json.dumps(rows).encode()))
 
 
-def _pick_frames(film: Film, times: Sequence[float]) -> Iterator[Frame]:
-    """Yield the frames shown at *times* (rising), each once; the last frame stays for ever."""
-    frames = film.frames(_FINE)
+def _pick_frames(frames: Iterator[Frame], times: Sequence[float]) -> Iterator[Frame]:
+    """Yield those of *frames* shown at *times* (rising), each once; the last stays for ever."""
     shown = next(frames)
     for after in frames:
         if any(shown.time <= time < after.time for time in times):

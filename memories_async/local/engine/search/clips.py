@@ -97,4 +97,4 @@ def _find_borders(first: int, last: int, index: PixelIndex) -> tuple[float, floa
         start = float(times[first - 1] + times[first]) / 2
     if last + 1 < len(times) and shot[last + 1] == shot[last]:
         end = float(times[last] + times[last + 1]) / 2
-    return start, min(max(end, start), float(np.float64(index.facts.duration)))
+    return start, min(max(end, start), index.facts.shots[-1].end_time)

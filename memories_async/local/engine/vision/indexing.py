@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import Factory, define, field, frozen
 
-from memories_async.local.engine._cv import Floats, Picture, cv2, np, shrink
+from memories_async.local.engine._cv import Floats, Picture, cv2, np
 from memories_async.local.engine.protocol import Facts
 from memories_async.local.engine.video.film import Film, Frame
 from memories_async.local.engine.vision import colours, features, shots
@@ -32,6 +32,8 @@ __all__ = ["index_video", "write_index"]
 _EVERY = 0.5
 _MOST = 1800
 """Samples kept: 15 minutes at two a second; an hour is sampled every two seconds."""
+_LONGEST = 360
+"""Pixels of a sample's longer side."""
 _POINTS = 300
 _AHEAD = 4
 """Samples being described beside the decoder."""
@@ -46,22 +48,23 @@ def index_video(path: Path) -> PixelIndex:
     """Decode and describe the video at *path*. Raises `UnreadableVideo`."""
     recorder, sampler = _Recorder(), _Sampler()
     with Film.open(path) as film, ThreadPoolExecutor(2) as pool:
-        for frame in film.frames(shots.RATE):
+        for frame in film.frames(shots.RATE, longest=_LONGEST):
             recorder.add(frame)
             sampler.add(frame, pool)
         described = sampler.finish()
         times, rows = np.array(recorder.times, np.float32), np.array(recorder.rows, np.float32)
         gaps = np.array(recorder.differences.rows, np.float32)
-        duration = round(film.duration, 3)
+        start, end = round(film.start, 3), round(film.start + film.duration, 3)
         index = PixelIndex(
             facts=Facts(
-                duration=duration,
+                duration=round(film.duration, 3),
                 width=film.width,
                 height=film.height,
                 fps=round(film.rate, 3),
                 frames=film.decoded,
-                shots=shots.detect_shots(times, gaps, duration=duration),
+                shots=shots.detect_shots(times, gaps, start=start, end=end),
                 complete=film.complete,
+                start_time=start,
             ),
             samples=_join_samples(described),
             signals=Signals(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
@@ -135,7 +138,7 @@ class _Sampler:
 
 
 def _describe(frame: Frame) -> _SampleFeatures:
-    picture = shrink(frame.picture, 360)
+    picture = frame.picture
     grey = cv2.cvtColor(cv2.resize(picture, (160, 90)), cv2.COLOR_BGR2GRAY)
     return _SampleFeatures(
         time=frame.time,

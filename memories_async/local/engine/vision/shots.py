@@ -65,14 +65,16 @@ class Differences:
         self._before.append(small)
 
 
-def detect_shots(times: Floats, gaps: Floats, *, duration: float) -> tuple[Shot, ...]:
-    """Split 0..*duration* into shots; *gaps* has the row of `Differences` for each of *times*."""
-    borders = [0.0]
+def detect_shots(
+    times: Floats, gaps: Floats, *, end: float, start: float = 0.0
+) -> tuple[Shot, ...]:
+    """Split *start*..*end* into shots; *gaps* has the row of `Differences` for each of *times*."""
+    borders = [start]
     for place in sorted({*_find_cuts(gaps), *_find_dissolves(gaps)}):
         time = float(times[place - 1] + times[place]) / 2
-        if time - borders[-1] >= _SHORTEST and duration - time >= _SHORTEST:
+        if time - borders[-1] >= _SHORTEST and end - time >= _SHORTEST:
             borders.append(time)
-    ends = [*borders[1:], duration]
+    ends = [*borders[1:], end]
     return tuple(
         Shot(start_time=round(start, 3), end_time=round(end, 3))
         for start, end in zip(borders, ends, strict=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from memories_async.local.engine.protocol import UnreadableVideo
+from memories_async.local.engine.video import film as film_module
 from memories_async.local.engine.video.film import Film
 
 
@@ -125,43 +127,44 @@ def test_refuses_pictures_too_large_for_memory(tmp_path):
 
 
 class Source:
-    """A capture that says what a damaged or odd file makes OpenCV say."""
+    """A decoder that says what a damaged or odd file makes FFmpeg say."""
 
-    def __init__(self, times, *, pictures=True, fails=False):
-        self.times, self.pictures, self.fails = list(times), pictures, fails
-        self.at = -1
+    formats = frozenset({"odd"})
+    skipped = 0
+    codec = "odd"
 
-    def grab(self):
-        self.at += 1
-        if self.fails and self.at == len(self.times) - 1:
-            raise cv2.error("corrupt")
-        return self.at < len(self.times)
+    def __init__(self, times, *, rate=10.0, is_complete=True):
+        self.times, self.rate, self.is_complete = times, rate, is_complete
 
-    def get(self, _):
-        return self.times[self.at] * 1000
+    def frames(self):
+        picture = av.VideoFrame.from_ndarray(grey(50), format="bgr24")
+        for time in self.times:
+            picture.opaque = time
+            yield picture
 
-    def retrieve(self):
-        return (True, grey(50)) if self.pictures else (False, None)
-
-    def release(self):
-        self.at = -1
+    def read_time(self, frame):
+        return frame.opaque
 
 
-def odd(tmp_path, source, *, rate=10.0):
-    return Film(path=tmp_path, source=source, promised=0, reckoned=False, claimed_rate=rate)
+def test_times_that_run_backwards_count_by_the_rate():
+    """So do times that are absent."""
+    source = Film(decoder=Source([5.0, 4.0, 4.0, float("nan")]))
+
+    assert [frame.time for frame in source.frames(1000)] == pytest.approx([5, 5.1, 5.2, 5.3])
+    assert source.duration == pytest.approx(0.4)
 
 
-def test_times_that_run_backwards_count_by_the_rate(tmp_path):
-    """So do times that are absent or no numbers."""
-    source = odd(tmp_path, Source([5.0, 4.0, 4.0, float("nan")]))
+def test_a_film_that_begins_before_second_zero_begins_there():
+    """No player shows a negative second."""
+    source = Film(decoder=Source([-0.2, -0.1, 0.0]))
 
-    assert [frame.time for frame in source.frames(1000)] == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert [frame.time for frame in source.frames(1000)] == pytest.approx([0, 0.1, 0.2])
 
 
-def test_a_film_without_a_usable_rate_counts_its_frames(tmp_path):
+def test_a_film_without_a_usable_rate_counts_its_frames():
     """The claim is not believed where the frames contradict it."""
-    lying = odd(tmp_path, Source(np.arange(100) / 10), rate=90.0)
-    silent = odd(tmp_path, Source(np.arange(100) / 10), rate=0.0)
+    times = (np.arange(100) / 10).tolist()
+    lying, silent = (Film(decoder=Source(times, rate=rate)) for rate in (90.0, 0.0))
     list(lying.frames(2))
     list(silent.frames(2))
 
@@ -169,42 +172,37 @@ def test_a_film_without_a_usable_rate_counts_its_frames(tmp_path):
     assert silent.rate == pytest.approx(10)
 
 
-def test_uneven_steps_belie_the_claim_unless_frames_are_missing(tmp_path):
+def test_uneven_steps_belie_the_claim_unless_frames_are_missing():
     """A whole film's rate is counted; one with a hole keeps the rate that it was made at."""
-    times = [*np.arange(50) / 50, *1 + np.arange(50) / 10]
-    whole, holed = (odd(tmp_path, Source(times), rate=25.0) for _ in range(2))
-    holed.promised = 150
+    times = [*(np.arange(50) / 50).tolist(), *(1 + np.arange(50) / 10).tolist()]
+    whole, holed = (
+        Film(decoder=Source(times, rate=25.0, is_complete=is_complete))
+        for is_complete in (True, False)
+    )
     list(whole.frames(2))
     list(holed.frames(2))
 
-    assert (whole.complete, whole.rate) == (True, pytest.approx(100 / 6))
-    assert (holed.complete, holed.rate) == (False, 25.0)
+    assert whole.rate == pytest.approx(100 / 6)
+    assert holed.rate == 25.0
     assert whole.duration == pytest.approx(6.0)
 
 
-def test_a_container_that_counts_no_frames_is_complete_when_its_time_is_covered(tmp_path):
-    """Matroska promises only seconds."""
-    times = [*np.arange(50) / 50, *1 + np.arange(50) / 10]
-    whole, short = (odd(tmp_path, Source(times), rate=25.0) for _ in range(2))
-    for film, promised in ((whole, 150), (short, 170)):
-        film.promised, film.reckoned = promised, True
-        list(film.frames(2))
+def test_refuses_a_film_of_frames_that_cannot_be_converted(monkeypatch):
+    """It says which codec and which pixel format."""
 
-    assert whole.complete
-    assert not short.complete
+    def refuse(*_, **__):
+        raise ValueError("no such conversion")
 
+    monkeypatch.setattr(film_module, "convert", refuse)
 
-def test_an_error_of_the_decoder_ends_the_film(tmp_path):
-    """What was read before stays."""
-    source = odd(tmp_path, Source([0, 0.1, 0.2], fails=True))
-
-    assert len(list(source.frames(1000))) == 2
+    with pytest.raises(UnreadableVideo, match=r"codec odd, pixel format bgr24"):
+        list(Film(decoder=Source([0.0, 0.1])).frames(2))
 
 
-def test_refuses_frames_that_hold_no_picture(tmp_path):
+def test_refuses_a_film_without_frames():
     """A stream may promise pictures and give none."""
-    with pytest.raises(UnreadableVideo, match="no picture"):
-        list(odd(tmp_path, Source([0, 0.1], pictures=False)).frames(2))
+    with pytest.raises(UnreadableVideo, match=r"no picture that can be decoded .codec odd"):
+        list(Film(decoder=Source([])).frames(2))
 
 
 def test_shows_a_rotated_film_upright(film, tmp_path):

@@ -16,7 +16,7 @@ def borders(pictures):
     for picture in pictures:
         gaps.add(reduce_to_lab(picture))
     times = np.arange(len(pictures), dtype=np.float32) / 8
-    found = detect_shots(times, np.array(gaps.rows, np.float32), duration=len(pictures) / 8)
+    found = detect_shots(times, np.array(gaps.rows, np.float32), end=len(pictures) / 8)
     assert found[0].start_time == 0
     assert found[-1].end_time == len(pictures) / 8
     return [shot.start_time for shot in found[1:]]

@@ -1,0 +1,287 @@
+"""Open a video file and decode its frames with FFmpeg (PyAV); say whether any are missing.
+
+Damaged packets are passed over. No frame is given that may depend on one that was not decoded: none
+before the first key frame or between a damaged packet and the next key frame, and none that the
+decoder marks as corrupt.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from attrs import define, field
+
+from memories_async.local.engine._cv import Picture, np
+from memories_async.local.engine.protocol import UnreadableVideo
+
+try:
+    import av
+    from av import logging
+    from av.container import InputContainer
+    from av.error import FFmpegError
+    from av.packet import Packet
+    from av.sidedata.sidedata import Type
+    from av.stream import Disposition, Stream
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import Interpolation
+    from av.video.stream import VideoStream
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the embedded engine needs av: pip install 'memories_async[local]'", name="av"
+    ) from error
+
+__all__ = ["Decoder", "FFmpegError", "VideoFrame", "convert", "measure_shown"]
+
+_MOST = 70_000_000
+"""Pixels of a picture; twice those of 8K."""
+_ODD_RATE = 1000.0
+_FAILURES = 100
+"""Errors of the container after which the rest of the file is given up."""
+_SHARE, _SPARE = 0.98, 2
+"""A file is complete with this share of its packets, less a few: containers often promise too many."""
+# Formats that open other files, addresses or devices, and text that is drawn as pictures.
+_REFUSED = frozenset(
+    {
+        *("concat", "concatf", "dash", "ffmetadata", "hls", "image2", "image2pipe", "imf", "lavfi"),
+        *("rtp", "rtsp", "sap", "sdp", "tty", "vobsub", "webm_dash_manifest"),
+    }
+)
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": ",".join(sorted(av.formats_available - _REFUSED)),
+}
+# Containers whose header says how long the film is; others are estimated from what is there.
+_TIMED = frozenset({"matroska", "webm", "mov", "asf", "avi"})
+# Where each packet holds one whole frame; elsewhere a field, or one that is never shown.
+_FRAMED = frozenset({"matroska", "webm", "mov"})
+_FRAMED_CODECS = frozenset({"h264", "hevc"})
+# The container's time stamps start anywhere (`AVFMT_TS_DISCONT`).
+_DISCONTINUOUS = 0x0200
+_MICROSECONDS = 1e-6
+_COVER = Disposition.attached_pic | Disposition.timed_thumbnails
+_UNREADABLE = "the file is no video that can be read"
+
+
+@define(kw_only=True)
+class Decoder:
+    """An open video file."""
+
+    container: InputContainer = field(repr=False)
+    stream: VideoStream = field(repr=False)
+    formats: frozenset[str]
+    """The container's names, such as `mov` and `mp4`."""
+    codec: str
+    """The codec's name, such as `h264`."""
+    rate: float
+    """Frames a second that the container claims; 0 when absurd."""
+    origin: float
+    """The time stamp that counts as second 0."""
+    is_complete: bool = True
+    """Whether no packets are missing and all but a few were decoded; known once `frames` ends."""
+    skipped: int = 0
+    """Frames before the first key frame, which show nothing whole."""
+    _packets: int = 0
+    _promised: int = 0
+    """Packets that hold a frame which is shown."""
+    _given: int = 0
+    _broken: int = 0
+    """Packets that could not be decoded, and frames that were decoded only in part."""
+    _is_interlaced: bool = False
+    _first_key: int | None = None
+    """Time stamp of the first key frame."""
+    _key: int | None = None
+    """Time stamp of the key frame from which frames are whole; None where they are not."""
+    _reached: float = -math.inf
+    """Latest second of any stream that was read."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the video at *path*. Raises `UnreadableVideo`."""
+        try:
+            if path.stat().st_size == 0:
+                raise UnreadableVideo("the file is empty")
+        except OSError as error:
+            raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
+        try:
+            container = av.open(
+                str(path.resolve()), container_options=_OPTIONS, metadata_errors="replace"
+            )
+        except (FFmpegError, ValueError) as error:
+            raise UnreadableVideo(
+                f"{_UNREADABLE}: damaged, cut short, without pictures, or in a format unknown here"
+            ) from error
+        try:
+            stream = _choose_stream(container)
+            stream.thread_type = "AUTO"
+            rate = float(stream.guessed_rate or 0)
+            # Broadcasts start at any time stamp; everywhere else 0 is the beginning.
+            starts_anywhere = container.format.flags & _DISCONTINUOUS
+            return cls(
+                container=container,
+                stream=stream,
+                formats=frozenset(container.format.name.split(",")),
+                codec=stream.codec_context.codec.canonical_name,
+                rate=rate if 0 < rate < _ODD_RATE else 0.0,
+                origin=(container.start_time or 0) * _MICROSECONDS if starts_anywhere else 0.0,
+            )
+        except BaseException:
+            container.close()
+            raise
+
+    def read_time(self, frame: VideoFrame) -> float:
+        """Read the second at which *frame* is shown from its time stamp; NaN where it has none."""
+        # AVI stamps frames in the order in which they are decoded.
+        stamp = frame.dts if "avi" in self.formats or frame.pts is None else frame.pts
+        if stamp is None or frame.time_base is None:
+            return math.nan
+        return float(stamp * frame.time_base) - self.origin
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Decode every frame, and yield those that are whole."""
+        has_key = False
+        for packet in self._read_packets():
+            try:
+                frames = self.stream.decode(packet)  # pyright: ignore[reportUnknownMemberType] # the stub leaves the packet's kind open
+            except FFmpegError:
+                self._broken += 1
+                has_key, self._key = False, None
+                continue
+            for frame in frames:
+                # An edit list may hide the key frame, and some decoders do not mark it.
+                has_key = has_key or frame.key_frame or _follows(frame, self._key)
+                self._is_interlaced = self._is_interlaced or frame.interlaced_frame
+                if frame.is_corrupt or (self._broken and not has_key):
+                    self._broken += 1
+                elif not has_key:
+                    self.skipped += 1
+                elif frame.width * frame.height <= _MOST:
+                    self._given += 1
+                    yield frame
+        self.is_complete = self._check_complete()
+
+    def _read_packets(self) -> Iterator[Packet[Stream]]:
+        """Read the packets of the video stream; go on after an error, where the container can."""
+        for _ in range(_FAILURES):
+            try:
+                for packet in self.container.demux():
+                    stamp = packet.dts if packet.pts is None else packet.pts
+                    if stamp is not None:
+                        end = float((stamp + (packet.duration or 0)) * packet.time_base)
+                        self._reached = max(self._reached, end)
+                    if packet.stream is self.stream:
+                        self._count(packet)
+                        # The last one is empty: it makes the decoder give what it holds back.
+                        yield packet
+            except FFmpegError:
+                self._broken += 1
+            else:
+                return
+
+    def _count(self, packet: Packet[Stream]) -> None:
+        if packet.size == 0:
+            return
+        self._packets += 1
+        if packet.is_keyframe:
+            self._first_key = packet.pts if self._first_key is None else self._first_key
+            self._key = packet.pts if self._key is None else self._key
+        self._promised += _follows(packet, self._first_key) and not packet.is_discard
+
+    def _check_complete(self) -> bool:
+        lost = self._broken
+        if self.formats & _FRAMED and self.codec in _FRAMED_CODECS and not self._is_interlaced:
+            lost = max(lost, self._promised - self._given)
+        if lost > (1 - _SHARE) * self._packets + _SPARE:
+            return False
+        count = self.stream.frames
+        if "mov" in self.formats and count:
+            # The table of frames, without those that an edit list leaves out.
+            return self._packets >= _SHARE * len(self.stream.index_entries) - _SPARE
+        if count and self._packets >= _SHARE * count - _SPARE:
+            return True
+        duration = (self.container.duration or 0) * _MICROSECONDS
+        if not self.formats & _TIMED or not duration:
+            return True
+        return self._reached >= _SHARE * duration - _SPARE / (self.rate or 1)
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self.container.close()
+
+
+def _follows(shown: VideoFrame | Packet[Stream], key: int | None) -> bool:
+    """Whether *shown* comes no earlier than a key frame: then it needs nothing from before it."""
+    return shown.pts is not None and key is not None and shown.pts >= key
+
+
+def _choose_stream(container: InputContainer) -> VideoStream:
+    """Choose the first stream of pictures that is no cover of a sound file."""
+    streams = [one for one in container.streams.video if not one.disposition & _COVER]
+    if not streams:
+        raise UnreadableVideo(f"{_UNREADABLE}: it holds no moving pictures")
+    stream = streams[0]
+    if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison] # the stub forgets None
+        raise UnreadableVideo(f"{_UNREADABLE}: no decoder for its codec, {_name_codec(container)}")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > _MOST:
+        raise UnreadableVideo(f"pictures of {width}x{height} pixels are too large to decode")
+    return stream
+
+
+def _name_codec(container: InputContainer) -> str:
+    """Name the codec of the first video stream, for which there is no decoder."""
+    # FFmpeg names it in its log only.
+    describe: Callable[[], str] = getattr(container, "dumps_format", str)
+    level = logging.get_level()
+    logging.set_level(logging.INFO)
+    try:
+        described = re.search(r"Video: ([^,\n]+)", describe())
+    finally:
+        logging.set_level(level)
+    return described[1].strip() if described else "unknown"
+
+
+def convert(frame: VideoFrame, *, longest: int | None) -> Picture:
+    """Convert *frame* to blue, green and red, upright, its longer side at most *longest* pixels.
+
+    Raises `FFmpegError` or `ValueError` where FFmpeg has no conversion.
+    """
+    width, height = frame.width, frame.height
+    scale = 1.0 if longest is None else min(1.0, longest / max(width, height))
+    small = frame.reformat(
+        width=max(1, round(width * scale)),
+        height=max(1, round(height * scale)),
+        format="bgr24",
+        interpolation=Interpolation.AREA if scale < 1 else None,
+        threads=1,
+    )
+    picture = np.asarray(small.to_ndarray(), np.uint8)
+    is_turned, right, down = _read_orientation(frame)
+    if is_turned:
+        picture = picture.transpose(1, 0, 2)
+    return np.ascontiguousarray(picture[::down, ::right])
+
+
+def measure_shown(frame: VideoFrame) -> tuple[int, int]:
+    """Measure width and height of *frame* as shown, upright."""
+    is_turned, _, _ = _read_orientation(frame)
+    return (frame.height, frame.width) if is_turned else (frame.width, frame.height)
+
+
+def _read_orientation(frame: VideoFrame) -> tuple[bool, int, int]:
+    """Read whether rows are shown as columns, and the direction (1, -1) of columns and rows.
+
+    Phones write pictures on their side and say so in a display matrix, which may mirror as well; it
+    is taken by the nearest quarter of a turn.
+    """
+    side_data: Any = frame.side_data
+    if Type.DISPLAYMATRIX not in side_data:
+        return False, 1, 1
+    matrix = np.frombuffer(side_data[Type.DISPLAYMATRIX], np.int32).tolist()
+    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
+    is_turned = abs(a) + abs(d) < abs(b) + abs(c)
+    right, down = (c, b) if is_turned else (a, d)
+    return is_turned, -1 if right < 0 else 1, -1 if down < 0 else 1
