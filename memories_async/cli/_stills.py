@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from memories_async.local.engine._cv import Picture, shrink
+from memories_async.local.engine._cv import Picture
 from memories_async.local.engine.video.film import Film
 
 _RATE = 8.0
@@ -21,8 +21,10 @@ _SIZE = 640
 class Stills:
     """Still pictures of a video."""
 
+    start: float
+    """Second at which the first frame is shown; 0 in most files."""
     duration: float
-    """Seconds."""
+    """Second at which the last frame ends."""
     overview: tuple[Picture, ...] = field(repr=False)
     """Evenly spread over the whole video; at least one."""
     frames: tuple[Picture, ...] = field(repr=False)
@@ -30,7 +32,8 @@ class Stills:
 
     def at(self, time: float) -> Picture:
         """Return the picture of the overview that is nearest to second *time*."""
-        place = int(len(self.overview) * time / self.duration)
+        share = (time - self.start) / (self.duration - self.start)
+        place = int(len(self.overview) * max(share, 0.0))
         return self.overview[min(place, len(self.overview) - 1)]
 
 
@@ -41,8 +44,8 @@ def take_stills(video: Path, times: Sequence[float]) -> Stills:
     found: dict[int, Picture] = {}
     due = sorted(range(len(times)), key=lambda place: times[place])
     with Film.open(video) as film:
-        for number, frame in enumerate(film.frames(_RATE)):
-            picture = shrink(frame.picture, _SIZE)
+        for number, frame in enumerate(film.frames(_RATE, longest=_SIZE)):
+            picture = frame.picture
             if number % every == 0:
                 overview.append(picture)
             if len(overview) == _MOST:
@@ -51,6 +54,6 @@ def take_stills(video: Path, times: Sequence[float]) -> Stills:
                 every *= 2
             while len(found) < len(due) and frame.time >= times[due[len(found)]]:
                 found[due[len(found)]] = picture
-        duration = film.duration
+        start, end = film.start, film.start + film.duration
     frames = tuple(found.get(place, overview[-1]) for place in range(len(times)))
-    return Stills(duration=duration, overview=tuple(overview), frames=frames)
+    return Stills(start=start, duration=end, overview=tuple(overview), frames=frames)

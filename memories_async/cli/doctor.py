@@ -51,7 +51,7 @@ _OPENCV = tuple(
     f"opencv-{kind}python{head}" for kind in ("", "contrib-") for head in ("-headless", "")
 )
 _EXTRAS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "local": (("numpy",), _OPENCV),
+    "local": (("av",), ("numpy",), _OPENCV),
     "cli": (("click",), ("rich",)),
     "fast": (("orjson",),),
     "redis": (("redis",),),
