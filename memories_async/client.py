@@ -14,7 +14,7 @@ from memories_async._client.settings import CA, Hosts, Settings
 from memories_async._protocol.keys import KEY_VARIABLE
 from memories_async.budget import Budget
 from memories_async.events import Observer, log
-from memories_async.limiter import Limits, RateLimiter, in_process
+from memories_async.limiter import Limits, RateLimiter, find_default
 from memories_async.policy import Policy, PolicyChanges
 from memories_async.views import Awaited, Endpoints
 
@@ -82,7 +82,7 @@ class Client(Sender, Endpoints[Awaited]):
             hosts=hosts,
             policy=policy or environment.build(Policy, "policy"),
             limits=limits or environment.build(Limits, "limits"),
-            limiter=limiter or environment.get("limiter") or in_process,
+            limiter=limiter or environment.get("limiter") or find_default(),
             ledger=ledger,
             receiver=receiver,
             budgets=() if budget is None else (budget,),

@@ -71,6 +71,8 @@ async def connect(request):
 def _no_settings_from_outside(monkeypatch, tmp_path_factory) -> None:
     """Keep keys, hosts and limiters of whoever runs the tests out of them."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+    # The default limiter is a file there, which tests do not share.
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     for name in [*os.environ]:
         is_setting = name.startswith("MEMORIES_") and not name.startswith("MEMORIES_TEST_")
         if is_setting or name.lower().endswith("_proxy"):

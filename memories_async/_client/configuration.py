@@ -24,8 +24,7 @@ from memories_async._protocol.keys import (
 )
 from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
-from memories_async.limiter import Limit, Limits, RateLimiter
-from memories_async.limiter._choice import LIMITER_VARIABLE, limiter_from_environment
+from memories_async.limiter import LIMITER_VARIABLE, Limit, Limits, parse_limiter
 from memories_async.policy import Policy
 
 P = ParamSpec("P")
@@ -79,10 +78,6 @@ def parse_file(name: str) -> str:
     return name
 
 
-def _parse_limiter(text: str) -> RateLimiter:
-    return limiter_from_environment({LIMITER_VARIABLE: text})
-
-
 @frozen
 class Variable:
     """An environment variable that has an effect."""
@@ -118,7 +113,7 @@ VARIABLES: tuple[Variable, ...] = (
         for family in fields(Limits)
     ),
     Variable(
-        LIMITER_VARIABLE, "limiter", _parse_limiter, "who shares the rate: process, file, redis"
+        LIMITER_VARIABLE, "limiter", parse_limiter, "who shares the rate: process, file, redis"
     ),
     Variable("MEMORIES_PROXY", "proxy", parse_proxy, "URL of an http or https proxy"),
     Variable("MEMORIES_CA_FILE", "ssl", parse_file, "certificates to trust in addition"),

@@ -17,7 +17,7 @@ from memories_async._protocol.network import is_cleartext, split_base_url
 from memories_async._protocol.reply import Host
 from memories_async.budget import Budget
 from memories_async.events import Observer
-from memories_async.limiter import Bucket, Limits, Priority, RateLimiter, in_process
+from memories_async.limiter import Bucket, Limits, Priority, RateLimiter
 from memories_async.policy import Policy
 
 if TYPE_CHECKING:
@@ -150,12 +150,10 @@ class Settings:
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self.ssl, tls.SSLContext):
             raise TypeError("an SSLContext does not pickle: pass ssl= the path of a CA file")
-        state = {name: getattr(self, name) for name in _FIELDS}
-        # The limiter of this process means nothing elsewhere: the other process brings its own.
-        return state | {"limiter": None if self.limiter is in_process else self.limiter}
+        return {name: getattr(self, name) for name in _FIELDS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in (state | {"limiter": state["limiter"] or in_process}).items():
+        for name, value in state.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_buckets", {})
 

@@ -137,6 +137,7 @@ class Database:
         with self._reading, self._writing:
             self._close_reader()
             self._close_writer()
+            self._file = None
 
     def _enqueue(self, job: WriteJob) -> None:
         with self._starting:
@@ -180,8 +181,8 @@ class Database:
         ]
 
     def _write_connection(self) -> sqlite3.Connection:
-        if self._writer is not None and _identity(self.path) != self._file:
-            # Commits would go to a file that no other process can open.
+        if self._file is not None and _identity(self.path) != self._file:
+            # Commits would go to a file that no other process can open, or to a new, empty one.
             raise DatabaseFailed(f"{self.path}: the file was removed or replaced while in use")
         if self._writer is None:
             self._writer = open_writer(self.path, self._schemas, file_id=self._file_id)

@@ -15,8 +15,7 @@ from memories_async import Policy
 from memories_async._protocol.keys import ACCOUNT_VARIABLE, CAPTION_KEY_VARIABLE, KEY_VARIABLE
 from memories_async._protocol.reply import Host
 from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
-from memories_async.limiter import LimiterStatus
-from memories_async.limiter._choice import LIMITER_VARIABLE
+from memories_async.limiter import LIMITER_VARIABLE, LimiterStatus
 
 
 @frozen

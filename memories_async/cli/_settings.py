@@ -8,15 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
-import platformdirs
 from attrs import field, frozen
 
-from memories_async import Client, FileLimiter, Hosts, Limits, Policy
+from memories_async import Client, Hosts, Limits, Policy
 from memories_async._client.configuration import VARIABLES, EnvironmentSettings, find_variables
 from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, Key
 from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
-from memories_async.limiter import RateLimiter, in_process
+from memories_async.limiter import RateLimiter, find_default, in_process
 
 HOSTS = find_variables("hosts")
 POLICY = find_variables("policy")
@@ -56,7 +55,7 @@ class Configuration:
                 hosts=hosts,
                 policy=variables.build(Policy, "policy"),
                 limits=variables.build(Limits, "limits"),
-                limiter=variables.get("limiter") or share_limiter(hosts),
+                limiter=variables.get("limiter") or choose_limiter(hosts),
                 proxies=variables.find_proxies(None, hosts),
                 ca=variables.get("ssl"),
             )
@@ -92,19 +91,11 @@ class Configuration:
             raise click.UsageError(str(error)) from error
 
 
-def share_limiter(hosts: Hosts) -> RateLimiter:
-    """Return the limiter that all commands of the user share, since a shell's loop runs many.
+def choose_limiter(hosts: Hosts) -> RateLimiter:
+    """Return the limiter that all programs of the user share, since a shell's loop runs many.
 
-    A service on this machine is an embedded one or a test: it gets a limiter of this process, and
-    so does every service where the user's folder cannot be written.
+    A service on this machine is an embedded one or a test: it gets a limiter of this process.
     """
     urls = (hosts.search, hosts.captions, hosts.embeddings)
-    if any(is_loopback(urlsplit(url).hostname or "") for url in urls):
-        return in_process
-    try:
-        folder = platformdirs.user_state_path("memories_async")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        limiter = FileLimiter(folder / "command.limiter")
-    except (OSError, NotImplementedError):
-        return in_process
-    return limiter if os.access(folder, os.W_OK | os.X_OK) else in_process
+    is_local = any(is_loopback(urlsplit(url).hostname or "") for url in urls)
+    return in_process if is_local else find_default()

@@ -8,12 +8,23 @@ from memories_async.limiter._limits import Bucket, Limit, LimitInForce, Limits, 
 from memories_async.limiter._rate_limiter import BucketStatus, LimiterStatus, Permit, RateLimiter
 
 if TYPE_CHECKING:
-    from memories_async.limiter._file import FileLimiter
+    from memories_async.limiter._choice import LIMITER_VARIABLE, parse_limiter
+    from memories_async.limiter._file import FileLimiter, find_default
     from memories_async.limiter._redis import RedisLimiter
 else:
-    __getattr__ = later(__name__, {"FileLimiter": "._file", "RedisLimiter": "._redis"})
+    __getattr__ = later(
+        __name__,
+        {
+            "FileLimiter": "._file",
+            "LIMITER_VARIABLE": "._choice",
+            "RedisLimiter": "._redis",
+            "find_default": "._file",
+            "parse_limiter": "._choice",
+        },
+    )
 
 __all__ = [
+    "LIMITER_VARIABLE",
     "Bucket",
     "BucketStatus",
     "FileLimiter",
@@ -26,5 +37,7 @@ __all__ = [
     "Priority",
     "RateLimiter",
     "RedisLimiter",
+    "find_default",
     "in_process",
+    "parse_limiter",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import inf
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
-from memories_async.limiter._limits import Bucket, Priority
+from memories_async.limiter._limits import PRIORITIES, Bucket, Priority
 from memories_async.limiter._rule import HEARTBEAT, MAX_LEAD, Request, Response
 from memories_async.limiter._wait_queue import STALLED, Waiter, WaitQueue
 
@@ -32,8 +32,10 @@ class BucketClient:
     reservation: Reservation | None = None
     """A tick that no waiter has taken yet."""
     reserved_for: Priority = Priority.INTERACTIVE
-    told: Request = Request(member="")  # noqa: RUF009  # frozen
-    """What the store knows."""
+    told_busy: int = 0
+    """Slots that the store knows of."""
+    told_wants: tuple[int, ...] = (0, 0, 0)
+    """Calls that wait, as far as the store knows."""
     known: int = 0
     """The number of the latest tick that the store told of."""
     answered_at: float = 0.0
@@ -89,18 +91,22 @@ class BucketClient:
     def next_request_at(self, now: float) -> float:
         """When the store must hear of this bucket again."""
         wants = self.count_wants(now)
-        is_changed = [bool(n) for n in wants] != [bool(n) for n in self.told.wants]
-        is_freed = self.busy < self.told.busy and (self.is_contended or self.is_closing)
+        is_changed = wants != self.told_wants and [*map(bool, wants)] != [
+            *map(bool, self.told_wants)
+        ]
+        is_freed = self.busy < self.told_busy and (self.is_contended or self.is_closing)
         if is_changed or is_freed or self.unused or self.has_news:
             return now
-        if not (self.busy or self.told.busy or any(wants)):
+        if not (self.busy or self.told_busy or any(wants)):
             return inf
         heartbeat = self.answered_at + HEARTBEAT
         return min(heartbeat, self.ask_at) if any(wants) and self.reservation is None else heartbeat
 
     def count_wants(self, now: float) -> tuple[int, ...]:
         """Count who waits here without a reservation, up to two of each priority."""
-        counts = [self.queue.count(priority, now) for priority in Priority]
+        if not self.queue:
+            return 0, 0, 0
+        counts = [self.queue.count(priority, now) for priority in PRIORITIES]
         first = None if self.reservation is None else self.queue.first(now)
         if first is not None:
             counts[first.priority] -= 1
@@ -138,7 +144,8 @@ class BucketClient:
         self, request: Request, response: Response, *, at: float, fault: str | None
     ) -> None:
         """Apply the response, given *at* that time; *fault* says why it is not the store's."""
-        self.told, self.answered_at, self.ask_at = request, at, at + response.again
+        self.told_busy, self.told_wants = request.busy, request.wants
+        self.answered_at, self.ask_at = at, at + response.again
         self.is_contended = response.is_contended
         if fault is None:
             self.known = response.permits
@@ -147,9 +154,10 @@ class BucketClient:
             self.has_news = self.has_news or response.was_lost
         if response.granted is None:
             return
-        wants = [n - (p == response.granted) for p, n in zip(Priority, request.wants, strict=True)]
-        took_slot = response.granted is not Priority.LATE
-        self.told = evolve(request, wants=tuple(wants), busy=request.busy + took_slot)
+        wants, took_slot = list(request.wants), response.granted is not Priority.LATE
+        wants[response.granted] -= 1
+        self.told_wants = tuple(wants)
+        self.told_busy += took_slot
         self.busy += took_slot
         self.reserved_for = response.granted
         self.reservation = Reservation(

@@ -1,39 +1,34 @@
-"""Which limiter a client has that was given none: the variable `MEMORIES_LIMITER` says."""
+"""Chooses a limiter by the value of `MEMORIES_LIMITER`."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from functools import cache
-
+from memories_async.limiter._file import FileLimiter
 from memories_async.limiter._in_process import in_process
 from memories_async.limiter._rate_limiter import RateLimiter
 
 LIMITER_VARIABLE = "MEMORIES_LIMITER"
 
 
-def limiter_from_environment(environment: Mapping[str, str] = os.environ) -> RateLimiter:
-    """Read `MEMORIES_LIMITER`: `process` (the default), `file:/path` or `redis://...`.
+def parse_limiter(value: str) -> RateLimiter:
+    """Read `process`, `file` (all programs of the user), `file:/path` or `redis://host:port/0`.
 
-    Raises `ValueError` for anything else, and `ImportError` for Redis without its extra.
+    Raises `ValueError` for any other value and where `file` finds no private folder, and `ImportError`
+    for Redis without its extra.
     """
-    return _build_limiter(environment.get(LIMITER_VARIABLE) or "process")
-
-
-@cache
-def _build_limiter(name: str) -> RateLimiter:
-    scheme, _, rest = name.partition(":")
-    if name == "process":
+    scheme, _, rest = value.partition(":")
+    if value == "process":
         return in_process
-    # The shared limiters are imported by whoever shares one.
-    if scheme == "file" and rest:
-        from memories_async.limiter._file import FileLimiter  # noqa: PLC0415
-
-        return FileLimiter(rest.removeprefix("//"))
+    if scheme == "file":
+        try:
+            return FileLimiter(rest.removeprefix("//") or None)
+        except OSError as error:
+            raise ValueError(f"{LIMITER_VARIABLE}: {error}; name a file, file:/path") from error
     if scheme in {"redis", "rediss", "unix"}:
+        # Slow to import, and an extra.
         from memories_async.limiter._redis import RedisLimiter  # noqa: PLC0415
 
-        return RedisLimiter(name)
+        return RedisLimiter(value)
     raise ValueError(
-        f"{LIMITER_VARIABLE} must be process, file:/path or redis://host:port/0, not one of {scheme!r}"
+        f"{LIMITER_VARIABLE} must be process, file, file:/path or redis://host:port/0; "
+        f"it begins with {scheme!r}"
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
+import warnings
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
 from math import inf
@@ -160,7 +160,7 @@ class InProcessLimiter:
         self._buckets = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_get_default, ()) if self is in_process else (InProcessLimiter, ())
+        return _restore, (os.getpid(), self is in_process)
 
     def _find(self, bucket: Bucket) -> _LocalBucket:
         # Atomic: two threads that come at once get the same one.
@@ -177,12 +177,19 @@ def _forget_all() -> None:
         limiter.forget()
 
 
-def _get_default() -> InProcessLimiter:
-    return in_process
+def _restore(process: int, is_default: bool) -> InProcessLimiter:  # pickled
+    if process != os.getpid():
+        warnings.warn(
+            "a limiter of one process was unpickled in another: each keeps the rate by itself; "
+            "use FileLimiter() or RedisLimiter(url)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return in_process if is_default else InProcessLimiter()
 
 
 in_process = InProcessLimiter()
 """The limiter that all clients of a process share where no other is chosen."""
 
-if sys.platform != "win32":  # Windows has no fork
+if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_forget_all)

@@ -114,6 +114,9 @@ class Priority(IntEnum):
     """Waits for interactive calls, but every fifth permit is a batch's if one waits."""
 
 
+PRIORITIES = tuple(Priority)
+
+
 @frozen(kw_only=True, cache_hash=True)
 class Bucket:
     """What is limited: the endpoint family of an account."""

@@ -13,7 +13,7 @@ from math import inf
 from attrs import field, frozen
 
 from memories_async.limiter._gcra import Gcra, choose, count_streak
-from memories_async.limiter._limits import Limit, Priority
+from memories_async.limiter._limits import PRIORITIES, Limit, Priority
 
 LEASE = 5.0
 """Seconds after its latest request for which a member keeps its slots."""
@@ -176,13 +176,20 @@ def step(
 
 def order(leases: Mapping[str, Lease], streak: int) -> list[Place]:
     """List who waits, in the order in which they are served."""
-    queues = [
-        sorted((ticket, name) for name, o in leases.items() if (ticket := o.tickets[priority]))
-        for priority in Priority
+    places = [
+        (priority, ticket, name)
+        for name, lease in leases.items()
+        for priority, ticket in zip(PRIORITIES, lease.tickets, strict=True)
+        if ticket
     ]
+    if len(places) < 2:  # noqa: PLR2004  # nothing to order, as mostly
+        return places
+    queues: list[list[Place]] = [[], [], []]
+    for place in sorted(places):
+        queues[place[0]].append(place)
     line = list[Place]()
     while (priority := choose(streak, queues)) is not None:
-        line.append((priority, *queues[priority].pop(0)))
+        line.append(queues[priority].pop(0))
         streak = count_streak(streak, priority, batch_waits=bool(queues[Priority.BATCH]))
     return line
 

@@ -55,6 +55,15 @@ class SharedLimiter:
         """See `RateLimiter.pause`."""
         self._worker.pause(self._with_account(bucket), seconds)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SharedLimiter) and (self._worker, self._account) == (
+            other._worker,
+            other._account,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._worker, self._account))
+
     def _with_account(self, bucket: Bucket) -> Bucket:
         return bucket if self._account is None else evolve(bucket, account=self._account)
 

@@ -75,17 +75,18 @@ def pack_state(state: BucketState) -> bytes:
     return _CHECKSUM.pack(crc32(body)) + body
 
 
-def unpack_state(record: bytes) -> BucketState | None:
+def unpack_state(record: bytes, offset: int = 0) -> BucketState | None:
     """Decode a record, which may be followed by other bytes; None if it is damaged."""
-    start = _CHECKSUM.size + _STATE.size
+    body = offset + _CHECKSUM.size
+    start = body + _STATE.size
     try:
-        (checksum,) = _CHECKSUM.unpack_from(record)
-        values = _STATE.unpack_from(record, _CHECKSUM.size)
+        (checksum,) = _CHECKSUM.unpack_from(record, offset)
+        values = _STATE.unpack_from(record, body)
     except error:
         return None
     next_at, slowness, paused_until, latest, free_at, seen, streak, issued, permits, count = values
     end = start + count * _LEASE.size
-    if len(record) < end or crc32(record[_CHECKSUM.size : end]) != checksum:
+    if len(record) < end or crc32(record[body:end]) != checksum:
         return None
     leases = dict[str, Lease]()
     for member, until, busy, *tickets in _LEASE.iter_unpack(record[start:end]):

@@ -11,7 +11,6 @@ import asyncio
 import atexit
 import os
 import secrets
-import sys
 import threading
 import time
 import weakref
@@ -136,7 +135,7 @@ class StoreWorker:
             self._cond.wait_for(self._has_told_all, CLOSING)
 
     def _has_told_all(self) -> bool:
-        return self._thread is None or not any(c.told.busy for c in self._clients.values())
+        return self._thread is None or not any(c.told_busy for c in self._clients.values())
 
     def _find_client(self, bucket: Bucket) -> BucketClient:
         client = self._clients.get(bucket)
@@ -285,6 +284,6 @@ def _close_all() -> None:
         worker.close()
 
 
-if sys.platform != "win32":  # Windows has no fork
+if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_forget_all)
 atexit.register(_close_all)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from attrs import define, field
 
 from memories_async.limiter._gcra import choose, count_streak
-from memories_async.limiter._limits import Priority
+from memories_async.limiter._limits import PRIORITIES, Priority
 
 STALLED = 0.25
 """Seconds after which a waiter that was woken and did not react is passed over."""
@@ -69,7 +69,7 @@ class WaitQueue:
     """Waiters by priority, first come, first served in each. The caller holds the lock."""
 
     streak: int = 0
-    _queues: tuple[_Waiters, ...] = field(factory=lambda: tuple(_Waiters() for _ in Priority))
+    _queues: tuple[_Waiters, ...] = field(factory=lambda: tuple(_Waiters() for _ in PRIORITIES))
 
     def __len__(self) -> int:
         """Count the waiters."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterable, Generator, Mapping
+from collections.abc import AsyncIterable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 
@@ -142,23 +142,12 @@ class CallbackService:
                 await self.reconcile(record)
         return self._secret
 
-    async def handle(self, head: RequestHead, body: bytes | AsyncIterable[bytes]) -> HttpAnswer:
-        """Answer one request."""
-        try:
-            submission_id = await self.authorize(head)
-            length = head.length
-            with self.admission.admit(MAX_BODY if length is None else length):
-                whole = body if isinstance(body, bytes) else await read_body(body)
-                return await self.accept(submission_id, head, whole)
-        except RequestRejected as rejected:
-            return rejected.answer
-
     async def authorize(self, head: RequestHead) -> bytes:
         """Return the submission's id if the body is worth reading; else raise `RequestRejected`."""
         try:
             secret = await self.open()
         except MemoriesError as error:
-            raise _store_failure(error) from None
+            raise store_failure(error) from None
         if head.method != "POST":
             raise RequestRejected(NOT_ALLOWED)
         submission_id = read_token(head.path.rstrip("/").rpartition("/")[2], secret)
@@ -188,7 +177,7 @@ class CallbackService:
                 submission_id, delivery, accept_for=self.accept_for
             )
         except MemoriesError as error:
-            raise _store_failure(error) from None
+            raise store_failure(error) from None
         if record is None:
             # The token is good, so it was issued with this secret: the store has lost it since.
             raise reject(
@@ -215,6 +204,23 @@ class CallbackService:
         except (MemoriesError, LookupError) as error:
             # The callback itself is stored; the next start of a receiver tries this again.
             log.warning("the ledger could not be told of a callback: %s", error)
+
+
+async def handle(
+    open_service: Callable[[], CallbackService],
+    head: RequestHead,
+    body: bytes | AsyncIterable[bytes],
+) -> HttpAnswer:
+    """Answer one request."""
+    try:
+        service = open_service()
+        submission_id = await service.authorize(head)
+        length = head.length
+        with service.admission.admit(MAX_BODY if length is None else length):
+            whole = body if isinstance(body, bytes) else await read_body(body)
+            return await service.accept(submission_id, head, whole)
+    except RequestRejected as rejected:
+        return rejected.answer
 
 
 async def read_body(chunks: AsyncIterable[bytes]) -> bytes:
@@ -264,6 +270,7 @@ def _log_verdict(verdict: Verdict, record: CallbackRecord, delivery: CallbackDel
         )
 
 
-def _store_failure(error: MemoriesError) -> RequestRejected:
+def store_failure(error: Exception) -> RequestRejected:
+    """Log that the store does not work, and return the exception to raise: try again later."""
     log.error("a callback could not be stored and was not acknowledged: %s", error)
     return RequestRejected(LATER)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from attrs import define, field, frozen
 
 from memories_async._client.loop_thread import LoopThread
+from memories_async.errors import MemoriesError
 from memories_async.receiver._callback_service import (
     BAD,
     MAX_BODY,
@@ -16,7 +17,9 @@ from memories_async.receiver._callback_service import (
     HttpAnswer,
     RequestHead,
     RequestRejected,
+    handle,
     reject,
+    store_failure,
 )
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -61,7 +64,7 @@ class AsgiApp:
         }
         head = RequestHead(method=scope["method"], path=scope["path"], headers=headers)
         try:
-            answer = await self.open_service().handle(head, _read_chunks(receive))
+            answer = await handle(self.open_service, head, _read_chunks(receive))
         except _SenderGoneError:
             return
         pairs = [("content-length", "0"), *answer.headers.items()]
@@ -102,6 +105,8 @@ class WsgiApp:
             answer = self._answer(environ)
         except RequestRejected as rejected:
             answer = rejected.answer
+        except MemoriesError as error:  # the loop thread cannot start, or has ended
+            answer = store_failure(error).answer
         headers = [("Content-Length", "0"), *answer.headers.items()]
         start_response(f"{answer.status.value} {answer.status.phrase}", headers)
         return ()

@@ -6,6 +6,7 @@ every charset and every near miss of JSON is read, and what stays unclear is rep
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -62,10 +63,11 @@ def parse(body: bytes, content_type: str = "") -> dict[str, Any] | None:
         )
 
     try:
-        document = load(_decode(body, content_type).strip("\ufeff\0 \t\r\n"))
+        text = _decode(body, content_type).strip("\ufeff\0 \t\r\n")
+        document = load(text)
         if isinstance(document, str):  # JSON within JSON
             document = load(document)
-        if b"\\u" in body:
+        if "\\u" in text:
             # Half of a surrogate pair could not be written anywhere, so it is replaced.
             halves = json.dumps(document, ensure_ascii=False).encode("utf-16", "surrogatepass")
             document = load(halves.decode("utf-16", "replace"))
@@ -83,7 +85,7 @@ def summarize(document: dict[str, Any]) -> tuple[str | None, bool]:
     fields = _TASK_FIELDS if is_caption else _TASK_FIELDS + _VIDEO_FIELDS
     ids = [place.get(name) for name in fields for place in (document, data)]
     words = [place.get(name) for name in _VIDEO_STATUS_FIELDS for place in (document, data)]
-    is_decided = any(isinstance(word, str) and word in READY | FAILED for word in words)
+    is_decided = any(_read_word(word) in READY | FAILED for word in words)
     is_final = is_caption or is_decided or _read_success(document) is False
     return next((value for value in ids if _is_task_id(value)), None), is_final
 
@@ -108,11 +110,12 @@ def _decode(body: bytes, content_type: str) -> str:
     """Decode by the byte order mark, else the declared charset, else UTF-8, else as is most likely."""
     detected = json.detect_encoding(body)
     found = re.search(r'charset\s*=\s*["\']?([\w.:-]+)', content_type, re.IGNORECASE)
-    # Python takes ten seconds for 256 KB of Punycode, so nobody may ask for that.
-    declared = "" if found is None or found[1].lower() == "punycode" else found[1]
+    declared = "" if found is None else found[1]
     for name in (declared, "utf-8") if detected == "utf-8" else (detected, declared, "utf-8"):
         try:
-            return body.decode(name)
+            # Python takes ten seconds to decode 256 KB of Punycode, so it is not used.
+            if codecs.lookup(name).name != "punycode":
+                return body.decode(name)
         except (LookupError, ValueError):
             continue
     text = body.decode("utf-8", "replace")
@@ -127,6 +130,10 @@ def _is_task_id(value: object) -> TypeGuard[str]:
     return 0 < len(value) <= MAX_TASK_ID and value.isprintable()
 
 
+def _read_word(value: object) -> str:
+    return value.strip().upper() if isinstance(value, str) else ""
+
+
 def _data(document: dict[str, Any]) -> dict[str, Any]:
     data = document.get("data")
     return data if wire_json.is_object(data) else {}
@@ -135,8 +142,8 @@ def _data(document: dict[str, Any]) -> dict[str, Any]:
 def _read_success(document: dict[str, Any]) -> bool | None:
     """Read `status`, else `code`, else `success` and `failed`; None where they leave it open."""
     for value in (document.get("status"), document.get("code")):
-        if isinstance(value, str) and value in _SUCCESS_WORDS | FAILED:
-            return value in _SUCCESS_WORDS
+        if _read_word(value) in _SUCCESS_WORDS | FAILED:
+            return _read_word(value) in _SUCCESS_WORDS
         try:
             number = read_integer(value)
         except (TypeError, ValueError, OverflowError):

@@ -18,7 +18,7 @@ from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import CallbackTimeout, MemoriesError, OutcomeUnknown
 from memories_async.ledger import Ledger
 from memories_async.receiver import _callback_urls
-from memories_async.receiver._callback_service import CallbackService
+from memories_async.receiver._callback_service import CallbackService, store_failure
 from memories_async.receiver._gateways import AsgiApp, WsgiApp
 from memories_async.receiver._records import (
     CallbackDelivery,
@@ -73,9 +73,9 @@ class Receiver:
         self._attached: Ledger | None = None
         self._service: CallbackService | None = None
         self._opening = threading.Lock()
-        self.asgi: AsgiApp = AsgiApp(self._open)
+        self.asgi: AsgiApp = AsgiApp(self._open_for_request)
         """The receiver as an ASGI application, for FastAPI, Starlette or an ASGI server."""
-        self.wsgi: WsgiApp = WsgiApp(self._open)
+        self.wsgi: WsgiApp = WsgiApp(self._open_for_request)
         """The receiver as a WSGI application, for Flask, Django or a WSGI server."""
 
     def attach_ledger(self, ledger: Ledger) -> None:
@@ -195,7 +195,7 @@ class Receiver:
         # Imported here: only who serves with aiohttp needs its server.
         from memories_async.receiver._server import make_application  # noqa: PLC0415
 
-        return make_application(self._open)
+        return make_application(self._open_for_request)
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Address]:
@@ -207,15 +207,18 @@ class Receiver:
         # Imported only where needed, and in a thread: the import takes a tenth of a second.
         server = await asyncio.to_thread(import_module, "memories_async.receiver._server")
         await self._open().open()
-        async with server.serve(server.make_handler(self._open), host, port) as address:
+        async with server.serve(server.make_handler(self._open_for_request), host, port) as address:
             with self._url.serve_port(address.port):
                 yield address
 
     def close(self) -> None:
         """Close the store and end the WSGI application's thread; may be called twice."""
         self.wsgi.close()
-        if self._service is not None:
-            self._service.store.close()
+        with self._opening:
+            if self._service is not None:
+                self._service.store.close()
+                # Its secret may be another one when the store is opened again.
+                self._service = None
 
     def __repr__(self) -> str:
         return f"Receiver({self._url.given!r})"
@@ -225,7 +228,11 @@ class Receiver:
             raise TypeError(
                 "a Receiver with a secret does not pickle: leave it out, the store has one"
             )
-        return _unpickle, (self._url.given, self._store_source, self._accept_for)
+        source = self._store_source
+        if not isinstance(source, Ledger | CallbackStore) and self._attached is None:
+            # The store pickles with the id of its file, so that no other file is used in its place.
+            source = self.store
+        return _unpickle, (self._url.given, source, self._accept_for)
 
     def _open(self) -> CallbackService:
         with self._opening:
@@ -239,6 +246,12 @@ class Receiver:
                     store = source if isinstance(source, CallbackStore) else SqliteStore.at(source)
                 self._service = CallbackService(store, ledger, self._accept_for, self._secret)
             return self._service
+
+    def _open_for_request(self) -> CallbackService:
+        try:
+            return self._open()
+        except (MemoriesError, OSError) as error:
+            raise store_failure(error) from None
 
 
 def _unpickle(url: str, source: StoreSource, accept_for: float) -> Receiver:

@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from attrs import define, field
 
 from memories_async._protocol.network import Address, is_loopback
-from memories_async.receiver._callback_service import CallbackService, RequestHead
+from memories_async.receiver._callback_service import CallbackService, RequestHead, handle
 
 HEAD_SECONDS = 5.0
 """Seconds that a connection may be open, at first or between requests, without a complete head."""
@@ -41,19 +41,19 @@ _http_log = logging.getLogger("memories_async.receiver.http")
 def make_handler(open_service: Callable[[], CallbackService]) -> Handler:
     """Make the function that aiohttp calls for each request."""
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+    async def answer_request(request: web.BaseRequest) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         head = RequestHead(method=request.method, path=request.path, headers=headers)
         try:
             # Most bodies come in one piece with their head, so they are there already.
             is_complete = request.content.is_eof()
             body = request.content.read_nowait() if is_complete else _read_chunks(request)
-            answer = await open_service().handle(head, body)
+            answer = await handle(open_service, head, body)
         except BROKEN:
             return web.Response(status=HTTPStatus.BAD_REQUEST)
         return web.Response(status=answer.status, headers=answer.headers)
 
-    return handle
+    return answer_request
 
 
 async def _read_chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
@@ -67,10 +67,10 @@ async def _read_chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 def make_application(open_service: Callable[[], CallbackService]) -> web.Application:
     """Make the application that `add_subapp` mounts."""
-    handle = make_handler(open_service)
+    answer_request = make_handler(open_service)
 
-    async def handle_and_drain(request: web.Request) -> web.StreamResponse:
-        response = await handle(request)
+    async def answer_and_drain(request: web.Request) -> web.StreamResponse:
+        response = await answer_request(request)
         if "Content-Encoding" in request.headers:
             await _drain(request)
         return response
@@ -79,7 +79,7 @@ def make_application(open_service: Callable[[], CallbackService]) -> web.Applica
         """Leave it to `_read_chunks` to ask for the body, once the token is seen."""
 
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle_and_drain, expect_handler=ignore_expect)
+    app.router.add_route("*", "/{path:.*}", answer_and_drain, expect_handler=ignore_expect)
     return app
 
 

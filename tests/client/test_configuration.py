@@ -102,7 +102,7 @@ def kind_without(monkeypatch):
         ("MEMORIES_DEADLINE", "-1", "above 0 seconds"),
         ("MEMORIES_SEARCH_RATE", "1/0", "per"),
         ("MEMORIES_SEARCH_RATE", "fast", "must be a number, not 'fast'"),
-        ("MEMORIES_LIMITER", "bogus", "must be process, file:/path or redis://"),
+        ("MEMORIES_LIMITER", "bogus", "must be process, file, file:/path or redis://"),
         ("MEMORIES_PROXY", "proxy.example", "must be a full URL"),
         ("MEMORIES_PROXY", "http://me:word@", "must be a full URL"),
         ("MEMORIES_PROXY", "http://me:word@proxy.example:port", "must be a full URL"),

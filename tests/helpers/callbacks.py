@@ -9,7 +9,7 @@ import pytest
 
 from memories_async import CaptionTask, captions
 from memories_async.errors import OutcomeUnknown
-from memories_async.receiver._callback_service import RequestHead
+from memories_async.receiver._callback_service import RequestHead, handle
 
 SUBMISSION = captions.upload("https://v.example/v.mp4", user_prompt="look", system_prompt="see")
 PROMPTS = {"user_prompt": "What happens?", "system_prompt": "You describe videos."}
@@ -38,7 +38,7 @@ async def deliver(receiver, url: str, body, **headers) -> int:
     async def chunks():
         yield body if isinstance(body, bytes) else json.dumps(body).encode()
 
-    answer = await receiver._open().handle(head(url, **headers), chunks())
+    answer = await handle(receiver._open_for_request, head(url, **headers), chunks())
     return int(answer.status)
 
 

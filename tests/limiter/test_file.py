@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from limiters import bucket
 
 from memories_async import FileLimiter
 from memories_async.limiter import _file as module
+from memories_async.limiter import _locked_file
 from memories_async.limiter._file import RECORD, FileStore, find_clock_name, read_clock
 from memories_async.limiter._rule import Request, pause_after_loss
 from memories_async.limiter._store import MAX_LEASES, StoreUnavailableError
@@ -145,7 +147,7 @@ def test_a_file_of_another_user_in_a_shared_folder_is_not_used(path, tmp_path, m
     exchange(path, bucket(), ASK)
     owner = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    monkeypatch.setattr(module, "ROOT", owner + 2)
+    monkeypatch.setattr(_locked_file, "ROOT", owner + 2)
     exchange(path, bucket(), ASK)
     tmp_path.chmod(0o1777)
     with pytest.raises(StoreUnavailableError, match="another user"):
@@ -175,10 +177,10 @@ def test_two_threads_of_a_process_do_not_share_the_lock(path):
     """A lock belongs to the open file, so a mutex keeps threads apart."""
     store = FileStore(path)
     store.exchange(bucket(), ASK, patience=0.0)
-    with store._lock(patience=0.0) as is_locked:
-        assert is_locked
-        assert store.exchange(bucket(), ASK, patience=0.0) is None
-        assert store.exchange(bucket(), ASK, patience=0.01) is None
+    assert store._file.acquire(patience=0.0)
+    assert store.exchange(bucket(), ASK, patience=0.0) is None
+    assert store.exchange(bucket(), ASK, patience=0.01) is None
+    store._file.release()
 
 
 def test_a_file_that_is_replaced_while_it_is_waited_for_is_opened_anew(path, monkeypatch):
@@ -208,7 +210,7 @@ def test_a_disk_that_is_full_counts_as_unavailable(path, monkeypatch):
         exchange(path, bucket(), ASK)
 
 
-def test_the_record_of_a_bucket_that_nobody_uses_is_used_again_after_a_day(path):
+def test_the_record_of_a_bucket_that_nobody_uses_is_used_again_after_an_hour(path):
     """The file does not grow with every account that was ever used."""
     for now, family in ((1000.0, "search"), (1001.0, "captions"), (200_000.0, "embeddings")):
         exchange(path, bucket(family=family), ASK, clock=lambda now=now: now)
@@ -263,6 +265,34 @@ def test_the_limiter_pickles_as_its_path(path):
     assert repr(other) == f"FileLimiter({path!r})"
     assert other._worker is limiter._worker
     assert other._with_account(bucket()).account == "acme"
+
+
+def test_the_default_file_pickles_as_the_default(monkeypatch, tmp_path):
+    """In another user's process, or on another machine, it is that user's."""
+    pickled = pickle.dumps(FileLimiter())
+    (tmp_path / "other").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "other"))
+
+    assert pickle.loads(pickled).path == str(tmp_path / "other/memories_async/account.limiter")
+    assert pickle.loads(pickle.dumps(FileLimiter(account="acme")))._account == "acme"
+
+
+def test_where_there_is_no_flock_the_limiter_says_what_it_needs(path, monkeypatch):
+    """The package imports on Windows; this limiter names another one."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(NotImplementedError, match=r"flock.*RedisLimiter"):
+        FileLimiter(path)
+
+
+def test_a_full_file_uses_the_record_that_was_idle_for_longest(path, monkeypatch):
+    """A test suite may open hundreds of services in an hour."""
+    monkeypatch.setattr(module, "MAX_BUCKETS", 2)
+    for now, family in ((1000.0, "search"), (1001.0, "captions"), (1010.0, "embeddings")):
+        exchange(path, bucket(family=family), ASK, clock=lambda now=now: now)
+    with pytest.raises(StoreUnavailableError, match="no room"):
+        exchange(path, bucket(family="asset_upload"), ASK, clock=lambda: 1002.0)
+
+    assert len(FileStore(path, clock=lambda: 1010.0).read_all()[1]) == 2
 
 
 def test_what_is_in_force_is_said(path):

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 from limiters import bucket, busiest
 
-from memories_async import InProcessLimiter
+from memories_async import Client, InProcessLimiter
 from memories_async.limiter import Priority, in_process
 
 
@@ -220,6 +220,15 @@ def test_the_limiter_pickles_as_configuration():
     assert pickle.loads(pickle.dumps(in_process)) is in_process
     assert isinstance(pickle.loads(pickle.dumps(own)), InProcessLimiter)
     assert own.describe().store == "process"
+
+
+@pytest.mark.parametrize("limiter", [in_process, InProcessLimiter()])
+def test_a_limiter_that_is_unpickled_in_another_process_warns(limiter, monkeypatch):
+    """Each process would keep the whole rate by itself."""
+    pickled = pickle.dumps(Client(api_key="k", limiter=limiter))
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.warns(RuntimeWarning, match="FileLimiter"):
+        pickle.loads(pickled)
 
 
 async def test_calls_that_take_long_are_at_work_together():

@@ -67,7 +67,7 @@ async def test_a_body_that_cannot_be_stored_is_logged_without_its_token(
     """An empty one and one that is too long."""
     service = CallbackService(MemoryStore(), None, 1_000.0, SECRET)
 
-    answer = await service.handle(head(GOOD), body)
+    answer = await _callback_service.handle(lambda: service, head(GOOD), body)
 
     assert int(answer.status) == status
     (record,) = caplog.records
@@ -84,7 +84,7 @@ async def test_a_sender_that_breaks_off_is_logged(caplog) -> None:
 
     service = CallbackService(MemoryStore(), None, 1_000.0, SECRET)
     with pytest.raises(ConnectionResetError):
-        await service.handle(head(GOOD), broken())
+        await _callback_service.handle(lambda: service, head(GOOD), broken())
     assert "its sender broke off" in caplog.text
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import json
+import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -127,6 +128,19 @@ def test_wsgi_reads_no_body_without_an_end(receiver, callback) -> None:
     assert wsgi(receiver, "/cb/wrong") == "404 Not Found"
     assert wsgi(receiver, callback, REQUEST_METHOD="GET") == "405 Method Not Allowed"
     assert asyncio.run(receiver.deliveries(TASK)) == ()
+
+
+def test_wsgi_answers_503_if_its_loop_cannot_start(receiver, callback, monkeypatch, caplog) -> None:
+    """The service may try again; no worker of the server waits for a thread that does not exist."""
+
+    def fail(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", fail)
+        assert wsgi(receiver, callback) == "503 Service Unavailable"
+    assert "can't start new thread" in caplog.text
+    assert wsgi(receiver, callback) == "200 OK"
 
 
 def test_wsgi_decompresses_a_body(receiver, callback) -> None:

@@ -137,6 +137,7 @@ TEXT = json.dumps(CAFE, ensure_ascii=False)
     [
         ("utf-8", ""),
         ("utf-8", "application/json; charset=punycode"),
+        ("utf-8", "application/json; charset=Punycode-"),
         ("utf-8-sig", "application/json"),
         ("utf-8-sig", "application/json; charset=iso-8859-1"),
         ("cp1252", 'application/json; charset="Windows-1252"'),
@@ -210,6 +211,7 @@ def test_line_breaks_within_a_text_are_kept() -> None:
         {"code": "0000"},
         {"code": 200, "message": "SUCCESS"},
         {"status": "SUCCESS"},
+        {"status": " succeeded"},
         {"status": None, "code": 0},
         {"success": True, "failed": False},
     ],
@@ -248,6 +250,7 @@ def test_an_empty_text_gives_way_to_a_response() -> None:
         ({"videoNo": "VI1", "status": "PARSE"}, True),
         ({"videoNo": "VI1", "status": "UNPARSE"}, False),
         ({"videoNo": "VI1", "status": "FAIL"}, True),
+        ({"videoNo": "VI1", "status": "parse"}, True),
         ({"video_no": "VI1", "status": "PARSE"}, True),
         ({"videoNo": "VI1", "videoStatus": "PARSE"}, True),
         ({"code": "0000", "data": {"videoNo": "VI1", "videoStatus": "PARSE"}}, True),
@@ -303,7 +306,9 @@ def test_half_a_surrogate_pair_does_not_cost_the_caption() -> None:
     """The service may cut a caption in the middle of an emoji."""
     body = b'{"status": 0, "task_id": "t", "data": {"text": "smile \\ud83d"}}'
 
-    assert caption(body).text == "smile \N{REPLACEMENT CHARACTER}"
+    utf16 = body.decode().encode("utf-16")
+
+    assert caption(body).text == caption(utf16).text == "smile \N{REPLACEMENT CHARACTER}"
     caption(body).text.encode()
 
 

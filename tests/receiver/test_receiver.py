@@ -8,6 +8,7 @@ import json
 import pickle
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from callbacks import SUBMISSION, TASK, FakeSend, deliver, failure, lose_reply, success
 
 from memories_async import CaptionTask, Receiver
@@ -203,6 +204,46 @@ async def test_a_receiver_whose_file_was_removed_answers_503(receiver, path) -> 
     assert [await deliver(receiver, send.url, success()) for _ in range(3)] == [503] * 3
 
 
+async def test_a_closed_receiver_reads_the_secret_again(receiver, path) -> None:
+    """Its file may be another one now: tokens must be signed with the secret that is stored."""
+    await receiver.submit(SUBMISSION, FakeSend())
+    receiver.close()
+    for file in path.parent.glob("callbacks.db*"):
+        file.unlink()
+    send = FakeSend()
+    await receiver.submit(SUBMISSION, send)
+
+    again = Receiver(URL, store=path)
+    assert await deliver(again, send.url, success()) == 200
+    again.close()
+
+
+@pytest.mark.parametrize("adapter", ["asgi", "wsgi", "aiohttp"])
+async def test_a_store_that_cannot_be_made_is_answered_503(tmp_path, monkeypatch, adapter) -> None:
+    """A framework must not answer 500, nor a receiver 404, for a fault of the owner's machine."""
+    (tmp_path / "state").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    receiver, path, statuses = Receiver(URL), "/memories/token", []
+
+    async def receive():
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message):
+        statuses.append(message.get("status", 503))
+
+    if adapter == "asgi":
+        scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+        await receiver.asgi(scope, receive, send)
+    elif adapter == "wsgi":
+        environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "CONTENT_LENGTH": "2"}
+        receiver.wsgi(environ, lambda status, _: statuses.append(int(status[:3])))
+    else:
+        http = TestClient(TestServer(receiver.aiohttp_app()))
+        async with http, http.post(path, data=b"{}") as reply:
+            statuses.append(reply.status)
+    assert set(statuses) == {503}
+
+
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
@@ -347,6 +388,20 @@ async def test_a_receiver_pickles_as_its_settings(receiver, path) -> None:
     assert "secret!!!" not in repr(with_secret)
     with pytest.raises(TypeError, match="does not pickle"):
         pickle.dumps(with_secret)
+
+
+async def test_an_unpickled_receiver_refuses_a_missing_file(receiver, path) -> None:
+    """On another machine an empty store would make callback URLs that the first one does not know."""
+    pickled = pickle.dumps(receiver)
+    receiver.close()
+    for file in path.parent.glob("callbacks.db*"):
+        file.unlink()
+    send = FakeSend()
+
+    with pytest.raises(DatabaseFailed, match="no such file on this machine"):
+        await pickle.loads(pickled).submit(SUBMISSION, send)
+    assert not send.url
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("task_id", ["8e03-77", "a b", "../../etc/passwd", "\x1b[2J", "ü%41"])

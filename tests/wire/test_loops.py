@@ -17,6 +17,7 @@ from servers import answer, serving
 
 from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
 from memories_async._http import transport as session_module
+from memories_async.limiter import in_process
 
 
 @pytest.fixture
@@ -264,8 +265,8 @@ def test_both_clients_work_in_a_forked_child(url):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-@pytest.mark.parametrize("limiter", [None, InProcessLimiter()])
-def test_a_child_forked_in_the_middle_of_a_call_has_its_own_line(url, limiter):
+@pytest.mark.parametrize("limiter", [in_process, InProcessLimiter()])
+def test_a_child_forked_in_the_middle_of_a_call_holds_none_of_its_permits(url, limiter):
     """The parent's permits are not the child's: nobody there would ever give them back."""
     one = blocking.Client(
         **settings(url, limiter=limiter, limits=Limits(search=Limit(100_000, concurrency=1)))

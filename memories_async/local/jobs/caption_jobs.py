@@ -30,6 +30,7 @@ from memories_async.local.state.faults import Fault
 from memories_async.local.state.forms import Upload
 from memories_async.local.state.library import LocalVideo
 from memories_async.local.state.page_limits import PageLimits
+from memories_async.local.state.wire import explain_os_error
 
 __all__ = ["CaptionJobs", "CaptionOrder", "NamedPerson"]
 
@@ -118,6 +119,9 @@ class CaptionJobs:
             caption = await self._caption(order)
         except (_OutsideLimits, Unreachable, EngineError) as error:
             return build_failure(task_id, str(error))
+        except OSError as error:
+            _log.exception("captioning failed")
+            return build_failure(task_id, explain_os_error(error))
         except Exception:  # noqa: BLE001  # an engine may be anybody's; its errors are logged
             _log.exception("captioning failed")
             return build_failure(task_id, "The engine failed.")

@@ -192,6 +192,8 @@ def _convert_error(error: Exception, name: str) -> Refusal:
         _log.error("%s failed: %s", name, error)
         return Refusal(Reason.FAILED, str(error))
     _log.error("%s failed", name, exc_info=error)
+    if isinstance(error, OSError):
+        return Refusal(Reason.FAILED, wire.explain_os_error(error))
     return Refusal(Reason.FAILED, "The engine failed.")
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "Refusal",
     "RouteHost",
     "encode",
+    "explain_os_error",
     "refuse",
     "refuse_with_code",
     "succeed",
@@ -153,6 +154,11 @@ def refuse(host: RouteHost, refusal: Refusal, dialect: Dialect) -> PageReply:
     if reason is Reason.LIMIT and host is RouteHost.V2:
         message = "Rate limit exceeded"
     return refuse_with_code(host, reason.code, message, dialect, status=reason.status)
+
+
+def explain_os_error(error: OSError) -> str:
+    """Explain, without a path, that the service could not use a file of its own."""
+    return f"The service cannot use a file: {error.strerror or type(error).__name__}."
 
 
 def refuse_with_code(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
+
 import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestServer
@@ -252,3 +256,19 @@ async def test_unreadable_url_fails_by_callback(service, caption, receiver):
     await service.drain()
 
     assert receiver.bodies[0]["msg"] == "the URL cannot be read"
+
+
+async def test_caption_on_a_full_disk_fails_with_its_reason(
+    service, caption_file, receiver, monkeypatch
+):
+    """The video is written to a temporary file for its decoder."""
+
+    def fail(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", fail)
+    await caption_file(("film.mp4", b"40:x"))
+    await service.drain()
+
+    assert receiver.bodies[0]["msg"] == "The service cannot use a file: No space left on device."
+    assert service.account.paid == 0

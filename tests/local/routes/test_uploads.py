@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import aiohttp
 import pytest
 from aiohttp import web
@@ -9,6 +12,7 @@ from aiohttp.test_utils import TestServer
 from uploading import FILM, V1, form_of
 
 from memories_async.local import Dialect, Fault
+from memories_async.local.pipeline.upload_stream import FileSink
 
 
 async def test_upload_is_parsed_after_its_reply(service, upload, fetch_metadata):
@@ -272,3 +276,20 @@ async def test_url_without_a_file_name_is_fetched(service, send):
         await send(f"{V1}/upload_url", data={"url": str(server.make_url("/"))})
 
     assert service.uploads[0].name == "video.mp4"
+
+
+async def test_upload_to_a_full_disk_is_a_failure_with_its_reason(
+    service, upload, monkeypatch, caplog
+):
+    """It is not paid, and no message blames the engine."""
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(FileSink, "_append", fail)
+    reply = await upload()
+
+    assert (reply.status, reply.json["code"]) == (500, "0500")
+    assert reply.json["msg"] == "The service cannot use a file: No space left on device."
+    assert (service.account.paid, service.uploads) == (0, ())
+    assert "videos.upload failed" in caplog.text
