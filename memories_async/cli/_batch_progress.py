@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from memories_async.batch import Plan, Progress
@@ -16,17 +18,18 @@ TICK = 0.2
 """Seconds between two updates on a terminal."""
 EVERY = 10.0
 """Seconds between two lines elsewhere."""
+_BAR, _SMALL = 40, 12
+"""Columns of the bar at most, and at least beside its text."""
 
 
 @asynccontextmanager
 async def show_progress(screen: Screen, progress: Callable[[], Progress]) -> AsyncGenerator[None]:
-    """Show *progress* while the context is open: one live line on a terminal, lines elsewhere."""
+    """Show *progress* while the context is open: a bar on a terminal, lines elsewhere."""
 
-    async def update_line() -> None:
+    async def update_bar() -> None:
         with Live(console=screen.err, auto_refresh=False, transient=True) as live:
             while True:
-                text = Text(format_progress(progress()), overflow="ellipsis", no_wrap=True)
-                live.update(text, refresh=True)
+                live.update(draw_progress(progress(), screen.err.width), refresh=True)
                 await asyncio.sleep(TICK)
 
     async def write_lines() -> None:
@@ -37,7 +40,7 @@ async def show_progress(screen: Screen, progress: Callable[[], Progress]) -> Asy
     if screen.json:
         yield
         return
-    task = asyncio.create_task(update_line() if screen.is_live else write_lines())
+    task = asyncio.create_task(update_bar() if screen.is_live else write_lines())
     try:
         yield
     finally:
@@ -45,11 +48,29 @@ async def show_progress(screen: Screen, progress: Callable[[], Progress]) -> Asy
         await asyncio.wait((task,))
 
 
-def format_progress(progress: Progress) -> str:
+def draw_progress(progress: Progress, width: int) -> Table:
+    """Draw a bar with the counts beside it, or below it where *width* is too small for both."""
+    text = Text(format_progress(progress, replayed="replayed"), overflow="ellipsis", no_wrap=True)
+    room = width - len(text) - 2
+    size = min(_BAR, room if room >= _SMALL else width)
+    total = progress.total
+    bar = ProgressBar(
+        total=total or 1, completed=progress.finished, width=size, pulse=total is None
+    )
+    table = Table.grid(padding=(0, 2, 0, 0))
+    if room >= _SMALL:
+        table.add_row(bar, text)
+    else:
+        table.add_row(bar)
+        table.add_row(text)
+    return table
+
+
+def format_progress(progress: Progress, *, replayed: str = "from the ledger") -> str:
     """Write *progress* in one line, without what is zero."""
     total = "" if progress.total is None else f"/{progress.total:,}"
     counts = [
-        (progress.replayed, "from the ledger"),
+        (progress.replayed, replayed),
         (progress.refused, "refused"),
         (progress.unknown, "unknown"),
         (progress.unsent, "not sent"),

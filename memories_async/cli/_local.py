@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -150,4 +151,10 @@ def report_start_errors(port: int = 0) -> Generator[None]:
         raise click.UsageError(str(error)) from error
     except OSError as error:
         where = f"port {port}: " if port else ""
-        raise click.UsageError(f"{where}{error.strerror or error}") from error
+        reason = error.strerror or str(error)
+        if port and error.errno == errno.EADDRINUSE:
+            # asyncio's own message repeats the address.
+            reason = (
+                f"{os.strerror(error.errno)}; choose another with --port N, or 0 for a free one"
+            )
+        raise click.UsageError(f"{where}{reason}") from error

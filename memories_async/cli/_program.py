@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from memories_async._version import __version__
 from memories_async.cli._exits import MEANINGS, Exit, Problem
@@ -31,7 +32,9 @@ COMMANDS = {
     "batch": "Send many calls from a file.",
     "ledger": "Read a ledger, settle unknown calls, export.",
     "exec": "Run a command with the embedded service.",
+    "samples": "Write the files that the examples name.",
     "doctor": "Show the settings and where each came from.",
+    "completion": "Write the completion script for a shell.",
 }
 """The commands and their short help, which `--help` shows without importing any of them."""
 _EXAMPLES = """\
@@ -78,6 +81,15 @@ class Program(Group):
         """Write the list of commands from the table."""
         with formatter.section("Commands"):
             formatter.write_dl([*COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name from the table, without importing the commands."""
+        names = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

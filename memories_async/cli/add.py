@@ -10,6 +10,7 @@ import click
 from attrs import asdict, define, field
 
 from memories_async import Asset, Client, Ledger, Video, assets, videos
+from memories_async.calls import Exchange
 from memories_async.cli._calls import run_flow
 from memories_async.cli._dry_run import show_dry_run
 from memories_async.cli._options import account, common, dry_run, raise_usage_errors
@@ -129,16 +130,21 @@ class _Uploader:
         """Upload a file, and wait until it is ready."""
         screen = self.run.screen
         with screen.upload_bar(Path(file).name) as progress:
-            answer: Video | Asset
+            sent: Exchange[Video] | Exchange[Asset]
             if self.as_asset:
                 upload = assets.upload(file, progress=progress)
-                answer = await client.send(upload, fresh=self.fresh)
+                sent = await client.exchange(upload, fresh=self.fresh)
             else:
                 call = videos.upload(file, unique_id=self.unique_id, progress=progress)
-                answer = await client.send(call, fresh=self.fresh)
+                sent = await client.exchange(call, fresh=self.fresh)
+        answer: Video | Asset = sent.answer
         number = answer.asset_id if isinstance(answer, Asset) else answer.video_no
-        self.run.paid_note = f"{number} was uploaded and charged"
-        self.added.append(build_document(answer, file))
+        if is_charged := sent.billed == "yes":
+            self.run.paid_note = f"{number} was uploaded and charged"
+            screen.note(f"charged: 1 {'asset' if self.as_asset else 'video'} for {file}")
+        else:
+            screen.note(f"not charged: {file} was uploaded before, as {number}")
+        self.added.append(build_document(answer, file, is_charged=is_charged))
         if self.timeout is not None:
             with screen.status(f"{number} is being processed ..."):
                 if isinstance(answer, Asset):
@@ -147,13 +153,17 @@ class _Uploader:
                     answer = await client.videos.wait(
                         number, unique_id=self.unique_id, timeout=self.timeout
                     )
-            self.added[-1] = build_document(answer, file)
+            self.added[-1] = build_document(answer, file, is_charged=is_charged)
         status = answer.upload_status if isinstance(answer, Asset) else answer.status
         screen.say(f"{number}  {status or 'accepted'}  {file}")
         self.run.paid_note = ""
 
 
-def build_document(answer: Video | Asset, file: str) -> dict[str, Any]:
+def build_document(answer: Video | Asset, file: str, *, is_charged: bool) -> dict[str, Any]:
     """Build the part of the JSON document for one file."""
     facts = asdict(answer)
-    return {"file": file, **{name: facts[name] for name in facts if name != "extra"}}
+    return {
+        "file": file,
+        "charged": is_charged,
+        **{name: facts[name] for name in facts if name != "extra"},
+    }

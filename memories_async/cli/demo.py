@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -20,6 +19,7 @@ from memories_async.cli._demo_report import DemoResults, DemoVideo, Step
 from memories_async.cli._local import cache_folder, pixel_engine, report_start_errors
 from memories_async.cli._options import common
 from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli.samples import read_frame, render_film, write_picture
 from memories_async.errors import CaptionFailed, Refused
 from memories_async.receiver import MemoryStore, Receiver
 
@@ -35,8 +35,6 @@ Examples:
   memories-async demo holiday.mp4
   memories-async demo a.mp4 --json | jq .search.clips
 """
-_SECONDS = 24
-"""The length of the rendered film: a caption needs at least 20 seconds."""
 _TIMEOUT = 300.0
 
 
@@ -82,19 +80,6 @@ async def run_demo(run: CommandRun, video: Path | None) -> None:
         screen.document(report.build_document(subject, results, service))
 
 
-def render_film(folder: Path) -> Path:
-    """Render a film of four scenes into *folder*, or return the one that is there."""
-    from memories_async.local.engine.video.render import render
-
-    film = folder / f"film-{_SECONDS}.mp4"
-    if not film.exists():
-        # Another process never sees an unfinished film.
-        draft = folder / f"draft-{os.getpid()}.mp4"
-        render(draft, seconds=_SECONDS)
-        draft.replace(film)
-    return film
-
-
 def prepare_video(service: LocalService, engine: Engine, folder: Path) -> DemoVideo:
     """Index the service's video, and cut a frame from the middle of its longest scene."""
     from memories_async.local.engine.protocol import EngineError
@@ -109,24 +94,10 @@ def prepare_video(service: LocalService, engine: Engine, folder: Path) -> DemoVi
     indexed = time.perf_counter() - start
     longest = max(facts.shots, key=lambda shot: shot.end_time - shot.start_time)
     middle = (longest.start_time + longest.end_time) / 2
-    picture, at = cut_frame(video.path, at=middle, folder=folder)
-    return DemoVideo(video=video, facts=facts, picture=picture, time=at, indexed=indexed)
-
-
-def cut_frame(film: Path, *, at: float, folder: Path) -> tuple[Path, float]:
-    """Save the frame shown at second *at* as a JPEG in *folder*; return the file and its time."""
-    from memories_async.local.engine._cv import cv2
-    from memories_async.local.engine.video.film import Film
-
-    with Film.open(film) as opened:
-        # One frame at each multiple of *at*: the first of the film, then the one asked for.
-        frames = opened.frames(1 / at)
-        first = next(frames)
-        frame = next(frames, first)
-    picture = folder / f"{film.stem}-{frame.time:.2f}s.jpg"
-    if not cv2.imwrite(str(picture), frame.picture):
-        raise OSError(f"{picture} cannot be written")
-    return picture, frame.time
+    frame = read_frame(video.path, at=middle)
+    picture = folder / f"{video.path.stem}-{frame.time:.2f}s.jpg"
+    write_picture(picture, frame.picture)
+    return DemoVideo(video=video, facts=facts, picture=picture, time=frame.time, indexed=indexed)
 
 
 @define(eq=False)

@@ -15,6 +15,7 @@ import click
 from attrs import define, field, frozen
 
 from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
+from memories_async._protocol.network import is_loopback
 from memories_async.cli._local import (
     EngineOptions,
     engine_options,
@@ -49,6 +50,8 @@ class ServeOptions:
 
     videos: tuple[Path, ...]
     port: int
+    host: str
+    allow_remote: bool
     rate: float | None
     points: int
     callbacks: Literal["off", "loopback", "anywhere"]
@@ -60,11 +63,24 @@ class ServeOptions:
         """Make the service; it does not listen yet."""
         from memories_async.local import LocalService
 
-        key = os.environ.get(KEY_VARIABLE, "")
+        key = os.environ.get(KEY_VARIABLE, "").strip()
+        if not is_loopback(self.host):
+            if not self.allow_remote:
+                raise ValueError(
+                    f"--host {self.host}: other machines could connect; add --allow-remote if that "
+                    "is wanted"
+                )
+            if not key.startswith("local-"):
+                raise ValueError(
+                    f"--allow-remote needs a key that its users know: set {KEY_VARIABLE} to a text "
+                    'that begins with "local-"'
+                )
         return LocalService(
             self.videos,
             api_key=key if key.startswith("local-") else None,
             port=self.port,
+            host=self.host,
+            allow_remote=self.allow_remote,
             engine=self.engine.build(),
             limits=self.rate,
             points=self.points,
@@ -90,9 +106,15 @@ class ServeOptions:
 )
 @click.option(
     "--host",
-    type=click.Choice(["127.0.0.1", "localhost"]),
-    metavar="NAME",
-    help="127.0.0.1 or localhost: loopback only.",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="The address to listen on; any but loopback needs --allow-remote.",
+)
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Let other machines connect, in plain HTTP; needs MEMORIES_API_KEY.",
 )
 @rate_option("1")
 @click.option(
@@ -120,7 +142,6 @@ def command(
     run: CommandRun,
     /,
     *,
-    host: str | None,  # noqa: ARG001  # loopback has one address here
     engine: Any,
     engine_url: str | None,
     engine_model: str | None,
@@ -129,7 +150,8 @@ def command(
     """Answer like memories.ai, from your own videos.
 
     One port serves the three APIs, an account with points, and callbacks. The service runs until
-    Ctrl-C and listens on loopback only: no other machine can reach it.
+    Ctrl-C. It listens on loopback, where no other machine can reach it, unless --allow-remote says
+    otherwise.
     """
     chosen = EngineOptions(kind=engine, url=engine_url, model=engine_model)
     asyncio.run(serve(run, ServeOptions(engine=chosen, **options)))
@@ -184,6 +206,12 @@ def announce(run: CommandRun, service: LocalService) -> None:
     screen.say()
     rows = [(one.path.name, one.video_no, one.asset_id) for one in service.library]
     screen.table(("video", "video_no", "asset_id"), rows)
+    if not rows:
+        screen.say(
+            "No videos there, so only uploads and captions by URL can be answered. Stop with Ctrl-C,"
+            " add .mp4 files or run `memories-async samples FOLDER`, and start again.",
+            style="yellow",
+        )
     screen.say("\nIn another terminal:")
     for name, value in environment.items():
         screen.say(f"export {name}={value}", indent=2)

@@ -39,7 +39,12 @@ def command() -> None:
 
 @command.command("list", epilog="\b\nExample:\n  memories-async videos list --status FAILED")
 @click.option("--name", metavar="TEXT", help="Only videos with this name.")
-@click.option("--status", metavar="WORD", help="Only videos that are PARSE, UNPARSE or FAILED.")
+@click.option(
+    "--status",
+    type=click.Choice(["PARSE", "UNPARSE", "FAILED"]),
+    metavar="WORD",
+    help="Only videos that are PARSE, UNPARSE or FAILED.",
+)
 @_scope
 @common
 @pass_run

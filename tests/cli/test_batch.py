@@ -208,8 +208,24 @@ def test_an_interrupt_is_told_in_this_process_too(  # noqa: PLR0917  # fixtures
             cli(*words)
 
 
-async def test_a_terminal_sees_one_live_line():
-    """It is renewed in place, and taken away in the end."""
+@pytest.mark.parametrize(("width", "lines"), [(100, 1), (60, 1), (40, 2)])
+@pytest.mark.parametrize("total", [400, None])
+def test_the_bar_fits_into_the_terminal(width, lines, total):
+    """Beside the counts where there is room, else above them; never wider."""
+    page = io.StringIO()
+    console = Console(file=page, width=width, color_system=None)
+    progress = Progress(total=total, done=100, replayed=20, rate=1.0, seconds_left=300.0)
+
+    console.print(show.draw_progress(progress, width))
+
+    shown = page.getvalue().splitlines()
+    assert len(shown) == lines
+    assert all(len(line) <= width for line in shown)
+    assert "20 replayed, 1.0/s, 5 min" in page.getvalue()
+
+
+async def test_a_terminal_sees_a_live_bar():
+    """It is updated in place, and removed at the end."""
     screen = Screen(err=Console(file=io.StringIO(), force_terminal=True, width=60))
     async with show.show_progress(screen, lambda: Progress(total=5, done=2, in_flight=1)):
         await asyncio.sleep(0.01)

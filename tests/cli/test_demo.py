@@ -96,25 +96,25 @@ def test_the_cache_has_a_place_of_its_own(monkeypatch, tmp_path):
 
 def test_a_film_is_rendered_once(tmp_path, monkeypatch):
     """The next demonstration starts at once."""
-    from memories_async.cli import demo
+    from memories_async.cli import samples
 
-    monkeypatch.setattr(demo, "_SECONDS", 0.5)
+    monkeypatch.setattr(samples, "_SECONDS", 0.5)
 
-    first = demo.render_film(tmp_path)
+    first = samples.render_film(tmp_path)
     written = first.stat().st_mtime_ns
 
-    assert demo.render_film(tmp_path).stat().st_mtime_ns == written
+    assert samples.render_film(tmp_path).stat().st_mtime_ns == written
     assert [*tmp_path.iterdir()] == [first]
 
 
 def test_a_frame_is_cut_where_it_was_wanted(clip, tmp_path):
     """To the frame, and the only frame of a film is good enough."""
-    from memories_async.cli.demo import cut_frame
+    from memories_async.cli.samples import read_frame, write_picture
 
-    assert cut_frame(clip(3), at=1.5, folder=tmp_path)[1] == pytest.approx(1.5, abs=0.05)
-    assert cut_frame(clip(0.1, "tiny.mp4"), at=9, folder=tmp_path)[1] == 0
+    assert read_frame(clip(3), at=1.5).time == pytest.approx(1.5, abs=0.05)
+    assert read_frame(clip(0.1, "tiny.mp4"), at=9).time == 0
     with pytest.raises(OSError, match="cannot be written"):
-        cut_frame(clip(3), at=1.5, folder=tmp_path / "gone")
+        write_picture(tmp_path / "gone" / "a.png", read_frame(clip(3), at=1.5).picture)
 
 
 @pytest.mark.parametrize(

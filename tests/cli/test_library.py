@@ -27,7 +27,7 @@ def test_a_file_becomes_a_video(cli, film, service):
     """One line for each file: its number first."""
     ended = cli("add", film)
 
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, f"charged: 1 video for {film}\n")
     assert ended.out == f"{service.uploads[0].id}  PARSE  {film}\n"
 
 
@@ -60,9 +60,13 @@ def test_a_ledger_saves_the_second_upload(cli, film, service, tmp_path):
     """`--fresh` pays for it all the same."""
     ledger = ("--ledger", tmp_path / "uploads.db")
 
-    shown = [cli("add", film, *ledger).out for _ in range(2)]
+    first, second = (cli("add", film, *ledger) for _ in range(2))
+    third = cli("add", film, *ledger, "--json").json["added"][0]
 
-    assert shown[0] == shown[1]
+    assert first.out == second.out
+    assert first.err == f"charged: 1 video for {film}\n"
+    assert second.err == f"not charged: {film} was uploaded before, as {third['video_no']}\n"
+    assert third["charged"] is False
     assert service.account.paid == 1
     assert cli("add", film, *ledger, "--fresh").code == 0
     assert service.account.paid == 2
@@ -120,6 +124,7 @@ def test_a_dry_run_uploads_nothing(cli, film, service):
         (["videos", "delete", "--yes", ""], "video_nos must not be empty"),
         (["videos", "wait", " "], "video_no must not be empty"),
         (["videos", "list", "--unique-id", ""], "unique_id must not be empty"),
+        (["videos", "list", "--status", "XX"], "'XX' is not one of 'PARSE', 'UNPARSE', 'FAILED'"),
     ],
 )
 def test_refuses_before_anything_is_sent(cli, film, service, words, sentence):

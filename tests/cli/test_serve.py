@@ -81,9 +81,14 @@ def test_lists_requests_as_they_come(cli, film, fixed, visit):
 
 def test_an_empty_folder_is_served_too(cli, tmp_path, fixed, visit):
     """Videos by URL can still be captioned."""
+    (tmp_path / "empty").mkdir()
     visit(lambda service: None)
 
-    assert "memories-async embed" not in cli("serve", "--videos", tmp_path, "--port", 0).out
+    shown = cli("serve", "--videos", tmp_path / "empty", "--port", 0).out
+
+    assert "memories-async embed" not in shown
+    assert "No videos there" in shown
+    assert "memories-async samples FOLDER" in shown
 
 
 def test_takes_a_local_key_from_the_environment_and_no_other(cli, film, fixed, visit, monkeypatch):
@@ -105,7 +110,8 @@ def test_takes_a_local_key_from_the_environment_and_no_other(cli, film, fixed, v
         (("--rate", "0"), "must be a number above 0, or none"),
         (("--rate", "fast"), "must be a number above 0, or none"),
         (("--rate", "inf"), "must be a number above 0, or none"),
-        (("--host", "0.0.0.0"), "'0.0.0.0' is not one of '127.0.0.1', 'localhost'"),
+        (("--host", "0.0.0.0"), "other machines could connect; add --allow-remote"),
+        (("--host", "0.0.0.0", "--allow-remote"), "set MEMORIES_API_KEY to a text that begins"),
         (("--videos", "/nowhere"), "'/nowhere' does not exist"),
     ],
 )
@@ -117,6 +123,22 @@ def test_refuses_what_makes_no_sense(cli, film, words, told):
     assert told in ended.err
 
 
+def test_other_machines_are_served_only_where_they_are_allowed(
+    cli, film, fixed, visit, monkeypatch
+):
+    """By name, and with a key that the user chose."""
+    monkeypatch.setenv("MEMORIES_API_KEY", "local-shared")
+    seen = []
+    visit(lambda service: seen.append((service.url, service.api_key)))
+
+    ended = cli("serve", "--videos", film, "--port", 0, "--host", "0.0.0.0", "--allow-remote")
+
+    ((url, key),) = seen
+    assert ended.code == 0
+    assert key == "local-shared"
+    assert url in ended.out
+
+
 def test_a_port_in_use_is_named(cli, film, fixed, service):
     """The most common reason not to start."""
     port = service.url.rpartition(":")[2]
@@ -124,8 +146,7 @@ def test_a_port_in_use_is_named(cli, film, fixed, service):
     ended = cli("serve", "--videos", film, "--port", port)
 
     assert ended.code == 2
-    assert f"port {port}: " in ended.err
-    assert "in use" in ended.err
+    assert f"port {port}: Address already in use; choose another with --port N" in ended.err
 
 
 def test_without_the_extra_it_says_what_to_install(cli, film, monkeypatch):
