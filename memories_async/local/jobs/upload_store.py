@@ -95,17 +95,20 @@ class UploadStore:
         return stored
 
     async def find(
-        self, name: str, *, kind: str, account: Account, unique_id: str = DEFAULT
+        self, name: str, *, kind: str, account: Account, unique_id: str | None = DEFAULT
     ) -> StoredUpload | None:
         """Find a video or asset (*kind* is its prefix) that a caller sees, by its id.
 
-        Uploads are visible in their account and *unique_id* only; the library is in every one.
+        Uploads are visible in their account and *unique_id* only (None: in any); the library is in
+        every one.
         """
         if not name.startswith(kind):
             return None
         if name in self._stored:
             scope, stored = self._stored[name]
-            return stored if scope == (account, unique_id) else None
+            return (
+                stored if scope == (account, scope[1] if unique_id is None else unique_id) else None
+            )
         video = await self.engine_pool.find(name)
         if video is None or (account, name) in self._deleted:
             return None

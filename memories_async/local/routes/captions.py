@@ -57,7 +57,10 @@ class CaptionUrl:
 
 @frozen(kw_only=True)
 class CaptionFile:
-    """Captions a video that is sent in the request, followed by one picture for each person."""
+    """Captions a video that is sent in the request, followed by pictures of persons.
+
+    There is one picture for each person, or one for each person without a `url`, in their order.
+    """
 
     caption_jobs: CaptionJobs
     page_limits: PageLimits
@@ -73,21 +76,16 @@ class CaptionFile:
         largest = max(self.page_limits.video_size, self.page_limits.image_size)
         # The part req, the video, and a picture for each person.
         form = await read_form(context.request, largest=largest, most=2 + self.page_limits.persons)
-        context.uploads += [one.sha256 for one in form.files.get("files", ())]
-        parts = [one.content for one in form.files.pop("req", ())]
-        parts += [form.fields["req"].encode()] if "req" in form.fields else []
-        if not parts:
+        requests = [one.content for one in form.files.pop("req", ())]
+        requests += [form.fields["req"].encode()] if "req" in form.fields else []
+        context.uploads += [one.sha256 for one in form.uploads]
+        if not requests:
             raise Refusal(Reason.MISSING, "The req parameter cannot be empty!")
-        fields = parse_object(parts[0], "The part req")
-        video, *pictures = self._check_files(form.files.get("files", []))
-        names = [name for name, _ in _read_persons(fields, self.page_limits)]
-        if len(pictures) != len(names):
-            sentence = f"{len(names)} persons need as many pictures; {len(pictures)} came."
-            raise Refusal(Reason.WRONG, sentence)
-        persons = tuple(
-            NamedPerson(name=name, image=picture.content)
-            for name, picture in zip(names, pictures, strict=True)
-        )
+        fields = parse_object(requests[0], "The part req")
+        # The page names all parts files; its sample with persons names the pictures file.
+        parts = [*form.files.get("files", []), *form.files.get("file", [])]
+        video, *pictures = self._check_files(parts)
+        persons = _match_pictures(_read_persons(fields, self.page_limits), pictures)
         return _build_order(fields, self.caption_jobs, video=video, persons=persons)
 
     def _check_files(self, files: list[Upload]) -> list[Upload]:
@@ -148,3 +146,21 @@ def _read_persons(
             raise Refusal(Reason.WRONG, "The url of a person must be a string.")
         named.append((name, url))
     return named
+
+
+def _match_pictures(
+    persons: list[tuple[str, str | None]], pictures: list[Upload]
+) -> tuple[NamedPerson, ...]:
+    """Give each person a picture that was sent; a person with a URL may do without."""
+    has_url = len(pictures) < len(persons)
+    expected = sum(not (has_url and url) for _, url in persons)
+    if len(pictures) != expected:
+        sentence = f"{expected} persons need as many pictures; {len(pictures)} came."
+        raise Refusal(Reason.WRONG, sentence)
+    sent = iter(pictures)
+    return tuple(
+        NamedPerson(name=name, url=url)
+        if has_url and url
+        else NamedPerson(name=name, image=next(sent).content)
+        for name, url in persons
+    )

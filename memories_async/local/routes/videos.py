@@ -17,6 +17,7 @@ from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
 __all__ = ["DeleteVideos", "ListVideos", "VideoMetadata"]
 
 MOST_LISTED = 200
+"""Largest size of a page, and the size where none is given, as in recorded answers."""
 MOST_DELETED = 100
 _V1 = "/serve/api/v1"
 _Filter = Callable[[StoredUpload], bool]
@@ -39,10 +40,9 @@ class VideoMetadata:
         return get_required(context.request.query, "video_no")
 
     async def work(self, order: str, context: RequestContext) -> RouteAnswer:
-        """Find the video in its `unique_id`."""
-        scope = context.request.query.get("unique_id") or DEFAULT
+        """Find the video in any `unique_id` of the account."""
         found = await self.upload_store.find(
-            order, kind=VIDEO, account=context.account, unique_id=scope
+            order, kind=VIDEO, account=context.account, unique_id=None
         )
         content = None if found is None else _format_video(found, context.dialect)
         return RouteAnswer(content=content, item=order)
@@ -75,7 +75,7 @@ class ListVideos:
         fields = await read_json(context.request)
         return ListQuery(
             page=_read_number(fields, "page", 1, 2**31),
-            size=_read_number(fields, "size", 20, MOST_LISTED),
+            size=_read_number(fields, "size", MOST_LISTED, MOST_LISTED),
             unique_id=_read_text(fields, "unique_id") or DEFAULT,
             filters=_read_filters(fields, context.dialect),
         )
@@ -132,7 +132,7 @@ def _format_video(stored: StoredUpload, dialect: Dialect) -> dict[str, Any]:
     fields = {
         "video_no": stored.id,
         "video_name": stored.name,
-        "duration": None if stored.duration is None else round(stored.duration, 3),
+        "duration": None if stored.duration is None else round(stored.duration),
         "size": stored.size,
         "status": _get_status(stored, dialect),
         "cause": stored.cause,

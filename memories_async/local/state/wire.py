@@ -31,6 +31,13 @@ __all__ = [
     "succeed",
 ]
 
+_TEXT_NUMBERS = frozenset(
+    {
+        *("start_time", "end_time", "duration", "size", "create_time", "createTime"),
+        *("total_count", "totalCount"),
+    }
+)
+"""Fields that recorded answers have as text."""
 _STATUSES = frozenset(int(status) for status in HTTPStatus)
 
 
@@ -90,7 +97,8 @@ class Dialect:
     empty: Literal["list", "object", "null"] = "list"
     """`data` of a search that finds no clip."""
     text_numbers: bool = False
-    """Send the numbers of the search host's answers as text."""
+    """Send times, sizes and counts of the search host as text, as recorded answers do; scores and
+    page numbers stay numbers."""
     flags: bool = True
     """Send `success` and `failed`; the oldest answers have neither."""
     security_statuses: bool = False
@@ -199,6 +207,11 @@ def _translate(answer: Any, dialect: Dialect) -> Any:
 def _convert_numbers_to_text(answer: Any) -> Any:
     if wire_json.is_array(answer):
         return [_convert_numbers_to_text(item) for item in answer]
-    if wire_json.is_object(answer):
-        return {name: _convert_numbers_to_text(item) for name, item in answer.items()}
-    return str(answer) if isinstance(answer, int | float) else answer
+    if not wire_json.is_object(answer):
+        return answer
+    return {
+        name: str(value)
+        if name in _TEXT_NUMBERS and isinstance(value, int | float)
+        else _convert_numbers_to_text(value)
+        for name, value in answer.items()
+    }

@@ -49,6 +49,38 @@ async def test_file_is_captioned_with_the_persons_pictures_in_order(
     assert len(service.request_log[0].uploads) == 3
 
 
+async def test_pictures_may_be_parts_named_file(send, service, receiver):
+    """The page's sample with persons names them so."""
+    people = '[{"name": "Alice"}, {"name": "Bob"}]'
+    req = (
+        f'{{"user_prompt": "u", "system_prompt": "s", "callback": "{receiver.url}", '
+        f'"persons": {people}}}'
+    )
+    form = FormData()
+    form.add_field("req", req)
+    for name, content in (("file", b"1"), ("files", b"40:x"), ("file", b"22")):
+        form.add_field(name, content, filename="part.mp4")
+
+    reply = await send("/v1/understand/uploadFile", data=form)
+    await service.drain()
+
+    assert reply.json["code"] == 0
+    assert "[Alice 1, Bob 2]" in receiver.bodies[0]["data"]["text"]
+    assert len(service.request_log[0].uploads) == 3
+
+
+async def test_persons_with_a_url_need_no_picture(service, caption_file, receiver, site):
+    """The pictures that are sent belong to the others, in their order."""
+    people = [{"name": "Alice", "url": f"{site}alice.png"}, {"name": "Bob"}]
+
+    await caption_file(("film.mp4", b"40:x"), ("b.png", b"22"), persons=people)
+    await caption_file(("film.mp4", b"40:x"), ("a.png", b"1"), ("b.png", b"22"), persons=people)
+    await service.drain()
+
+    texts = sorted(body["data"]["text"] for body in receiver.bodies)
+    assert ["[Alice 1, Bob 2]" in texts[0], "[Alice 4, Bob 2]" in texts[1]] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -53,7 +53,7 @@ async def test_dialect_decides_on_numbers_as_text_and_on_flags(service, search):
     assert (await search()).json == {
         "code": "0000",
         "msg": "success",
-        "data": [{"start_time": "9.0", "end_time": "10.5", "score": "0.8765"}],
+        "data": [{"start_time": "9.0", "end_time": "10.5", "score": 0.8765}],
     }
 
 

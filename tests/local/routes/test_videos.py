@@ -31,6 +31,21 @@ async def test_page_outside_the_limits_is_refused(send, fields):
     assert (await send(f"{V1}/list_videos", document=fields)).json["code"] == "0003"
 
 
+async def test_page_without_a_size_has_two_hundred_videos(list_videos):
+    """As in recorded answers."""
+    assert (await list_videos())["page_size"] == 200
+
+
+async def test_duration_is_in_whole_seconds(service, upload, fetch_metadata):
+    """A number, or text where the dialect says so."""
+    number = (await upload(b"30.7:x")).json["data"]["videoNo"]
+    await service.drain()
+
+    assert (await fetch_metadata(number))["duration"] == 31
+    service.dialect = Dialect(text_numbers=True)
+    assert (await fetch_metadata(number))["duration"] == "31"
+
+
 async def test_deletion_removes_uploads_and_hides_the_library(service, upload, list_videos, send):
     """Files of the library stay on disk; unknown numbers are ignored."""
     number = (await upload()).json["data"]["videoNo"]
@@ -62,7 +77,7 @@ async def test_dialect_decides_on_the_fields_of_the_library(service, upload, lis
     page = await list_videos(size=1)
 
     assert set(answer) == {"videoNo", "videoName"}
-    assert (page["totalCount"], page["pageSize"]) == ("3", "1")
+    assert (page["totalCount"], page["pageSize"], page["currentPage"]) == ("3", 1, 1)
     shown = page["videos"][0]
     assert (shown["videoNo"], shown["cause"]) == (answer["videoNo"], "null")
     assert shown["size"] == str(len(FILM))
