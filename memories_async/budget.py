@@ -126,14 +126,16 @@ class BudgetHook:
     budget: Budget
     price: float
     _reserved: bool = field(default=False, init=False)
+    _is_sent: bool = field(default=False, init=False)
 
     async def sending(self) -> None:
         """Set the price aside; raise `BudgetExceeded` where that is too much."""
         self.budget.reserve(self.price)
-        self._reserved = True
+        self._reserved, self._is_sent = True, False
 
     def sent(self) -> None:
-        """Note nothing: the price is set aside already."""
+        """Note that the price may be charged from here on."""
+        self._is_sent = True
 
     async def answered(self, reply: Reply) -> None:  # noqa: ARG002  # a hook's signature
         """Charge the price."""
@@ -147,3 +149,9 @@ class BudgetHook:
         if self._reserved and error.billed == "yes":
             self.budget.charge(self.price)
         self._reserved = False
+
+    def cancelled(self) -> None:
+        """Release the price of an attempt that was not sent; another stays set aside."""
+        if self._reserved and not self._is_sent:
+            self.budget.release(self.price)
+            self._reserved = False

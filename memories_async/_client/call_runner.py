@@ -8,14 +8,14 @@ import random
 from math import inf
 from typing import Any, Protocol, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from memories_async._client.settings import Settings
 from memories_async._http.attempt import Attempt, Deadline
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
-from memories_async.errors import MemoriesError, NotSent, RateLimited, add_context
+from memories_async.errors import Billed, MemoriesError, NotSent, RateLimited, add_context
 from memories_async.events import (
     Answered,
     Degraded,
@@ -50,6 +50,10 @@ class AttemptHook(Protocol):
         """Note how an attempt ended without an answer, and whether it was the last one."""
         ...
 
+    def cancelled(self) -> None:
+        """Note that the call was cancelled: nothing more comes of the attempt under way."""
+        ...
+
 
 @define(eq=False)
 class CallRunner:
@@ -71,26 +75,32 @@ class CallRunner:
     """The last attempt's error that may have been charged, if there was one."""
     failure: MemoriesError | None = field(default=None, init=False)
     """The last attempt's error, if there was one."""
+    charge: Billed = field(default="no", init=False)
+    """Whether the attempt under way may have been charged."""
 
     async def run(self, call: Call[T]) -> T:
         """Return the answer, or raise the error that says most about what the call cost."""
         self.call, self.bucket = call, self.settings.bucket(call.host, call.family)
         if (seconds := self.settings.policy.deadline) is not None:
             self.deadline = asyncio.get_running_loop().time() + seconds + call.allowance
-        while True:
-            try:
-                return await self._try_once(call)
-            except TimeoutError:  # raised by the wait for a permit, and by nothing else
-                error = self._deadline_error()
-                await self._fail(error)
-                raise self._outweigh(error) from None
-            except MemoriesError as error:
-                wait = await self._fail(error)
-                if wait is None and self.doubt in {None, error}:
-                    raise
-                if wait is None:
+        try:
+            while True:
+                try:
+                    return await self._try_once(call)
+                except TimeoutError:  # raised by the wait for a permit, and by nothing else
+                    error = self._deadline_error()
+                    await self._fail(error)
                     raise self._outweigh(error) from None
-            await asyncio.sleep(wait)
+                except MemoriesError as error:
+                    wait = await self._fail(error)
+                    if wait is None and self.doubt in {None, error}:
+                        raise
+                    if wait is None:
+                        raise self._outweigh(error) from None
+                await asyncio.sleep(wait)
+        except asyncio.CancelledError as cancelled:
+            self._report_cancelled(cancelled)
+            raise
 
     async def _try_once(self, call: Call[T]) -> T:
         settings, clock = self.settings, asyncio.get_running_loop().time
@@ -106,8 +116,9 @@ class CallRunner:
                 self._begin(permit, waited=begun_at - asked_at)
                 for hook in self.hooks:
                     await hook.sending()
-                reply = await self.transport.carry(self._build_attempt(permit))
+                reply = self._mask_keys(await self.transport.carry(self._build_attempt(permit)))
                 answer = call.read(reply)
+                self.charge = "yes"
                 for hook in self.hooks:
                     await hook.answered(reply)
         if self._has_listeners():
@@ -118,7 +129,7 @@ class CallRunner:
         return answer
 
     def _begin(self, permit: Permit, *, waited: float) -> None:
-        self.attempts += 1
+        self.attempts, self.charge = self.attempts + 1, "no"
         name, attempt = self.call.name, self.attempts
         if self._has_listeners():
             self._tell(Sending(call=name, attempt=attempt, waited=waited))
@@ -139,14 +150,39 @@ class CallRunner:
             timeout=policy.timeout,
             deadline=self.deadline,
             renew_permit=permit.renew_if_late,
-            on_sent=tuple(hook.sent for hook in self.hooks),
+            on_sent=(self._note_sent, *(hook.sent for hook in self.hooks)),
         )
+
+    def _note_sent(self) -> None:
+        self.charge = "maybe"
+
+    def _mask_keys(self, reply: Reply) -> Reply:
+        """Return *reply* without the client's keys, which a service may echo."""
+        body, headers = reply.body, reply.headers
+        for key in (self.settings.key, self.settings.caption_key):
+            if key is not None:
+                body = key.mask(body)
+                headers = {name: key.mask(text.encode()).decode() for name, text in headers.items()}
+        is_clean = body == reply.body and headers == reply.headers
+        return reply if is_clean else evolve(reply, body=body, headers=headers)
+
+    def _report_cancelled(self, cancelled: asyncio.CancelledError) -> None:
+        """Tell the caller, the log and the hooks what a cancelled call may have cost."""
+        for hook in self.hooks:
+            hook.cancelled()
+        charge = self.doubt.billed if self.charge == "no" and self.doubt else self.charge
+        if charge == "no" or self.call.is_free:
+            return
+        when = "after its answer came" if charge == "yes" else "after it was sent"
+        note = f"{self.call.name} was cancelled {when} (billed: {charge})"
+        cancelled.add_note(note)
+        logger.warning(note)
 
     async def _fail(self, error: MemoriesError) -> float | None:
         """Tell everybody of a failed attempt; return the seconds until the next, or None."""
         add_context(error, call=self.call.name, attempts=self.attempts)
         self._tell(Failed(call=self.call.name, attempt=self.attempts, error=error))
-        self.failure = error
+        self.failure, self.charge = error, "no"
         if error.billed != "no":
             self.doubt = error
         wait = self._wait_after(error)

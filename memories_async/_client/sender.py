@@ -128,6 +128,9 @@ class _AttemptCounter:
     async def failed(self, error: MemoriesError, *, final: bool) -> None:
         """Nothing to count."""
 
+    def cancelled(self) -> None:
+        """Nothing to count."""
+
 
 def build_transport(settings: Settings) -> Transport:
     """Build the transport that *settings* describe; nothing is opened."""

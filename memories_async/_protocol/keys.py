@@ -14,6 +14,11 @@ ENGINE_KEY_VARIABLE = "MEMORIES_ENGINE_API_KEY"
 """The key of the vision model behind the embedded service; not a key of memories.ai."""
 
 
+MASK = b"***"
+_SHORTEST = 8
+"""Characters of the shortest key that is masked: a shorter one is no secret, and part of words."""
+
+
 class Key:
     """An API key that cannot be printed. Its pickle holds a reference instead of the key.
 
@@ -39,6 +44,20 @@ class Key:
     def reveal(self) -> str:
         """Return the key, for the Authorization header."""
         return self._secret
+
+    def mask(self, body: bytes) -> bytes:
+        """Return *body* without the key, also where JSON or a URL writes it with escapes."""
+        if len(self._secret) < _SHORTEST:
+            return body
+        masked = body.replace(self._secret.encode(), MASK)
+        has_escapes = b"\\" in masked and re.search(rb"\\[^bfnrt]", masked) is not None
+        if not has_escapes and b"%" not in masked:
+            return masked
+        forms = (
+            rf"(?:\\?{re.escape(one)}|(?i:\\u00{ord(one):02x}|%{ord(one):02x}))"
+            for one in self._secret
+        )
+        return re.sub("".join(forms).encode(), MASK, masked)
 
     def __repr__(self) -> str:
         return "Key(***)"

@@ -278,6 +278,9 @@ class WorkerHook:
             self.is_sending = False
             self.run.mark_sending(self.worker, is_sending=False)
 
+    def cancelled(self) -> None:
+        """Note nothing: the worker ends the request."""
+
 
 async def _release(job: Job[Any, Any]) -> None:
     if isinstance(job.claim, Claimed):

@@ -96,6 +96,9 @@ class Claimed:
         self._has_begun = self._has_left = False
         self._is_owned = not final
 
+    def cancelled(self) -> None:
+        """Record nothing: `close` does; see `AttemptHook.cancelled`."""
+
     async def close(self, error: MemoriesError | None = None) -> None:
         """Release the entry; a call that left without an outcome is unknown. Idempotent."""
         if self._is_closed:

@@ -9,8 +9,9 @@ from attrs import evolve
 from callers import HASTY, Scripted, Unlimited, over
 from samples import FOUND, LIMITED, caption_call, reply, search_call
 
-from memories_async import InProcessLimiter, Limits, Policy
+from memories_async import Budget, InProcessLimiter, Ledger, Limits, Policy, videos
 from memories_async._client.sender import Sender
+from memories_async.budget import Spending
 from memories_async.errors import (
     BadReply,
     InvalidRequest,
@@ -198,6 +199,82 @@ async def test_a_cancelled_call_gives_its_slot_back():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert limiter.busy() == 0
+
+
+class Cancelling(Scripted):
+    """A transport whose request is sent, and in whose wait for the reply the task is cancelled."""
+
+    has_sent = True
+
+    async def carry(self, request):
+        self.requests.append(request)
+        if self.has_sent:
+            for notify in request.on_sent:
+                notify()
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+
+
+async def cancelled(call, transport, **settings):
+    """Send *call*, which is cancelled meanwhile; return the notes of the cancellation."""
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await asyncio.create_task(over(transport, **settings).send(call))
+    return getattr(caught.value, "__notes__", [])
+
+
+async def test_a_call_that_is_cancelled_after_it_was_sent_says_so(caplog):
+    """By a note on the exception and a warning in the log: it may have been charged."""
+    notes = await cancelled(search_call(), Cancelling([]))
+
+    assert notes == ["clips.search was cancelled after it was sent (billed: maybe)"]
+    assert [one.message for one in caplog.records if one.levelname == "WARNING"] == notes
+
+
+async def test_a_call_that_is_cancelled_before_it_is_sent_costs_nothing(caplog):
+    """Nothing is noted, and a budget has it back."""
+    transport, budget = Cancelling([]), Budget(calls=1)
+    transport.has_sent = False
+
+    assert await cancelled(search_call(), transport, budget=budget) == []
+    assert not [one for one in caplog.records if one.levelname == "WARNING"]
+    assert budget.spending == Spending()
+
+
+async def test_a_free_call_that_is_cancelled_says_nothing():
+    """It costs nothing, whatever became of it."""
+    assert await cancelled(videos.list(), Cancelling([])) == []
+
+
+async def test_a_cancelled_repeat_remembers_the_attempt_before_it():
+    """That one may have been charged, also where the repeat was not sent yet."""
+
+    class Doubtful(Cancelling):
+        has_sent = False
+
+        async def carry(self, request):
+            if not self.requests:
+                self.requests.append(request)
+                raise lost()
+            await super().carry(request)
+
+    policy = evolve(HASTY, resend_unknown=True)
+    notes = await cancelled(search_call(), Doubtful([]), policy=policy)
+
+    assert notes == ["clips.search was cancelled after it was sent (billed: maybe)"]
+
+
+async def test_a_call_that_is_cancelled_while_its_answer_is_recorded_was_billed(tmp_path):
+    """The answer is in the ledger, and not with the caller."""
+
+    class Cancelled(Scripted):
+        async def carry(self, request):
+            asyncio.current_task().cancel()
+            return await super().carry(request)
+
+    with Ledger(tmp_path / "run.db") as ledger:
+        notes = await cancelled(search_call(), Cancelled([reply(FOUND)]), ledger=ledger)
+
+    assert notes == ["clips.search was cancelled after its answer came (billed: yes)"]
 
 
 async def test_cancelled_between_two_attempts_it_ends_at_once():

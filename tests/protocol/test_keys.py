@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import subprocess
 import sys
+from urllib.parse import quote
 
 import pytest
 from samples import KEY
@@ -88,3 +90,35 @@ def test_a_process_without_the_key_says_which_variable_to_set(monkeypatch):
 
     with pytest.raises(ValueError, match="set MEMORIES_API_KEY in this process"):
         pickle.loads(packed)
+
+
+SECRET = 'sk/1"2\\3+4%5<6'
+SPELLINGS = [
+    SECRET,
+    json.dumps(SECRET),
+    json.dumps(SECRET).replace("/", "\\/"),
+    json.dumps(SECRET).replace("<", "\\u003C").replace("s", "\\u0073"),
+    quote(SECRET, safe=""),
+    quote(SECRET, safe="").lower(),
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_key_is_masked_however_it_is_escaped(spelling):
+    """By JSON or in a URL; what stands around it stays."""
+    text = f"Incorrect API key {spelling}\nprovided".encode()
+
+    masked = Key(SECRET, variable="MEMORIES_API_KEY").mask(text)
+
+    assert masked.replace(b'"', b"") == b"Incorrect API key ***\nprovided"
+
+
+def test_a_body_without_the_key_stays_as_it_is():
+    """Also one with escapes and percent signs, or with bytes that are no text."""
+    for body in (b"", b"100 % of it", b'"a\\u00e9\\nb"', bytes(range(256))):
+        assert Key(SECRET, variable="MEMORIES_API_KEY").mask(body) == body
+
+
+def test_a_key_too_short_to_be_a_secret_is_not_masked():
+    """It would take the letters out of words."""
+    assert Key("k-test", variable="MEMORIES_API_KEY").mask(b"k-test") == b"k-test"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import pickle
 import traceback
@@ -14,7 +15,7 @@ from callers import HASTY, Unlimited, client, settings
 from samples import FOUND, KEY, LIMITED, caption_call, search_call
 from servers import answer, hang_up, raw, reset, serving, silent
 
-from memories_async import clips
+from memories_async import Ledger, clips
 from memories_async.errors import MemoriesError
 
 PROMPT = "a very private prompt"
@@ -94,6 +95,32 @@ async def test_no_failure_tells_the_key(connect, log, name):
     assert KEY not in told
     assert PROMPT not in log.getvalue()
     assert log.getvalue()
+
+
+ECHOES = {
+    "message": answer({"code": "0401", "msg": f"Incorrect API key provided: {KEY}"}),
+    "escaped": answer(json.dumps({"code": "0401", "msg": KEY}).replace("-", "\\u002d").encode()),
+    "code": answer({"code": KEY, "msg": "no"}),
+    "success": answer({"code": "0000", "data": [{"start_time": KEY}]}),
+    "page": answer(f"<html>{KEY}</html>".encode(), 502),
+    "limited": answer({"code": "0429", "msg": KEY}, 429),
+    "redirect": answer(b"", 307, Location=f"http://localhost:1/?key={KEY}"),
+}
+
+
+@pytest.mark.parametrize("name", ECHOES)
+async def test_a_key_that_the_service_echoes_is_masked(connect, log, name, tmp_path):
+    """In the error and its pickle, in the log, and in the ledger's file."""
+    policy = evolve(HASTY, attempts=2, deadline=1.0)
+    with Ledger(tmp_path / "run.db") as ledger:
+        async with serving(ECHOES[name]) as server:
+            caller = connect(server.url, limiter=Unlimited(), ledger=ledger, policy=policy)
+            with pytest.raises(MemoriesError) as caught:
+                await caller.send(search_call())
+        entries = [*ledger.entries()]
+
+    assert KEY not in everything_told(caught.value) + log.getvalue() + repr(entries)
+    assert not [path for path in tmp_path.iterdir() if KEY.encode() in path.read_bytes()]
 
 
 async def test_no_failure_before_the_request_tells_the_key(connect):
