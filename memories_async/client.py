@@ -13,7 +13,7 @@ from memories_async._client.sender import Sender, build_transport
 from memories_async._client.settings import CA, Hosts, Settings
 from memories_async._protocol.keys import KEY_VARIABLE
 from memories_async.budget import Budget
-from memories_async.events import Observer, log
+from memories_async.events import Observer, log, show_log
 from memories_async.limiter import Limits, RateLimiter, find_default
 from memories_async.policy import Policy, PolicyChanges
 from memories_async.views import Awaited, Endpoints
@@ -90,6 +90,8 @@ class Client(Sender, Endpoints[Awaited]):
             ssl=environment.get("ssl") if ssl is None else ssl,
             observers=(log, *observers),
         )
+        if (level := environment.get("log")) is not None:
+            show_log(level)
         super().__init__(settings, build_transport(settings))
 
     def with_policy(self, **changes: Unpack[PolicyChanges]) -> Self:

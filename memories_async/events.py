@@ -15,6 +15,15 @@ from memories_async.errors import MemoriesError
 logger = logging.getLogger("memories_async")
 
 
+def show_log(level: int) -> None:
+    """Write the log from *level* on to the standard error stream, unless the program handles it."""
+    logger.setLevel(level)
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+
+
 @frozen(kw_only=True)
 class Sending:
     """A request is about to leave; it had its permit."""

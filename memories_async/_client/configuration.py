@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -64,6 +65,14 @@ def parse_proxy(url: str) -> str:
     return url
 
 
+def parse_log_level(name: str) -> int:
+    """Parse the name of a level of the log."""
+    levels = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+    if name.lower() not in levels:
+        raise ValueError(f"must be debug, info or warning, not {name!r}")
+    return levels[name.lower()]
+
+
 def parse_transport(name: str) -> str:
     """Check the name of a transport."""
     if name not in {"direct", "reference"}:
@@ -119,6 +128,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("MEMORIES_CA_FILE", "ssl", parse_file, "certificates to trust in addition"),
     Variable(
         "MEMORIES_TRANSPORT", "transport", parse_transport, "direct, or reference: by aiohttp"
+    ),
+    Variable(
+        "MEMORIES_LOG", "log", parse_log_level, "debug, info or warning: log to standard error"
     ),
     Variable("MEMORIES_CACHE", "", str, "folder of the embedded service's video indexes"),
     Variable(ENGINE_KEY_VARIABLE, "", str, "key of the embedded service's vision model"),

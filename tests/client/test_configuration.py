@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from attrs import fields_dict
 from callers import settings_of
 from samples import KEY
 
@@ -12,6 +18,7 @@ from memories_async import Client, Hosts, Limit, Limits, Policy, blocking
 from memories_async._client.configuration import BY_SETTING, VARIABLES, EnvironmentSettings
 from memories_async._protocol.reply import Host
 
+ROOT = Path(__file__).parents[2]
 BOTH = pytest.mark.parametrize("kind", [Client, blocking.Client])
 
 
@@ -63,6 +70,7 @@ def test_an_argument_beats_a_variable(kind, monkeypatch):
             monkeypatch.setenv(one.name, "nonsense")
     monkeypatch.delenv("MEMORIES_CA_FILE")
     monkeypatch.delenv("MEMORIES_TRANSPORT")  # there is no such argument
+    monkeypatch.delenv("MEMORIES_LOG")
     monkeypatch.delenv("MEMORIES_CAPTION_API_KEY")
     settings = settings_of(
         kind(
@@ -233,3 +241,33 @@ def test_an_unset_environment_says_nothing():
     assert configuration.given == {}
     assert configuration.get("proxy") is None
     assert configuration.build(Policy, "policy") == Policy()
+
+
+@pytest.mark.parametrize("level", ["debug", "INFO"])
+def test_a_variable_shows_the_log(level, monkeypatch):
+    """On the standard error stream of a program that handles no log itself."""
+    script = (
+        "import logging; from memories_async import Client; Client(api_key='local-x');"
+        "logging.getLogger('memories_async').info('seen')"
+    )
+    environment = {**os.environ, "MEMORIES_LOG": level, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stderr.endswith(" memories_async INFO seen\n")
+    monkeypatch.setenv("MEMORIES_LOG", "loud")
+    with pytest.raises(ValueError, match="MEMORIES_LOG: must be debug, info or warning"):
+        Client(api_key=KEY)
+
+
+def test_the_page_of_the_configuration_names_every_variable_and_option():
+    """Nothing that has an effect is left out."""
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    families = {one.name for one in VARIABLES if one.setting.startswith("limits.")}
+    names = {one.name for one in VARIABLES} - families
+
+    assert not [name for name in names if f"`{name}`" not in page]
+    assert not [name for name in fields_dict(Limits) if f"`{name}`" not in page]
+    options = inspect.signature(Client.__init__).parameters
+    assert not [name for name in options if name != "self" and f"`{name}=`" not in page]
