@@ -46,13 +46,14 @@ class AnsweredSearch:
 def draw_search(search: AnsweredSearch, out: Path) -> None:
     """Draw *search* into the file *out*. Raises `EngineError` for what cannot be decoded."""
     clips = tuple(sorted(search.clips, key=lambda clip: -clip.score))
-    times = [(clip.start_time + clip.end_time) / 2 for clip in clips[:_MOST]]
-    stills = take_stills(search.video, times)
+    spans = [(clip.start_time, clip.end_time) for clip in clips[:_MOST]]
+    image = decode(search.image.read_bytes())
+    stills = take_stills(search.video, spans, image)
     height, width = stills.overview[0].shape[:2]
     card = round(_CARD * min(1.0, height / width))
-    rows = -(-len(times) // _COLUMNS)
+    rows = -(-len(spans) // _COLUMNS)
     canvas = Canvas.blank((_WIDTH, _CARDS + rows * (card + _CAPTION) + 24), _PAPER)
-    drawing = _Drawing(canvas, search, stills, clips)
+    drawing = _Drawing(canvas, search, image, stills, clips)
     drawing.draw_head()
     drawing.draw_strip()
     drawing.draw_chart()
@@ -68,6 +69,7 @@ def draw_search(search: AnsweredSearch, out: Path) -> None:
 class _Drawing:
     canvas: Canvas
     search: AnsweredSearch
+    image: Picture
     stills: Stills
     clips: tuple[Clip, ...]
     """The best first."""
@@ -87,8 +89,7 @@ class _Drawing:
 
     def draw_head(self) -> None:
         """Draw the query picture, the prompt and the verdict."""
-        image = decode(self.search.image.read_bytes())
-        covered = self.canvas.paste(image, _QUERY, whole=True)
+        covered = self.canvas.paste(self.image, _QUERY, whole=True)
         left = covered[0] + covered[2] + 40
         room = _WIDTH - _EDGE - left
         prompt = " ".join(self.search.prompt.split())

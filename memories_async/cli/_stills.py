@@ -1,4 +1,4 @@
-"""Still pictures of a video, decoded in one pass: an overview, and the frames at given times."""
+"""Still pictures of a video, decoded in one pass: an overview, and the best frame of each clip."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from attrs import field, frozen
 
 from memories_async.local.engine._cv import Picture
 from memories_async.local.engine.video.film import Film
+from memories_async.local.engine.vision.features import describe, stack
 
 _RATE = 8.0
-"""Frames a second that are decoded: a still is at most 1/8 s from the time asked for."""
+"""Frames a second that are compared."""
 _MOST = 64
 """The overview keeps at least half as many stills, where the video has that many frames."""
 _SIZE = 640
@@ -28,7 +29,7 @@ class Stills:
     overview: tuple[Picture, ...] = field(repr=False)
     """Evenly spread over the whole video; at least one."""
     frames: tuple[Picture, ...] = field(repr=False)
-    """One for each time that was asked for, in that order."""
+    """One for each span that was asked for, in that order."""
 
     def at(self, time: float) -> Picture:
         """Return the picture of the overview that is nearest to second *time*."""
@@ -37,23 +38,36 @@ class Stills:
         return self.overview[min(place, len(self.overview) - 1)]
 
 
-def take_stills(video: Path, times: Sequence[float]) -> Stills:
-    """Decode *video*, and keep the frame shown at each of *times*. Raises `UnreadableVideo`."""
+def take_stills(video: Path, spans: Sequence[tuple[float, float]], image: Picture) -> Stills:
+    """Decode *video*, and keep the frame of each span that is most like *image*.
+
+    A span is a first and a last second. Raises `UnreadableVideo`.
+    """
     overview: list[Picture] = []
     every = 1
-    found: dict[int, Picture] = {}
-    due = sorted(range(len(times)), key=lambda place: times[place])
+    query = describe(image)
+    best: list[tuple[float, Picture] | None] = [None] * len(spans)
     with Film.open(video) as film:
         for number, frame in enumerate(film.frames(_RATE, longest=_SIZE)):
-            picture = frame.picture
             if number % every == 0:
-                overview.append(picture)
+                overview.append(frame.picture)
             if len(overview) == _MOST:
                 # The length is not known beforehand: when the overview is full, halve it.
                 del overview[1::2]
                 every *= 2
-            while len(found) < len(due) and frame.time >= times[due[len(found)]]:
-                found[due[len(found)]] = picture
+            # The first frame after the start of a span counts too: a span may hold no frame.
+            within = [
+                place
+                for place, (start, end) in enumerate(spans)
+                if start <= frame.time and (frame.time <= end or best[place] is None)
+            ]
+            if not within:
+                continue
+            likeness = float(query.compare(stack([describe(frame.picture)])).mean())
+            for place in within:
+                found = best[place]
+                if found is None or likeness > found[0]:
+                    best[place] = (likeness, frame.picture)
         start, end = film.start, film.start + film.duration
-    frames = tuple(found.get(place, overview[-1]) for place in range(len(times)))
+    frames = tuple(overview[-1] if found is None else found[1] for found in best)
     return Stills(start=start, duration=end, overview=tuple(overview), frames=frames)

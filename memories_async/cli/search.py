@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import click
 from attrs import asdict
 
-from memories_async import Clip, clips
+from memories_async import Client, Clip, clips, videos
 from memories_async._protocol.network import is_loopback
-from memories_async.cli._calls import send
+from memories_async.cli._calls import run_flow, send
 from memories_async.cli._dry_run import show_dry_run
 from memories_async.cli._exits import Exit
 from memories_async.cli._local import report_start_errors
@@ -37,6 +37,8 @@ Examples:
 """
 
 
+_TOLERANCE, _SHARE = 1.5, 0.02
+"""Seconds, and share of its length, by which the file of a video may be longer or shorter."""
 _TIMEOUT = 5.0
 """Seconds for the embedded service to list its videos."""
 
@@ -97,8 +99,16 @@ def command(  # noqa: PLR0917  # click passes them by name
         return Exit.DONE
     if picture is not None:
         # Whatever is missing for the picture is reported before the search is charged.
+        is_named = video is not None
         video = video or find_video(configuration.hosts.search, video_no)
-        check_picture(Path(image), video, picture)
+        length = check_picture(Path(image), video, picture)
+        if is_named:
+            known = read_length(run, configuration, video_no, unique_id)
+            if known and abs(known - length) > max(_TOLERANCE, _SHARE * known):
+                raise click.UsageError(
+                    f"--video {video.name} is not {video_no}: it is {length:.1f} s long, and "
+                    f"{video_no} {known:.1f} s; nothing was charged"
+                )
     found = send(run, call, configuration)
     run.screen.document({"video_no": video_no, "clips": [asdict(clip) for clip in found]})
     if not found:
@@ -130,8 +140,8 @@ def find_video(url: str, video_no: str) -> Path:
     return path
 
 
-def check_picture(image: Path, video: Path, out: Path) -> None:
-    """Check that the picture can be drawn. Raises `click.UsageError`."""
+def check_picture(image: Path, video: Path, out: Path) -> float:
+    """Check that the picture can be drawn; return the video's length. Raises `click.UsageError`."""
     if out.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         raise click.UsageError(f"--picture must name a .png or .jpg file, not {out.name}")
     if not out.parent.is_dir():
@@ -143,9 +153,24 @@ def check_picture(image: Path, video: Path, out: Path) -> None:
     try:
         decode(image.read_bytes())
         with Film.open(video) as film:
-            next(film.frames(1.0))
+            for _ in film.frames(0.1, longest=32):
+                pass  # the length is known at the end
+            return film.duration
     except EngineError as error:
         raise click.UsageError(f"--picture cannot be drawn: {error}") from error
+
+
+def read_length(
+    run: CommandRun, configuration: Configuration, video_no: str, unique_id: str
+) -> float | None:
+    """Ask the service for the length of a video, which is free; None where it does not know it."""
+
+    async def read(client: Client) -> float | None:
+        found = await client.send(videos.metadata(video_no, unique_id=unique_id))
+        return None if found is None else found.duration
+
+    with run.screen.status("videos.metadata ..."):
+        return run_flow(run, read, configuration)
 
 
 def draw_picture(

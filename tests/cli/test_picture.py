@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from attrs import evolve
 
 from memories_async import Clip
 
@@ -47,8 +48,10 @@ def engine():
     from memories_async.local.engine.protocol import Match
 
     spans = ((9.0, 11.0, 0.9), (5.0, 6.0, 0.5), (0.0, 0.0, 0.0))
+    facts = evolve(FixedEngine().facts, duration=float(SECONDS))
     return FixedEngine(
-        clips=tuple(Match(start_time=a, end_time=b, score=score) for a, b, score in spans)
+        facts=facts,
+        clips=tuple(Match(start_time=a, end_time=b, score=score) for a, b, score in spans),
     )
 
 
@@ -111,6 +114,35 @@ def test_shows_the_frames_that_matched(drawn):
     assert not near(sheet[middle, left + width * 2 // 12], COLOURS[0])
 
 
+@pytest.mark.parametrize("wanted", [0, 1, 2])
+def test_the_frame_of_a_clip_is_the_one_most_like_the_query(film, wanted):
+    """Not the one in its middle."""
+    image = np.full((90, 160, 3), COLOURS[wanted], np.uint8)
+
+    found = take_stills(film, ((0.0, 12.0), (4.5, 7.5)), image)
+
+    assert near(found.frames[0][40, 40], COLOURS[wanted])
+    assert near(found.frames[1][40, 40], COLOURS[1])
+
+
+def test_a_file_that_is_not_the_video_is_refused(cli, picture, service, tmp_path):
+    """By its length, before the search is charged; the question for it is free."""
+    other = tmp_path / "other.mp4"
+    out = cv2.VideoWriter(str(other), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (160, 90))
+    for _ in range(5 * RATE):
+        out.write(np.zeros((90, 160, 3), np.uint8))
+    out.release()
+    number = service.library[0].video_no
+    words = ("search", picture, "--video-no", number, *SEARCH)
+    cli(*words)  # the embedded service knows the length of what it has indexed
+
+    ended = cli(*words, "--picture", tmp_path / "o.png", "--video", other)
+
+    assert ended.code == 2
+    assert f"--video other.mp4 is not {number}: it is 5.0 s long, and {number} 12.0 s" in ended.err
+    assert service.account.paid == 1
+
+
 def test_a_bar_is_as_high_as_its_score(drawn):
     """Over the time that the clip takes."""
     sheet = drawn(clip(9.0, 11.0, 0.9), clip(5.0, 6.0, 0.5))
@@ -162,7 +194,8 @@ def test_what_is_too_long_is_cut():
 
 def test_stills_cover_a_film_of_unknown_length(film):
     """Evenly, with a bounded number of them."""
-    found = take_stills(film, (10.0, 1.0, 99.0))
+    image = np.full((90, 160, 3), COLOURS[0], np.uint8)
+    found = take_stills(film, ((10.0, 10.0), (1.0, 1.0), (99.0, 99.0)), image)
 
     assert 32 <= len(found.overview) < 64
     assert found.duration == pytest.approx(SECONDS, abs=0.2)
