@@ -9,7 +9,7 @@ from typing import Any
 import click
 from attrs import define, field, frozen
 
-from memories_async import Call, Person, captions, clips, embeddings
+from memories_async import Call, Person, assets, captions, clips, embeddings, videos
 from memories_async._protocol import wire_json
 from memories_async.cli._tables import Columns, Row, read_table
 
@@ -77,6 +77,16 @@ def build_embedding(row: Row) -> Call[Any]:
     return embeddings.video(row["asset_id"], model=row.get("model", embeddings.DEFAULT_MODEL))
 
 
+def build_video(row: Row) -> Call[Any]:
+    """Build the upload of a video from `file`, `unique_id`."""
+    return videos.upload(row["file"], unique_id=row.get("unique_id", "default"))
+
+
+def build_asset(row: Row) -> Call[Any]:
+    """Build the upload of an asset from `file`."""
+    return assets.upload(row["file"])
+
+
 def build_caption(row: Row) -> Call[Any]:
     """Build a caption from `video` (a URL or a file), prompts, `callback`, `persons`, `thinking`."""
     video = str(row["video"])
@@ -115,6 +125,10 @@ SEARCHES = RowFormat(
 EMBEDDINGS = RowFormat(
     build=build_embedding, columns=Columns(required=(("asset_id",),), optional=("model",))
 )
+VIDEOS = RowFormat(
+    build=build_video, columns=Columns(required=(("file",),), optional=("unique_id",))
+)
+ASSETS = RowFormat(build=build_asset, columns=Columns(required=(("file",),)))
 CAPTIONS = RowFormat(
     build=build_caption,
     columns=Columns(

@@ -17,6 +17,7 @@ from memories_async.batch import Batch, Progress
 from memories_async.cli._batch_captions import Await, CaptionOptions, CaptionWriter
 from memories_async.cli._batch_progress import format_progress, list_plan, show_progress
 from memories_async.cli._batch_rows import Rows
+from memories_async.cli._batch_uploads import UploadWaiter
 from memories_async.cli._calls import run_async
 from memories_async.cli._exits import Exit
 from memories_async.cli._options import account, common, raise_usage_errors
@@ -129,7 +130,9 @@ def run_batch(
     rows: Rows,
     host: Host,
     settings: dict[str, Any],
+    *,
     caption_options: CaptionOptions | None = None,
+    uploads: UploadWaiter | None = None,
 ) -> int:
     """Run the batch of a command; return the exit code."""
     configuration = Configuration.read(run.account)
@@ -142,7 +145,9 @@ def run_batch(
     client = configuration.client(host, receiver=captions and captions.receiver)
     with ledger:
         try:
-            return run_async(BatchCommand(run, rows, options, ledger, captions).run_with(client))
+            return run_async(
+                BatchCommand(run, rows, options, ledger, captions, uploads).run_with(client)
+            )
         except KeyboardInterrupt:
             run.screen.note(
                 f"interrupted; run the same command again to continue: {options.ledger} records "
@@ -160,6 +165,7 @@ class BatchCommand:
     options: BatchOptions
     ledger: Ledger
     captions: CaptionWriter | None
+    uploads: UploadWaiter | None
     unknown: list[str] = field(factory=list[str], init=False)
     """Keys of items that may have been charged."""
     paid_elsewhere: list[str] = field(factory=list[str], init=False)
@@ -182,18 +188,20 @@ class BatchCommand:
                 screen.facts(list_plan(plan))
                 return Exit.USAGE if self.rows.invalid else Exit.DONE
             async with AsyncExitStack() as stack:
-                await_caption: Await | None = None
+                follow: Await | None = None
                 if self.captions is not None:
-                    await_caption = await stack.enter_async_context(self.captions.open())
+                    follow = await stack.enter_async_context(self.captions.open())
+                elif self.uploads is not None:
+                    follow = await stack.enter_async_context(self.uploads.open(client))
                 async with batch, show_progress(screen, lambda: batch.progress):
-                    await self.read_outcomes(batch, await_caption)
+                    await self.read_outcomes(batch, follow)
         if options.out is not None:
             count = await asyncio.to_thread(self.ledger.export, options.out)
             screen.note(f"{count:,} entries written to {options.out}")
         return self.report(batch)
 
-    async def read_outcomes(self, batch: Batch[str, Any], await_caption: Await | None) -> None:
-        """Report each error, and start to wait for each caption."""
+    async def read_outcomes(self, batch: Batch[str, Any], follow: Await | None) -> None:
+        """Report each error, and start to wait for each caption or upload."""
         try:
             async for outcome in batch:
                 # Those that may be many are reported in one line at the end.
@@ -203,8 +211,8 @@ class BatchCommand:
                     self.paid_elsewhere.append(outcome.key)
                 elif outcome.error is not None:
                     self.run.screen.note(f"{outcome.key}: {outcome.error}")
-                if await_caption is not None:
-                    await await_caption(outcome)
+                if follow is not None:
+                    await follow(outcome)
         except asyncio.CancelledError:
             self.run.screen.note(
                 "stopping: waiting for the requests in flight; Ctrl-C again stops at once"
@@ -223,6 +231,8 @@ class BatchCommand:
         }
         if self.captions is not None:
             document["captions"] = self.captions.written
+        if self.uploads is not None:
+            document["added"] = self.uploads.added
         screen.document(document)
         screen.say(format_progress(progress))
         if self.captions is not None:
@@ -253,7 +263,8 @@ class BatchCommand:
             return Exit.USAGE
         if progress.refused:
             return Exit.REFUSED
-        return Exit.NO_RESULT if self.captions and self.captions.missing else Exit.DONE
+        is_missing = any(one is not None and one.missing for one in (self.captions, self.uploads))
+        return Exit.NO_RESULT if is_missing else Exit.DONE
 
 
 def shorten_list(keys: Sequence[str]) -> str:

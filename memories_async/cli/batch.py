@@ -10,14 +10,16 @@ from attrs import fields
 
 from memories_async._protocol.reply import Host
 from memories_async.cli._batch_captions import CaptionOptions, caption_options
-from memories_async.cli._batch_rows import CAPTIONS, EMBEDDINGS, SEARCHES, Rows
+from memories_async.cli._batch_rows import ASSETS, CAPTIONS, EMBEDDINGS, SEARCHES, VIDEOS, Rows
 from memories_async.cli._batch_run import batch_options, run_batch
+from memories_async.cli._batch_uploads import UploadWaiter
 from memories_async.cli._options import Group, common, raise_usage_errors
 from memories_async.cli._run import CommandRun
 
 _EXAMPLES = """\
 \b
 Examples:
+  memories-async batch add --from files.csv --ledger a.db
   memories-async batch embed --from assets.csv \\
       --ledger run.db --out vectors.parquet
   memories-async batch search --from queries.jsonl \\
@@ -30,6 +32,7 @@ Examples:
 
 \b
 Columns of a row:
+  add      file, unique_id
   search   image, video_no, prompt, unique_id
   embed    asset_id, model
   caption  video, user_prompt, system_prompt, callback,
@@ -117,7 +120,45 @@ def caption(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     if chosen.captions is not None:
         defaults["callback"] = None
     rows = Rows(source, defaults, CAPTIONS, run.screen.note)
-    return run_batch(run, rows, Host.CAPTIONS, settings, chosen)
+    return run_batch(run, rows, Host.CAPTIONS, settings, caption_options=chosen)
+
+
+@command.command(epilog=write_example("add", "files.csv", "file", "holiday.mp4"))
+@click.option(
+    "--asset", "as_asset", is_flag=True, help="Make assets, for embed; the default is videos."
+)
+@click.option("--unique-id", metavar="ID", help="For rows without one: the scope of the videos.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until each file is ready.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=1800.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for each file.",
+)
+@batch_options
+def add(
+    run: CommandRun,
+    /,
+    *,
+    source: Path,
+    as_asset: bool,
+    no_wait: bool,
+    timeout: float,
+    **settings: Any,
+) -> int:
+    """Upload many video files.
+
+    The columns of a row: file, unique_id, and a key of yours. A file that the ledger has is not
+    uploaded again. A line for each file has its id, which `batch search` or `batch embed` takes.
+    """
+    defaults = take_defaults(settings, "unique_id")
+    if as_asset and defaults:
+        raise click.UsageError("--unique-id is for videos; assets have none")
+    rows = Rows(source, defaults, ASSETS if as_asset else VIDEOS, run.screen.note)
+    uploads = UploadWaiter(run, None if no_wait else timeout)
+    return run_batch(run, rows, Host.SEARCH, settings, uploads=uploads)
 
 
 def take_defaults(settings: dict[str, Any], *names: str) -> dict[str, Any]:
