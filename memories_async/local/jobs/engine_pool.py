@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 KEPT = 64
 """Indexes held in memory; the engine's cache on disk holds the rest."""
+RETRY_AFTER = 60.0
+"""Seconds for which a video that could not be read is refused without decoding it again. The reason
+may have been the machine (its load, its memory), or the file may have been replaced."""
 
 
 @define(eq=False)
@@ -46,9 +50,12 @@ class EnginePool:
         init=False, factory=dict[Path, tuple[float, ...]]
     )
 
+    _failures: dict[Path, float] = field(init=False, factory=dict[Path, float])
+
     def open(self) -> None:
         """Take work on the running event loop; threads start with the first work."""
         self._indexes.clear()
+        self._failures.clear()
         self._index_threads = ThreadPoolExecutor(2, "memories-index")
         self._answer_threads = ThreadPoolExecutor(4, "memories-answer")
 
@@ -103,6 +110,9 @@ class EnginePool:
 
     async def index(self, video: LocalVideo) -> Index:
         """Index *video*, or return its index where it is known."""
+        failed = self._failures.get(video.path)
+        if failed is not None and time.monotonic() - failed > RETRY_AFTER:
+            self.forget(video)
         waiting = self._indexes.get(video.path)
         if waiting is None:
             loop = asyncio.get_running_loop()
@@ -114,6 +124,7 @@ class EnginePool:
         try:
             return await asyncio.shield(waiting)
         except UnreadableVideo:
+            self._failures.setdefault(video.path, time.monotonic())
             raise
         except Exception:
             self._indexes.pop(video.path, None)
@@ -130,3 +141,4 @@ class EnginePool:
         """Drop what is known of a video that was deleted."""
         self._indexes.pop(video.path, None)
         self._embeddings.pop(video.path, None)
+        self._failures.pop(video.path, None)

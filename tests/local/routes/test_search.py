@@ -9,6 +9,7 @@ import pytest
 
 from memories_async.local import Dialect
 from memories_async.local.engine.protocol import EngineFailed
+from memories_async.local.jobs import engine_pool
 
 
 async def test_search_returns_clips_in_the_pages_envelope(search):
@@ -200,3 +201,22 @@ async def test_unreadable_video_is_refused_and_decoded_once(films, service, sear
 
     assert {reply.json["msg"] for reply in replies} == {"The file holds no pictures."}
     assert len(engine.indexed) == 1
+
+
+async def test_unreadable_video_is_decoded_again_after_a_while(
+    films, service, search, engine, monkeypatch
+):
+    """The machine may have been the reason, or the file is another one now."""
+    zebra = films / "zebra.mp4"
+    zebra.write_bytes(b"no colon")
+    number = next(one.video_no for one in service.library if one.path == zebra)
+    refused = await search(video_no=number)
+    zebra.write_bytes(b"30:blue")
+    still_refused = await search(video_no=number)
+    monkeypatch.setattr(engine_pool, "RETRY_AFTER", -1.0)
+
+    answered = [await search(video_no=number) for _ in range(2)]
+
+    assert refused.json["msg"] == still_refused.json["msg"] == "The file holds no pictures."
+    assert [len(reply.json["data"]) for reply in answered] == [1, 1]
+    assert len(engine.indexed) == 2
