@@ -55,7 +55,11 @@ def open_source(calls: Calls[K, T]) -> Source[K, T]:
 
 def iterate_pairs(calls: Any) -> Iterable[Item[Any, Any]]:
     """Iterate over the pairs of a mapping or of a plain iterable."""
-    return calls.items() if isinstance(calls, Mapping) else calls
+    found: Any = calls
+    if isinstance(calls, Mapping):
+        found = found.items()
+    items: Iterable[Item[Any, Any]] = found
+    return items
 
 
 def build_call(call: Call[T] | Builder[T]) -> Call[T]:

@@ -27,6 +27,8 @@ async def test_a_call_cancelled_while_it_waits_for_the_reply_is_unknown(ledger):
         await cancelled(task)
 
     assert rows(ledger) == [("unknown", None, 1)]
+    (entry,) = await asyncio.to_thread(ledger.unknown)
+    assert (entry.message, entry.billed) == ("the call was cancelled after it was sent", "maybe")
 
 
 async def test_a_call_cancelled_while_it_waits_for_a_permit_is_planned(ledger):
