@@ -9,8 +9,9 @@ from attrs import evolve
 
 from memories_async._client.configuration import EnvironmentSettings, explain_options
 from memories_async._client.loop_thread import LoopThread
-from memories_async._client.sender import Sender, build_transport
+from memories_async._client.sender import BrokenTransport, Sender, build_transport
 from memories_async._client.settings import CA, Hosts, Settings
+from memories_async._http.transport import Transport
 from memories_async._protocol.keys import KEY_VARIABLE
 from memories_async.budget import Budget
 from memories_async.events import Observer, log, show_log
@@ -156,8 +157,12 @@ class Client(Sender, Endpoints[Awaited]):
         return {"settings": self._settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        settings = state["settings"]
-        Sender.__init__(self, settings, build_transport(settings))
+        settings: Settings = state["settings"]
+        try:
+            transport: Transport = build_transport(settings)
+        except (OSError, ValueError) as error:
+            transport = BrokenTransport(error)
+        Sender.__init__(self, settings, transport)
 
     def __repr__(self) -> str:
         return f"{type(self).__module__}.{type(self).__name__}({self._settings.hosts})"

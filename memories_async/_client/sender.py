@@ -13,12 +13,13 @@ from memories_async._client.call_runner import AttemptHook, CallRunner
 from memories_async._client.configuration import EnvironmentSettings
 from memories_async._client.settings import CA, Settings
 from memories_async._http import direct
+from memories_async._http.attempt import Attempt
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call, fingerprint
 from memories_async._protocol.reply import Reply
 from memories_async._version import __version__
 from memories_async.calls import Exchange, keep_reply
-from memories_async.errors import Billed, MemoriesError
+from memories_async.errors import Billed, MemoriesError, NotSent
 
 if TYPE_CHECKING:
     from memories_async.ledger._claimed import Claimed
@@ -130,6 +131,23 @@ class _AttemptCounter:
 
     def cancelled(self) -> None:
         """Nothing to count."""
+
+
+@define(eq=False)
+class BrokenTransport:
+    """Stands in for a transport that cannot be built where a client was unpickled.
+
+    An error in the middle of unpickling takes a pool's worker down, and the pool waits for it.
+    """
+
+    error: Exception
+
+    async def carry(self, attempt: Attempt) -> Reply:  # noqa: ARG002  # a transport's signature
+        """Raise `NotSent`, which says why."""
+        raise NotSent(f"the client cannot send in this process: {self.error}")
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing was opened."""
 
 
 def build_transport(settings: Settings) -> Transport:

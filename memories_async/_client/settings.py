@@ -120,7 +120,8 @@ class Settings:
         return key
 
     def check(self, call: Call[Any]) -> None:
-        """Refuse, as a `ValueError`, what a client that is set up so cannot send."""
+        """Raise `ValueError` for a call that a client with these settings cannot send."""
+        self.key_of(call.host).reveal()
         if call.needs_callback and self.receiver is None:
             raise ValueError(f"{call.name} needs callback=, or a Client with a receiver")
 

@@ -42,7 +42,14 @@ class Key:
         self._known[self.fingerprint] = secret
 
     def reveal(self) -> str:
-        """Return the key, for the Authorization header."""
+        """Return the key, for the Authorization header.
+
+        Raises `ValueError` for a key that was unpickled in a process that does not have it.
+        """
+        if not self._secret:
+            raise ValueError(
+                f"an API key is not stored in a pickle: set {self.variable} in this process"
+            )
         return self._secret
 
     def mask(self, body: bytes) -> bytes:
@@ -67,10 +74,15 @@ class Key:
 
     @classmethod
     def resolve(cls, fingerprint: str, variable: str) -> Key:
-        """Find the key that a pickle refers to; raise `ValueError` if this process has none."""
+        """Find the key that a pickle refers to.
+
+        Where this process has none, the error comes when the key is used: an error in the middle of
+        unpickling takes a pool's worker down, and the pool waits for it for ever.
+        """
         secret = cls._known.get(fingerprint) or os.environ.get(variable, "").strip()
-        if not secret:
-            raise ValueError(
-                f"an API key is not stored in a pickle: set {variable} in this process"
-            )
-        return cls(secret, variable=variable)
+        if secret:
+            return cls(secret, variable=variable)
+        missing = cls.__new__(cls)
+        missing._secret = ""  # noqa: SLF001  # its own class
+        missing.variable, missing.fingerprint = variable, fingerprint
+        return missing

@@ -84,12 +84,14 @@ def test_another_process_finds_the_key_in_its_own_environment():
 
 
 def test_a_process_without_the_key_says_which_variable_to_set(monkeypatch):
-    """It fails when the pickle is loaded, not at the first call."""
+    """When the key is used: a pool would wait for ever for a worker that fails to unpickle."""
     packed = pickle.dumps(key())
     monkeypatch.setattr(Key, "_known", {})
+    missing = pickle.loads(packed)
 
+    assert missing.fingerprint == key().fingerprint
     with pytest.raises(ValueError, match="set MEMORIES_API_KEY in this process"):
-        pickle.loads(packed)
+        missing.reveal()
 
 
 SECRET = 'sk/1"2\\3+4%5<6'

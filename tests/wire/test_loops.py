@@ -11,12 +11,15 @@ import threading
 import tracemalloc
 
 import pytest
+import trustme
 from callers import HASTY, UNLIMITED, client, settings, settings_of
 from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
 from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
 from memories_async._http import transport as session_module
+from memories_async._protocol.keys import Key
+from memories_async.errors import NotSent
 from memories_async.limiter import in_process
 
 
@@ -202,6 +205,34 @@ def test_a_client_in_use_pickles(url):
 
     with twin:
         assert twin.send(search_call())
+
+
+@pytest.mark.parametrize("kind", [Client, blocking.Client])
+def test_a_client_without_its_key_unpickles_and_says_so_when_it_sends(kind, monkeypatch):
+    """A pool waits for ever for a worker that fails to unpickle; the error is the call's."""
+    packed = pickle.dumps(kind(**settings("http://localhost:1")))
+    monkeypatch.setattr(Key, "_known", {})
+    twin = pickle.loads(packed)
+    awaited = twin if isinstance(twin, Client) else twin._client
+
+    with pytest.raises(ValueError, match="set MEMORIES_API_KEY in this process"):
+        asyncio.run(awaited.send(search_call()))
+
+
+def test_a_client_whose_ca_file_is_elsewhere_unpickles_and_says_so_when_it_sends(tmp_path):
+    """As it does without its key."""
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    packed = pickle.dumps(client("https://localhost:1", ssl=str(file)))
+    file.unlink()
+    twin = pickle.loads(packed)
+
+    async def send():
+        async with twin:
+            await twin.send(search_call())
+
+    with pytest.raises(NotSent, match="cannot send in this process"):
+        asyncio.run(send())
 
 
 def test_an_unpicklable_trust_says_what_to_do_instead():
