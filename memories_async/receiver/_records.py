@@ -94,8 +94,8 @@ class CallbackRecord:
     """The task that the submit reply named; None until, or unless, there is a reply."""
     deliveries: tuple[CallbackDelivery, ...] = ()
     """In the order in which they were stored."""
-    final_callbacks: int = 0
-    """How many callbacks said clearly how the task ended, repetitions included."""
+    final_repetitions: int = 0
+    """How many callbacks said clearly how the task ended, but were not stored as deliveries."""
     is_reconciled: bool = False
     """Whether the ledger has been told that the submission was accepted."""
 
@@ -109,6 +109,11 @@ class CallbackRecord:
     def is_decided(self) -> bool:
         """Whether a callback has said clearly how the task ended."""
         return self.outcome is not None and self.outcome.final
+
+    @property
+    def final_callbacks(self) -> int:
+        """How many callbacks said clearly how the task ended, repetitions included."""
+        return sum(one.final for one in self.deliveries) + self.final_repetitions
 
     @property
     def known_task_id(self) -> str | None:
@@ -138,10 +143,9 @@ class CallbackRecord:
         verdict = self._judge(delivery, accept_for)
         if verdict in {Verdict.REJECTED, Verdict.TOO_MANY}:
             return verdict, self
-        is_stored = verdict is not Verdict.REPEATED and len(self.deliveries) < MAX_DELIVERIES
-        deliveries = (*self.deliveries, delivery) if is_stored else self.deliveries
-        final_callbacks = self.final_callbacks + delivery.final
-        return verdict, evolve(self, deliveries=deliveries, final_callbacks=final_callbacks)
+        if verdict is not Verdict.REPEATED and len(self.deliveries) < MAX_DELIVERIES:
+            return verdict, evolve(self, deliveries=(*self.deliveries, delivery))
+        return verdict, evolve(self, final_repetitions=self.final_repetitions + delivery.final)
 
     def _judge(self, delivery: CallbackDelivery, accept_for: float) -> Verdict:
         is_late = delivery.at - self.submission.issued_at > accept_for

@@ -46,20 +46,19 @@ SCHEMA = Schema(
         ),
         (
             "ALTER TABLE deliveries ADD COLUMN content_type TEXT NOT NULL DEFAULT ''",
-            "ALTER TABLE callbacks ADD COLUMN final_callbacks INTEGER NOT NULL DEFAULT 0",
+            # Callbacks that repeat a stored one: how many of them were final, and, since each gets a
+            # new seq, that there was another one.
             """
-            UPDATE callbacks SET final_callbacks =
-                (SELECT count(*) FROM deliveries d WHERE d.id = callbacks.id AND d.final)
+            CREATE TABLE repetitions (
+                seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,
+                final INTEGER NOT NULL
+            )
             """,
-            # news numbers the callbacks of the whole store, the repeated ones, too: a submission
-            # has the number of its last one, so a reader finds what came since it last looked.
-            "ALTER TABLE callbacks ADD COLUMN news INTEGER",
-            "CREATE INDEX callbacks_news ON callbacks (news) WHERE news IS NOT NULL",
         ),
     ),
 )
 NEWS_PAGE = 500
-"""Records that `read_news` reads at once."""
+"""Callbacks that `read_news` reads at once."""
 
 
 def default_path() -> Path:
@@ -142,11 +141,10 @@ class SqliteStore:
                         delivery.content_type,
                     ),
                 )
-            if verdict not in {Verdict.REJECTED, Verdict.TOO_MANY}:
+            elif verdict not in {Verdict.REJECTED, Verdict.TOO_MANY}:
                 db.execute(
-                    "UPDATE callbacks SET final_callbacks = ?, news = 1 + coalesce("
-                    "(SELECT max(news) FROM callbacks WHERE news IS NOT NULL), 0) WHERE id = ?",
-                    (record.final_callbacks, submission_id),
+                    "INSERT OR REPLACE INTO repetitions (id, final) VALUES (?, ?)",
+                    (submission_id, record.final_repetitions),
                 )
             return verdict, record
 
@@ -195,20 +193,26 @@ class SqliteStore:
         version = await asyncio.to_thread(self.database.version)
         if since is not None and since[0] == version:
             return since, ()
+        tables = ("deliveries", "repetitions")
         last = None if since is None else since[1]
 
         def select(db: sqlite3.Connection) -> tuple[Any, tuple[CallbackRecord, ...]]:
             if last is None:
-                newest = db.execute("SELECT max(news) FROM callbacks WHERE news IS NOT NULL")
-                return (version, newest.fetchone()[0] or 0), ()
-            rows = db.execute(
-                "SELECT news, id FROM callbacks WHERE news > ? ORDER BY news LIMIT ?",
-                (last, NEWS_PAGE),
-            ).fetchall()
-            records = (_load(db, row[1]) for row in rows)
+                newest = [db.execute(f"SELECT max(seq) FROM {name}") for name in tables]  # noqa: S608
+                return (version, [one.fetchone()[0] or 0 for one in newest]), ()
+            pages = [
+                db.execute(
+                    f"SELECT seq, id FROM {name} WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608
+                    (seq, NEWS_PAGE),
+                ).fetchall()
+                for name, seq in zip(tables, last, strict=True)
+            ]
+            records = (_load(db, id_) for id_ in {row[1] for page in pages for row in page})
             # A full page may not be the last one, so the next call must look again.
-            mark = (None if len(rows) == NEWS_PAGE else version, rows[-1][0] if rows else last)
-            return mark, tuple(one for one in records if one is not None)
+            is_last = all(len(page) < NEWS_PAGE for page in pages)
+            seqs = [page[-1][0] if page else seq for page, seq in zip(pages, last, strict=True)]
+            found = tuple(one for one in records if one is not None)
+            return (version if is_last else None, seqs), found
 
         return await self.database.read(select)
 
@@ -223,14 +227,15 @@ class SqliteStore:
 
 def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None:
     rows = db.execute(
-        "SELECT c.call, c.key, c.issued_at, c.task_id, c.told, c.final_callbacks,"
+        "SELECT c.call, c.key, c.issued_at, c.task_id, c.told, r.final,"
         " d.task_id, d.final, d.body, d.at, d.content_type"
-        " FROM callbacks c LEFT JOIN deliveries d ON d.id = c.id WHERE c.id = ? ORDER BY d.seq",
+        " FROM callbacks c LEFT JOIN repetitions r ON r.id = c.id"
+        " LEFT JOIN deliveries d ON d.id = c.id WHERE c.id = ? ORDER BY d.seq",
         (submission_id,),
     ).fetchall()
     if not rows:
         return None
-    call, key, issued_at, task_id, told, final_callbacks = rows[0][:6]
+    call, key, issued_at, task_id, told, repetitions = rows[0][:6]
     deliveries = (
         CallbackDelivery(
             task_id=task_id, final=bool(final), body=body, at=at, content_type=content_type
@@ -242,6 +247,6 @@ def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None
         submission=Submission(id=submission_id, call=call, key=key, issued_at=issued_at),
         task_id=task_id,
         deliveries=tuple(deliveries),
-        final_callbacks=final_callbacks,
+        final_repetitions=repetitions or 0,
         is_reconciled=bool(told),
     )
