@@ -55,7 +55,8 @@ class PixelEngine:
     def __init__(self, cache: Path | None = None, *, time_limit: float = 600.0) -> None:
         """Cache indexes in the folder *cache*; give up indexing a video after *time_limit* s.
 
-        Without *cache* they are kept as long as the engine. Raises `ModuleNotFoundError`, naming
+        Without *cache*, or where nothing can be written to it, they are kept as long as the engine.
+        Raises `ModuleNotFoundError`, naming
         what to install, where numpy, OpenCV or PyAV is missing.
         """
         for name in ("numpy", "cv2", "av"):
@@ -67,6 +68,7 @@ class PixelEngine:
         self.name = "pixels/4"
         # The child processes may have been started in another folder.
         self._cache = None if cache is None else cache.absolute()
+        self._own_folder: Path | None = None
         self._time_limit = time_limit
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -83,7 +85,14 @@ class PixelEngine:
             limit, running = self._time_limit, self._running
             run_in_child(_INDEX, str(video.resolve()), str(place), seconds=limit, running=running)
 
-        return load_or_build(video, self._get_folder(), engine=self.name, load=load, build=build)
+        return load_or_build(
+            video,
+            self._cache,
+            engine=self.name,
+            load=load,
+            build=build,
+            spare=self._make_folder,
+        )
 
     def search(self, index: Index, image: bytes, prompt: str) -> SearchResult:
         """Find the clips that look like *image*; 50-150 ms. Raises `UnreadableImage`."""
@@ -114,12 +123,13 @@ class PixelEngine:
             raise EngineFailed("the index is gone, and its video has changed")
         return answer
 
-    def _get_folder(self) -> Path:
+    def _make_folder(self) -> Path:
+        """Make the folder, or find it, that lasts as long as the engine."""
         with self._lock:
-            if self._cache is None:
-                self._cache = Path(tempfile.mkdtemp(prefix="memories-index-"))
-                weakref.finalize(self, _remove, self._cache, os.getpid())
-            return self._cache
+            if self._own_folder is None:
+                self._own_folder = Path(tempfile.mkdtemp(prefix="memories-index-"))
+                weakref.finalize(self, _remove, self._own_folder, os.getpid())
+            return self._own_folder
 
 
 def _remove(folder: Path, owner: int) -> None:

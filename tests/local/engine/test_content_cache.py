@@ -1,13 +1,19 @@
-"""What was made of a video is kept in a folder, or it is said at once that it cannot be."""
+"""What was computed from a video is cached in a folder; a folder that fails costs no answer."""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from memories_async.local.engine.content_cache import build_path, hash_content, load_or_build
-from memories_async.local.engine.protocol import EngineFailed
+from memories_async.local.engine.content_cache import (
+    build_path,
+    hash_content,
+    load_or_build,
+    write_file,
+)
 
 
 @pytest.fixture
@@ -42,13 +48,60 @@ def test_without_a_folder_nothing_stays(make):
     assert (make(None), make(None)) == ((4, 1), (4, 2))
 
 
-@pytest.mark.parametrize("base", ["", "cache"])
-def test_says_at_once_that_a_folder_cannot_be_used(make, tmp_path, base):
-    """Before anything is decoded for it."""
+@pytest.mark.parametrize("subfolder", ["", "cache"])
+def test_answers_without_a_cache_where_the_folder_cannot_be_used(make, tmp_path, caplog, subfolder):
+    """It says so in the log; the answer is computed anew each time."""
     (tmp_path / "file").touch()
+    folder = tmp_path / "file" / subfolder
 
-    with pytest.raises(EngineFailed, match=r"nothing can be kept in .*file.*: .+; name another"):
-        make(tmp_path / "file" / base)
+    assert (make(folder), make(folder)) == ((4, 1), (4, 2))
+    assert f"nothing can be kept in {folder}" in caplog.text
+
+
+def test_answers_without_a_cache_where_the_disk_is_full(tmp_path, caplog):
+    """The folder takes a few bytes, but not what was computed."""
+    video, full, paths = tmp_path / "video.mp4", tmp_path / "full", []
+    video.write_bytes(b"four")
+
+    def build(path):
+        paths.append(path)
+        write_file(path, fill)
+
+    def fill(file):
+        if paths[-1].parent == full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        file.write(b"4")
+
+    def load(path):
+        return path.read_bytes() if path.exists() else None
+
+    assert load_or_build(video, full, engine="length/1", load=load, build=build) == b"4"
+    assert len(paths) == 2
+    assert list(full.iterdir()) == []
+    assert "No space left" in caplog.text
+
+
+def test_a_spare_folder_is_used_where_the_first_cannot_be(tmp_path):
+    """What is written there is found the next time."""
+    video, built = tmp_path / "video.mp4", []
+    video.write_bytes(b"four")
+
+    def build(path):
+        built.append(path)
+        path.write_bytes(b"4")
+
+    def ask():
+        return load_or_build(
+            video,
+            video / "no-folder",
+            engine="length/1",
+            load=lambda path: path.read_bytes() if path.exists() else None,
+            build=build,
+            spare=lambda: tmp_path,
+        )
+
+    assert (ask(), ask()) == (b"4", b"4")
+    assert [path.parent for path in built] == [tmp_path]
 
 
 def test_the_place_depends_on_content_and_engine(tmp_path):

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from memories_async.local.engine import pixels
+from memories_async.local.engine.content_cache import CacheFailed
 from memories_async.local.engine.pixels import PixelEngine
-from memories_async.local.engine.processes import child, one_shot_child
+from memories_async.local.engine.processes import child, one_shot, one_shot_child
 from memories_async.local.engine.protocol import (
     CaptionRequest,
     Engine,
@@ -98,6 +99,34 @@ def test_a_missing_file_is_refused(engine, tmp_path):
         engine.index(tmp_path / "missing.mp4")
 
 
+def test_a_folder_that_cannot_be_written_to_costs_no_answer(foreign, tmp_path, caplog):
+    """A full disk is no fault of the video; the index lasts as long as the engine."""
+    (tmp_path / "file").touch()
+    engine = PixelEngine(tmp_path / "file")
+
+    index = engine.index(foreign)
+
+    assert len(engine.embed(index, 64)) == 64
+    assert engine.index(foreign).path == index.path
+    assert "nothing can be kept" in caplog.text
+
+
+def test_an_index_that_cannot_be_written_is_written_elsewhere(foreign, tmp_path, monkeypatch):
+    """The disk may fill up while the video is decoded."""
+    full, run = tmp_path / "full", pixels.run_in_child
+
+    def run_full(task, video, result, **settings):
+        if Path(result).parent == full:
+            raise CacheFailed(f"nothing can be kept in {full}: No space left on device")
+        run(task, video, result, **settings)
+
+    monkeypatch.setattr(pixels, "run_in_child", run_full)
+    index = PixelEngine(full).index(foreign)
+
+    assert index.path.parent != full
+    assert index.facts.duration == pytest.approx(4, abs=0.1)
+
+
 def test_a_file_that_takes_too_long_is_given_up(film, tmp_path):
     """The process is killed; the caller is told."""
     with pytest.raises(UnreadableVideo, match=r"longer than 0\.01 s"):
@@ -115,6 +144,22 @@ def test_a_decoder_that_dies_takes_nothing_down(film, tmp_path, monkeypatch):
 
     with pytest.raises(UnreadableVideo, match="signal 11"):
         PixelEngine(tmp_path).index(film)
+
+
+def test_a_decoder_that_is_killed_twice_says_nothing_of_the_film(film, tmp_path, monkeypatch):
+    """The system kills where memory runs out; the film may be sound."""
+    program(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+
+    with pytest.raises(EngineFailed, match=r"the decoder was killed .signal 9.; is there enough"):
+        PixelEngine(tmp_path).index(film)
+
+
+def test_a_child_that_cannot_write_says_so(tmp_path, monkeypatch):
+    """Its own exit code tells it from a fault of the video."""
+    program(monkeypatch, "import sys; sys.stdout.write('nothing can be kept'); sys.exit(4)")
+
+    with pytest.raises(CacheFailed, match="nothing can be kept"):
+        one_shot.run_in_child(INDEX, "video.mp4", "index.npz", seconds=60)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +193,10 @@ def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monk
         one_shot_child.main(INDEX, str(tmp_path / "empty.mp4"), "unused") == one_shot_child.REFUSED
     )
     assert capsys.readouterr().out == "the file is empty"
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "index.npz")
+    assert one_shot_child.main(INDEX, str(film), place) == one_shot_child.NOT_WRITTEN
+    assert "nothing can be kept in" in capsys.readouterr().out
 
 
 def test_an_index_that_was_removed_is_built_anew(foreign, tmp_path):

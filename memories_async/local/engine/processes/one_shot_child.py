@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from memories_async.local.engine.content_cache import CacheFailed
 from memories_async.local.engine.processes.child import (
     bound_memory,
     end_with_parent,
     import_function,
     lower_priority,
 )
-from memories_async.local.engine.processes.one_shot import REFUSED
+from memories_async.local.engine.processes.one_shot import NOT_WRITTEN, REFUSED
 from memories_async.local.engine.protocol import UnreadableVideo
 
 __all__ = ["main"]
@@ -26,4 +27,7 @@ def main(task: str, *arguments: str) -> int:
     except UnreadableVideo as error:
         sys.stdout.write(error.reason)
         return REFUSED
+    except CacheFailed as error:
+        sys.stdout.write(error.reason)
+        return NOT_WRITTEN
     return 0

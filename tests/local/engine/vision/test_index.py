@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 import pytest
 
+from memories_async.local.engine.content_cache import CacheFailed
 from memories_async.local.engine.vision.index import load, save
 
 
@@ -73,10 +74,10 @@ def test_a_failed_write_leaves_nothing_behind(index, tmp_path, monkeypatch):
     """Neither half a file nor a temporary one."""
 
     def full(*_, **__):
-        raise OSError("no space left")
+        raise OSError(28, "no space left")
 
     monkeypatch.setattr(np, "savez", full)
 
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(CacheFailed, match=r"nothing can be kept in .*: no space left"):
         save(index, tmp_path / "index.npz")
     assert list(tmp_path.iterdir()) == []
