@@ -131,7 +131,8 @@ def upload_file(
     *video* is a path, bytes or a file open for bytes, 20 to 300 seconds long and at most
     *max_video_size* bytes; it is streamed at constant memory. *user_prompt* says what to describe,
     *system_prompt* sets the role of the model. Each of *persons* needs an `image`; there are at most
-    *max_persons*. None removes either limit. The pictures follow the video in the order of *persons*.
+    *max_persons*. None removes either limit. The pictures follow the video in the order of *persons*, and each is sent
+    under the person's name.
     *thinking* turns on the reasoning mode. Without *callback*, the client's receiver provides the
     URL; a client without a receiver refuses to send the call.
 
@@ -196,7 +197,9 @@ def _prepare_picture(person: Person, at: int) -> media.Media:
     if person.image is None:
         raise ValueError(f"persons: {person.name} needs an image (upload takes a url)")
     argument = f"persons: {person.name}: image"
-    return media.prepare_image(argument, person.image, name=f"person{at}", max_size=MAX_IMAGE_SIZE)
+    # The service may match pictures to persons by file name instead of by order, so both agree.
+    name = media.clean_name(person.name) or f"person{at}"
+    return media.prepare_image(argument, person.image, name=name, max_size=MAX_IMAGE_SIZE)
 
 
 def _read_task(data: Any) -> CaptionTask:

@@ -9,37 +9,45 @@ from __future__ import annotations
 
 import hashlib
 import io
-import mimetypes
 import os
 import stat
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from attrs import field, frozen
 
+from memories_async._protocol.media_types import IMAGE_SIGNATURES, IMAGE_TYPES, VIDEO_TYPES
 from memories_async.errors import NotSent
 
-Source = str | os.PathLike[str] | bytes | BinaryIO
-"""What image, video and file arguments take."""
+
+@runtime_checkable
+class BinaryFile(Protocol):
+    """A file open for bytes that can be read from any position: what `open(path, "rb")` returns.
+
+    `io.BytesIO`, temporary files, files inside zip or gzip archives, FastAPI's `UploadFile.file` and
+    `mmap.mmap` are such files, too.
+    """
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most *size* bytes, none at the end."""
+        ...
+
+    def seek(self, offset: int, whence: int, /) -> object:
+        """Move to another position."""
+        ...
+
+    def tell(self) -> int:
+        """Return the position."""
+        ...
+
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile
+"""What image, video and file arguments take: a path, bytes in memory, or a file open for bytes."""
 
 MB = 1024 * 1024
-IMAGE_TYPES = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".gif": "image/gif",
-    ".bmp": "image/bmp",
-    ".webp": "image/webp",
-}
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", ".png"),
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"GIF8", ".gif"),
-    (b"BM", ".bmp"),
-)
 
 
 class Reader(Protocol):
@@ -54,17 +62,7 @@ class Reader(Protocol):
         ...
 
 
-@runtime_checkable
-class _BinaryFile(Protocol):
-    """A caller's file, open for bytes."""
-
-    def read(self, size: int, /) -> bytes: ...
-    def seek(self, offset: int, whence: int = ..., /) -> int: ...
-    def seekable(self) -> bool: ...
-    def tell(self) -> int: ...
-
-
-_Content = Path | bytes | _BinaryFile
+_Content = Path | bytes | BinaryFile
 
 
 def _format_source(source: object) -> str:
@@ -107,9 +105,19 @@ class Media:
             raise NotSent(f"{path} was changed since the call was built; build it again")
         return reader
 
+    @property
+    def label(self) -> str:
+        """What messages call the medium: its path, or the name that is sent."""
+        return str(self.source) if isinstance(self.source, Path) else self.name
+
     def read_bytes(self) -> bytes:
-        """Read everything. Bytes in memory are not copied."""
-        return self.source if isinstance(self.source, bytes) else b"".join(self.chunks())
+        """Read everything; raise `NotSent` if a file changes meanwhile. Bytes are not copied."""
+        if isinstance(self.source, bytes):
+            return self.source
+        content = b"".join(self.chunks())
+        if len(content) != self.size:
+            raise NotSent(f"{self.label} was changed since the call was built; build it again")
+        return content
 
     def chunks(self, size: int = MB) -> Iterator[bytes]:
         """Read everything, at most *size* bytes at a time."""
@@ -161,13 +169,12 @@ def prepare_video(
     content = _check_source(argument, source)
     size, start = _measure(argument, content, max_size)
     suffix = _find_suffix(content) or ".mp4"
-    content_type = mimetypes.guess_type(f"video{suffix}")[0] or ""
-    if not content_type.startswith("video/"):
+    if suffix not in VIDEO_TYPES:
         raise ValueError(f"{argument} must have the extension of a video, not {suffix}")
     return Media(
         source=content,
         name=f"{name.removesuffix(suffix)}{suffix}",
-        content_type=content_type,
+        content_type=VIDEO_TYPES[suffix],
         size=size,
         start=start,
         modified_at=content.stat().st_mtime_ns if isinstance(content, Path) else None,
@@ -193,7 +200,12 @@ def derive_name(source: Source) -> str:
     """Return the name of a path or file without extension, safe in a header; `video` if none."""
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "")
     stem = Path(os.fspath(name)).stem if isinstance(name, str | os.PathLike) else ""
-    return "".join(c for c in stem if c.isprintable() and c not in '"\\') or "video"
+    return clean_name(stem) or "video"
+
+
+def clean_name(name: str) -> str:
+    """Return the characters of *name* that are safe in a file name of a request; maybe none."""
+    return "".join(c for c in name if c.isprintable() and c not in '"\\/').strip(" .")[:100]
 
 
 def check_file_name(argument: str, name: str) -> str:
@@ -205,7 +217,7 @@ def check_file_name(argument: str, name: str) -> str:
 
 def _check_source(argument: str, source: object) -> _Content:
     """Return *source* as a path, bytes or a file; raise if it is nothing of these."""
-    if isinstance(source, bytes | bytearray):
+    if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if isinstance(source, str | os.PathLike):
         path = Path(os.fspath(source))
@@ -216,11 +228,15 @@ def _check_source(argument: str, source: object) -> _Content:
         if not stat.S_ISREG(mode):
             raise ValueError(f"{argument} must be a regular file: {path}")
         return path
-    if isinstance(source, io.TextIOBase) or not isinstance(source, _BinaryFile):
+    if isinstance(source, io.TextIOBase) or not isinstance(source, BinaryFile):
         kind = type(source).__name__
         raise TypeError(f"{argument} must be a path, bytes or a file open for bytes, not {kind}")
-    if not source.seekable():
+    # `mmap` has no `seekable` before Python 3.13, and can be rewound.
+    seekable = getattr(source, "seekable", None)
+    if seekable is not None and not seekable():
         raise ValueError(f"{argument} must be a file that can be rewound; pass its bytes instead")
+    if not isinstance(source.read(0), bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+        raise TypeError(f"{argument} must be a file open for bytes, not for text")
     return source
 
 
@@ -233,7 +249,8 @@ def _measure(argument: str, content: _Content, max_size: int | None) -> tuple[in
         size = content.stat().st_size
     else:
         with _borrow(content) as start:
-            size = content.seek(0, os.SEEK_END) - start
+            content.seek(0, os.SEEK_END)
+            size = content.tell() - start
     if size <= 0:
         raise ValueError(f"{argument} must not be empty")
     if max_size is not None and size > max_size:
@@ -259,14 +276,14 @@ def _sniff_suffix(content: _Content) -> str:
             head = content.read(12)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return ".webp"
-    return next((suffix for mark, suffix in _SIGNATURES if head.startswith(mark)), "")
+    return next((suffix for mark, suffix in IMAGE_SIGNATURES if head.startswith(mark)), "")
 
 
 _SHARED_FILES = threading.Lock()
 
 
 @contextmanager
-def _borrow(file: _BinaryFile) -> Generator[int]:
+def _borrow(file: BinaryFile) -> Generator[int]:
     """Lock a caller's file, yield its position, and restore the position afterwards."""
     # Several calls, and so several threads, may share one open file.
     with _SHARED_FILES:
@@ -274,19 +291,19 @@ def _borrow(file: _BinaryFile) -> Generator[int]:
         try:
             yield start
         finally:
-            file.seek(start)
+            file.seek(start, os.SEEK_SET)
 
 
 class _SharedReader:
     """Reads a caller's open file and restores its position after each read. It never closes it."""
 
-    def __init__(self, file: _BinaryFile, start: int) -> None:
+    def __init__(self, file: BinaryFile, start: int) -> None:
         self._file = file
         self._position = start
 
     def read(self, size: int, /) -> bytes:
         with _borrow(self._file):
-            self._file.seek(self._position)
+            self._file.seek(self._position, os.SEEK_SET)
             chunk = self._file.read(size)
         self._position += len(chunk)
         return chunk

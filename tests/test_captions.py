@@ -70,8 +70,8 @@ def test_upload_file_sends_req_then_the_video_then_each_person():
     assert [part.name for part in files] == ["files"] * 3
     assert [(part.content.name, part.content.content_type) for part in files] == [
         ("video.mp4", "video/mp4"),
-        ("person1.png", "image/png"),
-        ("person2.jpg", "image/jpeg"),
+        ("Alice.png", "image/png"),
+        ("Bob.jpg", "image/jpeg"),
     ]
     assert files[2].content.digest() != files[1].content.digest()
 

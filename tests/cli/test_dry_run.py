@@ -50,7 +50,7 @@ def test_files_are_counted_and_measured(dry, picture, film):
 
     assert f"files[0]       {film}: 18 bytes, sent as video.mp4" in shown
     assert f"files[1]       {picture}: " in shown
-    assert "files[2]       bytes: 14 bytes, sent as person2.gif" in shown
+    assert "files[2]       bytes: 14 bytes, sent as Bob.gif" in shown
     assert "callback       (filled in when sent)" in shown
     assert 'persons        [{"name": "Alice"}, {"name": "Bob"}]' in shown
     assert "key            from MEMORIES_CAPTION_API_KEY" in shown

@@ -18,7 +18,7 @@ from memories_async import blocking, client
 PACKAGE = Path(memories_async.__file__).parent
 LAYERS = (
     # From the bottom: a module imports its own layer and those before it. A folder is one layer.
-    *("_version", "_lazy", "errors", "media", "_protocol"),
+    *("_version", "_lazy", "errors", "_protocol.media_types", "media", "_protocol"),
     *("videos", "assets", "clips", "captions", "embeddings"),
     *("policy", "events", "limiter", "calls", "budget"),
     *("_http", "_database", "ledger", "_client.loop_thread", "receiver", "_client", "batch"),
@@ -31,7 +31,8 @@ FACE = "__init__"
 PURE = (
     *("errors", "media", "clips", "captions", "embeddings", "videos", "assets", "policy", "events"),
     *("_protocol.wire_json", "_protocol.reply", "_protocol.retry_after", "_protocol.call"),
-    *("_protocol.decode", "_protocol.network", "_protocol.keys"),
+    *("_protocol.decode", "_protocol.network", "_protocol.keys", "_protocol.messages"),
+    "_protocol.media_types",
     *("limiter._limits", "limiter._gcra", "limiter._rule"),
 )
 USES_AIOHTTP_CLIENT = {"_http.direct", "_http.reference", "_http.transport", "_http.failures"}

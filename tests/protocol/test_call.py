@@ -102,7 +102,7 @@ def test_a_form_lists_its_media():
     """In the order in which they are sent."""
     media = upload_file().body.media
 
-    assert [one.name for one in media] == ["video.mp4", "person1.png"]
+    assert [one.name for one in media] == ["video.mp4", "Ann.png"]
     assert Form((Part("a", "text"),)).media == ()
 
 

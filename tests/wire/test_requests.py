@@ -140,8 +140,8 @@ async def test_a_caption_by_file_is_the_form_of_its_page(tmp_path, size):
     assert json.loads(req[3])["persons"] == [{"name": "Ann"}, {"name": "Bob"}]
     assert files == [
         ("files", "video.mp4", "video/mp4", film),
-        ("files", "person1.png", "image/png", PNG),
-        ("files", "person2.gif", "image/gif", b"GIF89a bob"),
+        ("files", "Ann.png", "image/png", PNG),
+        ("files", "Bob.gif", "image/gif", b"GIF89a bob"),
     ]
     assert b"private" not in exchange.head + exchange.body
 
