@@ -27,6 +27,7 @@ from memories_async._http.attempt import AttemptProgress, StaleConnectionError
 from memories_async._http.multipart import FormStream
 from memories_async._http.reference import ReferenceTransport
 from memories_async._http.transport import (
+    MAX_HEADER,
     HttpTransport,
     Sessions,
     encode_body,
@@ -39,8 +40,6 @@ log = logging.getLogger("memories_async")
 
 VERIFIED = ((3, 14, 1), (3, 15))
 """The versions of aiohttp, from and below, over which the tests of this transport have passed."""
-MAX_HEADER = 64 * 1024
-"""Bytes of one header of a reply."""
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None)
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 

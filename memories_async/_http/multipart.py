@@ -15,6 +15,7 @@ from attrs import frozen
 
 from memories_async._http.threads import in_thread
 from memories_async._protocol.call import Form, Json, Part
+from memories_async.errors import OutcomeUnknown
 from memories_async.media import MB, Media, Reader
 
 JOIN_BELOW = MB
@@ -98,7 +99,9 @@ class FormStream:
 
     def __init__(self, encoded: EncodedForm) -> None:
         self._encoded = encoded
-        self._open: list[bytes | Reader] = []
+        self.error: OutcomeUnknown | None = None
+        """Why the body could not be read to its end, if so."""
+        self._open: list[bytes | tuple[Media, Reader]] = []
         self._next: asyncio.Future[bytes] | None = None
 
     async def __aenter__(self) -> Self:
@@ -122,17 +125,38 @@ class FormStream:
         self._close_all()
 
     async def __aiter__(self) -> AsyncGenerator[bytes | memoryview]:
-        loop = asyncio.get_running_loop()
         for segment in self._open:
             if isinstance(segment, bytes):
                 for at in range(0, len(segment), CHUNK):
                     yield memoryview(segment)[at : at + CHUNK]
                 continue
-            self._next = loop.run_in_executor(None, segment.read, CHUNK)
-            # A reader that is cancelled does not stop the thread.
-            while chunk := await asyncio.shield(self._next):
-                self._next = loop.run_in_executor(None, segment.read, CHUNK)
+            media, reader = segment
+            remaining = media.size
+            self._read_ahead(reader, remaining)
+            while remaining:
+                chunk = await self._take_chunk(media, remaining)
+                remaining -= len(chunk)
+                self._read_ahead(reader, remaining)
                 yield chunk
+
+    def _read_ahead(self, reader: Reader, remaining: int) -> None:
+        # No more than was promised is sent of a file that has grown.
+        loop, size = asyncio.get_running_loop(), min(CHUNK, remaining)
+        self._next = loop.run_in_executor(None, reader.read, size) if size else None
+
+    async def _take_chunk(self, media: Media, remaining: int) -> bytes:
+        """Return the chunk that was read ahead; raise if the file ended or failed before its time."""
+        assert self._next is not None
+        try:
+            # A reader that is cancelled does not stop the thread.
+            chunk = await asyncio.shield(self._next)
+            reason = f"ended {remaining:,} bytes too early: it was changed"
+        except OSError as error:
+            chunk, reason = b"", f"could not be read: {error.strerror}"
+        if not chunk:
+            self.error = OutcomeUnknown(f"{media.label} {reason} while it was sent")
+            raise self.error
+        return chunk
 
     def _open_all(self) -> None:
         for segment in self._encoded.segments:
@@ -141,9 +165,9 @@ class FormStream:
             elif isinstance(segment.source, bytes):
                 self._open.append(segment.source)
             else:
-                self._open.append(segment.open())
+                self._open.append((segment, segment.open()))
 
     def _close_all(self) -> None:
         for segment in self._open:
             if not isinstance(segment, bytes):
-                segment.close()
+                segment[1].close()

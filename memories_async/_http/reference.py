@@ -7,7 +7,6 @@ and where `MEMORIES_TRANSPORT=reference` asks for it.
 from __future__ import annotations
 
 import ssl as tls
-from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +16,7 @@ from aiohttp.hdrs import AUTHORIZATION, CONTENT_LENGTH, USER_AGENT
 from memories_async._http.attempt import AttemptProgress
 from memories_async._http.multipart import FormStream
 from memories_async._http.transport import (
+    MAX_HEADER,
     HttpTransport,
     Sessions,
     encode_body,
@@ -42,9 +42,18 @@ class ReferenceTransport(HttpTransport):
         session = await self._sessions.current()
         body, headers = await encode_body(progress.attempt.body)
         progress.body_size = int(headers.get(CONTENT_LENGTH, 0))
-        async with body if isinstance(body, FormStream) else nullcontext():
+        if not isinstance(body, FormStream):
             with progress.start_limit():
                 return await self._request(session, progress, body, headers)
+        async with body:
+            try:
+                with progress.start_limit():
+                    return await self._request(session, progress, body, headers)
+            except (aiohttp.ClientError, OSError):
+                if body.error is None:
+                    raise
+        # aiohttp reports what the stream raised as a failure of the connection.
+        raise body.error
 
     async def _request(
         self,
@@ -83,6 +92,8 @@ class ReferenceTransport(HttpTransport):
             headers={USER_AGENT: self._user_agent},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             trace_configs=[_build_trace_config()],
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
         )
 
 

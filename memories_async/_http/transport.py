@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import aiohttp
@@ -33,7 +34,10 @@ from memories_async.media import MB
 
 MAX_REPLY = 8 * MB
 """Bytes of a reply, uncompressed, that are read at most."""
-_KEPT_HEADERS = ("content-type", "date", "location", "retry-after", "retry-after-ms")
+MAX_HEADER = 64 * 1024
+"""Bytes of the status line and of each header of a reply that are read at most."""
+MAX_KEPT_HEADER = 8 * 1024
+"""Characters of a header that a `Reply` keeps at most."""
 
 
 class Transport(Protocol):
@@ -206,21 +210,46 @@ async def read_reply(
         saved = await save(content.iter_any(), target, progress.extend_limit)
     return Reply(
         status=status,
-        body=b"" if saved else await _read_bounded(content, status),
-        headers={n: headers[n] for n in _KEPT_HEADERS if n in headers},
+        body=b"" if saved else await _read_bounded(status, headers, content, progress),
+        headers=_keep_headers(headers),
         at=time.time(),
         saved=saved,
     )
 
 
-async def _read_bounded(content: aiohttp.StreamReader, status: int) -> bytes:
+def _keep_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers by lower-case names: the first of each, and no cookies."""
+    kept: dict[str, str] = {}
+    for name, value in headers.items():
+        kept.setdefault(name.lower(), value[:MAX_KEPT_HEADER])
+    kept.pop("set-cookie", None)
+    return kept
+
+
+async def _read_bounded(
+    status: int,
+    headers: Mapping[str, str],
+    content: aiohttp.StreamReader,
+    progress: AttemptProgress,
+) -> bytes:
     pieces: list[bytes] = []
-    size = 0
+    size, is_cut = 0, False
     # Not `iter_any`, whose machinery costs as much again for a reply of one piece.
-    while not content.at_eof():
-        piece = await content.readany()
-        size += len(piece)
+    while not is_cut and not content.at_eof():
+        try:
+            pieces.append(await content.readany())
+        except aiohttp.ClientPayloadError:
+            is_cut = True
+            continue
+        size += len(pieces[-1])
         if size > MAX_REPLY:
             raise OutcomeUnknown(f"the reply is longer than {MAX_REPLY:,} bytes", status=status)
-        pieces.append(piece)
+    if is_cut:
+        # Raised outside the handler, because aiohttp's exception holds the key. What came is kept.
+        raise OutcomeUnknown(
+            f"the answer of {urlsplit(progress.attempt.url).netloc} broke off",
+            headers=_keep_headers(headers),
+            body=b"".join(pieces),
+            transient=True,
+        )
     return b"".join(pieces)

@@ -109,7 +109,7 @@ async def test_a_stream_that_is_left_early_waits_for_its_last_read(tmp_path):
 
     assert ahead.done()
     with pytest.raises(ValueError, match="closed"):
-        stream._open[1].read(1)
+        stream._open[1][1].read(1)
 
 
 async def test_a_missing_file_raises_before_a_byte_is_sent(tmp_path):
