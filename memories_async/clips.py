@@ -5,14 +5,15 @@ memories.ai docs, "Search Clips by Image" (`POST /serve/api/v1/search_clips_by_i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, fields, frozen
 
 from memories_async import media
 from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Form, Part, check_text
-from memories_async._protocol.decode import converter, is_empty
+from memories_async._protocol.decode import converter, is_empty, split_fields
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
@@ -30,6 +31,8 @@ class Clip(Value):
     """Seconds from the beginning."""
     score: float
     """Similarity to the query, from 0 to 1."""
+    extra: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
+    """Fields that the page does not describe, such as `video_bucket` and `video_blob`."""
 
 
 def search(
@@ -78,4 +81,7 @@ def _read_clips(data: Any) -> tuple[Clip, ...]:
         return ()
     if not wire_json.is_array(data):
         raise TypeError("data must be a list of clips")
-    return converter.structure(data, tuple[Clip, ...])
+    return converter.structure([split_fields(one, _NAMES, {}) for one in data], tuple[Clip, ...])
+
+
+_NAMES = frozenset(attribute.name for attribute in fields(Clip)) - {"extra"}

@@ -177,6 +177,9 @@ def _unpack(packed: bytes, model: str) -> Embedding:
 
 
 def _read_embedding(data: Any, *, model: str) -> Embedding:
+    # The service answers texts with a list, one item for each; the one of a video is read as well.
+    if wire_json.is_array(data) and len(data) == 1:
+        data = data[0]
     numbers = data.get("embedding") if wire_json.is_object(data) else None
     if not wire_json.is_array(numbers):
         raise TypeError("data.embedding must be a list of numbers")

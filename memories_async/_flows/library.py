@@ -7,6 +7,7 @@ awaited and blocking.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from attrs import define, evolve, field
 
@@ -169,22 +170,31 @@ async def find_upload(
     """Find an upload of *file* in the library by its name and size. Free, and safe to repeat.
 
     The answer is the `Video`, or None if the library does not list it, or not yet. Use it after an
-    upload whose outcome is unknown: a video that is listed was accepted and billed. *video_name* and
+    upload whose outcome is unknown: a video that is listed was accepted and billed. The service may
+    store an upload under a name of its own; then a video of exactly the same size is found. *video_name* and
     *unique_id* are those of the upload. Raises any `MemoriesError` of a request.
     """
     sent = videos.upload(file, video_name=video_name, unique_id=unique_id).media[0]
-    names = {sent.name, sent.name.rpartition(".")[0]}
-    # The documentation does not say whether names are stored with their extension, so the second pass
-    # goes through the whole library.
+    others: list[Video] = []
+    # The service may store a name without its extension or replace it, so the second pass goes through
+    # the whole library.
     for name in (sent.name, None):
         following: Call[Page] | None = videos.list(video_name=name, unique_id=unique_id)
         while following is not None:
             page = await client.send(following)
             for video in page.videos:
-                if video.video_name in names and video.size in {None, sent.size}:
+                if _has_name(video, sent.name) and video.size in {None, sent.size}:
                     return video
+                if video.size == sent.size:
+                    others.append(video)
             following = page.after(following)
-    return None
+    # A video of exactly this size under another name is this one; of several, the newest.
+    return max(others, key=lambda video: video.create_time or 0, default=None)
+
+
+def _has_name(video: Video, name: str) -> bool:
+    stored = unquote(video.video_name or "")
+    return stored in {name, name.rpartition(".")[0]}
 
 
 async def reconcile(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from cattrs import Converter
@@ -27,6 +28,8 @@ def read_number(value: object, _: object = float) -> float:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"expected a number, not {type(value).__name__}")
+    if isinstance(value, str) and not (value.isascii() and "_" not in value):
+        raise ValueError("expected a number in ASCII digits")
     result = float(value)
     if not math.isfinite(result):
         raise ValueError("expected a finite number")
@@ -66,6 +69,11 @@ def is_empty(data: Any) -> bool:
     return data is None or data == {}
 
 
+@lru_cache(maxsize=256)
+def _to_snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
 def split_fields(data: Any, names: Iterable[str], renames: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of an object that are in *names*, and the others under `extra`.
 
@@ -75,7 +83,7 @@ def split_fields(data: Any, names: Iterable[str], renames: Mapping[str, str]) ->
         raise TypeError("expected an object")
     known: dict[str, Any] = {}
     for name, value in data.items():
-        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+        snake = _to_snake_case(name)
         known[renames.get(snake, snake)] = None if value == "null" else value
     wanted = frozenset(names)
     extra = {name: value for name, value in known.items() if name not in wanted}
