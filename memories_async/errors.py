@@ -8,6 +8,7 @@ key, and every error can be pickled.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 Billed = Literal["no", "maybe", "yes"]
@@ -31,6 +32,7 @@ class MemoriesError(Exception):
         billed: Billed | None = None,
         retry_after: float | None = None,
         transient: bool = False,
+        headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> None:
         super().__init__(message)
@@ -50,8 +52,11 @@ class MemoriesError(Exception):
         """Seconds that the service asked the client to wait, if it did."""
         self.transient = transient
         """Whether the same call may succeed later."""
+        self.headers: dict[str, str] = dict(headers or {})
+        """The headers of the reply, their names in lower case; empty if there was no reply."""
         self.body = body
-        """The body of a success that could not be read, so that a paid answer is not lost."""
+        """The body of the reply, if there was one: whole where it may be a paid answer, and otherwise
+        its first 64 KB."""
 
     def __str__(self) -> str:
         facts = [
@@ -132,6 +137,9 @@ class Conflict(Refused):
 
 class RateLimited(Refused):
     """The account sent too many requests (status 429, code `0429`); see `retry_after`."""
+
+    is_inferred: bool = False
+    """Whether only the words of the reply say so. Such a refusal is repeated once at most."""
 
 
 class OutcomeUnknown(MemoriesError):

@@ -60,7 +60,11 @@ class Policy:
         """
         if not self._may_repeat(error, call):
             return None
-        if attempt >= self.attempts and not isinstance(error, RateLimited):
+        if isinstance(error, RateLimited):
+            # Words may be wrong about a billed call: they are believed once.
+            if error.is_inferred and attempt > 1:
+                return None
+        elif attempt >= self.attempts:
             return None
         if error.retry_after is None:
             return self._backed_off(attempt, jitter)

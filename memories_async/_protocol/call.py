@@ -132,7 +132,7 @@ class Call(Generic[T]):
 
     def read(self, reply: Reply) -> T:
         """Return the typed answer in *reply*, or raise the `MemoriesError` that it means. Pure."""
-        data = unwrap(reply, self.host)
+        data = unwrap(reply, self.host, is_free=self.is_free)
         try:
             return self.decode(data)
         except BaseValidationError as error:

@@ -1,9 +1,9 @@
-"""What a reply means: three envelopes, one verdict. Pure.
+"""What a reply means: a success, a refusal, or an unknown outcome. Pure.
 
-The service signals failure in three dialects (HTTP status, a business code inside HTTP 200, or
-both) and the pages disagree; the rules here follow the contract's section on envelopes: normalise
-`code` to text; success is `0000`, `0` or `200`, with `failed` not true and `success` not false;
-HTTP 400 and above is never success; a reply that says both yes and no is neither.
+The service signals failure by the HTTP status, by a code inside HTTP 200, or by both, and its pages
+disagree. The rules: `code` is compared as text; success is `0000`, `0` or `200`, or no code beside a
+success flag; HTTP 400 and above is never a success; a reply that says both yes and no is unreadable.
+A refusal counts as one only by a documented code or status. Words may turn it into an unknown outcome.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from attrs import field, frozen
 
 from memories_async._protocol import wire_json
+from memories_async._protocol.messages import find_kind, make_printable, read_message, says_trouble
 from memories_async._protocol.retry_after import read_retry_after
 from memories_async.errors import (
     AuthenticationFailed,
@@ -42,7 +43,7 @@ class Host(Enum):
 
 @frozen(kw_only=True)
 class Reply:
-    """A complete answer, as it came."""
+    """A complete HTTP reply."""
 
     status: int
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
@@ -71,30 +72,38 @@ _REFUSALS: dict[int, type[Refused]] = {
     429: RateLimited,
     9009: PermissionDenied,
 }
+MAX_ERROR_BODY = 64 * 1024
+"""Bytes of a reply that explains a failure that its error keeps."""
 _SUCCESS = frozenset({"0000", "0", "200"})
-# Statuses that say nothing about whether the work was done.
+# Statuses that do not say whether the work was done.
 _UNDECIDED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+# The only redirects that tell that the request was not processed where it was sent.
+_UNPROCESSED = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})
 
 
-def unwrap(reply: Reply, host: Host) -> Any:
-    """Return the `data` of a success, or raise what the reply says instead."""
+def unwrap(reply: Reply, host: Host, *, is_free: bool = False) -> Any:
+    """Return the `data` of a success, or raise the error that *reply* means.
+
+    A passing trouble is a refusal to try again where the call *is_free*, and an unknown outcome where
+    it is billed.
+    """
     if reply.saved is not None:
         return reply.saved
-    document = _document(reply)
-    failure = _failure(reply, host, document)
-    if failure is not None:
-        raise failure
+    document = _read_document(reply)
+    error = _find_error(reply, host, document, is_free=is_free)
+    if error is not None:
+        raise error
     return document.get("data")
 
 
 def build_bad_reply(reply: Reply, reason: str) -> BadReply:
-    """Report a success that cannot be used: it was paid, so its body is kept."""
-    return BadReply(reason, status=reply.status, body=reply.body)
+    """Return the error for a success that cannot be read; it keeps the whole body, which may be paid."""
+    return BadReply(reason, status=reply.status, headers=reply.headers, body=reply.body)
 
 
-def _document(reply: Reply) -> dict[str, Any]:
+def _read_document(reply: Reply) -> dict[str, Any]:
     try:
-        document = wire_json.loads(reply.body)
+        document = wire_json.loads_leniently(reply.body, reply.headers.get("content-type", ""))
     except wire_json.NotJson as error:
         if reply.status == HTTPStatus.OK:
             raise build_bad_reply(reply, f"the reply is {error}") from None
@@ -103,97 +112,140 @@ def _document(reply: Reply) -> dict[str, Any]:
         return document
     if reply.status == HTTPStatus.OK:
         raise build_bad_reply(reply, "the reply is not a JSON object")
-    return {}
+    return {"detail": document} if isinstance(document, str | list) else {}
 
 
-def _failure(reply: Reply, host: Host, document: dict[str, Any]) -> MemoriesError | None:
+def _find_error(
+    reply: Reply, host: Host, document: dict[str, Any], *, is_free: bool
+) -> MemoriesError | None:
     if reply.status == HTTPStatus.OK:
-        return _verdict(reply, document)
+        return _judge_by_code(reply, document, is_free=is_free)
     if reply.status < HTTPStatus.BAD_REQUEST:
-        return _unexpected(reply)
+        return _judge_unexpected(reply, is_free=is_free)
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _UNDECIDED:
-        return OutcomeUnknown(_sentence(document, reply), **_facts(reply, document))
-    # On the search and caption hosts the code decides; v2 promises that the status does.
+        return _build_error(OutcomeUnknown, reply, document)
+    # On the search and caption hosts the code decides; v2 documents that the status does.
     by_code = host is not Host.EMBEDDINGS and reply.status != HTTPStatus.TOO_MANY_REQUESTS
-    kind = _kind(_code(document)) if by_code else None
-    return _refusal(kind or _REFUSALS.get(reply.status, InvalidRequest), reply, document)
+    kind = _look_up(_read_code(document)) if by_code else None
+    kind = kind or _REFUSALS.get(reply.status, InvalidRequest)
+    return _refuse(kind, reply, document, is_free=is_free)
 
 
-def _unexpected(reply: Reply) -> MemoriesError:
+def _judge_unexpected(reply: Reply, *, is_free: bool) -> MemoriesError:
+    """Judge a status below 400 that is not 200: a redirect may follow the work, as 303 does."""
     target = reply.headers.get("location")
-    if target is not None:
-        where = _printable(target.split("?")[0])
-        return Refused(f"the service redirects to {where}; not followed", status=reply.status)
-    return OutcomeUnknown(
-        "the service sent an unexpected status", status=reply.status, body=reply.body
+    if target is None:
+        return _build_error(OutcomeUnknown, reply, message="the service sent an unexpected status")
+    where = make_printable(re.split(r"[?#]", target, maxsplit=1)[0])
+    message = f"the service redirects to {where}; not followed"
+    is_certain = is_free or reply.status in _UNPROCESSED
+    return _build_error(Refused if is_certain else OutcomeUnknown, reply, message=message)
+
+
+def _judge_by_code(
+    reply: Reply, document: dict[str, Any], *, is_free: bool
+) -> MemoriesError | None:
+    """Judge a reply of HTTP 200 by its code and flags."""
+    code, success, failed = (
+        _read_code(document),
+        _flag(document, "success"),
+        _flag(document, "failed"),
     )
-
-
-def _verdict(reply: Reply, document: dict[str, Any]) -> MemoriesError | None:
-    """Judge a reply of HTTP 200 by what is inside."""
-    code = _code(document)
-    denied = document.get("failed") is True or document.get("success") is False
+    is_denied, is_confirmed = failed is True or success is False, success is True or failed is False
+    if document.get("code") is None and not is_denied:
+        # Some recorded answers have no code: a flag, or an object of data alone, confirms them.
+        has_data = wire_json.is_object(document.get("data")) and bool(document["data"])
+        is_confirmed = is_confirmed or (has_data and "error" not in document)
+        if is_confirmed:
+            return None
     if code is None:
         return build_bad_reply(reply, "the reply has no readable code")
     if code in _SUCCESS:
         return (
-            build_bad_reply(reply, "the reply says success and failure at once") if denied else None
+            build_bad_reply(reply, "the reply says success and failure at once")
+            if is_denied
+            else None
         )
-    if document.get("success") is True or document.get("failed") is False:
+    if is_confirmed:
         return build_bad_reply(reply, f"the reply says code {code} and success at once")
-    if re.fullmatch(r"0?5\d\d", code):  # HTTP's 5xx, as a code
-        return OutcomeUnknown(_sentence(document, reply), **_facts(reply, document))
-    return _refusal(_kind(code) or _by_words(document), reply, document)
+    if re.fullmatch(r"0?5[0-9]{2}", code):  # HTTP's 5xx, as a code
+        return _build_error(OutcomeUnknown, reply, document)
+    kind = _look_up(code)
+    if kind is None:
+        kind = find_kind(read_message(document, reply.body, reply.status)) or Refused
+        return _refuse(kind, reply, document, is_free=is_free, is_inferred=True)
+    return _refuse(kind, reply, document, is_free=is_free)
 
 
-def _refusal(kind: type[Refused], reply: Reply, document: dict[str, Any]) -> Refused:
-    message = _sentence(document, reply)
-    # The code 0001 means a bad parameter, except when it means a bad moment.
-    passing = kind is RateLimited or "network abnormal" in message.lower()
-    return kind(message, transient=passing, **_facts(reply, document))
+def _refuse(
+    kind: type[Refused],
+    reply: Reply,
+    document: dict[str, Any],
+    *,
+    is_free: bool,
+    is_inferred: bool = False,
+) -> MemoriesError:
+    """Return the refusal, or the unknown outcome that its words make of it.
+
+    *is_inferred* says that *kind* follows from the words, and from no documented code or status.
+    """
+    is_rate_limit = kind is RateLimited
+    has_trouble = says_trouble(read_message(document, reply.body, reply.status))
+    if is_rate_limit or not has_trouble:
+        error = _build_error(kind, reply, document)
+        error.transient = is_rate_limit
+        if isinstance(error, RateLimited):
+            error.is_inferred = is_inferred
+        return error
+    if is_free:
+        # A service that is busy does not say that the operation was done before.
+        error = _build_error(Refused if kind is Conflict else kind, reply, document)
+    else:
+        # Something failed inside the service, perhaps after the work.
+        error = _build_error(OutcomeUnknown, reply, document)
+    error.transient = True
+    return error
 
 
-def _kind(code: str | None) -> type[Refused] | None:
-    return _REFUSALS.get(int(code)) if code is not None and code.isdecimal() else None
+def _build_error(
+    kind: type[MemoriesError],
+    reply: Reply,
+    document: Mapping[str, Any] | None = None,
+    *,
+    message: str | None = None,
+) -> MemoriesError:
+    document = document or {}
+    return kind(
+        message or read_message(document, reply.body, reply.status),
+        status=reply.status,
+        code=_read_code(document),
+        retry_after=read_retry_after(reply.headers, now=reply.at),
+        headers=reply.headers,
+        # Below 400 the body may be a paid answer; above it is an explanation.
+        body=reply.body if reply.status < HTTPStatus.BAD_REQUEST else reply.body[:MAX_ERROR_BODY],
+    )
 
 
-def _by_words(document: dict[str, Any]) -> type[Refused]:
-    """Read the sentence of a refusal whose code tells nothing, as the caption host's -1."""
-    words = str(document.get("msg", "")).lower()
-    if "exceeded the limit" in words or "rate limit" in words:
-        return RateLimited
-    if re.search(r"(insufficient|not enough).*(point|credit|balance)", words):
-        return InsufficientCredits
-    return Refused
+def _look_up(code: str | None) -> type[Refused] | None:
+    """Return the documented kind of a refusal's code, which is digits in ASCII."""
+    if code is None or re.fullmatch(r"[0-9]{1,4}", code) is None:
+        return None
+    return _REFUSALS.get(int(code))
 
 
-def _code(document: Mapping[str, Any]) -> str | None:
+def _read_code(document: Mapping[str, Any]) -> str | None:
     code = document.get("code")
     if isinstance(code, float) and code.is_integer():
         return str(int(code))
     if isinstance(code, int | str) and not isinstance(code, bool):
-        return _printable(str(code), limit=20)
+        text = str(code)
+        return text if text in _SUCCESS else make_printable(text, limit=20)
     return None
 
 
-def _facts(reply: Reply, document: Mapping[str, Any]) -> dict[str, Any]:
-    wait = read_retry_after(reply.headers, now=reply.at)
-    return {"status": reply.status, "code": _code(document), "retry_after": wait}
-
-
-def _sentence(document: Mapping[str, Any], reply: Reply) -> str:
-    for name in ("msg", "message", "error"):
-        words = document.get(name)
-        if isinstance(words, str) and words:
-            return _printable(words)
-    return HTTPStatus(reply.status).phrase if reply.status in _STATUSES else "no reason given"
-
-
-_STATUSES = frozenset(HTTPStatus)
-
-
-def _printable(words: str, *, limit: int = 300) -> str:
-    """Keep a stranger's words short and free of control characters."""
-    if words.isprintable():
-        return words[:limit]
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words[:limit])
+def _flag(document: Mapping[str, Any], name: str) -> bool | None:
+    """Read a flag, also one written as text; None if there is none."""
+    value = document.get(name)
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return value if isinstance(value, bool) else None

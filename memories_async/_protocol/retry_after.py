@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -28,11 +29,10 @@ def read_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def _read_number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text is not None else -1.0
-    except ValueError:
+    if text is None or not re.fullmatch(r"\s*[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?\s*", text, re.ASCII):
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def _read_date(text: str) -> float | None:

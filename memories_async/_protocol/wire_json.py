@@ -6,7 +6,9 @@ except that the standard library reads `1e999` as infinity, which `decode.read_n
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeGuard
 
@@ -23,7 +25,7 @@ def _load_with_stdlib(body: bytes) -> Any:
     document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     if b"\\u" in body:
         # An escape may be a lone surrogate, which UTF-8 cannot encode.
-        dumps(document)
+        _encode(document).encode("utf-8")
     return document
 
 
@@ -46,12 +48,49 @@ def loads(body: bytes) -> Any:
         raise NotJson(f"not JSON: {error}") from None
 
 
+def loads_leniently(body: bytes, content_type: str = "") -> Any:
+    """Parse *body* as `loads` does, and also what only departs from the standard in its form.
+
+    Accepted are a byte order mark, the charset of *content_type*, bytes that are no UTF-8, control
+    characters inside text, and NaN and Infinity, which become None. Bytes and escapes that stand for
+    no character become lone surrogates, which `decode.read_text` refuses in a field that is read.
+    """
+    try:
+        return _parse(body)
+    except (ValueError, RecursionError) as error:
+        try:
+            return _LENIENT.decode(_decode(body, content_type))
+        except (ValueError, RecursionError):
+            raise NotJson(f"not JSON: {error}") from None
+
+
+def _decode(body: bytes, content_type: str) -> str:
+    marked = next((name for mark, name in _MARKS if body.startswith(mark)), None)
+    declared = re.search(r"charset=[\"']?([\w.:-]+)", content_type, re.IGNORECASE)
+    charset = marked or (declared[1] if declared else "utf-8")
+    try:
+        text = body.decode(charset)
+    except (LookupError, ValueError):
+        text = body.decode("utf-8", "surrogateescape")
+    return text.strip("\ufeff\0 \t\r\n")
+
+
+# UTF-32 first: its mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+_LENIENT = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def dumps(document: object) -> bytes:
     """Write *document* compactly in UTF-8, keeping the order of its fields."""
-    return _encode(document).encode("utf-8")
+    # A lone surrogate, which UTF-8 has no bytes for, becomes the JSON escape that it came from.
+    return _encode(document).encode("utf-8", "backslashreplace")
 
 
 def canonical(document: object) -> bytes:
