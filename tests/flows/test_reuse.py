@@ -9,6 +9,7 @@ from samples import PNG
 
 from memories_async import OutcomeUnknown, ProcessingFailed, videos
 from memories_async._flows import library as flows
+from memories_async.errors import PaidElsewhere
 
 QUICK = {"interval": 0.004, "timeout": 10}
 
@@ -33,12 +34,15 @@ async def test_the_same_content_is_not_uploaded_again(
     assert uploads(service) == 2
 
 
-async def test_another_account_or_namespace_uploads_its_own(service, connect, ledger, film):
-    """An upload belongs to one account and one scope."""
+async def test_another_account_or_scope_uploads_its_own(service, connect, ledger, film):
+    """A ledger that holds the upload under another account says so before it pays again."""
     other = next(iter(service.open_account().keys))
     for options in ({}, {"unique_id": "mine"}):
         await connect(ledger=ledger)("videos.add", film, **QUICK, **options)
-    await connect(ledger=ledger, api_key=other)("videos.add", film, **QUICK)
+    library = connect(ledger=ledger, api_key=other)
+    with pytest.raises(PaidElsewhere):
+        await library("videos.add", film, **QUICK)
+    await library("videos.add", film, fresh=True, **QUICK)
 
     assert uploads(service) == 3
 
