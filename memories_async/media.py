@@ -145,7 +145,10 @@ def prepare_image(argument: str, source: Source, *, name: str, max_size: int | N
     """
     content = _check_source(argument, source)
     size, start = _measure(argument, content, max_size)
-    suffix = _find_suffix(content) or _sniff_suffix(content)
+    suffix = _find_suffix(content)
+    if suffix not in IMAGE_TYPES:
+        # The name of an open file, such as one in an archive, need not be the picture's.
+        suffix = _sniff_suffix(content) or suffix
     if suffix not in IMAGE_TYPES:
         allowed = ", ".join(IMAGE_TYPES)
         raise ValueError(f"{argument} must be one of {allowed}, not {suffix or 'an unknown type'}")
@@ -228,15 +231,14 @@ def _check_source(argument: str, source: object) -> _Content:
         if not stat.S_ISREG(mode):
             raise ValueError(f"{argument} must be a regular file: {path}")
         return path
-    if isinstance(source, io.TextIOBase) or not isinstance(source, BinaryFile):
+    # A file open for text, also inside a wrapper, has an encoding.
+    if hasattr(source, "encoding") or not isinstance(source, BinaryFile):
         kind = type(source).__name__
         raise TypeError(f"{argument} must be a path, bytes or a file open for bytes, not {kind}")
     # `mmap` has no `seekable` before Python 3.13, and can be rewound.
     seekable = getattr(source, "seekable", None)
     if seekable is not None and not seekable():
         raise ValueError(f"{argument} must be a file that can be rewound; pass its bytes instead")
-    if not isinstance(source.read(0), bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
-        raise TypeError(f"{argument} must be a file open for bytes, not for text")
     return source
 
 

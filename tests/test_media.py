@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import mimetypes
+import mmap
 import os
 import pickle
 import tempfile
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -68,6 +72,55 @@ def test_every_kind_of_source_is_read(png):
         for source in (str(png), png, PNG, file, io.BytesIO(PNG)):
             assert content(picture(source)) == PNG
             assert picture(source).size == len(PNG)
+
+
+def test_every_binary_file_is_read(tmp_path, png):
+    """Memory views and maps, temporary files, members of archives."""
+    with gzip.open(tmp_path / "a.gz", "wb") as packed:
+        packed.write(PNG)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("q.png", PNG)
+    with (
+        png.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        tempfile.SpooledTemporaryFile() as spooled,
+        tempfile.NamedTemporaryFile(suffix=".png") as named,
+        zipfile.ZipFile(tmp_path / "a.zip").open("q.png") as member,
+        gzip.open(tmp_path / "a.gz") as unpacked,
+    ):
+        spooled.write(PNG)
+        spooled.seek(0)
+        named.write(PNG)
+        named.seek(0)
+        for source in (memoryview(PNG), mapped, spooled, named, member, unpacked):
+            one = media.prepare_image("image", source, name="query", max_size=None)
+            assert (content(one), one.size, one.name) == (PNG, len(PNG), "query.png")
+
+
+def test_a_temporary_file_open_for_text_is_a_type_error():
+    """Its wrapper is no text file itself."""
+    with tempfile.NamedTemporaryFile("w+") as file, pytest.raises(TypeError, match="for bytes"):
+        picture(file)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".m4v", ".flv", ".wmv", ".webm", ".ts", ".3gp"])
+def test_the_type_of_a_video_does_not_depend_on_the_machine(tmp_path, monkeypatch, suffix):
+    """A container image without /etc/mime.types accepts the same files."""
+    monkeypatch.setattr(mimetypes, "guess_type", lambda *_: (None, None))
+    (tmp_path / f"v{suffix}").write_bytes(b"x")
+
+    one = media.prepare_video("video", tmp_path / f"v{suffix}", max_size=None)
+
+    assert one.content_type.startswith("video/")
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_not_sent(png, monkeypatch):
+    """A small file is read before a byte is sent."""
+    one = picture(png)
+    monkeypatch.setattr(media.Media, "chunks", lambda *_: iter([PNG[:4]]))
+
+    with pytest.raises(NotSent, match="was changed since the call was built"):
+        one.read_bytes()
 
 
 def test_the_type_of_a_temporary_file_is_read_from_its_first_bytes():

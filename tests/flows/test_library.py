@@ -13,6 +13,7 @@ from memories_async import (
     Limit,
     Limits,
     OutcomeUnknown,
+    Refused,
     Video,
     assets,
     videos,
@@ -230,3 +231,25 @@ async def test_find_upload_ignores_another_video_of_the_same_name(library, film,
     assert found.size == film.stat().st_size
     film.write_bytes(b"x" * 99)
     assert await library("videos.find_upload", film) is None
+
+
+@pytest.mark.parametrize(
+    "stored", ["1be6a69f3c6e49bf986235d68807ab1f", "holiday%2Emp4", "1744905509814_holiday.mp4"]
+)
+async def test_find_upload_finds_a_name_that_the_service_chose(service, library, film, stored):
+    """The size is exactly the file's; None would let it be paid again."""
+    await library("videos.upload", film)
+    service.uploads[0].name = stored
+
+    assert (await library("videos.find_upload", film)).video_name == stored
+
+
+async def test_delete_reports_a_busy_service(service, library):
+    """0409 means "done before", except where the words say that the service is busy."""
+    service.faults.add(kind="code", code="0409", message="Service is busy, try later", times=None)
+
+    with pytest.raises(Refused) as caught:
+        await library("videos.delete", ["VI1", "VI2"])
+
+    assert type(caught.value) is Refused
+    assert caught.value.transient

@@ -109,6 +109,7 @@ async def test_a_lasting_error_ends_the_wait_at_once(service, library, film, fau
         {"kind": "truncate"},
         {"kind": "code", "code": "0429"},
         {"kind": "code", "code": "0001", "message": "network abnormal"},
+        {"kind": "code", "code": "0409", "message": "Service is busy, try later"},
     ],
     ids=lambda fault: fault.get("code", fault["kind"]),
 )

@@ -120,19 +120,24 @@ async def test_an_upload_whose_reply_is_lost_is_not_repeated(service, library, f
     assert len(service.uploads) == (when == "after")
 
 
-async def test_code_0001_is_repeated_only_where_its_words_say_that_it_passes(
-    service, library, film
-):
-    """It means a bad parameter or a passing trouble."""
-    moment = "Network abnormal, please try again later."
-    service.faults.add(kind="code", code="0001", message=moment, times=2)
-    await library("videos.upload", film)
+async def test_passing_trouble_repeats_a_free_call_and_no_upload(service, library, film):
+    """Code 0001 means a bad parameter or a passing trouble; the trouble may follow the work."""
+    trouble = {
+        "kind": "code",
+        "code": "0001",
+        "message": "Network abnormal, please try again later.",
+    }
+    service.faults.add(**trouble, times=2)
+    assert await library("videos.metadata", "VI1") is None
     assert service.account.calls == 3
 
+    service.faults.add(**trouble)
+    with pytest.raises(OutcomeUnknown):
+        await library("videos.upload", film)
     service.faults.add(kind="code", code="0001", message="The file parameter cannot be empty!")
     with pytest.raises(InvalidRequest):
         await library("videos.upload", film)
-    assert service.account.calls == 4
+    assert service.account.calls == 5
 
 
 async def test_a_short_upload_answer_is_read(service, library, film):

@@ -103,8 +103,8 @@ async def test_a_disk_that_fails_behind_a_finished_body_is_no_scandal(tmp_path, 
     assert not told
 
 
-async def test_a_file_that_shrinks_while_it_is_sent_is_an_unknown_outcome(connect, tmp_path):
-    """The server has the headers and waits for the rest; it is asked once."""
+async def test_a_file_that_shrinks_while_it_is_sent_ends_the_call_at_once(connect, tmp_path):
+    """The server has the headers and waits for the rest; the error names the file."""
     path, call = picture(tmp_path, 19_000_000)
 
     async def shrink(exchange):
@@ -117,6 +117,48 @@ async def test_a_file_that_shrinks_while_it_is_sent_is_an_unknown_outcome(connec
 
         assert server.requests == 1
     assert error.billed == "maybe"
+    assert f"{path} ended " in error.message
+
+
+async def test_a_disk_that_fails_during_an_upload_is_named(connect, tmp_path, monkeypatch):
+    """It is not taken for a lost connection."""
+    path, call = picture(tmp_path, 19_000_000)
+    genuine = Media.open
+
+    class Failing:
+        def __init__(self, reader):
+            self.reader = reader
+
+        def read(self, size):
+            chunk = self.reader.read(size)
+            if self.reader.tell() > 5_000_000:
+                raise OSError(5, "Input/output error")
+            return chunk
+
+        def close(self):
+            self.reader.close()
+
+    monkeypatch.setattr(Media, "open", lambda media: Failing(genuine(media)))
+    async with serving(answer(FOUND)) as server:
+        error = await connect(server.url).fails(call, OutcomeUnknown)
+
+    assert f"{path} could not be read: Input/output error" in error.message
+
+
+async def test_a_file_that_grows_while_it_is_sent_is_sent_at_its_former_size(connect, tmp_path):
+    """What was promised is sent, and no more."""
+    path, call = picture(tmp_path, 19_000_000)
+
+    async def grow(exchange):
+        await exchange.reader.readexactly(10_000)
+        with path.open("ab") as file:
+            file.write(bytes(2_000_000))
+        rest = int(exchange.headers["content-length"]) - 10_000
+        exchange.body = await exchange.reader.readexactly(rest)
+        await answer(FOUND)(exchange)
+
+    async with serving(grow) as server:
+        assert await connect(server.url).send(call)
 
 
 async def test_a_client_closed_while_a_file_is_opened_sends_nothing(tmp_path, monkeypatch):
