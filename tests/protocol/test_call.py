@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from samples import CLIP, FOUND, PNG, caption_call, embed_call, reply, search_call
 
-from memories_async import Limits, assets, captions, clips, embeddings, videos
+from memories_async import Limits, assets, calls, captions, clips, embeddings, videos
 from memories_async._protocol.call import Form, Json, Part, check_text, fingerprint
 from memories_async.errors import BadReply
 
@@ -149,7 +149,8 @@ def test_text_that_utf8_cannot_encode_is_refused_when_the_call_is_built():
 
 def test_every_limit_applies_to_a_call(tmp_path):
     """A setting without a call would have no effect."""
-    calls = [
+    sendable = [
+        calls.request("GET", "search", "/serve/api/v1/another"),
         *(search_call(), caption_call(), upload_file(), embed_call()),
         *(videos.upload_url("https://x/a.mp4"), videos.upload(b"film"), videos.list()),
         *(videos.metadata("VI1"), videos.delete(["VI1"])),
@@ -157,4 +158,4 @@ def test_every_limit_applies_to_a_call(tmp_path):
         assets.download("re_1", to=tmp_path / "film.mp4"),
     ]
 
-    assert {call.family for call in calls} == {limit.family for limit in Limits().describe()}
+    assert {call.family for call in sendable} == {limit.family for limit in Limits().describe()}
