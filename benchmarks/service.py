@@ -1,8 +1,8 @@
-"""How long does the embedded service keep an event loop waiting, and how soon is it there and gone?
+"""How long does the embedded service block its event loop, and how long do start and stop take?
 
-The service runs on the loop that is watched; who asks it runs in other processes. A beat is due
-every millisecond, and how late it comes is what any other task would have waited: for the service's
-own steps, for the interpreter, and for a core. The last part is the machine's, and told apart.
+The service runs on the event loop that is measured, its clients in other processes. A timer is due
+every millisecond; its delay is what any other task would have waited for the service's own steps, for
+the interpreter and for a core. The wait for a core depends on the machine and is reported apart.
 """
 
 from __future__ import annotations
@@ -31,58 +31,60 @@ BEAT = 0.001
 Work = Callable[[], Awaitable[object]]
 
 
-class Pulse:
-    """How late the beats of an event loop come, in milliseconds."""
+class LoopDelay:
+    """Milliseconds by which timers of an event loop fire late."""
 
     async def __aenter__(self) -> Self:
-        """Start to listen."""
+        """Start the timers."""
         self._queue = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         self.late: list[float] = []
         self.own: list[float] = []
-        self._task = asyncio.create_task(self._listen())
+        self._task = asyncio.create_task(self._watch())
         await asyncio.sleep(0.01)
         self.late.clear()
         self.own.clear()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop listening, after the beat that is due."""
+        """Stop after the timer that is due."""
         await asyncio.sleep(2 * BEAT)
         self._task.cancel()
         os.close(self._queue)
 
-    async def _listen(self) -> None:
-        waited = self._for_a_core()
+    async def _watch(self) -> None:
+        waited = self._read_wait()
         while True:
             begun = time.perf_counter()
             await asyncio.sleep(BEAT)
             late = (time.perf_counter() - begun - BEAT) * 1e3
-            before, waited = waited, self._for_a_core()
+            before, waited = waited, self._read_wait()
             self.late.append(late)
             self.own.append(late - (waited - before))
 
-    def _for_a_core(self) -> float:
-        """Milliseconds in which this thread could have run, and got no core."""
+    def _read_wait(self) -> float:
+        """Return the milliseconds for which this thread has waited for a core."""
         return int(os.pread(self._queue, 99, 0).split()[1]) / 1e6
 
 
-def film(path: Path, seconds: int, seed: int) -> None:
-    """Render a film; in a process of its own, since the service's is to load no OpenCV."""
+def render_film(path: Path, seconds: int, seed: int) -> None:
+    """Render a film in another process, since the service's process is to load no OpenCV."""
     from memories_async.local.engine.video.render import render
 
     render(path, seconds=seconds, scenes=4, seed=seed, size=(640, 360))
 
 
-def still(path: Path) -> bytes:
-    """Give the first picture of a film as PNG."""
+def encode_first_frame(path: Path) -> bytes:
+    """Encode the first picture of a film as PNG."""
     import cv2
 
     _, picture = cv2.VideoCapture(str(path)).read()
     return cv2.imencode(".png", picture)[1].tobytes()
 
 
-def ask(url: str, key: str, path: str, body: tuple[bytes | int, str, str], times: int) -> float:
-    """Send a file and two fields to *path* again and again; give the median seconds it took."""
+def send_repeatedly(
+    url: str, key: str, path: str, body: tuple[bytes | int, str, str], times: int
+) -> float:
+    """Send a file and two fields to *path* *times* times; return the median seconds."""
     content, name, video_no = body
     whole = os.urandom(content) if isinstance(content, int) else content
     parts = [
@@ -103,22 +105,22 @@ def ask(url: str, key: str, path: str, body: tuple[bytes | int, str, str], times
     return sorted(took)[times // 2]
 
 
-async def stalls(name: str, work: Work, count: int, *, at_most: float = 20.0) -> None:
+async def report_stalls(name: str, work: Work, count: int, *, at_most: float = 20.0) -> None:
     """Report the longest stall and the 99.9th percentile while *work* is done, *count* times."""
     longest, rare, own = [], [], []
     for _ in range(count):
-        async with Pulse() as pulse:
+        async with LoopDelay() as delay:
             await work()
-        late = sorted(pulse.late)
+        late = sorted(delay.late)
         longest.append(late[-1])
         rare.append(late[int(len(late) * 0.999)])
-        own.append(max(pulse.own))
+        own.append(max(delay.own))
     told = f"without waiting for a core {sorted(own)[count // 2]:.1f} ms, at worst {max(own):.1f}"
     for part, values in (("longest_stall", longest), ("stall_999", rare)):
         harness.report(f"{name}_{part}", values, yardstick=told, unit="ms", at_most=at_most)
 
 
-async def indexing(folder: Path, films: list[Path], count: int) -> None:
+async def measure_indexing(folder: Path, films: list[Path], count: int) -> None:
     """Index two films side by side, and one after the other."""
     ratios, caches = [], (folder / f"cache{at}" for at in range(10 * count))
 
@@ -128,7 +130,7 @@ async def indexing(folder: Path, films: list[Path], count: int) -> None:
             await service.warm()
             return time.perf_counter() - begun
 
-    await stalls("index_two", lambda: index(*films), count)
+    await report_stalls("index_two", lambda: index(*films), count)
     for _ in range(count):
         together = await index(*films)
         ratios.append(together / (await index(films[0]) + await index(films[1])))
@@ -136,10 +138,12 @@ async def indexing(folder: Path, films: list[Path], count: int) -> None:
     harness.report(name, ratios, yardstick="one after the other", at_most=0.8)
 
 
-async def requests(folder: Path, films: list[Path], pool: ProcessPoolExecutor, count: int) -> None:
+async def measure_requests(
+    folder: Path, films: list[Path], pool: ProcessPoolExecutor, count: int
+) -> None:
     """Search in indexed films, and upload, from other processes."""
     loop, times = asyncio.get_running_loop(), 20
-    picture = await loop.run_in_executor(pool, still, films[0])
+    picture = await loop.run_in_executor(pool, encode_first_frame, films[0])
     async with LocalService(films, cache=folder / "cache", limits=None) as service:
         await service.warm()
         number = service.library[0].video_no
@@ -147,7 +151,7 @@ async def requests(folder: Path, films: list[Path], pool: ProcessPoolExecutor, c
 
         async def post(path: str, body: tuple[bytes | int, str, str], width: int) -> None:
             given = (service.url, service.api_key, path, body, times if width > 1 else 5)
-            jobs = [loop.run_in_executor(pool, ask, *given) for _ in range(width)]
+            jobs = [loop.run_in_executor(pool, send_repeatedly, *given) for _ in range(width)]
             found.extend(await asyncio.gather(*jobs))
 
         async def search(width: int) -> None:
@@ -159,11 +163,11 @@ async def requests(folder: Path, films: list[Path], pool: ProcessPoolExecutor, c
             await search(1)
         median = [seconds * 1e3 for seconds in found]
         harness.report("search_cached", median, yardstick="HTTP and all", unit="ms", at_most=50.0)
-        await stalls("search_two_at_once", lambda: search(2), count)
-        await stalls("upload_20mb", lambda: post(UPLOAD, (SIZE, "v.mp4", ""), 1), count)
+        await report_stalls("search_two_at_once", lambda: search(2), count)
+        await report_stalls("upload_20mb", lambda: post(UPLOAD, (SIZE, "v.mp4", ""), 1), count)
 
 
-async def coming_and_going(count: int) -> None:
+async def measure_start_and_stop(count: int) -> None:
     """Start, reset and stop a service without an index."""
     took: dict[str, list[float]] = {"start": [], "reset": [], "stop": []}
     for _ in range(count + 1):
@@ -183,7 +187,7 @@ async def coming_and_going(count: int) -> None:
         harness.report(f"service_{name}", values[1:], yardstick=told, unit="ms", at_most=most)
 
 
-def importing(count: int) -> None:
+def measure_import(count: int) -> None:
     """Import the service in fresh interpreters."""
     code = (
         "import time; begun = time.perf_counter(); from memories_async.local import LocalService;"
@@ -197,16 +201,16 @@ def importing(count: int) -> None:
 async def main() -> None:
     """Measure, and print a line for each measure."""
     count, seconds = (3, 8) if harness.quick(__doc__) else (9, 24)
-    importing(count)
-    await coming_and_going(10 * count)
+    measure_import(count)
+    await measure_start_and_stop(10 * count)
     fresh = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(2, fresh) as pool:
         folder = Path(name)
         films = [folder / f"film{at}.mp4" for at in range(2)]
         for seed, path in enumerate(films):
-            pool.submit(film, path, seconds, seed).result()
-        await indexing(folder, films, count)
-        await requests(folder, films, pool, count)
+            pool.submit(render_film, path, seconds, seed).result()
+        await measure_indexing(folder, films, count)
+        await measure_requests(folder, films, pool, count)
 
 
 if __name__ == "__main__":
