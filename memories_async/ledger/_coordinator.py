@@ -263,7 +263,7 @@ def _read_kept_reply(row: EntryRow) -> Reply | None:
 def explain_row(key: EntryKey, row: EntryRow) -> Paid | Unknown | InFlight | OtherAccount:
     """Say why an entry cannot be claimed."""
     if row.account != key.account:
-        known = "paid" if row.state == "done" else "sent and perhaps paid"
+        known = "paid" if row.state == "done" else "perhaps paid, or about to be"
         return OtherAccount(
             PaidElsewhere(
                 f"not sent: the ledger holds this call as {known} under the account"

@@ -51,13 +51,17 @@ class EntryReader:
         return None if row is None else EntryRow(**dict(zip(_ROW, row, strict=True)))
 
     def find_elsewhere(self, content: bytes, account: str) -> EntryRow | None:
-        """Look up an entry of another account for the same call that is or may be paid."""
+        """Look up an entry of another account for the same call that is, or may soon be, paid."""
         rows = self.connection.execute(
-            "SELECT id, state, account FROM entries WHERE content = ? AND account <> ?"
-            " AND state IN ('done', 'unknown', 'sending') ORDER BY state = 'done' DESC, id DESC",
+            "SELECT id, state, account, owner FROM entries WHERE content = ? AND account <> ?"
+            " AND (state IN ('done', 'unknown', 'sending') OR owner IS NOT NULL)"
+            " ORDER BY state = 'done' DESC, id DESC",
             (content, account),
         )
-        found = (EntryRow(id=id_, state=state, account=other) for id_, state, other in rows)
+        found = (
+            EntryRow(id=id_, state=state, account=other, owner=owner)
+            for id_, state, other, owner in rows
+        )
         return next((row for row in found if _may_be_one(row.account, account)), None)
 
     def find_current_key(self, key: str) -> bytes:

@@ -47,7 +47,7 @@ class EntryWriter(EntryReader):
             row = self.find(key.key, fresh=fresh)
         if row is not None and (row.state == "done" or (row.state == "unknown" and not resend)):
             return row, None
-        elsewhere = None if fresh else self.find_elsewhere(key.content, key.account)
+        elsewhere = None if fresh else self._find_live_elsewhere(key)
         if elsewhere is not None:
             return elsewhere, None
         if row is None:
@@ -64,6 +64,13 @@ class EntryWriter(EntryReader):
             return EntryRow(id=inserted, state="planned"), name
         self.connection.execute("UPDATE entries SET owner = ? WHERE id = ?", (name, row.id))
         return row, name
+
+    def _find_live_elsewhere(self, key: EntryKey) -> EntryRow | None:
+        row = self.find_elsewhere(key.content, key.account)
+        while row is not None and row.owner is not None and not self.lock.is_alive(row.owner):
+            self.release(row.owner, entry=row.id)
+            row = self.find_elsewhere(key.content, key.account)
+        return row
 
     def withdraw(self, keys: Sequence[str]) -> None:
         """Undo claims under which no attempt was begun."""

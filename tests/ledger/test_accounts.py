@@ -12,7 +12,9 @@ from ledgers import cancelled, states, until
 from samples import FOUND, KEY, embed_call, search_call
 from servers import answer, hang_up, serving, silent
 
+from memories_async import Ledger
 from memories_async.errors import NotSent, OutcomeUnknown, PaidElsewhere
+from memories_async.ledger._coordinator import build_entry_key
 
 OTHER = "local-another-key"
 
@@ -86,6 +88,20 @@ async def test_a_call_in_flight_under_another_account_is_not_sent(ledger):
         await cancelled(sending)
 
         assert server.requests == 1
+
+
+async def test_a_call_that_waits_under_another_account_is_not_sent(server, ledger):
+    """It is claimed, and about to be paid; once its process is dead, it is not."""
+    one = Ledger(ledger.path)
+    key = build_entry_key(search_call(), "one")
+    (claim,) = await one.coordinator.claim([key])
+    with pytest.raises(PaidElsewhere):
+        await send(server, ledger, search_call(), account="two")
+
+    one.coordinator.store.lock.abandon()
+    await send(server, ledger, search_call(), account="two")
+    assert server.requests == 1
+    await claim.close()
 
 
 async def test_fresh_pays_under_another_account(server, ledger):
