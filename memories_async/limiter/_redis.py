@@ -8,10 +8,10 @@ came first.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import define, field
@@ -22,6 +22,16 @@ from memories_async.limiter._rule import BucketState, Request, Response, step
 from memories_async.limiter._shared import SharedLimiter
 from memories_async.limiter._store import StoreUnavailableError, pack_state, unpack_state
 from memories_async.limiter._store_worker import find_worker
+
+T = TypeVar("T")
+Command = tuple[str | bytes, ...]
+
+
+class Send(Protocol):
+    """Sends commands in one round trip, and returns the response to each."""
+
+    def __call__(self, *commands: Command) -> list[Any]: ...
+
 
 PREFIX = "memories_async:limiter:"
 MARKER = "memories_async:limiter"
@@ -55,89 +65,98 @@ class RedisStore:
         self, bucket: Bucket, request: Request, *, patience: float
     ) -> tuple[float, Response] | None:
         """See `BucketStore.exchange`."""
-        until, key = time.monotonic() + patience, self.prefix + bucket.name
+        until = time.monotonic() + patience
         while time.monotonic() <= until:
-            with self._connect() as connection:
-                asked_at = time.monotonic()
-                _, record, marker, clock = _send(
-                    connection, [("WATCH", key, MARKER), ("GET", key), ("GET", MARKER), ("TIME",)]
-                )
-                at, now = (asked_at + time.monotonic()) / 2, int(clock[0]) + int(clock[1]) / 1e6
-                created_at = now if marker is None else float(marker)
-                state = None if record is None else unpack_state(record)
-                if state is None:
-                    lost_at = created_at if record is None else now
-                    state = BucketState.create(bucket.limit, now, lost_at)
-                state, response = step(state, request, bucket.limit, now)
-                expiry = str(int(1000 * (EXPIRY + max(0.0, state.gcra.next_at - now))))
-                commands: list[tuple[object, ...]] = [
-                    ("MULTI",),
-                    ("SET", key, pack_state(state), "PX", expiry),
-                ]
-                if marker is None:
-                    commands.append(("SET", MARKER, repr(created_at)))
-                if _send(connection, [*commands, ("EXEC",)])[-1] is not None:
-                    return at, response
+            answer = self._converse(lambda send: self._try_exchange(send, bucket, request))
+            if answer is not None:
+                return answer
         return None
+
+    def _try_exchange(
+        self, send: Send, bucket: Bucket, request: Request
+    ) -> tuple[float, Response] | None:
+        """Read, apply the rule, and write; None if another process wrote meanwhile."""
+        key, asked_at = self.prefix + bucket.name, time.monotonic()
+        _, record, marker, clock = send(
+            ("WATCH", key, MARKER), ("GET", key), ("GET", MARKER), ("TIME",)
+        )
+        at, now = (asked_at + time.monotonic()) / 2, _parse_time(clock)
+        try:
+            created_at = float(marker or "")
+        except ValueError:
+            created_at, marker = now, None
+        state = None if record is None else unpack_state(record)
+        if state is None:
+            # A damaged record is lost state too.
+            state = BucketState.create(bucket.limit, now, created_at if record is None else now)
+        state, response = step(state, request, bucket.limit, now)
+        expiry = str(int(1000 * (EXPIRY + state.gcra.wait(now))))
+        mark = [] if marker is not None else [("SET", MARKER, repr(created_at))]
+        write = ("SET", key, pack_state(state), "PX", expiry)
+        is_done = send(("MULTI",), write, *mark, ("EXEC",))[-1] is not None
+        return (at, response) if is_done else None
 
     def read_all(self) -> tuple[float, Mapping[str, BucketState]]:
         """See `BucketStore.read_all`."""
-        buckets = dict[str, BucketState]()
-        with self._connect() as connection:
-            (clock,) = _send(connection, [("TIME",)])
-            cursor = b"0"
-            while True:
-                ((cursor, keys),) = _send(
-                    connection, [("SCAN", cursor, "MATCH", self.prefix + "*")]
-                )
-                for key in keys:
-                    (record,) = _send(connection, [("GET", key)])
-                    # A bucket may end while the list is read.
-                    if record is not None and (state := unpack_state(record)) is not None:
-                        buckets[key.decode().removeprefix(self.prefix)] = state
-                if cursor in {b"0", 0}:
-                    return int(clock[0]) + int(clock[1]) / 1e6, buckets
+        return self._converse(self._read_all)
+
+    def _read_all(self, send: Send) -> tuple[float, Mapping[str, BucketState]]:
+        buckets, cursor = dict[str, BucketState](), b""
+        (clock,) = send(("TIME",))
+        while cursor != b"0":
+            ((cursor, keys),) = send(("SCAN", cursor or b"0", "MATCH", self.prefix + "*"))
+            for key in keys:
+                (record,) = send(("GET", key))
+                # A bucket may end while the list is read.
+                if record is not None and (state := unpack_state(record)) is not None:
+                    buckets[key.decode().removeprefix(self.prefix)] = state
+        return _parse_time(clock), buckets
 
     def forget(self) -> None:
         """See `BucketStore.forget`."""
         self._client = None
 
-    @contextmanager
-    def _connect(self) -> Generator[Any]:
+    def _converse(self, converse: Callable[[Send], T]) -> T:
+        """Call *converse* with a connection; once more, if the server had closed an idle one."""
         redis = _import_redis()
-        try:
-            if self._client is None:
-                self._client = redis.Redis.from_url(
-                    self.url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, protocol=2
-                )
-            pool = self._client.connection_pool
-            connection = pool.get_connection()
+        if self._client is None:
+            self._client = redis.Redis.from_url(
+                self.url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, protocol=2
+            )
+        pool = self._client.connection_pool
+        for is_last in (False, True):
             try:
-                yield connection
-            except BaseException:
-                connection.disconnect()
-                raise
-            finally:
-                pool.release(connection)
-        except (redis.RedisError, OSError, ValueError) as error:
-            raise StoreUnavailableError(f"{self.where}: {error}") from error
+                connection = pool.get_connection()
+                try:
+                    return converse(partial(_send, connection))
+                except BaseException:
+                    connection.disconnect()
+                    raise
+                finally:
+                    pool.release(connection)
+            except (redis.RedisError, OSError, ValueError) as error:
+                if is_last or not isinstance(error, redis.ConnectionError):
+                    raise StoreUnavailableError(f"{self.where}: {error}") from error
+        raise AssertionError("unreachable")
 
 
-def _send(connection: Any, commands: Sequence[tuple[object, ...]]) -> list[Any]:
-    """Send commands in one round trip, and return the response to each."""
+def _parse_time(clock: Sequence[bytes]) -> float:
+    return int(clock[0]) + int(clock[1]) / 1e6
+
+
+def _send(connection: Any, *commands: Command) -> list[Any]:
+    """Send commands in one round trip, and return the response to each; or raise the first error."""
     connection.send_packed_command(connection.pack_commands(commands))
-    responses = [_read(connection) for _ in commands]
+    responses = list[Any]()
+    for _ in commands:
+        try:
+            responses.append(connection.read_response())
+        except import_module("redis").ResponseError as error:
+            responses.append(error)
     for response in responses:
         if isinstance(response, Exception):
             raise response
     return responses
-
-
-def _read(connection: Any) -> Any:
-    try:
-        return connection.read_response()
-    except import_module("redis").ResponseError as error:
-        return error
 
 
 def _import_redis() -> Any:

@@ -73,12 +73,12 @@ def test_an_exchange_that_another_process_interrupts_is_done_again(redis_url, mo
     """Neither sees half of the other: two ticks for two members, a gap apart."""
     real, interrupted = module._send, []
 
-    def send(connection, commands):
+    def send(connection, *commands):
         if commands[-1] == ("EXEC",) and not interrupted:
             interrupted.append(None)
             other = Request(member="b", wants=(0, 1, 0))
             interrupted[0] = exchange(redis_url, bucket(1), other)
-        return real(connection, commands)
+        return real(connection, *commands)
 
     monkeypatch.setattr(module, "_send", send)
     response = exchange(redis_url, bucket(1), ASK)
@@ -112,6 +112,28 @@ def test_a_record_that_is_damaged_counts_as_lost(redis_url, garbage):
 
     assert response.granted is None
     assert response.again > 1.0
+
+
+def test_a_marker_that_is_damaged_counts_as_lost(redis_url):
+    """It is written anew, and the buckets that are new begin with a pause."""
+    from redis import Redis
+
+    with Redis.from_url(redis_url) as client:
+        client.set(MARKER, b"\xff\xc1garbage")
+        assert exchange(redis_url, bucket(1), ASK).granted is None
+        assert float(client.get(MARKER)) > 0
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_replaced(redis_url):
+    """Servers do so after some minutes, and with a restart: the store counts as available."""
+    from redis import Redis
+
+    store = RedisStore(redis_url)
+    store.exchange(bucket(1), ASK, patience=1.0)
+    with Redis.from_url(redis_url) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+
+    assert store.exchange(bucket(1), ASK, patience=1.0) is not None
 
 
 def test_a_key_of_another_kind_counts_as_unavailable(redis_url):
@@ -158,9 +180,9 @@ def test_a_bucket_that_ends_while_the_list_is_read_is_left_out(redis_url, monkey
     exchange(redis_url, bucket(), ASK)
     real = module._send
 
-    def send(connection, commands):
+    def send(connection, *commands):
         gone = [None] if commands[0][0] == "GET" else None
-        return gone or real(connection, commands)
+        return gone or real(connection, *commands)
 
     monkeypatch.setattr(module, "_send", send)
     assert RedisStore(redis_url).read_all()[1] == {}
