@@ -1,8 +1,9 @@
 """What does a permit cost, how much of the rate is used, and how evenly do requests arrive?
 
-The cost is that of one permit whose rate is out of reach, beside other limiters and a bare semaphore.
-The share is what a line of waiting calls gets out of a rate. The squeeze is what decides the
-margin: by how much the arrivals of a window lie closer together than they were planned.
+The cost is that of one permit whose rate is out of reach, beside other limiters and a bare semaphore;
+a file's over that of the process, 16 calls at a time and alone. The share is what waiting calls get of
+a rate, in one process and in many. The squeeze is what decides the margin: by how much the arrivals of
+a window lie closer together than they were planned.
 """
 
 from __future__ import annotations
@@ -19,11 +20,21 @@ from aiohttp import web
 from aiolimiter import AsyncLimiter
 from pyrate_limiter import Limiter, Rate
 
-from memories_async import Client, FileLimiter, Hosts, InProcessLimiter, Limit, Limits, Policy
+from memories_async import (
+    Client,
+    FileLimiter,
+    Hosts,
+    InProcessLimiter,
+    Limit,
+    Limits,
+    Policy,
+    RateLimiter,
+)
 from memories_async.limiter import Bucket
 from memories_async.limiter._limits import MARGIN
 
 FAR = 1e9
+WIDTH = 16
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -31,15 +42,22 @@ def bucket(rate: float) -> Bucket:
     return Bucket(account="account@https://api.memories.ai", family="search", limit=Limit(rate))
 
 
+async def take(limiter: RateLimiter, where: Bucket) -> None:
+    """Take a permit as the transport does."""
+    async with limiter.permit(where) as permit:
+        renewal = permit.renew_if_late()
+        if renewal is not None:
+            await renewal
+
+
 def contenders() -> dict[str, Callable[[], Awaitable[object]]]:
-    """Everything that can make a call wait, none of it having to."""
+    """Build what limits calls, with rates out of reach."""
     ours, where = InProcessLimiter(), bucket(FAR)
     semaphore, leaky = asyncio.Semaphore(64), AsyncLimiter(FAR, 1)
     pyrate = Limiter(Rate(10**9, 1000))
 
     async def paced() -> None:
-        async with ours.permit(where) as permit:
-            permit.renew_if_late()
+        await take(ours, where)
 
     async def guarded() -> None:
         async with semaphore:
@@ -72,7 +90,46 @@ async def costs(quick: bool) -> None:
     harness.report("permit", found["limiter"], unit="us", yardstick="nothing", at_most=5.0)
     for rival, most in (("semaphore", 12.0), ("aiolimiter", 3.0), ("pyrate", 0.5)):
         ratio = harness.ratios(found["limiter"], found[rival])
-        harness.report(f"turn_to_{rival}", ratio, yardstick=rival, at_most=most)
+        harness.report(f"permit_to_{rival}", ratio, yardstick=rival, at_most=most)
+
+
+async def file_costs(quick: bool) -> None:
+    """Measure the default limiter, whose buckets are in a file, beside that of the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        where = Bucket(account="account", family="search", limit=Limit(FAR, concurrency=WIDTH))
+        limiters: dict[str, RateLimiter] = {
+            "process": InProcessLimiter(),
+            "file": FileLimiter(Path(folder, "account.limiter")),
+        }
+
+        def press(limiter: RateLimiter) -> harness.Cost:
+            async def run() -> float:
+                begun = time.process_time()
+                await harness.at_once(lambda: take(limiter, where), count=1600, width=WIDTH)
+                return (time.process_time() - begun) / 1600 * 1e6
+
+            return run
+
+        def alone(limiter: RateLimiter) -> harness.Cost:
+            async def run() -> float:
+                begun = time.perf_counter()
+                for _ in range(100):
+                    await take(limiter, where)
+                return (time.perf_counter() - begun) / 100 * 1e3
+
+            return run
+
+        times = 7 if quick else 25
+        cpu = await harness.rounds({k: press(one) for k, one in limiters.items()}, times)
+        latency = await harness.rounds({k: alone(one) for k, one in limiters.items()}, times)
+    over = [file - process for file, process in zip(cpu["file"], cpu["process"], strict=True)]
+    yardstick = "the same permits in process, 16 at a time"
+    harness.report("file_permit_cpu_over", over, unit="us", yardstick=yardstick, at_most=100.0)
+    ratio = harness.ratios(cpu["file"], cpu["process"])
+    harness.report("file_permit_cpu_to_process", ratio, yardstick=yardstick, at_most=12.0)
+    harness.report(
+        "file_permit_alone", latency["file"], unit="ms", yardstick="nothing", at_most=0.3
+    )
 
 
 async def share(rate: float, seconds: float) -> float:
@@ -80,9 +137,8 @@ async def share(rate: float, seconds: float) -> float:
     limiter, where, times = InProcessLimiter(), bucket(rate), list[float]()
 
     async def one() -> None:
-        async with limiter.permit(where) as permit:
-            permit.renew_if_late()
-            times.append(time.monotonic())
+        await take(limiter, where)
+        times.append(time.monotonic())
 
     await asyncio.gather(*(one() for _ in range(int(rate * seconds) + 1)))
     return (len(times) - 1) / (times[-1] - times[0]) / rate
@@ -156,6 +212,7 @@ async def squeezes(quick: bool) -> None:
 
 async def main(quick: bool) -> None:
     await costs(quick)
+    await file_costs(quick)
     await shares(quick)
     await squeezes(quick)
 

@@ -1,11 +1,10 @@
-"""Locked file or SQLite? Milliseconds for a request, four processes at once.
+"""A locked file or SQLite? Milliseconds for an exchange, four processes at once.
 
-Both hold the same bucket and run the same rules; what differs is how they wait for one another.
+Both hold the same bucket and apply the same rule; they differ in how processes wait for one another.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import sqlite3
@@ -19,8 +18,9 @@ import _harness as harness
 
 from memories_async import Limit
 from memories_async.limiter import Bucket
-from memories_async.limiter._file import FileStore, _converter, read_clock
+from memories_async.limiter._file import FileStore, read_clock
 from memories_async.limiter._rule import BucketState, Request, step
+from memories_async.limiter._store import pack_state, unpack_state
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, PAUSE = 4, 0.004
@@ -28,24 +28,24 @@ WHERE = Bucket(account="account@https://api.memories.ai", family="search", limit
 
 
 class InSqlite:
-    """The same request in a table of one row a bucket, as fast as SQLite goes."""
+    """The same exchange in a table of one row a bucket, as fast as SQLite goes."""
 
     def __init__(self, path: str) -> None:
         self._file = sqlite3.connect(path, isolation_level=None, timeout=5)
         self._file.execute("pragma journal_mode = wal")
         self._file.execute("pragma synchronous = off")
-        self._file.execute("create table if not exists buckets (name text primary key, state text)")
+        self._file.execute("create table if not exists buckets (name text primary key, state blob)")
 
-    def exchange(self, where: Bucket, request: Request) -> object:
+    def exchange(self, where: Bucket, request: Request, *, patience: float) -> object:
         self._file.execute("begin immediate")
         row = self._file.execute(
             "select state from buckets where name = ?", (where.name,)
         ).fetchone()
         now = read_clock()
-        state = _converter.structure(json.loads(row[0]), BucketState) if row else BucketState()
+        state = (unpack_state(row[0]) if row else None) or BucketState()
         state, response = step(state, request, where.limit, now)
-        text = json.dumps(_converter.unstructure(state))
-        self._file.execute("insert or replace into buckets values (?, ?)", (where.name, text))
+        record = where.name, pack_state(state)
+        self._file.execute("insert or replace into buckets values (?, ?)", record)
         self._file.execute("commit")
         return response
 
@@ -53,25 +53,25 @@ class InSqlite:
 STORES: dict[str, Callable[[str], Any]] = {"file": FileStore, "sqlite": InSqlite}
 
 
-def speak(kind: str, path: str, count: int, sent: Any) -> None:
-    """Say *count* requests, one every few milliseconds, and send home how long each took."""
+def ask(kind: str, path: str, count: int, sent: Any) -> None:
+    """Make *count* exchanges, one every few milliseconds, and send how long each took."""
     store, took = STORES[kind](path), list[float]()
-    request = Request(member=str(os.getpid()), wants=(0, 2, 0))
+    request = Request(member=f"{os.getpid():016}", wants=(0, 2, 0))
     for _ in range(count):
         begun = time.perf_counter()
-        store.exchange(WHERE, request)
+        store.exchange(WHERE, request, patience=1.0)
         took.append(time.perf_counter() - begun)
         time.sleep(PAUSE)
     sent.put(took)
 
 
-def spoken(kind: str, count: int) -> tuple[float, float]:
-    """Let four processes speak; how long did a request take, and the slowest in a hundred?"""
+def measure(kind: str, count: int) -> tuple[float, float]:
+    """Let four processes ask; how long did an exchange take, and the slowest in a hundred?"""
     with tempfile.TemporaryDirectory() as folder:
         path, sent = str(Path(folder, "limiter")), SPAWN.Queue()
-        STORES[kind](path).exchange(WHERE, Request(member="first", wants=(0, 1, 0)))
+        STORES[kind](path).exchange(WHERE, Request(member="first", wants=(0, 1, 0)), patience=1.0)
         crowd = [
-            SPAWN.Process(target=speak, args=(kind, path, count, sent)) for _ in range(PROCESSES)
+            SPAWN.Process(target=ask, args=(kind, path, count, sent)) for _ in range(PROCESSES)
         ]
         for one in crowd:
             one.start()
@@ -82,16 +82,18 @@ def spoken(kind: str, count: int) -> tuple[float, float]:
 
 
 def main(*, quick: bool) -> None:
-    """Take the two in permits."""
+    """Let the two stores take turns."""
     found: dict[str, list[tuple[float, float]]] = {"file": [], "sqlite": []}
     for _ in range(3 if quick else 9):
         for kind, rounds in found.items():
-            rounds.append(spoken(kind, 200 if quick else 500))
+            rounds.append(measure(kind, 200 if quick else 500))
     for at, name in enumerate(("request", "slow_word")):
         file, sqlite = ([pair[at] for pair in found[kind]] for kind in ("file", "sqlite"))
-        harness.report(f"{name}_to_a_file", file, unit="ms", yardstick="50 permits/s", at_most=20.0)
+        harness.report(
+            f"{name}_with_a_file", file, unit="ms", yardstick="50 permits/s", at_most=20.0
+        )
         ratio = harness.ratios(file, sqlite)
-        harness.report(f"{name}_to_a_file_to_sqlite", ratio, yardstick="sqlite", at_most=1.2)
+        harness.report(f"{name}_with_a_file_to_sqlite", ratio, yardstick="sqlite", at_most=1.2)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from attrs import define, frozen
 
@@ -26,8 +27,8 @@ class Gcra:
     slowness: float = 1.0
     """How many times slower than its limit the bucket is, after refusals of the service."""
     paused_until: float = 0.0
-    latest: float = 0.0
-    """The latest tick."""
+    latest: float = -inf
+    """The latest tick; -inf if there was none since the bucket was created, or lost its state."""
 
     def wait(self, now: float) -> float:
         """Seconds until the next tick."""
@@ -48,6 +49,8 @@ class Gcra:
 
     def give_back(self) -> Gcra:
         """Undo the latest tick, which no request used."""
+        if self.latest == -inf:
+            return self
         next_at = max(self.paused_until, min(self.next_at, self.latest))
         return Gcra(next_at, self.slowness, self.paused_until, self.latest)
 
@@ -63,8 +66,8 @@ class Gcra:
         return Gcra(max(self.next_at, until), slowness, until, self.latest)
 
     def hold(self, until: float) -> Gcra:
-        """Have no tick before *until*."""
-        return Gcra(max(self.next_at, until), self.slowness, self.paused_until, self.latest)
+        """Have no tick before *until*, whatever was granted: state was lost."""
+        return Gcra(max(self.next_at, until), self.slowness, self.paused_until)
 
     def shift(self, by: float) -> Gcra:
         """Return the same state on a clock that was put forward by *by*."""

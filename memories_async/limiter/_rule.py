@@ -204,8 +204,11 @@ def _update_rate(
     """Apply what the request says of the rate; returns the number of ticks too."""
     gcra, permits = state.gcra, state.permits
     if request.known > permits:
-        # The store lost ticks that were granted: it was emptied, or is an older copy.
-        gcra, permits = gcra.hold(now + pause_after_loss(limit)), request.known
+        # The store lost ticks that were granted: it was emptied, or is an older copy. One pause is
+        # enough for all members that remember a tick.
+        if gcra.latest > -inf or gcra.next_at <= now:
+            gcra = gcra.hold(now + pause_after_loss(limit))
+        permits = request.known
     elif request.unused and request.unused == permits:
         # Once another tick was granted after it, the unused one is gone: no burst makes up for it.
         gcra = gcra.give_back()

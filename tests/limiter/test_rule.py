@@ -215,6 +215,31 @@ def test_a_store_that_lost_its_state_begins_with_a_pause():
     assert (state.permits, later.permits) == (7, 7)
 
 
+def test_members_that_remember_different_ticks_cause_one_pause():
+    """Each is told of the loss; the pause is not begun again by each."""
+    limit = Limit(1)
+    state = BucketState.create(limit, 10.0)
+    for known in (5, 7, 9):
+        asked = Request(member=f"m{known}", wants=(0, 1, 0), known=known)
+        state, response = step(state, asked, limit, 10.0 + known / 10)
+        assert response.was_lost
+
+    assert state.permits == 9
+    assert state.gcra.next_at == pytest.approx(10.5 + pause_after_loss(limit))
+
+
+def test_a_late_request_does_not_end_the_pause_after_a_loss():
+    """Its tick was the latest that it knows of, but others may have had later ones."""
+    limit = Limit(1)
+    asked = Request(member="a", wants=(0, 1, 0), known=7)
+    state, _ = step(BucketState.create(limit, 10.0), asked, limit, 10.0)
+    late = Request(member="a", wants=(1, 0, 0), busy=1, unused=7, known=7)
+    state, response = step(state, late, limit, 10.1)
+
+    assert response.granted is None
+    assert response.again > 1.0
+
+
 def test_an_older_copy_of_the_state_counts_as_lost():
     """A server that was restored from a snapshot knows fewer ticks than its members."""
     limit, state = Limit(10), BucketState()
