@@ -14,6 +14,7 @@ from samples import FOUND, search_call
 from servers import answer, serving
 
 from memories_async import FileLimiter, InProcessLimiter, Limit, Limits, NotSent, OutcomeUnknown
+from memories_async._http import attempt
 from memories_async.limiter import Permit
 
 PATIENT = evolve(HASTY, timeout=5.0, connect_timeout=5.0, deadline=30.0)
@@ -91,8 +92,9 @@ class HeldPermit:
         return asyncio.sleep(self.limiter.seconds) if self.limiter.asked == 1 else None
 
 
-async def test_a_connection_that_idled_while_its_request_waited_is_replaced():
+async def test_a_connection_that_idled_while_its_request_waited_is_replaced(monkeypatch):
     """It may be closed at any moment; nothing was sent on it, and nothing counts as sent."""
+    monkeypatch.setattr(attempt, "KEEP_ALIVE", 0.1)
     async with serving(answer(FOUND)) as server:
         limiter = HoldingLimiter(0.2)
         async with client(server.url, limiter=limiter) as one:
@@ -101,8 +103,9 @@ async def test_a_connection_that_idled_while_its_request_waited_is_replaced():
     assert (limiter.asked, server.requests, server.connections) == (2, 1, 2)
 
 
-async def test_a_new_connection_is_kept_while_it_is_surely_fresh(slow_dns):
+async def test_a_new_connection_is_kept_while_it_is_surely_fresh(slow_dns, monkeypatch):
     """Connecting took a while, so that it is no connection that had idled before."""
+    monkeypatch.setattr(attempt, "KEEP_ALIVE", 60.0)
     slow_dns(0.1)
     async with serving(answer(FOUND)) as server:
         limiter = HoldingLimiter(0.2)
@@ -114,6 +117,7 @@ async def test_a_new_connection_is_kept_while_it_is_surely_fresh(slow_dns):
 
 async def test_a_connection_that_the_server_closed_meanwhile_is_not_written_to(slow_dns, transport):
     """The request is sent once, on another connection; the reference learns of it too late."""
+    monkeypatch.setattr(attempt, "KEEP_ALIVE", 60.0)
     slow_dns(0.1)
     async with serving(answer(FOUND)) as server:
         limiter = HoldingLimiter(0.3)
