@@ -115,7 +115,9 @@ async def test_a_new_connection_is_kept_while_it_is_surely_fresh(slow_dns, monke
     assert (limiter.asked, server.requests, server.connections) == (1, 1, 1)
 
 
-async def test_a_connection_that_the_server_closed_meanwhile_is_not_written_to(slow_dns, transport):
+async def test_a_connection_that_the_server_closed_meanwhile_is_not_written_to(
+    slow_dns, transport, monkeypatch
+):
     """The request is sent once, on another connection; the reference learns of it too late."""
     monkeypatch.setattr(attempt, "KEEP_ALIVE", 60.0)
     slow_dns(0.1)
