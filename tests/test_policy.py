@@ -111,3 +111,28 @@ def test_senseless_policies_are_refused(wrong):
 def test_a_deadline_may_be_left_out():
     """None waits without end."""
     assert Policy(deadline=None).deadline is None
+
+
+def test_the_defaults_are_those_of_the_documentation():
+    """`docs/configuration.md` states them."""
+    policy = Policy()
+
+    assert (policy.attempts, policy.deadline, policy.timeout) == (4, 600.0, 120.0)
+    assert (policy.connect_timeout, policy.backoff, policy.max_backoff) == (15.0, 0.5, 32.0)
+    assert policy.max_retry_after == 120.0
+    assert policy.resend_unknown is False
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "refused"),
+    [
+        *(("attempts", 1, 0), ("timeout", 0.001, 0), ("connect_timeout", 0.001, 0)),
+        *(("backoff", 0, -0.001), ("max_backoff", 0, -0.001), ("max_retry_after", 0, -0.001)),
+        ("deadline", 0.001, 0),
+    ],
+)
+def test_a_setting_is_checked_at_its_border(name, least, refused):
+    """The least that makes sense is allowed, and nothing below."""
+    assert getattr(Policy(**{name: least}), name) == least
+    with pytest.raises(ValueError, match=name):
+        Policy(**{name: refused})
