@@ -102,16 +102,17 @@ def assemble(
     windows: SlidingWindows,
     page_limits: PageLimits,
     dialect: Dialect,
-    callbacks: Callbacks,
+    callbacks: AllowedHosts | Callbacks,
     fetch: AllowedHosts,
     parsing_seconds: float,
     seed: int | None,
 ) -> Components:
     """Create the parts of a service and connect them; nothing is opened yet."""
     accounts, faults, background = Accounts(), Faults(seed or 0), BackgroundTasks()
-    outbox = Outbox(
-        callbacks, EgressClient(EgressPolicy(callbacks.allowed_hosts), callbacks.timeout)
-    )
+    if not isinstance(callbacks, Callbacks):
+        callbacks = Callbacks(allowed_hosts=callbacks)
+    policy = EgressPolicy(callbacks.allowed_hosts)
+    outbox = Outbox(callbacks, EgressClient(policy, callbacks.timeout))
     fetcher = EgressClient(EgressPolicy(fetch), _FETCH_TIMEOUT)
     store = UploadStore(engine_pool)
     ingest = IngestJobs(

@@ -86,11 +86,7 @@ class LocalService:
         chances of faults repeat from run to run. Raises `ValueError` for a path that does not
         exist, a key that looks real, and a limit that does not exist.
         """
-        if not is_loopback(host) and not (allow_remote and api_key):
-            raise ValueError(
-                f"host: other machines can reach {host!r}; pass allow_remote=True and an api_key "
-                "where that is wanted"
-            )
+        _check_host(host, is_open=allow_remote and api_key is not None)
         self._host, self._port = host, port
         self._points, self._prices = points, dict(prices or {})
         self._components = assemble(
@@ -100,9 +96,7 @@ class LocalService:
             windows=SlidingWindows(parse_rates(limits)),
             page_limits=page_limits or PageLimits(),
             dialect=dialect or Dialect(),
-            callbacks=callbacks
-            if isinstance(callbacks, Callbacks)
-            else Callbacks(allowed_hosts=callbacks),
+            callbacks=callbacks,
             fetch=fetch,
             parsing_seconds=parsing_seconds,
             seed=seed,
@@ -296,3 +290,11 @@ def _build_engine_pool(
     return EnginePool(
         engine=pixels, library=library, dimensions=dimensions, close_engine=pixels.close
     )
+
+
+def _check_host(host: str, *, is_open: bool) -> None:
+    if not is_loopback(host) and not is_open:
+        raise ValueError(
+            f"host: other machines can reach {host!r}; pass allow_remote=True and an api_key "
+            "where that is wanted"
+        )

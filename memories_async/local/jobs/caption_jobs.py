@@ -27,7 +27,7 @@ from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
 from memories_async.local.state.accounts import Hold
 from memories_async.local.state.faults import Fault
-from memories_async.local.state.forms import Upload
+from memories_async.local.state.forms import FormFile
 from memories_async.local.state.library import LocalVideo
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.wire import explain_os_error
@@ -54,7 +54,7 @@ class NamedPerson:
 class CaptionOrder:
     """A caption request that was checked."""
 
-    video: str | Upload
+    video: str | FormFile
     """A URL, or the file itself."""
     user_prompt: str
     system_prompt: str
@@ -92,7 +92,7 @@ class CaptionJobs:
 
     async def _find_obstacle(self, order: CaptionOrder) -> str | None:
         """Say why nothing will come of a task that is accepted, where that is known already."""
-        if not isinstance(order.video, Upload) and await self._find_video(order.video) is None:
+        if not isinstance(order.video, FormFile) and await self._find_video(order.video) is None:
             try:
                 self.fetcher.policy.check(order.video)
             except Unreachable as error:
@@ -148,8 +148,8 @@ class CaptionJobs:
         )
         return await self.engine_pool.caption(index, request)
 
-    async def _index(self, video: str | Upload) -> Index:
-        if isinstance(video, Upload):
+    async def _index(self, video: str | FormFile) -> Index:
+        if isinstance(video, FormFile):
             return await self._index_content(video.content, video.file_name)
         found = await self._find_video(video)
         if found is not None:

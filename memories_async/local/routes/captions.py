@@ -15,7 +15,7 @@ from memories_async._protocol import wire_json
 from memories_async.local.jobs.caption_jobs import CaptionJobs, CaptionOrder, NamedPerson
 from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
 from memories_async.local.state.forms import (
-    Upload,
+    FormFile,
     get_required,
     parse_object,
     read_form,
@@ -88,7 +88,7 @@ class CaptionFile:
         persons = _match_pictures(_read_persons(fields, self.page_limits), pictures)
         return _build_order(fields, self.caption_jobs, video=video, persons=persons)
 
-    def _check_files(self, files: list[Upload]) -> list[Upload]:
+    def _check_files(self, files: list[FormFile]) -> list[FormFile]:
         if not files:
             raise Refusal(Reason.MISSING, "The files parameter cannot be empty!")
         sizes = [self.page_limits.video_size, *[self.page_limits.image_size] * len(files)]
@@ -108,7 +108,7 @@ def _build_order(
     fields: Mapping[str, Any],
     caption_jobs: CaptionJobs,
     *,
-    video: str | Upload,
+    video: str | FormFile,
     persons: tuple[NamedPerson, ...],
 ) -> CaptionOrder:
     thinking = fields.get("thinking")
@@ -149,7 +149,7 @@ def _read_persons(
 
 
 def _match_pictures(
-    persons: list[tuple[str, str | None]], pictures: list[Upload]
+    persons: list[tuple[str, str | None]], pictures: list[FormFile]
 ) -> tuple[NamedPerson, ...]:
     """Give each person a picture that was sent; a person with a URL may do without."""
     has_url = len(pictures) < len(persons)

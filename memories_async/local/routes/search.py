@@ -10,7 +10,7 @@ from attrs import frozen
 from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
 from memories_async.local.jobs.upload_store import DEFAULT, UploadStore
-from memories_async.local.state.forms import Upload, get_required, read_form
+from memories_async.local.state.forms import FormFile, get_required, read_form
 from memories_async.local.state.library import VIDEO, LocalVideo
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.wire import Reason, Refusal, RouteHost
@@ -83,7 +83,7 @@ class Search:
         return RouteAnswer(content=clips, item=order.video_no, headers=headers)
 
 
-def _check_image(image: Upload | None) -> Upload:
+def _check_image(image: FormFile | None) -> FormFile:
     """Return *image*; refuse one that the page forbids, naming the file."""
     if image is None:
         raise Refusal(Reason.MISSING, "The file parameter cannot be empty!")

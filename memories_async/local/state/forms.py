@@ -18,8 +18,8 @@ from memories_async.local.state.wire import Reason, Refusal
 __all__ = [
     "MALFORMED",
     "MEGABYTE",
+    "FormFile",
     "ReceivedForm",
-    "Upload",
     "check_fields",
     "check_multipart",
     "discard_body",
@@ -43,7 +43,7 @@ MALFORMED = (ValueError, HttpProcessingError)
 
 
 @frozen(kw_only=True)
-class Upload:
+class FormFile:
     """A file of a multipart form, in memory."""
 
     file_name: str
@@ -57,10 +57,10 @@ class ReceivedForm:
     """The parts of a multipart body."""
 
     fields: dict[str, str] = field(factory=dict[str, str])
-    files: dict[str, list[Upload]] = field(factory=dict[str, list[Upload]])
+    files: dict[str, list[FormFile]] = field(factory=dict[str, list[FormFile]])
 
     @property
-    def uploads(self) -> Iterable[Upload]:
+    def uploads(self) -> Iterable[FormFile]:
         """Every file; those of one field in their order."""
         return (one for several in self.files.values() for one in several)
 
@@ -115,7 +115,7 @@ async def _read_part(part: BodyPartReader, form: ReceivedForm, largest: int) -> 
         form.fields[name] = await read_field(part)
         return
     content, digest = await _read_content(part, f"The file '{part.filename}'", largest)
-    upload = Upload(
+    upload = FormFile(
         file_name=part.filename,
         content_type=part.headers.get("Content-Type", ""),
         content=content,
