@@ -12,7 +12,6 @@ from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import BrokenTransport, Sender, build_transport
 from memories_async._client.settings import CA, Hosts, Settings
 from memories_async._http.transport import Transport
-from memories_async._protocol.keys import KEY_VARIABLE
 from memories_async.budget import Budget
 from memories_async.events import Observer, log, show_log
 from memories_async.limiter import Limits, RateLimiter, find_default
@@ -33,6 +32,19 @@ class Client(Sender, Endpoints[Awaited]):
 
     One client serves any number of tasks, threads and event loops (one session for each loop), and
     pickles as its configuration, without the key. Use it with `async with`, or call `aclose`.
+
+    An option that is not given is read from the environment; a wrong variable is named.
+
+    * *api_key*: `MEMORIES_API_KEY`. *caption_api_key*, for the caption host:
+      `MEMORIES_CAPTION_API_KEY`, else *api_key*.
+    * *account*, the account's name for ledger and limiter, which a change of the key leaves as it
+      is: `MEMORIES_ACCOUNT`, else a hash of key and host.
+    * *hosts*: `MEMORIES_V1_BASE_URL`, `MEMORIES_CAPTION_BASE_URL`, `MEMORIES_V2_BASE_URL`.
+    * *policy*: `MEMORIES_ATTEMPTS`, `MEMORIES_DEADLINE`, `MEMORIES_TIMEOUT`,
+      `MEMORIES_CONNECT_TIMEOUT`.
+    * *limits*: `MEMORIES_SEARCH_RATE` and so on. *limiter*: `MEMORIES_LIMITER`.
+    * *proxy*: `MEMORIES_PROXY`, else `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which never apply
+      to this machine. *ssl*, certificates to trust in addition: `MEMORIES_CA_FILE`.
     """
 
     @explain_options
@@ -53,29 +65,13 @@ class Client(Sender, Endpoints[Awaited]):
         ssl: CA | None = None,
         observers: Iterable[Observer] = (),
     ) -> None:
-        """Check the settings; nothing is opened before the first call.
-
-        An option that is not given is read from the environment; a wrong variable is named.
-
-        * *api_key*: `MEMORIES_API_KEY`. *caption_api_key*, for the caption host:
-          `MEMORIES_CAPTION_API_KEY`, else *api_key*.
-        * *account*, the account's name for ledger and limiter, which a change of the key leaves as it
-          is: `MEMORIES_ACCOUNT`, else a hash of key and host.
-        * *hosts*: `MEMORIES_V1_BASE_URL`, `MEMORIES_CAPTION_BASE_URL`, `MEMORIES_V2_BASE_URL`.
-        * *policy*: `MEMORIES_ATTEMPTS`, `MEMORIES_DEADLINE`, `MEMORIES_TIMEOUT`,
-          `MEMORIES_CONNECT_TIMEOUT`.
-        * *limits*: `MEMORIES_SEARCH_RATE` and so on. *limiter*: `MEMORIES_LIMITER`.
-        * *proxy*: `MEMORIES_PROXY`, else `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which never apply
-          to this machine. *ssl*, certificates to trust in addition: `MEMORIES_CA_FILE`.
+        """Check the options; nothing is opened before the first call.
 
         Raises `ValueError` where there is no key, and for an option or variable that is wrong.
         """
         environment = EnvironmentSettings.read()
-        key = environment.find_key(api_key, "api_key")
-        caption_key = environment.find_key(caption_api_key, "caption_api_key") or key
+        key, caption_key = environment.find_keys(api_key, caption_api_key)
         hosts = hosts or environment.build(Hosts, "hosts")
-        if caption_key is None:
-            raise ValueError(f"no API key: pass api_key= or set {KEY_VARIABLE}")
         settings = Settings(
             key=key,
             caption_key=caption_key,

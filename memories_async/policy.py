@@ -67,7 +67,7 @@ class Policy:
         elif attempt >= self.attempts:
             return None
         if error.retry_after is None:
-            return self._backed_off(attempt, jitter)
+            return self._compute_backoff(attempt, jitter)
         return error.retry_after if error.retry_after <= self.max_retry_after else None
 
     def _may_repeat(self, error: MemoriesError, call: Call[Any]) -> bool:
@@ -77,6 +77,6 @@ class Policy:
             return (free or self.resend_unknown) and not isinstance(error, BadReply)
         return error.transient
 
-    def _backed_off(self, attempt: int, jitter: float) -> float:
+    def _compute_backoff(self, attempt: int, jitter: float) -> float:
         longest = min(self.max_backoff, self.backoff * 2.0 ** min(attempt - 1, 30))
         return longest * (0.5 + 0.5 * jitter)

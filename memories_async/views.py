@@ -10,7 +10,14 @@ from typing import Final, Generic, TypeVar
 
 from memories_async import assets, captions, clips, embeddings, videos
 from memories_async._client.loop_thread import LoopThread
-from memories_async._client.methods import Awaited, Blocking, Endpoint, Flow, Pager, View
+from memories_async._client.methods import (
+    Awaited,
+    Blocking,
+    EndpointMethod,
+    FlowMethod,
+    PagerMethod,
+    View,
+)
 from memories_async._client.sender import Sender
 from memories_async._flows import captions as caption_flows
 from memories_async._flows import library
@@ -21,33 +28,33 @@ S = TypeVar("S")
 class Clips(View[S]):
     """Search Clips by Image: find the moments of a video that an image and a prompt describe."""
 
-    search: Final = Endpoint(clips.search)
-    search_file: Final = Flow(library.search_file)
+    search: Final = EndpointMethod(clips.search)
+    search_file: Final = FlowMethod(library.search_file)
 
 
 class Captions(View[S]):
     """Video Caption: have a video described; the text arrives by callback."""
 
-    upload: Final = Endpoint(captions.upload)
-    upload_file: Final = Endpoint(captions.upload_file)
-    caption: Final = Flow(caption_flows.caption)
-    caption_file: Final = Flow(caption_flows.caption_file)
+    upload: Final = EndpointMethod(captions.upload)
+    upload_file: Final = EndpointMethod(captions.upload_file)
+    caption: Final = FlowMethod(caption_flows.caption)
+    caption_file: Final = FlowMethod(caption_flows.caption_file)
 
 
 class Embeddings(View[S]):
     """Generate Video Embedding: one vector for a whole video."""
 
-    video: Final = Endpoint(embeddings.video)
-    video_file: Final = Flow(library.embed_file)
+    video: Final = EndpointMethod(embeddings.video)
+    video_file: Final = FlowMethod(library.embed_file)
 
 
 class Videos(View[S]):
     """The v1 video library, in which clips are searched."""
 
-    upload: Final = Endpoint(videos.upload)
-    upload_url: Final = Endpoint(videos.upload_url)
-    metadata: Final = Endpoint(videos.metadata)
-    list: Final = Pager(
+    upload: Final = EndpointMethod(videos.upload)
+    upload_url: Final = EndpointMethod(videos.upload_url)
+    metadata: Final = EndpointMethod(videos.metadata)
+    list: Final = PagerMethod(
         videos.list,
         """Iterate over the videos of the library; free.
 
@@ -57,22 +64,22 @@ class Videos(View[S]):
         request raises, such as `AuthenticationFailed`. (memories.ai docs, "List Videos")
         """,
     )
-    delete: Final = Flow(library.delete_videos)
-    add: Final = Flow(library.add_video)
-    wait: Final = Flow(library.wait_for_video)
-    find_upload: Final = Flow(library.find_upload)
-    reconcile: Final = Flow(library.reconcile)
+    delete: Final = FlowMethod(library.delete_videos)
+    add: Final = FlowMethod(library.add_video)
+    wait: Final = FlowMethod(library.wait_for_video)
+    find_upload: Final = FlowMethod(library.find_upload)
+    reconcile: Final = FlowMethod(library.reconcile)
 
 
 class Assets(View[S]):
     """The v2 asset store, whose videos are embedded."""
 
-    upload: Final = Endpoint(assets.upload)
-    metadata: Final = Endpoint(assets.metadata)
-    delete: Final = Endpoint(assets.delete)
-    download: Final = Endpoint(assets.download)
-    add: Final = Flow(library.add_asset)
-    wait: Final = Flow(library.wait_for_asset)
+    upload: Final = EndpointMethod(assets.upload)
+    metadata: Final = EndpointMethod(assets.metadata)
+    delete: Final = EndpointMethod(assets.delete)
+    download: Final = EndpointMethod(assets.download)
+    add: Final = FlowMethod(library.add_asset)
+    wait: Final = FlowMethod(library.wait_for_asset)
 
 
 class Endpoints(Generic[S]):

@@ -220,10 +220,10 @@ class CallRunner:
         return add_context(self.doubt, call=self.call.name, attempts=self.attempts)
 
     def _deadline_error(self) -> NotSent:
-        passed = f"the deadline of {self.settings.policy.deadline} s passed in line for a permit"
+        passed = f"the deadline of {self.settings.policy.deadline} s passed while the call waited for a permit"
         if self.failure is None:
             return NotSent(
-                f"{passed}; raise Policy(deadline=...), or use client.batch, which builds no such line"
+                f"{passed}; raise Policy(deadline=...), or use client.batch, which waits for permits without a deadline"
             )
         count = f"{self.attempts} failed attempt{'s' * (self.attempts > 1)}"
         return NotSent(f"{passed}, after {count}: {self.failure.message}")

@@ -189,6 +189,14 @@ class EnvironmentSettings:
         secret = self.get(setting)
         return None if secret is None else _blame(name, lambda: Key(secret, variable=name))
 
+    def find_keys(self, api_key: str | None, caption_api_key: str | None) -> tuple[Key | None, Key]:
+        """Return the key, and the key for the caption host; raise `ValueError` if there is none."""
+        key = self.find_key(api_key, "api_key")
+        caption_key = self.find_key(caption_api_key, "caption_api_key") or key
+        if caption_key is None:
+            raise ValueError(f"no API key: pass api_key= or set {KEY_VARIABLE}")
+        return key, caption_key
+
     def find_proxies(self, given: str | None, hosts: Hosts) -> dict[Host, str]:
         """Return the proxy for each host: the one *given*, else the variable's, else the system's.
 

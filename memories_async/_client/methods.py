@@ -1,6 +1,6 @@
 """Methods made from functions: one line gives both clients an endpoint.
 
-`Endpoint` sends one call, `Flow` runs several calls, `Pager` iterates over a listing. Each is awaited
+`EndpointMethod` sends one call, `FlowMethod` runs several calls, `PagerMethod` iterates over a listing. Each is awaited
 on a `View[Awaited]` and blocks on a `View[Blocking]`: the blocking form runs the awaited one on the
 client's loop thread.
 """
@@ -118,7 +118,7 @@ class _Coroutine(_Method, Generic[P, T]):
         return self.bind(view)
 
 
-class Endpoint(_Coroutine[P, T]):
+class EndpointMethod(_Coroutine[P, T]):
     """A method that builds one call and sends it."""
 
     def __init__(self, build: Callable[P, Call[T]]) -> None:
@@ -128,14 +128,14 @@ class Endpoint(_Coroutine[P, T]):
         super().__init__(build, start)
 
 
-class Flow(_Coroutine[P, T]):
+class FlowMethod(_Coroutine[P, T]):
     """A method made of several calls: a coroutine function whose first parameter is the sender."""
 
     def __init__(self, run: Callable[Concatenate[Sender, P], Coroutine[Any, Any, T]]) -> None:
         super().__init__(run, run)
 
 
-class Pager(_Method, Generic[P]):
+class PagerMethod(_Method, Generic[P]):
     """A listing as an iterator: each page is requested when it is needed."""
 
     def __init__(self, build: Callable[P, Call[Page]], doc: str) -> None:

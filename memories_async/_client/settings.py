@@ -88,7 +88,7 @@ def _check_account(settings: Settings, _: object, name: str | None) -> None:
 
 @frozen(kw_only=True)
 class Settings:
-    """Everything a client was told."""
+    """The checked settings of one client."""
 
     key: Key | None
     caption_key: Key | None
@@ -106,7 +106,7 @@ class Settings:
     observers: tuple[Observer, ...]
     budgets: tuple[Budget, ...] = ()
     priority: Priority = Priority.INTERACTIVE
-    """How its calls stand in line; a batch's wait behind those that somebody waits for."""
+    """Which calls get a permit first: those of a batch come after the others."""
     _buckets: dict[tuple[Host, str], Bucket] = field(
         factory=dict[tuple[Host, str], Bucket], init=False, repr=False, eq=False
     )
@@ -135,18 +135,18 @@ class Settings:
         return next((price for price in prices if price is not None), None)
 
     def bucket(self, host: Host, family: str) -> Bucket:
-        """Name the queue in which calls of this account and *family* wait."""
+        """Return the bucket whose limit holds for calls of this account and *family*."""
         bucket = self._buckets.get((host, family))
         if bucket is None:
-            bucket = self._buckets[host, family] = self._bucket(host, family)
+            # The same key on another server is another account: the embedded service is not memories.ai.
+            fallback = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
+            bucket = self._buckets[host, family] = Bucket(
+                account=self.account_name or fallback,
+                family=family,
+                limit=self.limits.of(family),
+                priority=self.priority,
+            )
         return bucket
-
-    def _bucket(self, host: Host, family: str) -> Bucket:
-        # The same key on another server is another account: the embedded service is not the real one.
-        fallback = f"{self.key_of(host).fingerprint}@{self.hosts.of(host)}"
-        account = self.account_name or fallback
-        limit = self.limits.of(family)
-        return Bucket(account=account, family=family, limit=limit, priority=self.priority)
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self.ssl, tls.SSLContext):

@@ -151,7 +151,9 @@ async def test_a_deadline_that_passes_in_line_says_so():
     transport = Scripted([reply(FOUND)])
 
     async with limiter.permit(bucket):
-        with pytest.raises(NotSent, match=r"deadline of 0\.05 s passed in line") as caught:
+        with pytest.raises(
+            NotSent, match=r"deadline of 0\.05 s passed while the call waited"
+        ) as caught:
             await Sender(settings, transport).send(search_call())
     assert (transport.requests, caught.value.attempts, caught.value.billed) == ([], 0, "no")
 
@@ -164,7 +166,7 @@ async def test_a_deadline_that_passes_in_line_tells_what_went_wrong_before():
     )
 
     assert requests == 1
-    assert "passed in line for a permit, after 1 failed attempt: down (" in str(error)
+    assert "passed while the call waited for a permit, after 1 failed attempt: down (" in str(error)
 
 
 @pytest.mark.parametrize(
