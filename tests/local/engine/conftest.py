@@ -1,4 +1,4 @@
-"""A film, rendered once, and its index; everything else is computed from them."""
+"""A film that is rendered once, its index, and what is computed from them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def engine(tmp_path_factory) -> PixelEngine:
 
 @pytest.fixture(scope="session")
 def frame(film):
-    """Give the film's picture at a second."""
+    """Return the film's picture at a second."""
 
     def at(seconds: float):
         with Film.open(film) as source:
@@ -64,7 +64,7 @@ def frame(film):
 
 @pytest.fixture(scope="session")
 def jpeg(frame):
-    """Give the film's picture at a second, as JPEG."""
+    """Return the film's picture at a second, as JPEG."""
     return lambda seconds: encode(frame(seconds), quality=90)
 
 

@@ -18,7 +18,7 @@ from memories_async.local.engine.content_cache import (
 
 @pytest.fixture
 def make(tmp_path):
-    """Keep the length of a file; give what is known, and how often it was made."""
+    """Cache the length of a file; return it, and how often it was built."""
     video, built = tmp_path / "video.mp4", []
     video.write_bytes(b"four")
 
@@ -35,16 +35,16 @@ def make(tmp_path):
     return make
 
 
-def test_is_made_once_and_kept(make, tmp_path):
-    """The folder comes into being with it, and holds nothing else."""
+def test_value_is_built_once_and_cached(make, tmp_path):
+    """The folder is created, and holds nothing else."""
     folder = tmp_path / "some" / "cache"
 
     assert (make(folder), make(folder)) == ((4, 1), (4, 1))
     assert len(list(folder.iterdir())) == 1
 
 
-def test_without_a_folder_nothing_stays(make):
-    """It is made anew each time."""
+def test_value_is_built_each_time_without_a_folder(make):
+    """Nothing is left on disk."""
     assert (make(None), make(None)) == ((4, 1), (4, 2))
 
 
@@ -104,8 +104,8 @@ def test_a_spare_folder_is_used_where_the_first_cannot_be(tmp_path):
     assert [path.parent for path in built] == [tmp_path]
 
 
-def test_the_place_depends_on_content_and_engine(tmp_path):
-    """Another version of the engine does not read the old one's work."""
+def test_path_depends_on_content_and_engine(tmp_path):
+    """Another version of the engine does not read the old one's files."""
     content = hash_content(Path(__file__))
 
     paths = {

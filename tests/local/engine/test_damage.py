@@ -1,4 +1,4 @@
-"""Whatever is done to a file, the engine answers or refuses; it never fails in another way."""
+"""Whatever damage a file has, the engine answers or refuses it; it never fails otherwise."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def damaged(content, seed):
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_a_damaged_film_is_answered_or_refused(small, tmp_path, seed):
-    """Facts of what is left hold together; all four questions have an answer."""
+def test_damaged_film_is_answered_or_refused(small, tmp_path, seed):
+    """The facts of what is left agree; all four questions have an answer."""
     path = tmp_path / "film.mp4"
     path.write_bytes(damaged(small, seed))
 
@@ -68,8 +68,8 @@ def test_a_damaged_film_is_answered_or_refused(small, tmp_path, seed):
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_a_damaged_picture_is_decoded_or_refused(seed):
-    """Never anything else."""
+def test_damaged_picture_is_decoded_or_refused(seed):
+    """No other error is raised."""
     picture = encode(paint("city", np.random.default_rng(2), (120, 80)))
 
     with contextlib.suppress(UnreadableImage):
@@ -77,8 +77,8 @@ def test_a_damaged_picture_is_decoded_or_refused(seed):
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_a_film_of_one_frame_is_searched(tmp_path, plain):
-    """One sample, one shot, and perhaps no point at all."""
+def test_film_of_one_frame_is_searched(tmp_path, plain):
+    """One sample, one shot, and perhaps no points."""
     picture = np.full((90, 160, 3), 90, np.uint8)
     if not plain:
         picture = paint("city", np.random.default_rng(3), (160, 90))

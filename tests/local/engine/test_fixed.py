@@ -1,4 +1,4 @@
-"""The fixed engine answers at once, without OpenCV, and says what it is."""
+"""The fixed engine answers without OpenCV, and marks its answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def video(tmp_path):
     return path
 
 
-def test_says_what_it_is(fixed, video):
+def test_fixed_engine_marks_its_answers(fixed, video):
     """In its name and in its captions."""
     told = fixed.caption(fixed.index(video), CaptionRequest(user_prompt="x", system_prompt="y"))
 
@@ -33,7 +33,7 @@ def test_says_what_it_is(fixed, video):
     assert (told.input_tokens, told.output_tokens) == (2, -(-len(told.text) // 4))
 
 
-def test_gives_the_clips_it_was_told(video):
+def test_fixed_engine_returns_its_clips(video):
     """And acts on no word of the prompt."""
     clip = Match(start_time=1, end_time=2, score=0.5)
     fixed = FixedEngine(clips=(clip,))
@@ -43,8 +43,8 @@ def test_gives_the_clips_it_was_told(video):
     assert (found.clips, found.ignored) == ((clip,), ("red", "car"))
 
 
-def test_embeds_a_content_always_alike(fixed, video, tmp_path):
-    """Of length one; another file, another vector."""
+def test_same_content_has_the_same_embedding(fixed, video, tmp_path):
+    """Of length 1; another file has another vector."""
     other = tmp_path / "other.mp4"
     other.write_bytes(b"something else")
 
@@ -55,8 +55,8 @@ def test_embeds_a_content_always_alike(fixed, video, tmp_path):
     assert vector != fixed.embed(fixed.index(other), 512)
 
 
-def test_refuses_an_empty_and_a_missing_file(fixed, tmp_path):
-    """As the real one does."""
+def test_empty_and_missing_files_are_refused(fixed, tmp_path):
+    """Each with its own reason."""
     (tmp_path / "empty.mp4").touch()
 
     with pytest.raises(UnreadableVideo, match="empty"):
@@ -65,13 +65,13 @@ def test_refuses_an_empty_and_a_missing_file(fixed, tmp_path):
         fixed.index(tmp_path / "missing.mp4")
 
 
-def test_refuses_the_index_of_another_engine(fixed, index):
-    """Mixed engines are a mistake of the caller."""
+def test_index_of_another_engine_is_refused(fixed, index):
+    """Mixing engines is a mistake of the caller."""
     with pytest.raises(TypeError, match="another engine"):
         fixed.embed(index, 8)
 
 
-def test_needs_no_opencv():
+def test_fixed_engine_needs_no_opencv():
     """Nor numpy."""
     code = "import sys, memories_async.local.engine.fixed; print([n for n in ('cv2', 'numpy') if n in sys.modules])"
 

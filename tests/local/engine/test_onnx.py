@@ -1,4 +1,4 @@
-"""A model that the user brings is really loaded and run: a tiny one, built here byte by byte."""
+"""An ONNX model is loaded and run: a tiny one, built here byte by byte."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def own(seeing, film):
     return seeing.index(film)
 
 
-def test_prepares_pictures_as_the_model_was_trained(tower, image_file):
-    """Red first, evened by mean and spread, sides cut off or pressed in."""
+def test_pictures_are_scaled_as_the_model_was_trained(tower, image_file):
+    """Red first, normalised by mean and spread, sides cropped or squashed."""
     picture = np.zeros((40, 80, 3), np.uint8)
     picture[:, 20:60] = (0, 0, 255)
     pressed = ImageTower(path=image_file, size=32, mean=(0, 0, 0), spread=(1, 1, 1), squash=True)
@@ -117,7 +117,7 @@ def test_prepares_pictures_as_the_model_was_trained(tower, image_file):
     assert pressed.prepare(picture)[0].mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_of_several_outputs_the_vector_is_taken(tmp_path):
+def test_output_that_is_one_vector_is_used(tmp_path):
     """SigLIP's exports give every patch first, and the pooled vector after."""
     pooled = node("GlobalAveragePool", ["x"], "g"), node("Flatten", ["g"], "y", whole("axis", 1))
     nodes = [node("Identity", ["x"], "patches"), *pooled]
@@ -127,15 +127,15 @@ def test_of_several_outputs_the_vector_is_taken(tmp_path):
     assert ImageTower(path=path).embed(np.full((40, 40, 3), 200, np.uint8)).shape == (3,)
 
 
-def test_indexes_a_vector_a_second(own):
-    """Of length one, as the model gave them."""
+def test_one_vector_a_second_is_indexed(own):
+    """Of length 1, as the model gives them."""
     assert own.frames.vectors.shape == (9, 16)
     assert np.linalg.norm(own.frames.vectors, axis=1) == pytest.approx(np.ones(9))
     assert own.facts.frames == 216
 
 
 class Known:
-    """An engine that has looked already."""
+    """A base engine whose index is known."""
 
     name = "known/1"
 
@@ -147,8 +147,8 @@ def kept(engine):
     return sorted(engine.cache.iterdir())
 
 
-def test_what_was_seen_is_kept_on_disk(seeing, own, film, monkeypatch):
-    """Another process with the same model looks at no frame again."""
+def test_vectors_are_cached(seeing, own, film, monkeypatch):
+    """Another process with the same model decodes no frame again."""
     monkeypatch.setattr(towers, "run_in_child", lambda *_, **__: pytest.fail("looked again"))
     again = evolve(seeing, image=ImageTower(path=seeing.image.path, size=32))
 
@@ -158,8 +158,8 @@ def test_what_was_seen_is_kept_on_disk(seeing, own, film, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", {"times": [1.0]}, {"times": []}])
-def test_what_cannot_be_read_is_seen_anew(seeing, own, film, damage):
-    """A disk may have been full, a folder may be shared."""
+def test_damaged_vectors_are_computed_again(seeing, own, film, damage):
+    """The cache may hold half a file, or another program's."""
     (path,) = kept(seeing)
     if isinstance(damage, bytes):
         path.write_bytes(damage)
@@ -172,13 +172,13 @@ def test_what_cannot_be_read_is_seen_anew(seeing, own, film, damage):
 @pytest.mark.parametrize(
     "ways", [{"squash": True}, {"mean": (0.5, 0.5, 0.5)}, {"spread": (0.5, 0.5, 0.5)}]
 )
-def test_other_ways_make_other_vectors(tower, ways):
-    """So they are kept apart."""
+def test_other_settings_make_another_fingerprint(tower, ways):
+    """So their vectors are cached apart."""
     assert evolve(tower, **ways).fingerprint != tower.fingerprint
 
 
-def test_a_model_is_known_by_its_content(tower, tmp_path):
-    """Wherever it lies; weights in a file beside it count."""
+def test_fingerprint_is_that_of_the_models_content(tower, tmp_path):
+    """Not of its path; weights in a file beside it count."""
     path = tmp_path / "same.onnx"
     path.write_bytes(tower.path.read_bytes())
     (tmp_path / "notes.txt").touch()
@@ -188,15 +188,15 @@ def test_a_model_is_known_by_its_content(tower, tmp_path):
     assert alone == tower.fingerprint != ImageTower(path=path, size=32).fingerprint
 
 
-def test_the_workers_task_is_to_look(film, tower, own, tmp_path):
-    """In the process that was started for it; here in this one."""
+def test_task_writes_the_vectors(film, tower, own, tmp_path):
+    """Called here in this process."""
     towers.embed_frames(str(film), str(tmp_path / "seen.npz"), f"1.0 {tower.to_json()}")
 
     assert np.array_equal(np.load(tmp_path / "seen.npz")["vectors"], own.frames.vectors)
 
 
-def test_frames_are_decoded_apart(engine, tower, film, monkeypatch):
-    """A decoder that dies on a file takes nothing down; one that hangs is given up."""
+def test_frames_are_decoded_in_a_child_process(engine, tower, film, monkeypatch):
+    """A crash or a time limit is an error of the video."""
     base = Known(engine.index(film))
 
     with pytest.raises(UnreadableVideo, match=r"longer than 0\.01 s"):
@@ -206,8 +206,8 @@ def test_frames_are_decoded_apart(engine, tower, film, monkeypatch):
         OnnxEngine(base=base, image=tower).index(film)
 
 
-def test_a_file_without_pictures_is_refused(engine, tower, film, tmp_path):
-    """In the words of whoever decoded it."""
+def test_file_without_pictures_is_refused(engine, tower, film, tmp_path):
+    """With the decoder's reason."""
     path = tmp_path / "bad.mp4"
     path.write_bytes(b"no video" * 500)
 
@@ -215,8 +215,8 @@ def test_a_file_without_pictures_is_refused(engine, tower, film, tmp_path):
         OnnxEngine(base=Known(engine.index(film)), image=tower).index(path)
 
 
-def test_adds_what_the_model_holds_alike(engine, film, tower, jpeg, own):
-    """With every frame alike to it, each shot is an answer; pixels alone gave one."""
+def test_model_adds_clips(engine, film, tower, jpeg, own):
+    """With every frame alike to it, each shot is a clip; pixels alone found one."""
     easy = OnnxEngine(base=engine, image=tower, likeness=Likeness(middle=-1.0))
 
     found = easy.search(own, jpeg(1.3), "a red umbrella")
@@ -228,8 +228,8 @@ def test_adds_what_the_model_holds_alike(engine, film, tower, jpeg, own):
     assert all(a.end_time <= b.start_time for a, b in pairwise(ordered))
 
 
-def test_a_strict_likeness_adds_nothing(engine, tower, own, jpeg, film):
-    """Then only pixels speak."""
+def test_strict_likeness_adds_no_clip(engine, tower, own, jpeg, film):
+    """Only the base engine's clips are left."""
     strict = OnnxEngine(base=engine, image=tower, likeness=Likeness(middle=2.0))
 
     assert (
@@ -238,8 +238,8 @@ def test_a_strict_likeness_adds_nothing(engine, tower, own, jpeg, film):
     )
 
 
-def test_the_text_tower_weighs_and_reads_every_word(engine, tower, text_file, own, jpeg):
-    """A prompt changes scores, and none of it is ignored."""
+def test_text_tower_weighs_scores_and_ignores_no_word(engine, tower, text_file, own, jpeg):
+    """The prompt changes the scores."""
 
     def tokenize(text):
         return [*text.encode(), 0, 0, 0, 0][:4]
@@ -258,30 +258,30 @@ def test_the_text_tower_weighs_and_reads_every_word(engine, tower, text_file, ow
 
 
 @pytest.mark.parametrize("dimensions", [16, 512])
-def test_embeds_in_any_length(seeing, own, dimensions):
-    """The model's own numbers where they fit, projected ones otherwise."""
+def test_embedding_has_any_number_of_dimensions(seeing, own, dimensions):
+    """The model's own vector where it fits, a projection otherwise."""
     vector = seeing.embed(own, dimensions)
 
     assert len(vector) == dimensions
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
 
 
-def test_captions_with_the_engine_beneath(seeing, engine, own, film):
-    """Facts, unchanged."""
+def test_caption_is_that_of_the_base_engine(seeing, engine, own, film):
+    """Unchanged."""
     request = CaptionRequest(user_prompt="colours", system_prompt="")
 
     assert seeing.caption(own, request) == engine.caption(engine.index(film), request)
     assert seeing.name == "pixels/4+tiny"
 
 
-def test_refuses_the_index_of_another_engine(seeing, index):
-    """Mixed engines are a mistake of the caller."""
+def test_index_of_another_engine_is_refused(seeing, index):
+    """Mixing engines is a mistake of the caller."""
     with pytest.raises(TypeError, match="another engine"):
         seeing.search(index, encode(np.zeros((50, 50, 3), np.uint8)), "x")
 
 
-def test_says_what_to_install_where_the_runtime_is_missing(image_file, monkeypatch):
-    """One sentence."""
+def test_missing_runtime_names_what_to_install(image_file, monkeypatch):
+    """In one sentence."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
 
     with pytest.raises(ModuleNotFoundError, match=r"pip install .memories_async\[onnx\]"):

@@ -1,4 +1,4 @@
-"""Captions come from the model that the user configured; its failures are told without the key."""
+"""Captions come from the configured endpoint; its failures are reported without the key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWER = {
 
 
 class Model:
-    """An endpoint on loopback that answers as told and keeps what it was asked."""
+    """An endpoint on loopback that gives set answers and records the requests."""
 
     def __init__(self):
         self.status, self.body, self.asked, self.headers, self.path = 200, ANSWER, None, None, None
@@ -59,7 +59,7 @@ class Model:
                     self.wfile.write(body[at : at + 1])
 
             def log_message(self, *_):
-                """Keep quiet."""
+                """Write no log."""
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
@@ -95,8 +95,8 @@ def ask(**more):
     return CaptionRequest(user_prompt="what happens?", system_prompt="be brief", **more)
 
 
-def test_copies_text_and_usage(seeing, film, model):
-    """The endpoint's own count, not ours."""
+def test_text_and_usage_are_those_of_the_endpoint(seeing, film, model):
+    """Its own count of tokens."""
     told = seeing.caption(seeing.index(film), ask())
 
     assert (told.text, told.input_tokens, told.output_tokens) == (
@@ -109,8 +109,8 @@ def test_copies_text_and_usage(seeing, film, model):
     assert model.asked["model"] == "tiny"
 
 
-def test_sends_frames_of_the_film_with_their_times(seeing, film, model, frame):
-    """Real pictures, eight of them, each near the frame it claims to be."""
+def test_request_holds_frames_with_their_times(seeing, film, model, frame):
+    """Eight pictures, each near the frame it claims to be."""
     seeing.caption(seeing.index(film), ask())
 
     system, user = model.asked["messages"]
@@ -130,8 +130,8 @@ def test_sends_frames_of_the_film_with_their_times(seeing, film, model, frame):
         assert np.abs(sent - shown).mean() < 12
 
 
-def test_sends_reference_pictures_by_name(seeing, film, model):
-    """Labelled; and names without a picture as names."""
+def test_request_labels_reference_pictures_by_name(seeing, film, model):
+    """Persons without a picture are named only."""
     people = (
         ReferencePerson(name="Alice", image=b"\x89PNG..."),
         ReferencePerson(name="Bob", image=None),
@@ -150,8 +150,8 @@ def test_sends_reference_pictures_by_name(seeing, film, model):
     assert "step by step" in parts[-1]["text"]
 
 
-def test_counts_tokens_itself_where_the_endpoint_does_not(seeing, film, model):
-    """By the service's own rule."""
+def test_tokens_are_counted_where_the_endpoint_does_not(seeing, film, model):
+    """By the embedded service's own rule."""
     model.body = {
         "choices": [{"message": {"content": "12345"}}],
         "usage": {"prompt_tokens": "many"},
@@ -163,8 +163,8 @@ def test_counts_tokens_itself_where_the_endpoint_does_not(seeing, film, model):
     assert 20 < told.input_tokens < 200
 
 
-def test_sends_no_empty_system_prompt_and_no_absent_key(engine, film, model):
-    """What was not given is not sent."""
+def test_empty_system_prompt_and_absent_key_are_not_sent(engine, film, model):
+    """The request has no such fields."""
     open_engine = OpenAIEngine(base=engine, base_url=model.url + "/", model="tiny")
 
     open_engine.caption(open_engine.index(film), CaptionRequest(user_prompt="x", system_prompt=""))
@@ -174,8 +174,8 @@ def test_sends_no_empty_system_prompt_and_no_absent_key(engine, film, model):
 
 
 @pytest.mark.parametrize("status", [302, 307, 400, 401, 429, 500])
-def test_a_refusal_is_a_failure_that_names_its_status(seeing, film, model, status):
-    """And holds neither the key nor the body."""
+def test_refusal_of_the_endpoint_names_its_status(seeing, film, model, status):
+    """The message contains neither the key nor the body."""
     model.status, model.body = status, f"wrong key {KEY}".encode()
 
     with pytest.raises(EngineFailed, match=str(status)) as caught:
@@ -197,8 +197,8 @@ def test_a_refusal_is_a_failure_that_names_its_status(seeing, film, model, statu
         {"choices": [{"message": {"content": " "}}]},
     ],
 )
-def test_an_unreadable_answer_is_a_failure(seeing, film, model, body):
-    """Never an empty caption."""
+def test_unreadable_answer_is_a_failure(seeing, film, model, body):
+    """It never becomes an empty caption."""
     model.body = body
 
     with pytest.raises(EngineFailed, match="answer"):
@@ -206,8 +206,8 @@ def test_an_unreadable_answer_is_a_failure(seeing, film, model, body):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_absent_endpoint_is_a_failure(engine, film, scheme):
-    """Nobody listens there."""
+def test_unreachable_endpoint_is_a_failure(engine, film, scheme):
+    """No server listens there."""
     lost = OpenAIEngine(
         base=engine, base_url=f"{scheme}://127.0.0.1:9/v1", model="tiny", api_key=KEY
     )
@@ -216,8 +216,8 @@ def test_an_absent_endpoint_is_a_failure(engine, film, scheme):
         lost.caption(lost.index(film), ask())
 
 
-def test_an_answer_that_does_not_come_is_a_failure(seeing, film, model):
-    """After the time that was set."""
+def test_missing_answer_is_a_failure_after_the_timeout(seeing, film, model):
+    """The endpoint stays silent."""
     model.pieces = 60.0
     hasty = evolve(seeing, timeout=0.05)
 
@@ -225,8 +225,8 @@ def test_an_answer_that_does_not_come_is_a_failure(seeing, film, model):
         hasty.caption(hasty.index(film), ask())
 
 
-def test_an_answer_that_trickles_is_a_failure(seeing, film, model):
-    """No silence is long; the whole is."""
+def test_slow_answer_is_a_failure_after_the_timeout(seeing, film, model):
+    """No pause is long, but the whole is."""
     model.pieces = 0.01
     hasty = evolve(seeing, timeout=0.1)
 
@@ -234,8 +234,8 @@ def test_an_answer_that_trickles_is_a_failure(seeing, film, model):
         hasty.caption(hasty.index(film), ask())
 
 
-def test_searches_and_embeds_by_pixels(seeing, engine, film, jpeg):
-    """Only captions go out."""
+def test_search_and_embed_use_the_base_engine(seeing, engine, film, jpeg):
+    """Only captions are sent to the endpoint."""
     index = seeing.index(film)
 
     assert index.facts == engine.index(film).facts
@@ -244,14 +244,14 @@ def test_searches_and_embeds_by_pixels(seeing, engine, film, jpeg):
     assert seeing.name == "pixels/4+tiny"
 
 
-def test_refuses_the_index_of_another_engine(seeing, engine, film):
-    """Mixed engines are a mistake of the caller."""
+def test_index_of_another_engine_is_refused(seeing, engine, film):
+    """Mixing engines is a mistake of the caller."""
     with pytest.raises(TypeError, match="another engine"):
         seeing.embed(engine.index(film), 512)
 
 
-def test_the_key_is_in_no_repr_and_no_pickle(seeing):
-    """Who unpickles looks it up for itself."""
+def test_key_is_in_no_repr_and_no_pickle(seeing):
+    """An unpickled engine reads it from the environment."""
     pickled = pickle.dumps(evolve(seeing, base=FixedEngine()))
 
     assert KEY not in repr(seeing)
@@ -260,8 +260,8 @@ def test_the_key_is_in_no_repr_and_no_pickle(seeing):
 
 
 @pytest.mark.parametrize(("status", "told"), [(200, "A garden, then the sea."), (401, "the key")])
-def test_captions_what_is_uploaded_to_the_service(seeing, film, model, status, told):
-    """The model's words come by callback, or why there are none; its usage is what was used."""
+def test_service_captions_uploads_with_the_model(seeing, film, model, status, told):
+    """The text comes by callback, or the reason; usage is the endpoint's."""
     model.status = status
     with LocalService(engine=seeing, page_limits=PageLimits(shortest=1), limits=None) as service:
         with service.blocking_client() as client:
@@ -276,8 +276,8 @@ def test_captions_what_is_uploaded_to_the_service(seeing, film, model, status, t
         assert body["data"]["token"] == {"input": 1234, "output": 7, "total": 1241}
 
 
-def test_the_video_may_go_away(seeing, film, tmp_path, model):
-    """As an upload does, whose file is gone before it is captioned."""
+def test_video_may_be_deleted_after_indexing(seeing, film, tmp_path, model):
+    """As an upload is, before it is captioned."""
     copy = tmp_path / "upload.mp4"
     copy.write_bytes(film.read_bytes())
     index = evolve(seeing, cache=None).index(copy)

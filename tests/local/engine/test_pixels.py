@@ -1,4 +1,4 @@
-"""The engine as the service uses it: indexing in a process of its own, answers from the index."""
+"""The pixel engine as the service uses it: videos are indexed and answered in child processes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from memories_async.local.engine.vision import index as index_file
 INDEX = "memories_async.local.engine.vision.indexing:write_index"
 
 
-def test_answers_all_four_questions(engine: Engine, film, jpeg):
-    """Index, search, embed, caption."""
+def test_engine_indexes_searches_embeds_and_captions(engine: Engine, film, jpeg):
+    """All four by the protocol."""
     index = engine.index(film)
 
     assert engine.name == "pixels/4"
@@ -37,7 +37,7 @@ def test_answers_all_four_questions(engine: Engine, film, jpeg):
     assert "3 shots" in engine.caption(index, CaptionRequest(user_prompt="", system_prompt="")).text
 
 
-def test_indexes_a_content_once(engine, film, tmp_path, monkeypatch):
+def test_same_content_is_indexed_once(engine, film, tmp_path, monkeypatch):
     """A copy under another name is the same video."""
     first = engine.index(film)
     copy = tmp_path / "copy.mp4"
@@ -47,8 +47,8 @@ def test_indexes_a_content_once(engine, film, tmp_path, monkeypatch):
     assert engine.index(copy).facts == first.facts
 
 
-def test_works_without_a_cache(foreign):
-    """Then its indexes last as long as the engine."""
+def test_engine_works_without_a_cache(foreign):
+    """Its indexes last as long as the engine."""
     engine = PixelEngine()
     index = engine.index(foreign)
 
@@ -59,8 +59,8 @@ def test_works_without_a_cache(foreign):
     assert not index.path.parent.exists()
 
 
-def test_a_folder_is_meant_from_where_the_engine_was_made(foreign, tmp_path, monkeypatch):
-    """Not from where those who answer were started, at any time before."""
+def test_relative_cache_folder_is_resolved_when_the_engine_is_made(foreign, tmp_path, monkeypatch):
+    """The child processes may have been started in another folder."""
     PixelEngine(tmp_path / "here").index(foreign)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -71,8 +71,8 @@ def test_a_folder_is_meant_from_where_the_engine_was_made(foreign, tmp_path, mon
     assert (tmp_path / "elsewhere" / "index").is_dir()
 
 
-def test_answers_the_same_from_several_threads(engine, film, jpeg):
-    """The engine keeps no state between calls."""
+def test_engine_answers_alike_from_several_threads(engine, film, jpeg):
+    """It keeps no state between calls."""
     index = engine.index(film)
     pictures = [jpeg(second) for second in (1.3, 4.7, 7.6)]
     alone = [engine.search(index, picture, "red") for picture in pictures]
@@ -84,7 +84,7 @@ def test_answers_the_same_from_several_threads(engine, film, jpeg):
 
 
 @pytest.mark.parametrize("content", [b"", b"no video" * 500])
-def test_a_bad_file_is_refused_with_its_reason(engine, tmp_path, content):
+def test_bad_file_is_refused_with_its_reason(engine, tmp_path, content):
     """The reason crosses the process border."""
     path = tmp_path / "bad.mp4"
     path.write_bytes(content)
@@ -93,14 +93,14 @@ def test_a_bad_file_is_refused_with_its_reason(engine, tmp_path, content):
         engine.index(path)
 
 
-def test_a_missing_file_is_refused(engine, tmp_path):
-    """It cannot even be hashed."""
+def test_missing_file_is_refused(engine, tmp_path):
+    """It cannot be hashed."""
     with pytest.raises(UnreadableVideo, match="cannot be opened"):
         engine.index(tmp_path / "missing.mp4")
 
 
-def test_a_folder_that_cannot_be_written_to_costs_no_answer(foreign, tmp_path, caplog):
-    """A full disk is no fault of the video; the index lasts as long as the engine."""
+def test_unusable_cache_folder_costs_no_answer(foreign, tmp_path, caplog):
+    """The index lasts as long as the engine."""
     (tmp_path / "file").touch()
     engine = PixelEngine(tmp_path / "file")
 
@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_written_to_costs_no_answer(foreign, tmp_path, c
     assert "nothing can be kept" in caplog.text
 
 
-def test_an_index_that_cannot_be_written_is_written_elsewhere(foreign, tmp_path, monkeypatch):
+def test_index_that_cannot_be_written_is_written_elsewhere(foreign, tmp_path, monkeypatch):
     """The disk may fill up while the video is decoded."""
     full, run = tmp_path / "full", pixels.run_in_child
 
@@ -127,26 +127,26 @@ def test_an_index_that_cannot_be_written_is_written_elsewhere(foreign, tmp_path,
     assert index.facts.duration == pytest.approx(4, abs=0.1)
 
 
-def test_a_file_that_takes_too_long_is_given_up(film, tmp_path):
-    """The process is killed; the caller is told."""
+def test_file_over_the_time_limit_is_refused(film, tmp_path):
+    """The child process is killed."""
     with pytest.raises(UnreadableVideo, match=r"longer than 0\.01 s"):
         PixelEngine(tmp_path, time_limit=0.01).index(film)
 
 
 def program(monkeypatch, text):
-    """Let a program of our own stand in for the worker."""
+    """Replace the child's program."""
     monkeypatch.setattr(child, "_START", text)
 
 
-def test_a_decoder_that_dies_takes_nothing_down(film, tmp_path, monkeypatch):
-    """A crash of native code ends the worker, not the service."""
+def test_crashed_decoder_is_a_refusal_of_the_file(film, tmp_path, monkeypatch):
+    """Only the child process ends."""
     program(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
 
     with pytest.raises(UnreadableVideo, match="signal 11"):
         PixelEngine(tmp_path).index(film)
 
 
-def test_a_decoder_that_is_killed_twice_says_nothing_of_the_film(film, tmp_path, monkeypatch):
+def test_decoder_killed_twice_is_an_engine_failure(film, tmp_path, monkeypatch):
     """The system kills where memory runs out; the film may be sound."""
     program(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
 
@@ -154,8 +154,8 @@ def test_a_decoder_that_is_killed_twice_says_nothing_of_the_film(film, tmp_path,
         PixelEngine(tmp_path).index(film)
 
 
-def test_a_child_that_cannot_write_says_so(tmp_path, monkeypatch):
-    """Its own exit code tells it from a fault of the video."""
+def test_child_that_cannot_write_has_its_own_exit_code(tmp_path, monkeypatch):
+    """It is no fault of the video."""
     program(monkeypatch, "import sys; sys.stdout.write('nothing can be kept'); sys.exit(4)")
 
     with pytest.raises(CacheFailed, match="nothing can be kept"):
@@ -165,24 +165,24 @@ def test_a_child_that_cannot_write_says_so(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "reason"), [("1/0", "ZeroDivisionError"), ("raise SystemExit(1)", "no message")]
 )
-def test_a_fault_of_our_own_is_told_apart(film, tmp_path, monkeypatch, text, reason):
-    """It says nothing about the video."""
+def test_programming_error_is_an_engine_failure(film, tmp_path, monkeypatch, text, reason):
+    """It says nothing about the video or the picture."""
     program(monkeypatch, text)
 
     with pytest.raises(EngineFailed, match=reason):
         PixelEngine(tmp_path).index(film)
 
 
-def test_a_worker_that_writes_nothing_is_a_fault(film, tmp_path, monkeypatch):
-    """Success without a result is none."""
+def test_child_without_a_result_is_an_engine_failure(film, tmp_path, monkeypatch):
+    """Its exit code said success."""
     program(monkeypatch, "")
 
     with pytest.raises(EngineFailed, match="cannot be read"):
         PixelEngine(tmp_path).index(film)
 
 
-def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monkeypatch):
-    """Zero and a file, or three and a reason."""
+def test_child_writes_an_index_or_the_reason(film, tmp_path, capsys, monkeypatch):
+    """The exit code says which."""
     for name in ("bound_memory", "end_with_parent", "lower_priority"):
         monkeypatch.setattr(one_shot_child, name, lambda: None)
     (tmp_path / "empty.mp4").touch()
@@ -199,8 +199,8 @@ def test_the_worker_writes_an_index_or_says_why_not(film, tmp_path, capsys, monk
     assert "nothing can be kept in" in capsys.readouterr().out
 
 
-def test_an_index_that_was_removed_is_built_anew(foreign, tmp_path):
-    """Somebody may empty the folder while the service runs."""
+def test_deleted_index_is_built_again(foreign, tmp_path):
+    """The cache may be emptied while the service runs."""
     engine = PixelEngine(tmp_path)
     index = engine.index(foreign)
     before = engine.embed(index, 64)
@@ -209,8 +209,8 @@ def test_an_index_that_was_removed_is_built_anew(foreign, tmp_path):
     assert engine.embed(index, 64) == before
 
 
-def test_an_index_that_was_removed_is_not_built_of_another_video(foreign, film, tmp_path):
-    """The file under its name is another one by now."""
+def test_deleted_index_is_not_built_from_another_video(foreign, film, tmp_path):
+    """The file at the video's path has been replaced."""
     engine, copy = PixelEngine(tmp_path / "cache"), tmp_path / "copy.mp4"
     copy.write_bytes(foreign.read_bytes())
     index = engine.index(copy)
@@ -221,8 +221,8 @@ def test_an_index_that_was_removed_is_not_built_of_another_video(foreign, film, 
         engine.embed(index, 64)
 
 
-def test_ends_what_it_has_under_way(film, tmp_path):
-    """And can be used again."""
+def test_close_ends_the_indexing_under_way(film, tmp_path):
+    """The engine can be used again."""
     engine = PixelEngine(tmp_path)
 
     class Ended(set):
@@ -237,8 +237,8 @@ def test_ends_what_it_has_under_way(film, tmp_path):
     assert engine.index(film).facts.frames == 216
 
 
-def test_its_processes_multiply_in_one_thread_unless_told_otherwise(monkeypatch):
-    """Several of them share the cores already."""
+def test_children_multiply_matrices_in_one_thread_by_default(monkeypatch):
+    """Several children share the cores already."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     assert child.build_environment()["OPENBLAS_NUM_THREADS"] == "1"
 
@@ -246,8 +246,8 @@ def test_its_processes_multiply_in_one_thread_unless_told_otherwise(monkeypatch)
     assert child.build_environment()["OPENBLAS_NUM_THREADS"] == "7"
 
 
-def test_refuses_the_index_of_another_engine(engine, jpeg):
-    """Mixed engines are a mistake of the caller."""
+def test_index_of_another_engine_is_refused(engine, jpeg):
+    """Mixing engines is a mistake of the caller."""
 
     class Other:
         facts = Facts(duration=1, width=1, height=1, fps=1, frames=1, shots=())
@@ -257,8 +257,8 @@ def test_refuses_the_index_of_another_engine(engine, jpeg):
 
 
 @pytest.mark.parametrize("missing", ["cv2", "numpy", "av"])
-def test_says_what_to_install_where_something_is_missing(missing, monkeypatch):
-    """One sentence, naming the extra, from the engine and from its parts."""
+def test_missing_package_names_the_extra(missing, monkeypatch):
+    """From the engine and from its parts."""
     monkeypatch.setitem(sys.modules, missing, None)
     said = rf"needs {missing}: pip install 'memories_async\[local\]'"
 
@@ -269,8 +269,8 @@ def test_says_what_to_install_where_something_is_missing(missing, monkeypatch):
         runpy.run_path(str(Path(pixels.__file__).parent / part))
 
 
-def test_importing_protocol_and_front_imports_no_opencv():
-    """They stand in the way of nobody without the extra."""
+def test_protocol_and_engine_import_no_opencv():
+    """They work without the extra."""
     code = (
         "import sys\n"
         "import memories_async.local.engine.protocol, memories_async.local.engine.pixels\n"

@@ -1,4 +1,4 @@
-"""Facts of a shot are true of it."""
+"""The facts of a shot are true of films with known truth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memories_async.local.engine.vision.indexing import index_video
 
 @pytest.fixture
 def filmed(tmp_path):
-    """Film what a function of the frame number gives, and measure it."""
+    """Film what a function of the frame number draws, and measure its shots."""
 
     def film(picture, *, frames=60):
         path = tmp_path / "film.mp4"
@@ -30,8 +30,8 @@ def wide():
     return paint("hills", np.random.default_rng(6), (800, 180))
 
 
-def test_a_standing_camera_stands_still(filmed):
-    """Also while something passes before it."""
+def test_fixed_camera_is_called_still(filmed):
+    """Also while something passes in front of it."""
     place = wide()[:, :320]
 
     def passing(at):
@@ -43,8 +43,8 @@ def test_a_standing_camera_stands_still(filmed):
     assert one.motion != "no motion"
 
 
-def test_a_panning_camera_moves(filmed):
-    """Everything moves with it."""
+def test_panning_camera_is_called_moving(filmed):
+    """The whole picture moves."""
     place = wide()
 
     (one,) = filmed(lambda at: np.ascontiguousarray(place[:, at * 4 : at * 4 + 320]))
@@ -52,8 +52,8 @@ def test_a_panning_camera_moves(filmed):
     assert one.camera == "moving camera"
 
 
-def test_a_plain_picture_tells_nothing_of_the_camera(filmed):
-    """No points, no claim."""
+def test_plain_picture_makes_no_claim_about_the_camera(filmed):
+    """It has no points to compare."""
     (one,) = filmed(lambda _: np.full((180, 320, 3), (20, 20, 200), np.uint8))
 
     assert one.camera == ""
@@ -62,8 +62,8 @@ def test_a_plain_picture_tells_nothing_of_the_camera(filmed):
     assert one.blurred
 
 
-def test_one_frame_tells_nothing_of_motion(filmed):
-    """There is nothing to compare it with."""
+def test_single_frame_has_no_motion(filmed):
+    """There is no other frame to compare it with."""
     (one,) = filmed(lambda _: wide()[:, :320].copy(), frames=1)
 
     assert (one.motion, one.camera) == ("no motion", "")
@@ -72,8 +72,8 @@ def test_one_frame_tells_nothing_of_motion(filmed):
 @pytest.mark.parametrize(
     ("level", "word"), [(10, "dark"), (70, "dim"), (125, "mid-bright"), (240, "bright")]
 )
-def test_names_the_brightness(filmed, level, word):
-    """By mean lightness."""
+def test_brightness_is_named_by_mean_lightness(filmed, level, word):
+    """From dark to bright."""
     assert (
         filmed(lambda _: np.full((180, 320, 3), level, np.uint8), frames=24)[0].brightness == word
     )

@@ -1,4 +1,4 @@
-"""Where a vision model's key may go, decided when the engine is made."""
+"""The engine refuses an unsafe address for its key when it is made."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ KEY = "local-secret-key"
 @pytest.mark.parametrize(
     "url", ["ftp://host/v1", "localhost:8000", "http://", "", "https://host/v1?version=1"]
 )
-def test_refuses_what_is_no_address(url):
-    """When it is made, not when it is asked."""
+def test_invalid_base_url_is_refused(url):
+    """When the engine is made, not when it is asked."""
     with pytest.raises(ValueError, match="base_url must be a full"):
         OpenAIEngine(base=FixedEngine(), base_url=url, model="tiny")
 
 
-def test_refuses_a_password_in_the_address():
-    """It would stand in every repr."""
+def test_password_in_the_base_url_is_refused():
+    """It would be shown in every repr."""
     with pytest.raises(ValueError, match="user name or password") as caught:
         OpenAIEngine(base=FixedEngine(), base_url="https://me:secret@host/v1", model="tiny")
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["models.example", "10.0.0.7", "localhost.example", "[fe80::1]"])
-def test_sends_no_key_in_the_clear(host):
-    """Unless it is allowed on purpose; without a key there is nothing to lose."""
+def test_key_over_plain_http_is_refused(host):
+    """Unless `plain_http` allows it, or there is no key."""
     there = {"base": FixedEngine(), "base_url": f"http://{host}/v1", "model": "tiny"}
 
     with pytest.raises(ValueError, match="API key in the clear: use https") as caught:
@@ -41,13 +41,13 @@ def test_sends_no_key_in_the_clear(host):
 @pytest.mark.parametrize(
     "url", ["http://localhost:1", "http://[::1]:1/v1", "https://models.example"]
 )
-def test_takes_a_key_where_nobody_can_listen(url):
-    """Over https, and on this machine."""
+def test_key_over_https_or_loopback_is_accepted(url):
+    """Nobody else can read it there."""
     assert OpenAIEngine(base=FixedEngine(), base_url=url, model="tiny", api_key=KEY).key is not None
 
 
-def test_refuses_a_key_that_is_no_header():
-    """And does not repeat it."""
+def test_key_that_is_no_header_value_is_refused():
+    """The message does not repeat it."""
     with pytest.raises(ValueError, match="printable ASCII") as caught:
         OpenAIEngine(
             base=FixedEngine(), base_url="https://host", model="tiny", api_key="local\nsecret"

@@ -1,4 +1,4 @@
-"""The frames that a model is shown: the right ones, taken apart, and kept on disk."""
+"""The stills that a model is shown are the right frames, and are cached."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def taken(tmp_path_factory):
 
 @pytest.fixture
 def take(film, taken):
-    """Take two frames of the film, or find them."""
+    """Load two stills of the film, which are taken if they are not cached."""
     return lambda: stills.load_stills(film, taken, times=(1.0, 2.0), seconds=60)
 
 
-def test_frames_are_taken_once(take, monkeypatch):
-    """Another process finds them on the disk."""
+def test_stills_are_taken_once(take, monkeypatch):
+    """Another process finds them in the cache."""
     first = take()
     monkeypatch.setattr(stills, "run_in_child", lambda *_, **__: pytest.fail("taken again"))
 
@@ -32,8 +32,8 @@ def test_frames_are_taken_once(take, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"7", b'[["x", "y"]]', b"\xff"])
-def test_frames_that_cannot_be_read_are_taken_anew(take, taken, damage):
-    """A disk may have been full."""
+def test_damaged_stills_are_taken_again(take, taken, damage):
+    """The cache may hold half a file."""
     first = take()
     (path,) = taken.iterdir()
     path.write_bytes(damage)
@@ -42,8 +42,8 @@ def test_frames_that_cannot_be_read_are_taken_anew(take, taken, damage):
 
 
 @pytest.mark.parametrize("count", [1, 3, 10, 40])
-def test_looks_at_eight_to_sixteen_moments(count):
-    """Rising, within the film, in the longest shots."""
+def test_eight_to_sixteen_times_are_chosen(count):
+    """They rise, and lie within the longest shots."""
     shots = tuple(Shot(start_time=2.0 * at, end_time=2.0 * at + 2) for at in range(count))
     facts = Facts(duration=2.0 * count, width=8, height=8, fps=8, frames=16 * count, shots=shots)
 
@@ -54,8 +54,8 @@ def test_looks_at_eight_to_sixteen_moments(count):
     assert 0 < times[0] < times[-1] < facts.duration
 
 
-def test_the_workers_task_takes_stills(film, tmp_path):
-    """In the process that was started for it; here in this one."""
+def test_task_writes_the_stills(film, tmp_path):
+    """Called here in this process."""
     settings = json.dumps({"times": [1.0, 2.0], "longest": 100, "quality": 50})
 
     stills.take_stills(str(film), str(tmp_path / "stills.json"), settings)
@@ -77,13 +77,13 @@ def take_at(film, times):
         ((0.001,), [0.0]),
     ],
 )
-def test_gives_the_frames_shown_at_the_times(film, times, shown):
-    """Each once; the last one stays for ever."""
+def test_stills_are_the_frames_shown_at_the_times(film, times, shown):
+    """Each frame once; the last one stays for ever."""
     assert take_at(film, times) == pytest.approx(shown, abs=0.03)
 
 
-def test_a_film_of_one_frame_gives_it(tmp_path):
-    """Whatever moments its facts lead to."""
+def test_film_of_one_frame_has_one_still(tmp_path):
+    """Whatever times are asked for."""
     path = tmp_path / "one.mp4"
     render(path, seconds=0.04, scenes=1, size=(160, 90))
 

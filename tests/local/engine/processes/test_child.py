@@ -1,4 +1,4 @@
-"""What decodes hostile files keeps within bounds, and behind those who wait."""
+"""Child processes are limited in memory and priority, and end with their parent."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from memories_async.local.engine.processes import child
 
 
-def test_bounds_memory_within_what_the_system_allows(monkeypatch):
-    """Six gigabytes; where there is no such limit, it goes without."""
+def test_memory_is_limited_to_six_gigabytes(monkeypatch):
+    """Without an error where the system has no such limit."""
     resource = pytest.importorskip("resource")
     asked = []
     monkeypatch.setattr(resource, "setrlimit", lambda *given: asked.append(given))
@@ -24,8 +24,8 @@ def test_bounds_memory_within_what_the_system_allows(monkeypatch):
     assert asked == [(resource.RLIMIT_AS, (6 * 2**30, resource.getrlimit(resource.RLIMIT_AS)[1]))]
 
 
-def test_steps_back_behind_its_parent(monkeypatch):
-    """Where the system knows of priorities."""
+def test_child_has_a_lower_priority_than_its_parent(monkeypatch):
+    """Without an error where the system has no priorities."""
     code = (
         "import os; from memories_async.local.engine.processes.child import lower_priority\n"
         "before = os.nice(0); lower_priority(); print(os.nice(0) - before)"
@@ -38,8 +38,8 @@ def test_steps_back_behind_its_parent(monkeypatch):
     assert int(said.stdout) == 5
 
 
-def test_ends_when_its_parent_is_gone():
-    """Nobody would stop it, or want what it does."""
+def test_child_ends_when_its_standard_input_closes():
+    """As happens when its parent ends."""
     code = (
         "import time; from memories_async.local.engine.processes.child import end_with_parent\n"
         "end_with_parent(); print('begun', flush=True); time.sleep(60)"

@@ -1,4 +1,4 @@
-"""A task in a process of its own ends with whoever wanted it."""
+"""A one-shot child ends with the process that started it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def worker_of(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
-def test_no_worker_outlives_who_started_it(film, tmp_path):
-    """Not even one who was killed, and could end nothing."""
+def test_child_ends_when_its_parent_is_killed(film, tmp_path):
+    """A killed parent can end nothing itself."""
     command = [sys.executable, "-c", RUN, str(film), str(tmp_path / "index.npz")]
     with subprocess.Popen(command) as parent:
         worker = worker_of(parent.pid)

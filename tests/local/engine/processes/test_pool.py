@@ -1,4 +1,4 @@
-"""Answers come from processes beside this one: one at a time each, gone when idle, no loss when one dies."""
+"""The pool's processes answer one question at a time, end when idle, and are replaced when they die."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWER = "memories_async.local.engine._pixel_answers:answer"
 
 @pytest.fixture
 def processes(monkeypatch):
-    """Processes of the test's own, let go in the end."""
+    """A pool of the test's own."""
     processes = pool._Pool()
     monkeypatch.setattr(pool, "_POOL", processes)
     yield processes
@@ -44,8 +44,8 @@ def pid(processes):
     return processes._idle[-1]._child.pid
 
 
-def test_answers_as_the_functions_do(processes, place, index, jpeg):
-    """The values are the same, to the last bit, on this side and on that."""
+def test_answers_equal_those_of_the_functions(processes, place, index, jpeg):
+    """To the last bit, across the process border."""
     assert pool.ask(Facts, ANSWER, "facts", place) == index.facts
     found = pool.ask(SearchResult, ANSWER, "search", place, jpeg(1.3), "quick \ud800 xylophone")
     assert found.clips[0].start_time == 0
@@ -53,8 +53,8 @@ def test_answers_as_the_functions_do(processes, place, index, jpeg):
     assert pool.ask(tuple[float, ...], ANSWER, "embed", place, 64) == embed(index.summary, 64)
 
 
-def test_one_process_answers_one_after_another(processes, place):
-    """Its start is paid once, and it holds the index."""
+def test_idle_process_is_used_again(processes, place):
+    """It started once, and holds the index."""
     pool.ask(Facts, ANSWER, "facts", place)
     first = pid(processes)
     pool.ask(Facts, ANSWER, "facts", place)
@@ -63,8 +63,8 @@ def test_one_process_answers_one_after_another(processes, place):
     assert len(processes._idle) == 1
 
 
-def test_several_threads_share_few_processes(processes, place):
-    """No more than there are cores, however many ask."""
+def test_threads_share_at_most_four_processes(processes, place):
+    """And no more than there are cores."""
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: pool.ask(Facts, ANSWER, "facts", place), range(16)))
 
@@ -72,16 +72,16 @@ def test_several_threads_share_few_processes(processes, place):
     assert 1 <= len(processes._idle) <= pool._MOST
 
 
-def test_says_that_there_is_no_such_index(processes, place, tmp_path):
-    """Neither a file that is missing nor one that is damaged."""
+def test_missing_or_damaged_index_is_answered_with_none(processes, place, tmp_path):
+    """The caller may build it again."""
     (tmp_path / "damaged.npz").write_bytes(place.read_bytes()[:-2000])
 
     assert pool.ask(Facts, ANSWER, "facts", tmp_path / "none.npz") is None
     assert pool.ask(Facts, ANSWER, "facts", tmp_path / "damaged.npz") is None
 
 
-def test_notices_an_index_that_was_taken_away_and_came_back(processes, place, tmp_path):
-    """What it holds in memory follows the disk."""
+def test_index_that_is_deleted_and_restored_is_noticed(processes, place, tmp_path):
+    """Indexes held in memory follow the disk."""
     mine = tmp_path / "mine.npz"
     told = []
     for present in (True, False, True):
@@ -91,21 +91,21 @@ def test_notices_an_index_that_was_taken_away_and_came_back(processes, place, tm
     assert told == [True, False, True]
 
 
-def test_a_bad_picture_is_refused_with_its_reason(processes, place):
-    """The process goes on."""
+def test_bad_picture_is_refused_and_the_process_goes_on(processes, place):
+    """The reason crosses the process border."""
     with pytest.raises(UnreadableImage, match="damaged or in a format"):
         pool.ask(SearchResult, ANSWER, "search", place, b"no picture", "x")
     assert processes._idle[-1].is_alive
 
 
-def test_a_fault_of_our_own_is_told_apart(processes, place):
-    """It says nothing about the picture."""
+def test_programming_error_is_an_engine_failure(processes, place):
+    """It says nothing about the video or the picture."""
     with pytest.raises(EngineFailed, match="KeyError: 'nonsense'"):
         pool.ask(Facts, ANSWER, "nonsense", place)
 
 
-def test_every_end_of_a_question_has_its_word(place, tmp_path, monkeypatch):
-    """An answer, nothing, a refusal, a failure on purpose and one by mistake."""
+def test_child_reports_answer_none_refusal_and_failure(place, tmp_path, monkeypatch):
+    """Each in its own field."""
 
     def failing(*_):
         raise EngineFailed("no more")
@@ -123,8 +123,8 @@ def test_every_end_of_a_question_has_its_word(place, tmp_path, monkeypatch):
     )
 
 
-def test_a_process_that_dies_fails_one_question(processes, place):
-    """The next one is put to another."""
+def test_killed_process_fails_one_question(processes, place):
+    """The next question is put to another process."""
     pool.ask(Facts, ANSWER, "facts", place)
     victim = processes._idle[-1]
     killer = threading.Timer(0.05, os.kill, (victim._child.pid, signal.SIGKILL))
@@ -137,8 +137,8 @@ def test_a_process_that_dies_fails_one_question(processes, place):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such clock on Windows")
-def test_a_process_that_hangs_is_ended(processes, place):
-    """Nobody waits for ever."""
+def test_hanging_process_is_ended(processes, place):
+    """After the question's time limit."""
     with pytest.raises(EngineFailed, match="took too long"):
         pool.ask(Facts, ANSWER, "facts", place, seconds=1e-6)
 
@@ -146,8 +146,8 @@ def test_a_process_that_hangs_is_ended(processes, place):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such clock on Windows")
-def test_the_clock_runs_while_a_question_is_answered():
-    """It is the system's, and stops what hangs in native code, too."""
+def test_time_limit_is_a_timer_of_the_system():
+    """It ends native code that hangs, too."""
     pool_child._set_time_limit(50)
     left, _ = signal.getitimer(signal.ITIMER_REAL)
     pool_child._set_time_limit(0)
@@ -156,8 +156,8 @@ def test_the_clock_runs_while_a_question_is_answered():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_the_time_of_a_question_is_its_own(place, monkeypatch):
-    """The clock is stopped after each answer; the last question is the end."""
+def test_timer_stops_after_each_answer(place, monkeypatch):
+    """The child ends with the last question."""
     limits, answers = [], io.BytesIO()
     questions = io.BytesIO(
         pickle.dumps((5, ANSWER, "facts", place)) + pickle.dumps((7, ANSWER, "facts", place))
@@ -174,8 +174,8 @@ def test_the_time_of_a_question_is_its_own(place, monkeypatch):
     assert len(answers.getvalue().splitlines()) == 2
 
 
-def test_a_process_that_left_is_replaced_in_silence(processes, place):
-    """Whether it was seen to be gone before the question, or went while it was put."""
+def test_process_that_ended_for_want_of_work_is_replaced(processes, place):
+    """Whether it ended before the question or during it."""
     pool.ask(Facts, ANSWER, "facts", place)
     processes._idle[-1]._child.stdin.close()
     processes._idle[-1]._child.wait(5)
@@ -192,16 +192,18 @@ def test_a_process_that_left_is_replaced_in_silence(processes, place):
     ("program", "reason"),
     [("1/0", "ZeroDivisionError"), ("", "end at once"), ("raise SystemExit(1)", "no message")],
 )
-def test_a_process_that_cannot_begin_says_why(processes, place, monkeypatch, program, reason):
-    """A broken installation of OpenCV is told as such."""
+def test_process_that_cannot_start_reports_the_cause(
+    processes, place, monkeypatch, program, reason
+):
+    """A broken installation of OpenCV, for example."""
     monkeypatch.setattr(child, "_START", program)
 
     with pytest.raises(EngineFailed, match=reason):
         pool.ask(Facts, ANSWER, "facts", place)
 
 
-def test_one_who_is_interrupted_leaves_no_half_asked_process(processes, place, monkeypatch):
-    """Its answer would go to the next one who asks."""
+def test_interrupted_question_ends_its_process(processes, place, monkeypatch):
+    """Its answer would be read by the next question."""
     pool.ask(Facts, ANSWER, "facts", place)
     process = processes._idle[-1]
     monkeypatch.setattr(process, "ask", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -213,8 +215,8 @@ def test_one_who_is_interrupted_leaves_no_half_asked_process(processes, place, m
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on Windows")
-def test_a_fork_begins_anew(place):
-    """The processes stay its parent's, which goes on using them."""
+def test_forked_process_starts_its_own_children(place):
+    """The parent goes on using its own."""
     code = (
         "import os, sys; from pathlib import Path\n"
         "from memories_async.local.engine.processes import pool\n"
@@ -235,8 +237,8 @@ def test_a_fork_begins_anew(place):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_fork_gives_the_turns_back(processes, place):
-    """Who had them stayed behind."""
+def test_forked_process_has_all_slots_free(processes, place):
+    """The threads that held some are gone."""
     for _ in range(pool._MOST):
         processes._slots.acquire()
 
@@ -245,8 +247,8 @@ def test_a_fork_gives_the_turns_back(processes, place):
     assert pool.ask(Facts, ANSWER, "facts", place) is not None
 
 
-def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
-    """Neither leaves anything behind."""
+def test_children_end_with_their_parent_and_after_thirty_idle_seconds(place, monkeypatch):
+    """No process is left behind."""
     code = (
         "import sys; from pathlib import Path\n"
         "from memories_async.local.engine.processes import pool\n"
@@ -269,7 +271,7 @@ def test_ends_with_this_process_and_after_a_silence(place, monkeypatch):
     os.close(voice)
 
 
-def test_the_process_answers_line_by_line(place, index, monkeypatch):
+def test_child_answers_one_line_per_question(place, index, monkeypatch):
     """What a decoder prints goes to the errors, not among the answers."""
     questions = pickle.dumps((5, ANSWER, "facts", place)) * 2
     command = child.build_command("pool_child")

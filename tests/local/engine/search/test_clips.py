@@ -1,4 +1,4 @@
-"""A search finds the stretch a picture comes from, however distorted, and nothing else."""
+"""A search finds the clip that a picture comes from, however distorted, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ DISTORT = {
 
 @pytest.mark.parametrize("how", DISTORT)
 @pytest.mark.parametrize("second", [1.3, 4.7, 7.6])
-def test_finds_the_shot_of_a_distorted_frame(index, rendered, frame, how, second):
-    """The best clip lies in the right shot, and covers most of it."""
+def test_distorted_frame_finds_its_shot(index, rendered, frame, how, second):
+    """The best clip lies in the right shot and covers most of it."""
     found = find_clips(index, encode(DISTORT[how](frame(second)), quality=85), "x")
 
     shot = next(one for one in rendered[1] if one.start_time <= second < one.end_time)
@@ -38,23 +38,23 @@ def test_finds_the_shot_of_a_distorted_frame(index, rendered, frame, how, second
     assert both / (best.end_time - best.start_time) > 0.9
 
 
-def test_an_empty_list_is_the_answer_for_a_foreign_picture(foreign, index, jpeg):
-    """Nothing is found in a film that does not hold it."""
+def test_foreign_picture_finds_nothing(foreign, index, jpeg):
+    """The film does not hold it."""
     other = index_video(foreign)
 
     assert find_clips(other, jpeg(1.3), "x").clips == ()
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_plain_picture_finds_nothing(index, level):
-    """There is nothing to recognise in it."""
+def test_plain_picture_finds_nothing(index, level):
+    """It holds nothing to recognise."""
     plain = np.full((200, 300, 3), level, np.uint8)
 
     assert find_clips(index, encode(plain), "x").clips == ()
 
 
-def test_answers_are_sorted_do_not_overlap_and_lie_within(index, jpeg):
-    """The best comes first; borders are those of the film."""
+def test_clips_are_sorted_apart_and_within_the_film(index, jpeg):
+    """The best comes first."""
     found = find_clips(index, jpeg(4.7), "x").clips
 
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
@@ -62,18 +62,18 @@ def test_answers_are_sorted_do_not_overlap_and_lie_within(index, jpeg):
     assert all(0.3 <= one.score <= 1 for one in found)
 
 
-def test_the_same_question_has_the_same_answer(index, jpeg):
+def test_search_is_deterministic(index, jpeg):
     """To the last digit."""
     assert find_clips(index, jpeg(4.7), "red") == find_clips(index, jpeg(4.7), "red")
 
 
-def test_the_prompt_reports_what_it_ignored(index, jpeg):
-    """And acts on the rest."""
+def test_words_that_are_not_acted_on_are_reported(index, jpeg):
+    """The others change the scores."""
     assert find_clips(index, jpeg(1.3), "the red umbrella").ignored == ("umbrella",)
 
 
 def test_ignoring_colour_finds_a_recoloured_frame(index, frame, rendered):
-    """Edges and points know nothing of colour."""
+    """Edges and points do not depend on colour."""
     strange = frame(4.7)[..., ::-1]
 
     found = find_clips(index, encode(np.ascontiguousarray(strange)), "ignore colour")
@@ -81,8 +81,8 @@ def test_ignoring_colour_finds_a_recoloured_frame(index, frame, rendered):
     assert found.clips[0].start_time <= 4.7 <= found.clips[0].end_time
 
 
-def test_ignoring_the_background_reads_the_middle_only(index, frame):
-    """A frame keeps being found when everything around its middle is painted over."""
+def test_ignoring_the_background_uses_the_middle_only(index, frame):
+    """A frame is found though all around its middle is painted over."""
     picture = frame(4.7).copy()
     middle = picture[54:216, 96:384].copy()
     picture[:] = (0, 0, 255)
@@ -94,44 +94,44 @@ def test_ignoring_the_background_reads_the_middle_only(index, frame):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-def test_refuses_what_is_no_picture(index, content):
-    """With a reason, never a crash."""
+def test_bytes_that_are_no_picture_are_refused(index, content):
+    """With a reason."""
     with pytest.raises(UnreadableImage):
         find_clips(index, content, "x")
 
 
 @pytest.mark.parametrize("size", [(4, 4), (600, 9)])
-def test_refuses_a_picture_that_shows_too_little(index, size):
-    """Too small, or a sliver."""
+def test_picture_that_is_too_small_or_slim_is_refused(index, size):
+    """Nothing can be recognised in it."""
     with pytest.raises(UnreadableImage, match="too little"):
         find_clips(index, encode(np.zeros((*size, 3), np.uint8)), "x")
 
 
 @pytest.mark.parametrize("kind", [".png", ".bmp", ".webp", ".jpg"])
-def test_reads_the_usual_kinds_of_picture(index, frame, kind):
+def test_common_picture_formats_are_read(index, frame, kind):
     """Each finds the same place."""
     encoded = cv2.imencode(kind, frame(1.3))[1].tobytes()
 
     assert find_clips(index, encoded, "x").clips[0].start_time < 1.3
 
 
-def test_reads_a_picture_with_transparency(index, frame):
-    """The fourth channel is left out."""
+def test_transparent_picture_is_read(index, frame):
+    """The fourth channel is dropped."""
     clear = cv2.cvtColor(frame(1.3), cv2.COLOR_BGR2BGRA)
 
     assert find_clips(index, cv2.imencode(".png", clear)[1].tobytes(), "x").clips
 
 
-def test_gives_at_most_twenty_clips(index):
-    """Even where every other frame would do."""
+def test_at_most_twenty_clips_are_answered(index):
+    """Even where every other frame matches."""
     scores = np.full(len(index.samples.times), 0.9, np.float32)
     factor = np.where(np.arange(len(scores)) % 2, 1.0, 0.4).astype(np.float32)
 
     assert len(clips.grow_clips(Ranking(scores=scores), index, keep=0.3, factor=factor)) <= 20
 
 
-def test_finds_two_stretches_of_one_shot_apart(index):
-    """A shot that matches at both ends, with a strange middle, gives two clips."""
+def test_two_stretches_of_one_shot_are_two_clips(index):
+    """Where the middle of the shot does not match."""
     shot = index.shot_numbers
     first = np.flatnonzero(shot == 0)
     factor = np.ones(len(shot), np.float32)
@@ -145,7 +145,7 @@ def test_finds_two_stretches_of_one_shot_apart(index):
 
 
 def filmed(path, picture):
-    """Film nine seconds of what a function of the second gives, and index it."""
+    """Film nine seconds of what a function of the second draws, and index them."""
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 12, (480, 270))
     for at in range(9 * 12):
         film.write(np.ascontiguousarray(picture(at / 12)))
@@ -168,8 +168,8 @@ def visited(tmp_path_factory):
     return filmed(tmp_path_factory.mktemp("still") / "film.mp4", picture), poster
 
 
-def test_a_thing_before_a_still_camera_is_found_while_it_is_there(visited):
-    """Not before and not after, though all the rest of the picture is alike."""
+def test_thing_before_a_still_camera_is_found_while_it_is_there(visited):
+    """Not before and not after, though the rest of the picture is alike."""
     index, poster = visited
 
     (found,) = find_clips(index, encode(poster), "x").clips
@@ -178,8 +178,8 @@ def test_a_thing_before_a_still_camera_is_found_while_it_is_there(visited):
     assert found.end_time == pytest.approx(6, abs=0.51)
 
 
-def test_a_view_of_a_still_camera_is_found_best_while_it_looked_so(visited):
-    """Before the poster came and after it went; with it, the place is there but counts less."""
+def test_view_of_a_still_camera_is_found_best_while_it_looked_so(visited):
+    """With the poster in it, the same place scores less."""
     index, _ = visited
     place = paint("hills", np.random.default_rng(8), (480, 270))
 
@@ -190,8 +190,8 @@ def test_a_view_of_a_still_camera_is_found_best_while_it_looked_so(visited):
     assert covered.score < 0.5 * min(one.score for one in bare)
 
 
-def test_most_of_a_still_camera_s_view_is_a_state_of_the_place_too(visited):
-    """With the poster in it, it is found best while the poster stood there."""
+def test_large_part_of_a_still_view_counts_as_a_state_of_the_place(visited):
+    """With the poster in it, it is found best while the poster was there."""
     index, poster = visited
     place = paint("hills", np.random.default_rng(8), (480, 270))
     place[70:220, 180:290] = poster
@@ -201,8 +201,8 @@ def test_most_of_a_still_camera_s_view_is_a_state_of_the_place_too(visited):
     assert (best.start_time, best.end_time) == pytest.approx((3, 6), abs=0.51)
 
 
-def test_a_part_of_a_moving_view_is_found_with_its_shot(tmp_path):
-    """Only a still camera lets things come and go."""
+def test_part_of_a_moving_view_is_found_with_its_whole_shot(tmp_path):
+    """Things come and go only before a still camera."""
     wide = paint("city", np.random.default_rng(8), (700, 270))
 
     def picture(second):
@@ -216,8 +216,8 @@ def test_a_part_of_a_moving_view_is_found_with_its_shot(tmp_path):
     assert found.end_time - found.start_time > 6
 
 
-def test_short_gaps_of_a_thing_are_bridged(index):
-    """Something passed in front; what stays away longer ends the clip."""
+def test_short_gaps_in_a_clip_are_filled(index):
+    """A longer gap ends the clip."""
     count = len(index.samples.times)
     shots = (Shot(start_time=0.0, end_time=index.facts.duration),)
     whole = attrs.evolve(index, facts=attrs.evolve(index.facts, shots=shots))

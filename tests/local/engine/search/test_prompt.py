@@ -1,4 +1,4 @@
-"""A prompt is acted on where pixels can answer it, and the rest is said to be ignored."""
+"""Words of a prompt that pixels can answer are acted on; the rest is reported as ignored."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from memories_async.local.engine.search.prompt import PromptIntent, parse
         ("find Jörg's dog!", PromptIntent(ignored=("find", "jörg's", "dog"))),
     ],
 )
-def test_reads(prompt, intent):
-    """What is acted on, and what is not."""
+def test_prompt_is_parsed(prompt, intent):
+    """Into what is acted on, and what is ignored."""
     assert parse(prompt) == intent
 
 
-def test_the_documented_example_leaves_one_word():
-    """The prompt printed in the service's own page."""
+def test_documented_example_leaves_one_word_ignored():
+    """The prompt of memories.ai docs, "Search Clips"."""
     intent = parse("focus on the red shirt, ignore background color")
 
     assert intent == PromptIntent(wanted=("red",), centre=True, ignored=("shirt",))

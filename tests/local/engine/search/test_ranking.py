@@ -1,4 +1,4 @@
-"""A wish shifts scores towards the moments that fulfil it."""
+"""A prompt raises the scores of frames that fulfil it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def varied(index):
     )
 
 
-def test_no_wish_weighs_nothing(index):
-    """Every factor is one."""
+def test_prompt_without_known_words_changes_no_score(index):
+    """Every factor is 1."""
     assert (compute_factor(parse("a person with a hat"), index) == 1).all()
 
 
 @pytest.mark.parametrize("prompt", ["red", "bright", "moving"])
-def test_a_wish_prefers_what_fulfils_it(varied, prompt):
-    """More is better, within bounds; negated, the other way round."""
+def test_factor_rises_with_what_is_asked(varied, prompt):
+    """Within bounds; a negated word reverses it."""
     wanted, unwanted = (compute_factor(parse(p), varied) for p in (prompt, f"not {prompt}"))
 
     assert wanted[-1] > wanted[0]
@@ -45,21 +45,21 @@ def test_a_wish_prefers_what_fulfils_it(varied, prompt):
     assert (np.concatenate((wanted, unwanted)) <= 1).all()
 
 
-def test_a_colour_that_is_always_there_tells_no_moment(varied):
+def test_colour_in_every_frame_prefers_no_moment(varied):
     """Blue is in every frame alike."""
     assert np.ptp(compute_factor(parse("blue"), varied)) == 0
 
 
-def test_a_colour_that_is_never_there_lowers_all_alike(varied):
-    """There is no green: no moment is preferred, and trust sinks."""
+def test_absent_colour_lowers_all_scores_alike(varied):
+    """No moment is preferred."""
     factor = compute_factor(parse("green"), varied)
 
     assert np.ptp(factor) == 0
     assert factor[0] < 1
 
 
-def test_the_red_car_passes_when_it_passes(clip):
-    """Of all the moments of a car park's camera, red comes when the red car comes."""
+def test_red_car_is_preferred_while_it_passes(clip):
+    """In a recording of a car park."""
     from memories_async.local.engine.vision.indexing import index_video
 
     index = index_video(clip("car-detection.mp4"))

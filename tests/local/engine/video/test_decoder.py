@@ -1,4 +1,4 @@
-"""A file is decoded from its own time stamps; nothing is given of what was not decoded."""
+"""A film keeps its own time stamps, and no frame is given that was not decoded."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def find_cut(frames):
     return next(frame.time for frame in frames if is_second(frame))
 
 
-def test_an_interlaced_film_shows_what_the_progressive_one_shows(tmp_path):
-    """Neither black nor the picture before."""
+def test_interlaced_film_shows_the_same_as_the_progressive_one(tmp_path):
+    """No frame is black, and none is the frame before."""
     woven = read(weave(tmp_path / "woven.mp4", **{"x264-params": "tff=1", "crf": "12"}))[1]
     smooth = read(weave(tmp_path / "smooth.mp4", crf="12"))[1]
 
@@ -55,8 +55,8 @@ def test_an_interlaced_film_shows_what_the_progressive_one_shows(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])
-def test_an_edit_list_that_hides_the_beginning_leaves_a_whole_film(plain, tmp_path, suffix):
-    """As a cut without encoding writes it: the key frame before the cut is decoded, not shown."""
+def test_film_cut_by_an_edit_list_is_complete(plain, tmp_path, suffix):
+    """The key frame before the cut is decoded, but not shown."""
     film, frames = read(copy_packets(plain, tmp_path / f"cut.{suffix}", skip=2.5))
 
     assert film.complete
@@ -74,8 +74,8 @@ def trim(content, start, length):
     return bytes(content)
 
 
-def test_a_film_that_a_phone_trimmed_is_whole(plain, tmp_path):
-    """All its frames are still in the file; most are not to be shown."""
+def test_film_trimmed_on_a_phone_is_complete(plain, tmp_path):
+    """All frames are still in the file; the edit list hides most."""
     path = tmp_path / "trimmed.mp4"
     path.write_bytes(trim(plain.read_bytes(), 2.5, 3.0))
 
@@ -89,8 +89,8 @@ def test_a_film_that_a_phone_trimmed_is_whole(plain, tmp_path):
 @pytest.mark.parametrize(
     ("name", "first"), [("late.mkv", 60.0), ("late.mp4", 60.0), ("late.ts", 0.0)]
 )
-def test_times_are_the_file_s_own(tmp_path, name, first):
-    """Only a broadcast starts at any time stamp: there the first is second 0."""
+def test_times_are_the_files_time_stamps(tmp_path, name, first):
+    """Broadcast formats count from their first time stamp."""
     times = [60 + time for time in even(25, 4)]
     film, frames = read(write(tmp_path / name, times, cut=62, rate=25, tick=MILLI))
 
@@ -100,8 +100,8 @@ def test_times_are_the_file_s_own(tmp_path, name, first):
     assert find_cut(frames) == pytest.approx(first + 2, abs=0.05)
 
 
-def test_what_lies_before_second_zero_is_not_shown(tmp_path):
-    """An mp4 hides it by its edit list."""
+def test_frames_before_second_zero_are_not_shown(tmp_path):
+    """The edit list of an mp4 hides them."""
     times = [time - 1 for time in even(25, 4)]
     film, frames = read(write(tmp_path / "early.mp4", times, cut=1, rate=25))
 
@@ -110,8 +110,8 @@ def test_what_lies_before_second_zero_is_not_shown(tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
-def test_an_avi_begins_at_zero_and_keeps_its_order(tmp_path, codec):
-    """Its time stamps are those of decoding, and B-frames are decoded in another order."""
+def test_avi_begins_at_zero_and_keeps_its_order(tmp_path, codec):
+    """Its time stamps are those of decoding; B-frames are decoded in another order."""
     path = write(
         tmp_path / "b.avi", even(25, 4), cut=2, rate=25, tick=Fraction(1, 25), codec=codec, bf="2"
     )
@@ -121,8 +121,8 @@ def test_an_avi_begins_at_zero_and_keeps_its_order(tmp_path, codec):
     assert find_cut(frames) == pytest.approx(2.0, abs=0.09)
 
 
-def test_frames_before_the_first_key_frame_are_not_given(plain, tmp_path):
-    """A recording may begin anywhere; it is no damage."""
+def test_frames_before_the_first_key_frame_are_left_out(plain, tmp_path):
+    """A recording may begin anywhere; that is no damage."""
     mkv = copy_packets(plain, tmp_path / "open.mkv", drop=1)
     source = write(
         tmp_path / "m.avi",
@@ -143,8 +143,8 @@ def test_frames_before_the_first_key_frame_are_not_given(plain, tmp_path):
         assert find_cut(frames) == pytest.approx(CUT, abs=0.05)
 
 
-def test_nothing_is_given_between_a_damaged_packet_and_the_next_key_frame(plain, tmp_path):
-    """It would be predicted from what was not decoded; and the film counts as damaged."""
+def test_frames_after_a_damaged_packet_are_left_out_until_the_next_key_frame(plain, tmp_path):
+    """They are predicted from a frame that was not decoded; the film counts as damaged."""
     content = bytearray(plain.read_bytes())
     with av.open(str(plain)) as film:
         packets = [one for one in film.demux(video=0) if one.dts is not None]
@@ -169,8 +169,8 @@ def test_nothing_is_given_between_a_damaged_packet_and_the_next_key_frame(plain,
         ("film.mkv", {}),
     ],
 )
-def test_a_file_that_is_cut_short_says_so_and_a_whole_one_does_not(plain, tmp_path, name, options):
-    """Whatever is decoded of it is answered."""
+def test_only_a_file_that_is_cut_short_is_incomplete(plain, tmp_path, name, options):
+    """What can be decoded of it is decoded."""
     whole = copy_packets(plain, tmp_path / name, **options)
     short = tmp_path / f"short-{name}"
     content = whole.read_bytes()
@@ -184,7 +184,7 @@ def test_a_file_that_is_cut_short_says_so_and_a_whole_one_does_not(plain, tmp_pa
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
-def test_sound_that_lasts_longer_than_the_pictures_is_no_damage(tmp_path, suffix):
+def test_film_whose_sound_lasts_longer_is_complete(tmp_path, suffix):
     """The container's duration is that of its longest stream."""
     path = tmp_path / f"long.{suffix}"
     with av.open(str(path), "w") as film:
@@ -208,8 +208,8 @@ def test_sound_that_lasts_longer_than_the_pictures_is_no_damage(tmp_path, suffix
 
 
 @pytest.mark.parametrize(("tag", "codec"), [(b"zzz9", "none .zzz9"), (b"vvc1", "vvc")])
-def test_a_codec_without_a_decoder_is_named(plain, tmp_path, tag, codec):
-    """So that the user knows what to convert."""
+def test_codec_without_a_decoder_is_named(plain, tmp_path, tag, codec):
+    """The user learns what to convert."""
     content = bytearray(plain.read_bytes())
     at = content.index(b"avc1", content.index(b"stsd"))
     content[at : at + 4] = tag
@@ -221,8 +221,8 @@ def test_a_codec_without_a_decoder_is_named(plain, tmp_path, tag, codec):
 
 
 @pytest.mark.parametrize("name", ["list.m3u8", "list.ffconcat", "list.txt"])
-def test_a_playlist_opens_no_other_file(plain, tmp_path, name):
-    """Whoever uploads a text must not be shown films of the service's machine."""
+def test_playlist_is_refused_and_opens_no_other_file(plain, tmp_path, name):
+    """An upload must not read files of the service's machine."""
     text = {
         "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:8\n#EXTINF:8,\n{plain}\n#EXT-X-ENDLIST\n",
         "list.ffconcat": f"ffconcat version 1.0\nfile {plain}\n",
@@ -234,8 +234,8 @@ def test_a_playlist_opens_no_other_file(plain, tmp_path, name):
         Decoder.open(tmp_path / name)
 
 
-def test_a_sound_file_is_refused_and_its_cover_is_no_film(tmp_path):
-    """It says what is missing."""
+def test_sound_file_is_refused(tmp_path):
+    """The reason says that it holds no moving pictures."""
     with pytest.raises(UnreadableVideo, match="it holds no moving pictures"):
         Decoder.open(sound(tmp_path / "sound.mp4"))
 
@@ -251,7 +251,7 @@ def test_a_sound_file_is_refused_and_its_cover_is_no_film(tmp_path):
         ((0, 1, 1, 0), lambda picture: picture.transpose(1, 0, 2)),
     ],
 )
-def test_a_display_matrix_turns_and_mirrors(plain, tmp_path, matrix, turn):
+def test_display_matrix_turns_and_mirrors(plain, tmp_path, matrix, turn):
     """Phones write pictures on their side; front cameras mirror them."""
     content = bytearray(plain.read_bytes())
     a, b, c, d = (number << 16 for number in matrix)

@@ -28,8 +28,8 @@ def grey(level, size=(48, 64)):
     return np.full((*size, 3), level, np.uint8)
 
 
-def test_gives_the_first_frame_of_every_step(film):
-    """Two a second means at 0, 0.5, 1 ... and each frame is decoded once."""
+def test_first_frame_of_every_step_is_given(film):
+    """Two a second means at 0, 0.5, 1 ...; every frame is decoded once."""
     with Film.open(film) as source:
         times = [frame.time for frame in source.frames(2)]
 
@@ -37,8 +37,8 @@ def test_gives_the_first_frame_of_every_step(film):
     assert source.decoded == 9 * 24
 
 
-def test_measures_duration_size_and_rate(film):
-    """The facts are those of the file."""
+def test_duration_size_and_rate_are_those_of_the_file(film):
+    """Known once all frames are read."""
     with Film.open(film) as source:
         list(source.frames(2))
 
@@ -47,8 +47,8 @@ def test_measures_duration_size_and_rate(film):
     assert source.rate == pytest.approx(24.0, abs=0.01)
 
 
-def test_a_film_of_one_frame_lasts_one_frame(tmp_path):
-    """A duration is never zero."""
+def test_film_of_one_frame_lasts_one_frame(tmp_path):
+    """A duration is never 0."""
     with Film.open(write(tmp_path / "one.mp4", [grey(90)])) as source:
         assert len(list(source.frames(2))) == 1
         assert source.duration == pytest.approx(0.1, abs=0.001)
@@ -58,8 +58,8 @@ def test_a_film_of_one_frame_lasts_one_frame(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"no video at all" * 99, b"\x00" * 4096, b"RIFF\x24\x00\x00\x00WAVEfmt "]
 )
-def test_refuses_what_is_no_video(tmp_path, content):
-    """Random bytes and sound are refused with a reason."""
+def test_bytes_that_are_no_video_are_refused(tmp_path, content):
+    """With a reason."""
     path = tmp_path / "bad.mp4"
     path.write_bytes(content)
 
@@ -67,7 +67,7 @@ def test_refuses_what_is_no_video(tmp_path, content):
         Film.open(path)
 
 
-def test_refuses_an_empty_and_a_missing_file(tmp_path):
+def test_empty_and_missing_files_are_refused(tmp_path):
     """Each with its own reason."""
     empty = tmp_path / "empty.mp4"
     empty.touch()
@@ -78,8 +78,8 @@ def test_refuses_an_empty_and_a_missing_file(tmp_path):
         Film.open(tmp_path / "missing.mp4")
 
 
-def test_refuses_a_film_cut_off_before_its_table(film, tmp_path):
-    """Half of an mp4 lacks the table of frames."""
+def test_mp4_without_its_table_is_refused(film, tmp_path):
+    """Half of the file lacks the table of frames."""
     path = tmp_path / "half.mp4"
     path.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
 
@@ -87,8 +87,8 @@ def test_refuses_a_film_cut_off_before_its_table(film, tmp_path):
         Film.open(path)
 
 
-def test_reads_what_is_left_of_a_damaged_film(film, tmp_path):
-    """Noise in the middle costs pictures, not the film."""
+def test_damaged_film_is_read_as_far_as_possible(film, tmp_path):
+    """Noise in the middle costs some frames only."""
     content = bytearray(film.read_bytes())
     third = len(content) // 3
     content[third : third + 20_000] = np.random.default_rng(1).bytes(20_000)
@@ -99,7 +99,7 @@ def test_reads_what_is_left_of_a_damaged_film(film, tmp_path):
         assert len(list(source.frames(2))) > 4
 
 
-def test_an_audio_file_is_refused(tmp_path):
+def test_audio_file_is_refused(tmp_path):
     """A wave file has no pictures."""
     import wave
 
@@ -114,7 +114,7 @@ def test_an_audio_file_is_refused(tmp_path):
         Film.open(path)
 
 
-def test_refuses_pictures_too_large_for_memory(tmp_path):
+def test_pictures_too_large_for_memory_are_refused(tmp_path):
     """A few bytes may promise any number of pixels."""
     side = struct.pack("<HH", 9000, 9000)
     path = tmp_path / "huge.gif"
@@ -146,23 +146,23 @@ class Source:
         return frame.opaque
 
 
-def test_times_that_run_backwards_count_by_the_rate():
-    """So do times that are absent."""
+def test_times_that_run_backwards_are_replaced_by_the_rate():
+    """So are missing times."""
     source = Film(decoder=Source([5.0, 4.0, 4.0, float("nan")]))
 
     assert [frame.time for frame in source.frames(1000)] == pytest.approx([5, 5.1, 5.2, 5.3])
     assert source.duration == pytest.approx(0.4)
 
 
-def test_a_film_that_begins_before_second_zero_begins_there():
+def test_film_that_begins_before_second_zero_is_moved_there():
     """No player shows a negative second."""
     source = Film(decoder=Source([-0.2, -0.1, 0.0]))
 
     assert [frame.time for frame in source.frames(1000)] == pytest.approx([0, 0.1, 0.2])
 
 
-def test_a_film_without_a_usable_rate_counts_its_frames():
-    """The claim is not believed where the frames contradict it."""
+def test_rate_is_counted_where_the_claim_is_wrong_or_missing():
+    """The frames contradict the container."""
     times = (np.arange(100) / 10).tolist()
     lying, silent = (Film(decoder=Source(times, rate=rate)) for rate in (90.0, 0.0))
     list(lying.frames(2))
@@ -172,8 +172,8 @@ def test_a_film_without_a_usable_rate_counts_its_frames():
     assert silent.rate == pytest.approx(10)
 
 
-def test_uneven_steps_belie_the_claim_unless_frames_are_missing():
-    """A whole film's rate is counted; one with a hole keeps the rate that it was made at."""
+def test_claimed_rate_holds_only_where_frames_are_missing():
+    """In a complete film with uneven steps the rate is counted."""
     times = [*(np.arange(50) / 50).tolist(), *(1 + np.arange(50) / 10).tolist()]
     whole, holed = (
         Film(decoder=Source(times, rate=25.0, is_complete=is_complete))
@@ -187,8 +187,8 @@ def test_uneven_steps_belie_the_claim_unless_frames_are_missing():
     assert whole.duration == pytest.approx(6.0)
 
 
-def test_refuses_a_film_of_frames_that_cannot_be_converted(monkeypatch):
-    """It says which codec and which pixel format."""
+def test_frames_without_a_conversion_are_refused(monkeypatch):
+    """The reason names codec and pixel format."""
 
     def refuse(*_, **__):
         raise ValueError("no such conversion")
@@ -199,13 +199,13 @@ def test_refuses_a_film_of_frames_that_cannot_be_converted(monkeypatch):
         list(Film(decoder=Source([0.0, 0.1])).frames(2))
 
 
-def test_refuses_a_film_without_frames():
+def test_film_without_frames_is_refused():
     """A stream may promise pictures and give none."""
     with pytest.raises(UnreadableVideo, match=r"no picture that can be decoded .codec odd"):
         list(Film(decoder=Source([])).frames(2))
 
 
-def test_shows_a_rotated_film_upright(film, tmp_path):
+def test_rotated_film_is_shown_upright(film, tmp_path):
     """Phones write pictures on their side and say so in the track's matrix."""
     content = bytearray(film.read_bytes())
     matrix = content.index(b"tkhd") + 4 + 40
@@ -222,8 +222,8 @@ def test_shows_a_rotated_film_upright(film, tmp_path):
 
 
 @pytest.mark.parametrize("size", [(36, 50), (2, 2), (16, 400)])
-def test_reads_unusual_sizes(tmp_path, size):
-    """A picture need be neither wide nor large."""
+def test_unusual_sizes_are_read(tmp_path, size):
+    """Small, slim, or tall."""
     path = tmp_path / "small.avi"
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5, size)
     for level in range(10):

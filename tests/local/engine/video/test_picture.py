@@ -1,4 +1,4 @@
-"""Pictures are measured before they are decoded, and refused where they would do harm."""
+"""A picture's size is read before it is decoded, and decides whether it is."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_reads_size_and_pixels_of_every_kind(kind):
-    """All that the service accepts."""
+def test_size_and_pixels_of_every_format_are_read(kind):
+    """All formats that the service accepts."""
     assert read_size(KINDS[kind]) == (70, 45)
     assert decode(KINDS[kind]).shape == (45, 70, 3)
 
 
-def test_reads_the_size_of_an_extended_webp():
+def test_size_of_an_extended_webp_is_read():
     """With transparency or animation."""
     head = (
         b"RIFF\x00\x00\x00\x00WEBPVP8X"
@@ -49,7 +49,7 @@ def test_reads_the_size_of_an_extended_webp():
     assert read_size(head) == (70, 45)
 
 
-def test_passes_filler_and_bare_markers_of_a_jpeg():
+def test_filler_and_empty_markers_of_a_jpeg_are_skipped():
     """Both are allowed between segments."""
     odd = b"\xff\xd8\xff\xff\x01" + KINDS["jpeg"][2:]
 
@@ -58,7 +58,7 @@ def test_passes_filler_and_bare_markers_of_a_jpeg():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("length", [3, 11, 14, 24])
-def test_a_picture_cut_short_is_refused(kind, length):
+def test_picture_that_is_cut_short_is_refused(kind, length):
     """Wherever it is cut."""
     with pytest.raises(UnreadableImage):
         decode(KINDS[kind][:length])
@@ -67,14 +67,14 @@ def test_a_picture_cut_short_is_refused(kind, length):
 @pytest.mark.parametrize(
     "content", [b"RIFF\x00\x00\x00\x00WEBPNONE", b"II*\x00" + bytes(60), b"<svg/>"]
 )
-def test_other_kinds_are_refused(content):
-    """Fewer decoders, fewer surprises."""
+def test_other_picture_formats_are_refused(content):
+    """Only documented formats reach a decoder."""
     with pytest.raises(UnreadableImage, match="format unknown"):
         decode(content)
 
 
-def test_a_picture_that_would_fill_the_memory_is_refused():
-    """A kilobyte that claims thirty thousand pixels a side."""
+def test_picture_that_is_too_large_is_refused():
+    """A kilobyte may claim thirty thousand pixels a side."""
     bomb = (
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">II", 30_000, 30_000)
     )
@@ -83,14 +83,14 @@ def test_a_picture_that_would_fill_the_memory_is_refused():
         decode(bomb)
 
 
-def test_a_damaged_picture_is_refused():
-    """The head is fine, the rest is not."""
+def test_damaged_picture_is_refused():
+    """Its header is right, the rest is not."""
     with pytest.raises(UnreadableImage, match="cut short"):
         decode(KINDS["png"][:40])
 
 
-def test_an_error_of_the_decoder_is_a_refusal(monkeypatch):
-    """OpenCV raises where it should say no."""
+def test_error_of_opencv_is_a_refusal(monkeypatch):
+    """It may raise instead of returning nothing."""
 
     def fail(*_):
         raise cv2.error("bad")

@@ -1,4 +1,4 @@
-"""Colours are called what a person would call them."""
+"""Colours are named as a person would name them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_names_a_plain_colour(name):
-    """All of a plain picture has one name."""
+def test_plain_colour_has_one_name(name):
+    """The whole picture is in it."""
     assert NAMES[measure_shares(np.full((40, 60, 3), KNOWN[name], np.uint8)).argmax()] == name
 
 

@@ -1,4 +1,4 @@
-"""An embedding is of length one, always the same, near for copies and far for strangers."""
+"""An embedding has length 1, is deterministic, near for copies and far for other videos."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def near(left, right):
 
 
 @pytest.mark.parametrize("dimensions", [1, 512, 1024, 1408])
-def test_has_the_length_that_was_asked_for(index, dimensions):
-    """And norm one, in finite numbers."""
+def test_embedding_has_the_dimensions_asked_for(index, dimensions):
+    """And length 1, in finite numbers."""
     vector = embed(index.summary, dimensions)
 
     assert len(vector) == dimensions
@@ -30,13 +30,13 @@ def test_has_the_length_that_was_asked_for(index, dimensions):
     assert all(type(value) is float for value in vector)
 
 
-def test_is_the_same_every_time(index, film):
+def test_embedding_is_deterministic(index, film):
     """Also when the film is indexed again."""
     assert embed(index_video(film).summary, 512) == embed(index.summary, 512)
 
 
-def test_signs_come_from_a_hash_and_stay():
-    """A known input gives known numbers on every machine."""
+def test_signs_are_the_same_on_every_machine():
+    """A known input gives known numbers."""
     vector = embed(np.ones(1712, np.float32), 8)
 
     assert [value > 0 for value in vector] == [True, True, False, False, True, True, False, True]
@@ -53,8 +53,8 @@ def test_signs_come_from_a_hash_and_stay():
     ],
     ids=["mirrored", "grey", "brighter", "letterboxed", "blurred"],
 )
-def test_a_changed_copy_stays_near(film, foreign, change):
-    """Nearer than any stranger, by far."""
+def test_changed_copy_is_nearer_than_any_stranger(film, foreign, change):
+    """By far."""
     own = pictures(film)
 
     copy = [np.ascontiguousarray(change(one)) for one in own]
@@ -63,15 +63,15 @@ def test_a_changed_copy_stays_near(film, foreign, change):
     assert near(own, pictures(foreign)) < 0.5
 
 
-def test_a_black_film_has_an_embedding_too():
-    """Nothing is divided by nothing."""
+def test_black_film_has_an_embedding():
+    """Nothing is divided by 0."""
     black = summarise([np.zeros((54, 96, 3), np.uint8)])
 
     assert np.linalg.norm(embed(black, 512)) == pytest.approx(1)
 
 
-def test_the_mean_itself_has_an_embedding():
-    """A video that is the average of all has no direction; one is given."""
+def test_average_video_has_an_embedding():
+    """It has no direction of its own; a fixed one is returned."""
     from memories_async.local.engine.vision.embedding import _load_mean
 
     assert embed(_load_mean(), 4) == pytest.approx((0.5, 0.5, 0.5, 0.5))

@@ -1,4 +1,4 @@
-"""Indexes come back from disk as they were; whatever is damaged is built anew."""
+"""A saved index is loaded unchanged; a damaged one counts as missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def flat(value):
         yield np.asarray(value)
 
 
-def test_an_index_comes_back_whole(index, tmp_path):
+def test_saved_index_is_loaded_unchanged(index, tmp_path):
     """Facts, samples, signals and summary."""
     path = tmp_path / "deep" / "index.npz"
 
@@ -33,22 +33,22 @@ def test_an_index_comes_back_whole(index, tmp_path):
     assert same(load(path), index)
 
 
-def test_nothing_is_found_where_nothing_is(tmp_path):
-    """No file, no error."""
+def test_missing_index_is_none(tmp_path):
+    """No error is raised."""
     assert load(tmp_path / "none.npz") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" + bytes(30)])
-def test_damage_is_no_index(tmp_path, content):
-    """It is built anew."""
+def test_damaged_index_is_none(tmp_path, content):
+    """It is built again."""
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
 
     assert load(path) is None
 
 
-def test_half_an_archive_is_no_index(index, tmp_path):
-    """A disk may have been full."""
+def test_truncated_index_is_none(index, tmp_path):
+    """The disk may have been full."""
     path = tmp_path / "index.npz"
     save(index, path)
     path.write_bytes(path.read_bytes()[:-2000])
@@ -56,22 +56,22 @@ def test_half_an_archive_is_no_index(index, tmp_path):
     assert load(path) is None
 
 
-def test_an_archive_of_something_else_is_no_index(tmp_path):
-    """Names are missing."""
+def test_archive_of_something_else_is_none(tmp_path):
+    """Its names are missing."""
     np.savez(tmp_path / "other.npz", facts=np.zeros(3))
 
     assert load(tmp_path / "other.npz") is None
 
 
-def test_pickles_are_not_opened(tmp_path):
+def test_pickles_are_not_loaded(tmp_path):
     """A foreign file in the folder can do no harm."""
     np.savez(tmp_path / "evil.npz", facts=np.array([object()], dtype=object))
 
     assert load(tmp_path / "evil.npz") is None
 
 
-def test_a_failed_write_leaves_nothing_behind(index, tmp_path, monkeypatch):
-    """Neither half a file nor a temporary one."""
+def test_failed_write_leaves_no_file(index, tmp_path, monkeypatch):
+    """Neither a part nor a temporary one."""
 
     def full(*_, **__):
         raise OSError(28, "no space left")

@@ -1,4 +1,4 @@
-"""An index is complete, bounded, and the same every time."""
+"""An index is complete, bounded in size, and deterministic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memories_async.local.engine.vision import indexing
 from memories_async.local.engine.vision.indexing import index_video
 
 
-def test_finds_the_shots_where_they_were_rendered(index, rendered):
+def test_shots_are_found_where_they_were_rendered(index, rendered):
     """Within an eighth of a second."""
     found = [shot.start_time for shot in index.facts.shots]
 
@@ -19,7 +19,7 @@ def test_finds_the_shots_where_they_were_rendered(index, rendered):
 
 
 def test_every_sample_is_described(index):
-    """Rows agree in number, and points with their places."""
+    """All arrays have as many rows as there are samples."""
     samples = index.samples
     count = len(samples.times)
 
@@ -32,8 +32,8 @@ def test_every_sample_is_described(index):
     assert len(samples.starts) == count + 1
 
 
-def test_a_long_film_is_sampled_more_sparsely(film, monkeypatch):
-    """Memory is bounded; samples stay spread over all of it."""
+def test_long_film_is_sampled_more_sparsely(film, monkeypatch):
+    """Memory is bounded; the samples cover the whole film."""
     monkeypatch.setattr(indexing, "_MOST", 6)
 
     times = index_video(film).samples.times
@@ -41,7 +41,7 @@ def test_a_long_film_is_sampled_more_sparsely(film, monkeypatch):
     assert times.tolist() == pytest.approx([0, 2, 4, 6, 8], abs=0.05)
 
 
-def test_a_film_without_points_is_indexed_too(tmp_path):
+def test_film_without_points_is_indexed(tmp_path):
     """A plain picture has none."""
     path = tmp_path / "plain.mp4"
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 8, (64, 48))
@@ -55,7 +55,7 @@ def test_a_film_without_points_is_indexed_too(tmp_path):
     assert index.facts.shots[0].end_time == pytest.approx(2.0)
 
 
-def test_says_when_frames_are_missing(film, tmp_path):
+def test_film_with_missing_frames_is_incomplete(film, tmp_path):
     """The container promises more than can be decoded."""
     content = film.read_bytes()
     data = content.index(b"mdat")
@@ -66,6 +66,6 @@ def test_says_when_frames_are_missing(film, tmp_path):
     assert not index_video(path).facts.complete
 
 
-def test_a_whole_film_is_complete(index):
-    """As many frames as promised."""
+def test_whole_film_is_complete(index):
+    """All frames that the container promises were decoded."""
     assert index.facts.complete

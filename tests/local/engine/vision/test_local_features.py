@@ -1,4 +1,4 @@
-"""Points agree where one shift, turn and scale explains them, and only there."""
+"""Inliers are the points that one similarity transform explains."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ def moved(places, *, scale=1.0, angle=0.0, by=(0.0, 0.0)):
 
 
 @pytest.mark.parametrize("change", [{}, {"scale": 0.4}, {"angle": 0.5}, {"by": (60, -20)}])
-def test_counts_what_one_transform_explains(change):
-    """All points but those that went elsewhere."""
+def test_inliers_of_one_transform_are_counted(change):
+    """Outliers are not."""
     there = moved(PLACES, **change)
     there[:10] = np.random.default_rng(2).uniform(0, 360, (10, 2))
 
     assert 25 <= count_inliers(PLACES, there) <= 33
 
 
-def test_chance_does_not_agree():
-    """Places without a relation."""
+def test_random_positions_have_few_inliers():
+    """They are unrelated."""
     assert (
         count_inliers(PLACES, np.random.default_rng(3).uniform(0, 360, (40, 2)).astype(np.float32))
         < 8
     )
 
 
-def test_many_points_on_one_spot_are_no_agreement():
-    """A pattern that repeats maps everything to one place."""
+def test_points_at_one_position_count_once():
+    """A repeating pattern may map everything to one position."""
     assert count_inliers(PLACES, np.full_like(PLACES, 100) + PLACES * 0.001) <= 2
 
 
-def test_a_picture_shrunk_to_a_dot_is_no_agreement():
-    """Nobody can recognise anything in it."""
+def test_transform_that_shrinks_to_a_dot_is_rejected():
+    """Nothing can be recognised at that size."""
     transform, kept = fit_similarity(PLACES, moved(PLACES, scale=0.02))
 
     assert transform is None
     assert not kept.any()
 
 
-def test_one_spot_has_no_geometry():
-    """Everything comes from the same place."""
+def test_single_position_has_no_transform():
+    """All points come from the same place."""
     assert fit_similarity(np.full_like(PLACES, 7), PLACES)[0] is None
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_too_few_points_have_no_geometry(count):
-    """Any three agree somehow."""
+def test_too_few_points_have_no_transform(count):
+    """Any three fit some transform."""
     assert count_inliers(PLACES[:count], PLACES[:count]) == 0
 
 
-def test_points_find_their_partners_in_a_turned_picture():
-    """By what they look like."""
+def test_points_are_matched_in_a_turned_picture():
+    """By their descriptors."""
     picture = paint("city", np.random.default_rng(5), (320, 180))
     turn = cv2.getRotationMatrix2D((160, 90), 20, 1)
     there = np.asarray(cv2.warpAffine(picture, turn, (320, 180)), np.uint8)
@@ -77,16 +77,16 @@ def test_points_find_their_partners_in_a_turned_picture():
     assert count_inliers(left, right) > 20
 
 
-def test_no_points_have_no_partners():
-    """Of a plain picture."""
+def test_plain_picture_has_no_points_and_no_matches():
+    """It has no texture."""
     plain = find_points(np.full((90, 160, 3), 70, np.uint8), most=50)
 
     assert len(plain) == 0
     assert len(match_points(plain, plain)[0]) == 0
 
 
-def test_points_in_one_corner_say_nothing_of_the_camera(index):
-    """They may sit on something that moves by itself."""
+def test_points_in_one_corner_do_not_measure_the_camera(index):
+    """They may lie on something that moves by itself."""
     samples = index.samples
     small = attrs.evolve(samples.points, places=samples.points.places * 0.2)
 
@@ -97,8 +97,8 @@ def test_points_in_one_corner_say_nothing_of_the_camera(index):
     assert staging._measure_camera([1, 2, 3, 4], crowded.samples, size) is None
 
 
-def test_a_query_covers_what_its_points_say(index, frame):
-    """A quarter of a frame covers a quarter of it; a stranger's share is unknown, so all of it."""
+def test_coverage_is_measured_from_the_points(index, frame):
+    """A quarter of a frame covers a quarter; unknown coverage counts as all of it."""
     time = float(index.samples.times[10])
     quarter = np.ascontiguousarray(frame(time)[60:195, 100:340])
     plain = np.full((90, 160, 3), 70, np.uint8)

@@ -1,4 +1,4 @@
-"""Cuts and dissolves are found; motion, flashes and exposure are none."""
+"""Cuts and dissolves are found; motion, flashes and changes of exposure are not taken for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memories_async.local.engine.vision.shots import Differences, detect_shots, 
 
 
 def borders(pictures):
-    """Give the seconds at which *pictures*, eight a second, are cut."""
+    """Return the seconds at which *pictures*, eight a second, are cut."""
     gaps = Differences()
     for picture in pictures:
         gaps.add(reduce_to_lab(picture))
@@ -30,37 +30,37 @@ def mixed(left, right, share):
     return cv2.addWeighted(left, 1 - share, right, share, 0)
 
 
-def test_finds_a_cut_where_it_is():
+def test_cut_is_found_where_it_is():
     """Half way between the last picture before and the first after."""
     pictures = [place(1)] * 16 + [place(2, "city")] * 16
 
     assert borders(pictures) == pytest.approx([2 - 1 / 16], abs=0.001)
 
 
-def test_finds_the_middle_of_a_dissolve():
-    """A second in which one place turns into the other."""
+def test_middle_of_a_dissolve_is_found():
+    """One place turns into the other within a second."""
     steps = [mixed(place(1), place(2, "city"), share) for share in np.linspace(0, 1, 9)]
     pictures = [place(1)] * 16 + steps + [place(2, "city")] * 16
 
     assert borders(pictures) == pytest.approx([2.5], abs=0.25)
 
 
-def test_a_moving_camera_is_no_cut():
-    """A pan changes every pixel, again and again."""
+def test_moving_camera_is_no_cut():
+    """A pan changes every pixel, in every picture."""
     wide = paint("hills", np.random.default_rng(4), (960, 180))
 
     assert borders([wide[:, x : x + 320] for x in range(0, 600, 12)]) == []
 
 
-def test_a_flash_is_no_cut():
-    """What was before is back at once."""
+def test_flash_is_no_cut():
+    """The look before it returns at once."""
     dark = place(1)
     bright = np.clip(dark.astype(int) + 120, 0, 255).astype(np.uint8)
 
     assert borders([dark] * 16 + [bright] + [dark] * 16) == []
 
 
-def test_a_fade_in_from_black_is_no_cut():
+def test_fade_in_from_black_is_no_cut():
     """The film begins there."""
     black = np.zeros_like(place(1))
     steps = [mixed(black, place(1), share) for share in np.linspace(0, 1, 9)]
@@ -68,8 +68,8 @@ def test_a_fade_in_from_black_is_no_cut():
     assert borders([black] * 4 + steps + [place(1)] * 12) == []
 
 
-def test_a_fade_through_black_is_one_border():
-    """Out counts, in does not."""
+def test_fade_through_black_is_one_border():
+    """The fade out counts, the fade in does not."""
     black = np.zeros_like(place(1))
     out = [mixed(place(1), black, share) for share in np.linspace(0, 1, 9)]
     back = [mixed(black, place(2, "sea"), share) for share in np.linspace(0, 1, 9)]
@@ -80,19 +80,19 @@ def test_a_fade_through_black_is_one_border():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_very_short_film_is_one_shot(count):
-    """There is no neighbourhood to stand out from."""
+def test_very_short_film_is_one_shot(count):
+    """There is no neighbourhood to compare with."""
     assert borders([place(1)] * count) == []
 
 
-def test_two_cuts_near_each_other_are_both_found():
+def test_two_close_cuts_are_both_found():
     """Half a second apart."""
     pictures = [place(1)] * 12 + [place(2, "city")] * 5 + [place(3, "sea")] * 12
 
     assert len(borders(pictures)) == 2
 
 
-def test_finds_the_cuts_of_real_films(clip):
+def test_cuts_of_real_films_are_found(clip):
     """A dissolve and a cut; three cuts of an animation."""
     from memories_async.local.engine.vision.indexing import index_video
 
@@ -103,8 +103,8 @@ def test_finds_the_cuts_of_real_films(clip):
     assert [one.start_time for one in bunny] == pytest.approx([0, 11.88, 15.75, 23.04], abs=0.25)
 
 
-def test_a_shot_shorter_than_a_third_of_a_second_is_none():
-    """It belongs to what follows or precedes."""
+def test_stretch_of_a_quarter_second_is_no_shot():
+    """It belongs to the shot before or after."""
     pictures = [place(1)] * 12 + [place(2, "city")] * 2 + [place(3, "sea")] * 12
 
     assert len(borders(pictures)) == 1

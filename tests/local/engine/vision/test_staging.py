@@ -1,4 +1,4 @@
-"""How shots were filmed is seen from their pictures."""
+"""Staging tells a still camera, and which cuts stay in one place."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ def cut(tmp_path):
     return index
 
 
-def test_a_closer_view_stays_in_the_place(cut):
-    """And another place does not."""
+def test_closer_view_stays_in_the_same_place(cut):
+    """Another place does not."""
     index = cut(view(0, 0, 1), view(120, 60, 1.8), CITY)
 
     assert index.staging.stays.tolist() == [False, True, False]
 
 
-def test_a_mark_over_all_shots_makes_them_no_single_place(cut):
-    """What keeps its place on the screen while all else differs lies over the picture."""
+def test_overlay_on_all_shots_does_not_make_them_one_place(cut):
+    """What keeps its position while all else differs lies over the picture."""
     elsewhere = cv2.flip(view(0, 0, 1), 1)  # of the same colours
     index = cut(logo(view(0, 0, 1)), logo(elsewhere))
 
     assert index.staging.stays.tolist() == [False, False]
 
 
-def test_a_clip_goes_on_across_a_cut_within_its_place(cut):
-    """But not to the next place."""
+def test_clip_continues_across_a_cut_within_one_place(cut):
+    """It ends at the cut to the next place."""
     index = cut(view(0, 0, 1), view(120, 60, 1.8), CITY)
 
     found = find_clips(index, cv2.imencode(".png", view(0, 0, 1))[1].tobytes(), "x").clips[0]
@@ -71,13 +71,13 @@ def test_a_clip_goes_on_across_a_cut_within_its_place(cut):
     assert (found.start_time, found.end_time) == pytest.approx((0, 2 * SECONDS), abs=0.2)
 
 
-def test_a_still_camera_is_known(cut):
-    """Nothing moves in a picture that is shown again and again."""
+def test_repeated_picture_has_a_still_camera(cut):
+    """Nothing moves in it."""
     assert cut(CITY).staging.still.tolist() == [True]
 
 
-def test_a_dissolve_links_no_places(tmp_path):
-    """Out of the dark, its pictures show the bright place well before the border."""
+def test_dissolve_does_not_join_two_places(tmp_path):
+    """Its pictures show the next place before the border."""
     path = tmp_path / "film.mp4"
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 24, SIZE)
     for at, share in enumerate((*[0.0] * 65, *np.linspace(0, 1, 24), *[1.0] * 72)):
@@ -88,15 +88,15 @@ def test_a_dissolve_links_no_places(tmp_path):
     assert index_video(path).staging.stays.tolist() == [False, False]
 
 
-def test_another_place_in_the_same_colours_is_another_place(cut):
-    """No points agree."""
+def test_place_in_the_same_colours_is_another_place(cut):
+    """Its points do not match."""
     index = cut(view(0, 0, 1), cv2.flip(view(0, 0, 1), 1))
 
     assert index.staging.stays.tolist() == [False, False]
 
 
-def test_a_thing_seen_in_two_places_makes_them_no_single_one(cut):
-    """Its points agree, in one spot of each picture."""
+def test_same_thing_in_two_places_does_not_join_them(cut):
+    """Its points match, but span a small part of each picture."""
     thing = paint("board", np.random.default_rng(9), (90, 120))
     here, there = view(0, 0, 1).copy(), cv2.flip(view(0, 0, 1), 1)
     here[40:160, 60:150] = thing
