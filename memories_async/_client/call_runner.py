@@ -166,6 +166,16 @@ class CallRunner:
         is_clean = body == reply.body and headers == reply.headers
         return reply if is_clean else evolve(reply, body=body, headers=headers)
 
+    def _mask_error(self, error: MemoriesError) -> None:
+        """Remove the client's keys from *error*, whose reply may be cut off or in another charset."""
+        for key in (self.settings.key, self.settings.caption_key):
+            if key is not None:
+                error.message = key.mask(error.message.encode("utf-8", "replace")).decode()
+                error.args = (error.message,)
+                error.body = None if error.body is None else key.mask(error.body)
+                for name, text in error.headers.items():
+                    error.headers[name] = key.mask(text.encode()).decode()
+
     def _report_cancelled(self, cancelled: asyncio.CancelledError) -> None:
         """Tell the caller, the log and the hooks what a cancelled call may have cost."""
         for hook in self.hooks:
@@ -180,6 +190,7 @@ class CallRunner:
 
     async def _fail(self, error: MemoriesError) -> float | None:
         """Tell everybody of a failed attempt; return the seconds until the next, or None."""
+        self._mask_error(error)
         add_context(error, call=self.call.name, attempts=self.attempts)
         self._tell(Failed(call=self.call.name, attempt=self.attempts, error=error))
         self.failure, self.charge = error, "no"

@@ -221,7 +221,9 @@ def _keep_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers by lower-case names: the first of each, and no cookies."""
     kept: dict[str, str] = {}
     for name, value in headers.items():
-        kept.setdefault(name.lower(), value[:MAX_KEPT_HEADER])
+        # aiohttp decodes bytes that are no UTF-8 to surrogates, which cannot be encoded again.
+        text = value if value.isascii() else value.encode("utf-8", "replace").decode()
+        kept.setdefault(name.lower(), text[:MAX_KEPT_HEADER])
     kept.pop("set-cookie", None)
     return kept
 

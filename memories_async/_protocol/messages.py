@@ -86,7 +86,7 @@ def _find_words(value: Any, depth: int = 0) -> str:
         if words and wire_json.is_array(place):
             return f"{'.'.join(str(part) for part in place)}: {words}"
         return words or (_list_fields(value, depth) if depth else "")
-    if isinstance(value, list | tuple):
+    if wire_json.is_array(value):
         return "; ".join(filter(None, (_find_words(one, depth + 1) for one in value[:5])))
     return ""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
+import pickle
 import tracemalloc
 
 import pytest
 from attrs import evolve
 from callers import HASTY, Unlimited
-from samples import ACCEPTED, EMBEDDED, FOUND, LIMITED, caption_call, embed_call, search_call
-from servers import answer, http, serving
+from samples import ACCEPTED, EMBEDDED, FOUND, KEY, LIMITED, caption_call, embed_call, search_call
+from servers import answer, http, raw, serving
 
 from memories_async import clips
 from memories_async.errors import (
@@ -209,3 +211,31 @@ async def test_a_reply_above_the_size_limit_is_not_read_further(connect, encodin
     assert "longer than 8,388,608 bytes" in error.message
     assert error.status == 502
     assert peak < 40_000_000
+
+
+CUT = f"HTTP/1.1 200 OK\r\nX-Key: {KEY}\r\nContent-Length: 999\r\n\r\n{KEY}"
+
+
+@pytest.mark.parametrize(
+    ("echo", "kind"),
+    [
+        (answer(json.dumps({"code": "0401", "msg": KEY}).encode("utf-16")), AuthenticationFailed),
+        (raw(CUT.encode()), OutcomeUnknown),
+    ],
+    ids=["utf-16", "cut"],
+)
+async def test_a_key_that_is_echoed_stays_out_of_the_error(connect, echo, kind):
+    """Also where the reply is in another charset or broke off."""
+    async with serving(echo) as server:
+        error = await connect(server.url).fails(search_call(), kind)
+
+    assert KEY.encode() not in pickle.dumps(error)
+    assert KEY not in str(error)
+
+
+async def test_a_header_in_another_charset_loses_no_answer(connect):
+    """It is kept with a replacement character."""
+    reply = http(json.dumps(FOUND).encode(), 200)
+    head, _, body = reply.partition(b"\r\n\r\n")
+    async with serving(raw(head + b"\r\nX-Name: caf\xe9\r\n\r\n" + body)) as server:
+        assert await connect(server.url).send(search_call())
