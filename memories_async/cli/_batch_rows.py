@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ class RowFormat:
 
     build: Callable[[Row], Call[Any]]
     columns: Columns
+    id_column: str = ""
+    """The column of the video or asset that a row with a `file` leaves out: it is uploaded first."""
+    upload: Callable[[Row], Call[Any]] | None = None
+    """Builds the upload of a row's `file`."""
 
 
 @define(eq=False)
@@ -33,6 +38,8 @@ class Rows:
     report: Callable[[str], None]
     """Called with a message for each row that is wrong."""
     invalid: int = field(default=0, init=False)
+    ids: dict[str, str] = field(factory=dict[str, str], init=False)
+    """The ids of uploaded files, by their keys in `list_uploads`."""
     _count: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -46,7 +53,7 @@ class Rows:
         self.invalid = 0
         for number, row in enumerate(self._read(), 1):
             try:
-                call = self.format.build({**self.defaults, **row})
+                call = self.format.build(self._fill_in({**self.defaults, **row}))
             except (KeyError, TypeError, ValueError) as error:
                 self.invalid += 1
                 reason = f"no {error}" if isinstance(error, KeyError) else error
@@ -54,12 +61,38 @@ class Rows:
             else:
                 yield str(row.get("key", number)), call
 
+    def list_uploads(self) -> dict[str, Callable[[], Call[Any]]]:
+        """List the uploads that rows with a `file` need, each file of a scope once."""
+        uploads: dict[str, Callable[[], Call[Any]]] = {}
+        if self.format.upload is not None:
+            for row in self._read():
+                whole = {**self.defaults, **row}
+                if "file" in whole and self.format.id_column not in whole:
+                    uploads[name_upload(whole)] = partial(self.format.upload, whole)
+        return uploads
+
+    def _fill_in(self, row: dict[str, Any]) -> Row:
+        """Fill in the id of an uploaded file."""
+        name = self.format.id_column
+        if name and "file" in row and name not in row:
+            number = self.ids.get(name_upload(row))
+            if number is None:
+                raise ValueError(f"{row['file']} was not uploaded")
+            row[name] = number
+        return row
+
     def _read(self) -> Iterator[Row]:
         try:
             yield from read_table(self.path, self.format.columns, self.defaults)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise click.UsageError(f"--from {self.path}: {reason}; nothing was sent") from error
+
+
+def name_upload(row: Row) -> str:
+    """Name the upload of a row's file: files of another scope are other videos."""
+    scope = row.get("unique_id", "default")
+    return str(row["file"]) if scope == "default" else f"{row['file']} in {scope}"
 
 
 def build_search(row: Row) -> Call[Any]:
@@ -120,10 +153,17 @@ def parse_persons(given: Any) -> Iterator[tuple[str, Any]]:
 
 SEARCHES = RowFormat(
     build=build_search,
-    columns=Columns(required=(("image",), ("video_no",), ("prompt",)), optional=("unique_id",)),
+    columns=Columns(
+        required=(("image",), ("video_no", "file"), ("prompt",)), optional=("unique_id",)
+    ),
+    id_column="video_no",
+    upload=build_video,
 )
 EMBEDDINGS = RowFormat(
-    build=build_embedding, columns=Columns(required=(("asset_id",),), optional=("model",))
+    build=build_embedding,
+    columns=Columns(required=(("asset_id", "file"),), optional=("model",)),
+    id_column="asset_id",
+    upload=build_asset,
 )
 VIDEOS = RowFormat(
     build=build_video, columns=Columns(required=(("file",),), optional=("unique_id",))

@@ -1,128 +1,32 @@
-"""Running a batch: its options, its outcomes and its exit code."""
+"""Running a batch: its uploads, its outcomes and its exit code."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import click
 from attrs import asdict, field, frozen
 
-from memories_async import Budget, Client, Ledger
+from memories_async import Call, Client, Ledger
 from memories_async._protocol.reply import Host
-from memories_async.batch import Batch, Progress
+from memories_async.batch import Batch, Plan, Progress
 from memories_async.cli._batch_captions import Await, CaptionOptions, CaptionWriter
+from memories_async.cli._batch_options import BatchOptions
 from memories_async.cli._batch_progress import format_progress, list_plan, show_progress
 from memories_async.cli._batch_rows import Rows
 from memories_async.cli._batch_uploads import UploadWaiter
 from memories_async.cli._calls import run_async
 from memories_async.cli._exits import Exit
-from memories_async.cli._options import account, common, raise_usage_errors
-from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli._options import raise_usage_errors
+from memories_async.cli._run import CommandRun
 from memories_async.cli._settings import Configuration
 from memories_async.errors import OutcomeUnknown, PaidElsewhere
 
-F = TypeVar("F", bound=Callable[..., Any])
+_UPLOAD_TIMEOUT = 1800.0
 _LISTED = 5
 """Keys that are named in a line."""
-_OPTIONS = (
-    click.option(
-        "--from",
-        "source",
-        required=True,
-        type=click.Path(path_type=Path, dir_okay=False, exists=True),
-        help="The items, a .csv or .jsonl file.",
-    ),
-    click.option(
-        "--ledger",
-        required=True,
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="The file that records the calls; made if it is not there.",
-    ),
-    click.option(
-        "--out",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Export the ledger at the end: .parquet, .csv or .jsonl.",
-    ),
-    click.option(
-        "--concurrency", type=click.IntRange(1), metavar="N", help="At most N requests at once."
-    ),
-    click.option(
-        "--on-unknown",
-        type=click.Choice(["park", "resend", "raise"]),
-        default="park",
-        show_default=True,
-        metavar="WHAT",
-        help="Calls that may have been charged: park (report them), resend, or raise (stop).",
-    ),
-    click.option(
-        "--max-calls", type=click.IntRange(0), metavar="N", help="Pay for at most N calls."
-    ),
-    click.option(
-        "--max-points",
-        type=click.FloatRange(0),
-        metavar="N",
-        help="Spend at most N points; needs --price.",
-    ),
-    click.option(
-        "--price",
-        "prices",
-        multiple=True,
-        metavar="UNIT=POINTS",
-        help="The points of a search, caption or embedding; may be repeated.",
-    ),
-    click.option("--dry-run", is_flag=True, help="Show what would be sent and cost; send nothing."),
-    account,
-    common,
-    pass_run,
-)
-
-
-def batch_options(function: F) -> F:
-    """Add the options of every batch to a command."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
-@frozen(kw_only=True)
-class BatchOptions:
-    """The options of every batch."""
-
-    ledger: Path
-    out: Path | None
-    concurrency: int | None
-    on_unknown: Any
-    budget: Budget | None
-    dry_run: bool
-
-    @classmethod
-    def parse(
-        cls,
-        *,
-        out: Path | None,
-        max_calls: int | None,
-        max_points: float | None,
-        prices: tuple[str, ...],
-        **rest: Any,
-    ) -> BatchOptions:
-        """Check the options. Raises `ValueError`."""
-        if out is not None and out.suffix.lower() not in {".parquet", ".csv", ".jsonl"}:
-            raise ValueError(f"--out must end in .parquet, .csv or .jsonl, not {out.name!r}")
-        known: dict[str, float] = {}
-        for price in prices:
-            unit, _, points = price.partition("=")
-            try:
-                known[unit] = float(points)
-            except ValueError:
-                raise ValueError(f"--price must be UNIT=POINTS, not {price!r}") from None
-        budget = None
-        if max_calls is not None or max_points is not None or known:
-            budget = Budget(calls=max_calls, points=max_points, prices=known)
-        return cls(out=out, budget=budget, **rest)
 
 
 def run_batch(
@@ -175,18 +79,12 @@ class BatchCommand:
         """Send the calls with *client*, or plan them; return the exit code."""
         options, screen = self.options, self.run.screen
         async with client:
-            batch: Batch[str, Any] = client.batch(
-                self.rows,
-                ledger=self.ledger,
-                concurrency=options.concurrency,
-                on_unknown=options.on_unknown,
-                budget=options.budget,
-            )
+            uploads = self.rows.list_uploads()
             if options.dry_run:
-                plan = await batch.plan()
-                screen.document({"plan": asdict(plan)})
-                screen.facts(list_plan(plan))
-                return Exit.USAGE if self.rows.invalid else Exit.DONE
+                return await self.show_plan(client, uploads)
+            if uploads:
+                await self.upload_files(client, uploads)
+            batch = self.make_batch(client, self.rows)
             async with AsyncExitStack() as stack:
                 follow: Await | None = None
                 if self.captions is not None:
@@ -199,6 +97,49 @@ class BatchCommand:
             count = await asyncio.to_thread(self.ledger.export, options.out)
             screen.note(f"{count:,} entries written to {options.out}")
         return self.report(batch)
+
+    def make_batch(self, client: Client, calls: Any) -> Batch[str, Any]:
+        """Make a batch with the command's options."""
+        options = self.options
+        return client.batch(
+            calls,
+            ledger=self.ledger,
+            concurrency=options.concurrency,
+            on_unknown=options.on_unknown,
+            budget=options.budget,
+        )
+
+    async def show_plan(self, client: Client, uploads: dict[str, Callable[[], Call[Any]]]) -> Exit:
+        """Show what the uploads and the calls would send and cost."""
+        screen, plans = self.run.screen, dict[str, Plan]()
+        if uploads:
+            plans["uploads"] = await self.make_batch(client, uploads).plan()
+            # The ids are not known yet; each file gets one of its own, so that calls are counted.
+            start = "re_" if self.rows.format.id_column == "asset_id" else "VI"
+            self.rows.ids |= {name: f"{start}{at}" for at, name in enumerate(uploads)}
+        plans["plan"] = await self.make_batch(client, self.rows).plan()
+        screen.document({name: asdict(plan) for name, plan in plans.items()})
+        if uploads:
+            screen.say("First, the files are uploaded:", style="bold")
+            screen.facts(list_plan(plans["uploads"]), indent=2)
+            screen.say("Then:", style="bold")
+        screen.facts(list_plan(plans["plan"]), indent=2 if uploads else 0)
+        return Exit.USAGE if self.rows.invalid else Exit.DONE
+
+    async def upload_files(
+        self, client: Client, uploads: dict[str, Callable[[], Call[Any]]]
+    ) -> None:
+        """Upload the files of the rows, wait until they are ready, and note their ids."""
+        screen = self.run.screen
+        waiter = UploadWaiter(self.run, _UPLOAD_TIMEOUT, screen.note)
+        batch = self.make_batch(client, uploads)
+        progress = show_progress(screen, lambda: batch.progress)
+        async with waiter.open(client) as follow, batch, progress:
+            await self.read_outcomes(batch, follow)
+        if batch.stopped is not None:
+            raise batch.stopped
+        name = self.rows.format.id_column
+        self.rows.ids |= {one["key"]: one[name] for one in waiter.added}
 
     async def read_outcomes(self, batch: Batch[str, Any], follow: Await | None) -> None:
         """Report each error, and start to wait for each caption or upload."""
@@ -255,7 +196,7 @@ class BatchCommand:
 
     def choose_exit(self, progress: Progress, *, is_stopped: bool) -> Exit:
         """Choose the exit code: of several that fit, the one that matters most."""
-        if progress.unknown:
+        if progress.unknown or self.unknown:
             return Exit.UNKNOWN
         if progress.unsent or is_stopped:
             return Exit.NOT_SENT

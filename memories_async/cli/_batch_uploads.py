@@ -26,6 +26,8 @@ class UploadWaiter:
     run: CommandRun
     timeout: float | None
     """Seconds to wait for each; None does not wait."""
+    write: Callable[[str], None]
+    """Called with a line for each upload that is ready."""
     added: list[dict[str, Any]] = field(factory=list[dict[str, Any]], init=False)
     missing: int = field(default=0, init=False)
 
@@ -65,4 +67,4 @@ class UploadWaiter:
         status = answer.upload_status if isinstance(answer, Asset) else answer.status
         name = "asset_id" if isinstance(answer, Asset) else "video_no"
         self.added.append({"key": key, "file": file, name: number, "status": status})
-        self.run.screen.say(f"{number}  {status or 'accepted'}  {file}")
+        self.write(f"{number}  {status or 'accepted'}  {file}")

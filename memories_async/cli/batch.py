@@ -10,8 +10,9 @@ from attrs import fields
 
 from memories_async._protocol.reply import Host
 from memories_async.cli._batch_captions import CaptionOptions, caption_options
+from memories_async.cli._batch_options import batch_options
 from memories_async.cli._batch_rows import ASSETS, CAPTIONS, EMBEDDINGS, SEARCHES, VIDEOS, Rows
-from memories_async.cli._batch_run import batch_options, run_batch
+from memories_async.cli._batch_run import run_batch
 from memories_async.cli._batch_uploads import UploadWaiter
 from memories_async.cli._options import Group, common, raise_usage_errors
 from memories_async.cli._run import CommandRun
@@ -33,8 +34,8 @@ Examples:
 \b
 Columns of a row:
   add      file, unique_id
-  search   image, video_no, prompt, unique_id
-  embed    asset_id, model
+  search   image, video_no or file, prompt, unique_id
+  embed    asset_id or file, model
   caption  video, user_prompt, system_prompt, callback,
            persons, thinking
   all      key, your name for the row
@@ -70,7 +71,8 @@ def command() -> None:
 def search(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     """Search with many pictures.
 
-    The columns of a row: image, video_no, prompt, unique_id, and a key of yours.
+    The columns of a row: image, video_no, prompt, unique_id, and a key of yours. With a file
+    instead of video_no, the file is uploaded first, once for all its rows, and waited for.
     """
     defaults = take_defaults(settings, "prompt", "video_no")
     rows = Rows(source, defaults, SEARCHES, run.screen.note)
@@ -83,7 +85,8 @@ def search(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
 def embed(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     """Embed many videos.
 
-    The columns of a row: asset_id, model, and a key of yours.
+    The columns of a row: asset_id, model, and a key of yours. With a file instead of asset_id, the
+    file is uploaded first, once for all its rows, and waited for.
     """
     defaults = take_defaults(settings, "model")
     rows = Rows(source, defaults, EMBEDDINGS, run.screen.note)
@@ -157,7 +160,7 @@ def add(
     if as_asset and defaults:
         raise click.UsageError("--unique-id is for videos; assets have none")
     rows = Rows(source, defaults, ASSETS if as_asset else VIDEOS, run.screen.note)
-    uploads = UploadWaiter(run, None if no_wait else timeout)
+    uploads = UploadWaiter(run, None if no_wait else timeout, run.screen.say)
     return run_batch(run, rows, Host.SEARCH, settings, uploads=uploads)
 
 

@@ -67,3 +67,52 @@ def test_assets_have_no_scope(cli, service, words):
     ended = cli(*words, "--asset", "--unique-id", "mine")
 
     assert (ended.code, service.account.calls) == (2, 0)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two rows for one file, and one for another."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.mp4").write_bytes(name.encode() * 100)
+    table = tmp_path / "rows.csv"
+    table.write_text(
+        "key,file\n" + "".join(f"{key},{tmp_path / name}.mp4\n" for key, name in ("1a", "2b", "3a"))
+    )
+    return table
+
+
+def test_a_row_leads_from_a_file_to_its_embedding(cli, service, files, tmp_path):
+    """Each file is uploaded once; a second run pays nothing."""
+    words = ("batch", "embed", "--from", files, "--ledger", tmp_path / "run.db")
+    plan = cli(*words, "--dry-run", "--json").json
+    first = cli(*words, "--json")
+    again = cli(*words, "--json")
+
+    assert (plan["uploads"]["calls"], plan["plan"]["calls"]) == (2, 2)
+    assert (first.code, first.json["done"] + first.json["replayed"]) == (0, 3)
+    assert (again.code, again.json["replayed"]) == (0, 3)
+    assert len(service.uploads) == 2
+    assert service.account.paid == 4
+
+
+def test_a_row_leads_from_a_file_to_its_clips(cli, service, picture, film, tmp_path):
+    """Rows with a video of the service stand beside them."""
+    table = tmp_path / "rows.csv"
+    number = service.library[0].video_no
+    table.write_text(f"image,file,video_no\n{picture},{film},\n{picture},,{number}\n")
+    words = ("--ledger", tmp_path / "run.db", "--prompt", "red")
+
+    ended = cli("batch", "search", "--from", table, *words, "--json")
+
+    assert (ended.code, ended.json["done"]) == (0, 2)
+    assert service.account.paid == 3
+
+
+def test_a_file_that_cannot_be_uploaded_leaves_its_rows_out(cli, service, files, tmp_path):
+    """The others are answered."""
+    (tmp_path / "b.mp4").unlink()
+
+    ended = cli("batch", "embed", "--from", files, "--ledger", tmp_path / "run.db", "--json")
+
+    assert (ended.json["done"] + ended.json["replayed"], ended.json["invalid"]) == (2, 1)
+    assert ended.code == 2
