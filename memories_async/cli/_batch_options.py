@@ -69,9 +69,11 @@ _OPTIONS = (
 
 def batch_options(function: F) -> F:
     """Add the options of every batch to a command."""
+    wrapped: Any = function
     for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+        wrapped = option(wrapped)
+    decorated: F = wrapped
+    return decorated
 
 
 @frozen(kw_only=True)

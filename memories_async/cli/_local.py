@@ -154,7 +154,5 @@ def report_start_errors(port: int = 0) -> Generator[None]:
         reason = error.strerror or str(error)
         if port and error.errno == errno.EADDRINUSE:
             # asyncio's own message repeats the address.
-            reason = (
-                f"{os.strerror(error.errno)}; choose another with --port N, or 0 for a free one"
-            )
+            reason = f"{os.strerror(errno.EADDRINUSE)}; choose another with --port N, or 0 for a free one"
         raise click.UsageError(f"{where}{reason}") from error

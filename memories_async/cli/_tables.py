@@ -100,7 +100,7 @@ def read_csv(path: Path, columns: Columns, given: Collection[str]) -> Iterator[t
         delimiter = choose_delimiter(first, columns.known)
         reader = csv.reader(chain((first,), file), delimiter=delimiter, strict=True)
         try:
-            names = [name.strip() for name in next(reader, [])]
+            names = [name.strip() for name in next(reader, list[str]())]
             columns.check(names, given)
             for cells in reader:
                 line = reader.line_num + skipped
