@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from attrs import frozen
 
@@ -17,7 +17,7 @@ class Permit(Protocol):
     `async with` waits for both, and gives the slot back at the end.
     """
 
-    async def __aenter__(self) -> object: ...
+    async def __aenter__(self) -> Self: ...
     async def __aexit__(
         self,
         kind: type[BaseException] | None,

@@ -149,7 +149,8 @@ def step(
         granted = line[0][0]
         gcra, permits = gcra.take(now, limit, ready_in=request.ready_in), permits + 1
         leases, issued = _serve(leases, request, granted, issued)
-        streak = count_streak(streak, granted, batch_waits=_batch_waits(leases))
+        batch_waits = any(lease.tickets[Priority.BATCH] for lease in leases.values())
+        streak = count_streak(streak, granted, batch_waits=batch_waits)
         busy += granted is not Priority.LATE
         is_full = busy >= limit.concurrency
         free_at = now if is_full else free_at
@@ -256,10 +257,6 @@ def _serve(
     tickets[granted] = issued if has_more else 0
     busy = lease.busy + (granted is not Priority.LATE)
     return {**leases, request.member: Lease(lease.until, busy, tuple(tickets))}, issued
-
-
-def _batch_waits(leases: Mapping[str, Lease]) -> bool:
-    return any(lease.tickets[Priority.BATCH] for lease in leases.values())
 
 
 def _next_try(

@@ -132,10 +132,9 @@ class StoreWorker:
             for client in self._clients.values():
                 client.is_closing, client.busy = True, 0
                 self._rouse(client)
-            self._cond.wait_for(self._has_told_all, CLOSING)
-
-    def _has_told_all(self) -> bool:
-        return self._thread is None or not any(c.told_busy for c in self._clients.values())
+            self._cond.wait_for(
+                lambda: not any(client.told_busy for client in self._clients.values()), CLOSING
+            )
 
     def _find_client(self, bucket: Bucket) -> BucketClient:
         client = self._clients.get(bucket)
@@ -200,7 +199,7 @@ class StoreWorker:
                 now, lead = time.monotonic(), min(MAX_LEAD, self._away + WAKE_UP)
                 look_at = min((client.offer(now) for client in self._clients.values()), default=inf)
                 plans = [(client.next_request_at(now), client) for client in self._clients.values()]
-                at, client = min(plans, key=_get_time, default=(inf, None))
+                at, client = min(plans, key=lambda plan: plan[0], default=(inf, None))
                 if client is not None and at - lead <= now:
                     self._is_asking, self._wakes_at = True, -inf
                     ready_in = 0.0 if self.store.is_local else self._way_back + WAKE_UP
@@ -258,10 +257,6 @@ class StoreWorker:
             logger.warning("the shared limiter can be used again, at its full rate")
             self.fault = None
             self._alone.clear()
-
-
-def _get_time(plan: tuple[float, BucketClient]) -> float:
-    return plan[0]
 
 
 _workers: weakref.WeakSet[StoreWorker] = weakref.WeakSet()
