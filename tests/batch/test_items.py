@@ -98,11 +98,11 @@ async def test_a_kept_reply_that_can_be_read_now_is_not_paid_again(ledger):
     assert ledger.summary().done == 1
 
 
-NO_MEANING = {"code": -1, "msg": "The key is not valid.", "data": None}
+NO_MEANING = {"code": -1, "msg": "Captioning is not enabled.", "data": None}
 
 
 async def test_the_same_refusal_of_every_item_stops_the_batch(ledger):
-    """The caption host refuses a wrong key by -1, which has no meaning of its own."""
+    """The caption host refuses by -1, which has no meaning of its own."""
     calls = {n: caption_call(user_prompt=f"{n}") for n in range(500)}
     async with serving(answer(NO_MEANING)) as server, callers.patient_client(server.url) as client:
         async with client.batch(calls, ledger=ledger, concurrency=2) as batch:
