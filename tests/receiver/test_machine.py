@@ -33,8 +33,9 @@ from memories_async import (
 )
 
 URL = "https://public.example/memories"
+LATIN = '{"code": 0, "task_id": "ID", "data": {"text": "caf\u00e9", "score": NaN}}'
 OTHER_TASK = "somebody-elses"
-BODIES = ("one", "two", "failed", "odd", "no task", "other task")
+BODIES = ("one", "two", "failed", "odd", "unreadable", "latin", "no task", "other task")
 
 
 @define(eq=False)
@@ -178,12 +179,14 @@ class Orders(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-def _body(name: str, task_id: str) -> tuple[dict, str]:
+def _body(name: str, task_id: str) -> tuple[dict | bytes, str]:
     return {
         "one": (success("one", task_id), "one"),
         "two": (success("two", task_id), "two"),
         "failed": (failure(task_id), "failed"),
         "odd": ({"status": 7, "task_id": task_id}, "odd"),
+        "unreadable": (b"Bad \xe9 Gateway", "odd"),
+        "latin": (LATIN.replace("ID", task_id).encode("latin-1"), "caf\u00e9"),
         "no task": (success("no task", None), "no task"),
         "other task": (success("other", OTHER_TASK), "other"),
     }[name]

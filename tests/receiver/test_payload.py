@@ -82,6 +82,8 @@ def test_a_status_may_be_written_as_text(status) -> None:
         ({"data": "too short"}, "too short"),
         ({"msg": "\x1b[2Jred\n"}, "\N{REPLACEMENT CHARACTER}[2Jred\N{REPLACEMENT CHARACTER}"),
         ({"status": "-1"}, "no reason given"),
+        ({"msg": "", "message": 7, "error": "too dark"}, "too dark"),
+        ({"data": {"response": "x" * 301}}, "x" * 300),
     ],
 )
 def test_a_failure_gives_the_reason_in_printable_characters(more, words) -> None:
@@ -287,13 +289,21 @@ GZIP = gzip.compress(TEXT.encode())
         (TEXT.encode(), "gzip", TEXT.encode()),
         (GZIP, "br", GZIP),
         (GZIP[:-9], "gzip", GZIP[:-9]),
-        (gzip.compress(b"x" * 2_000), "gzip", gzip.compress(b"x" * 2_000)),
+        (gzip.compress(b"x" * 1_000), "x-gzip", b"x" * 1_000),
+        (gzip.compress(b"x" * 1_001), "gzip", gzip.compress(b"x" * 1_001)),
+        (gzip.compress(b"x" * 9_000), "gzip", gzip.compress(b"x" * 9_000)),
     ],
-    ids=["gzip", "list", "twice", "zlib", "raw", "not", "br", "cut", "bomb"],
+    ids=["gzip", "list", "twice", "zlib", "raw", "not", "br", "cut", "limit", "more", "bomb"],
 )
 def test_a_compressed_body_is_decompressed_up_to_the_limit(body, encoding, content) -> None:
     """What is not compressed, or grows beyond the limit, stays as it came."""
     assert _payload.decompress(body, encoding, limit=1_000) == content
+
+
+@pytest.mark.parametrize("task_id", ["t", "x" * 1_000, "\u00fc 1"])
+def test_a_task_id_may_have_any_printable_characters(task_id) -> None:
+    """Up to a thousand of them."""
+    assert read(success(task_id=task_id)).task_id == task_id
 
 
 @pytest.mark.parametrize("task_id", [None, 7, "", "x" * 1_001, "a\x00b", "a\nb", "\ud800", ["t"]])
