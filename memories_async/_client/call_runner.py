@@ -30,6 +30,9 @@ from memories_async.limiter import Bucket, Permit, Priority
 
 T = TypeVar("T")
 
+ESCAPE = "surrogateescape"
+"""How header values that are no UTF-8 survive being read as text."""
+
 
 class AttemptHook(Protocol):
     """Is told of the attempts at one call, in time to write them down."""
@@ -158,13 +161,15 @@ class CallRunner:
 
     def _mask_keys(self, reply: Reply) -> Reply:
         """Return *reply* without the client's keys, which a service may echo."""
-        body, headers = reply.body, reply.headers
-        for key in (self.settings.key, self.settings.caption_key):
-            if key is not None:
-                body = key.mask(body)
-                headers = {name: key.mask(text.encode()).decode() for name, text in headers.items()}
-        is_clean = body == reply.body and headers == reply.headers
-        return reply if is_clean else evolve(reply, body=body, headers=headers)
+        key, caption_key = self.settings.key, self.settings.caption_key
+        body, headers = reply.body, "\n".join(reply.headers.values()).encode(errors=ESCAPE)
+        for one in (key,) if caption_key is key else (key, caption_key):
+            if one is not None:
+                body, headers = one.mask(body), one.mask(headers)
+        values = headers.decode(errors=ESCAPE).split("\n") if reply.headers else []
+        if body == reply.body and values == [*reply.headers.values()]:
+            return reply
+        return evolve(reply, body=body, headers=dict(zip(reply.headers, values, strict=True)))
 
     def _mask_error(self, error: MemoriesError) -> None:
         """Remove the client's keys from *error*, whose reply may be cut off or in another charset."""

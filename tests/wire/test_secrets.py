@@ -123,6 +123,15 @@ async def test_a_key_that_the_service_echoes_is_masked(connect, log, name, tmp_p
     assert not [path for path in tmp_path.iterdir() if KEY.encode() in path.read_bytes()]
 
 
+async def test_a_header_that_is_no_text_does_not_lose_a_paid_reply(connect):
+    """Its bytes are kept as they came."""
+    body = json.dumps(FOUND).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: caf\xe9\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(body)
+    async with serving(raw(head + body)) as server:
+        assert await connect(server.url).send(search_call())
+
+
 async def test_no_failure_before_the_request_tells_the_key(connect):
     """Names, ports, files."""
     for url in ("https://nowhere.invalid", "http://localhost:9", "https://localhost:9"):
