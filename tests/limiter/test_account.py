@@ -147,14 +147,21 @@ class NotedPermit:
     fault: str | None = None
 
     async def __aenter__(self):
-        return await self.number.__aenter__()
+        return await self.permit.__aenter__()
 
     async def __aexit__(self, *raised):
-        await self.number.__aexit__(*raised)
+        await self.permit.__aexit__(*raised)
 
     def renew_if_late(self):
+        renewal = self.permit.renew_if_late()
+        return self._note() if renewal is None else self._note_later(renewal)
+
+    def _note(self):
         self.log.append(time.monotonic())
-        return self.number.renew_if_late()
+
+    async def _note_later(self, renewal):
+        await renewal
+        self._note()
 
 
 def _fifty(service, asset, limiter, start, sent) -> None:

@@ -13,7 +13,7 @@ from limiters import bucket
 from memories_async import RedisLimiter
 from memories_async.limiter import Priority
 from memories_async.limiter import _redis as module
-from memories_async.limiter._redis import MARKER, PREFIX, RedisStore
+from memories_async.limiter._redis import MARKER, PREFIX, ClockOffset, RedisStore
 from memories_async.limiter._rule import Request, pause_after_loss
 from memories_async.limiter._store import StoreUnavailableError
 
@@ -208,3 +208,15 @@ def test_the_missing_extra_is_with_account(monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ImportError, match=r"memories_async\[redis\]"):
         RedisLimiter("redis://127.0.0.1:1/0")
+
+
+def test_a_slow_round_trip_does_not_move_the_servers_clock():
+    """The offset is that of the quickest one, until the server's clock is set."""
+    offset = ClockOffset()
+    first = offset.convert(1000.001, 50.000, 50.002)
+    slow = offset.convert(1001.001, 51.000, 51.300)
+    jumped = offset.convert(5000.001, 52.000, 52.002)
+
+    assert first == pytest.approx(50.001)
+    assert slow == pytest.approx(51.001)
+    assert jumped == pytest.approx(52.001)
