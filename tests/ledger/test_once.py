@@ -21,6 +21,7 @@ from memories_async._database import file as database_file
 from memories_async._database.file import create_private
 from memories_async.errors import BadReply, InvalidRequest, OutcomeUnknown
 from memories_async.ledger import DatabaseFailed, Ledger
+from memories_async.ledger._coordinator import InFlight, build_entry_key
 
 
 async def test_a_paid_call_is_answered_from_the_ledger(ledger):
@@ -309,17 +310,16 @@ async def test_a_ledger_behind_a_link_is_the_same_ledger(ledger, tmp_path):
     (tmp_path / "links").mkdir()
     link = tmp_path / "links" / "link.db"
     link.symlink_to(ledger.path)
-    async with serving(silent) as server, callers.patient_client(server.url) as client:
-        first = client.batch({1: search_call()}, ledger=ledger, drain=0.01)
-        second = client.batch(
-            {1: search_call()}, ledger=Ledger(link), on_unknown="resend", drain=0.01
-        )
-        async with first:
-            await until(lambda: server.requests)
-            async with second:
-                await until(lambda: states(ledger) == ["sending"])
-                await asyncio.sleep(0.3)  # as long as the second one waits between two looks
-                assert server.requests == 1
+    async with (
+        serving(silent) as server,
+        callers.patient_client(server.url, ledger=ledger) as client,
+    ):
+        sending = asyncio.create_task(client.send(search_call()))
+        await until(lambda: server.requests)
+        key = build_entry_key(search_call(), client._settings.account(search_call()))
+        (claim,) = await Ledger(link).coordinator.claim([key], resend=True)
+        assert isinstance(claim, InFlight)
+        await cancelled(sending)
 
 
 async def test_a_ledger_that_takes_no_writes_is_read_and_exported(ledger, tmp_path, monkeypatch):
