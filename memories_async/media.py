@@ -152,14 +152,7 @@ def prepare_image(argument: str, source: Source, *, name: str, max_size: int | N
     if suffix not in IMAGE_TYPES:
         allowed = ", ".join(IMAGE_TYPES)
         raise ValueError(f"{argument} must be one of {allowed}, not {suffix or 'an unknown type'}")
-    return Media(
-        source=content,
-        name=f"{name}{suffix}",
-        content_type=IMAGE_TYPES[suffix],
-        size=size,
-        start=start,
-        modified_at=content.stat().st_mtime_ns if isinstance(content, Path) else None,
-    )
+    return _describe(content, f"{name}{suffix}", IMAGE_TYPES[suffix], size, start)
 
 
 def prepare_video(
@@ -174,14 +167,8 @@ def prepare_video(
     suffix = _find_suffix(content) or ".mp4"
     if suffix not in VIDEO_TYPES:
         raise ValueError(f"{argument} must have the extension of a video, not {suffix}")
-    return Media(
-        source=content,
-        name=f"{name.removesuffix(suffix)}{suffix}",
-        content_type=VIDEO_TYPES[suffix],
-        size=size,
-        start=start,
-        modified_at=content.stat().st_mtime_ns if isinstance(content, Path) else None,
-    )
+    file_name = f"{name.removesuffix(suffix)}{suffix}"
+    return _describe(content, file_name, VIDEO_TYPES[suffix], size, start)
 
 
 def prepare_file(argument: str, source: Source) -> Media:
@@ -189,13 +176,19 @@ def prepare_file(argument: str, source: Source) -> Media:
     content = _check_source(argument, source)
     size, start = _measure(argument, content, None)
     suffix = _find_suffix(content)
+    file_name = f"{derive_name(source).removesuffix(suffix)}{suffix}"
+    return _describe(content, file_name, "application/octet-stream", size, start)
+
+
+def _describe(content: _Content, name: str, content_type: str, size: int, start: int) -> Media:
+    modified_at = content.stat().st_mtime_ns if isinstance(content, Path) else None
     return Media(
         source=content,
-        name=f"{derive_name(source).removesuffix(suffix)}{suffix}",
-        content_type="application/octet-stream",
+        name=name,
+        content_type=content_type,
         size=size,
         start=start,
-        modified_at=content.stat().st_mtime_ns if isinstance(content, Path) else None,
+        modified_at=modified_at,
     )
 
 

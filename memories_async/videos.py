@@ -279,11 +279,7 @@ def _read_optional_video(data: Any) -> Video | None:
 
 
 def _read_page(data: Any, *, page: int, size: int) -> Page:
-    listed = (
-        {}
-        if decode.is_empty(data)
-        else decode.split_fields(data, _PAGE_NAMES, {"records": "videos"})
-    )
+    listed = decode.split_fields(data or {}, _PAGE_NAMES, {"records": "videos"})
     videos, total = listed.get("videos") or _NONE, listed.get("total_count")
     if not wire_json.is_array(videos):
         raise TypeError("data.videos must be a list")

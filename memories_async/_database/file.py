@@ -26,7 +26,7 @@ _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "
 _ADVICE = {
     "SQLITE_FULL": "the disk is full",
     "SQLITE_READONLY": "the file or its folder is read-only",
-    "SQLITE_CANTOPEN": "the file cannot be open_writer or created",
+    "SQLITE_CANTOPEN": "the file cannot be opened or created",
     "SQLITE_NOTADB": "the file is not a database; it was left as it is, name another one",
     "SQLITE_CORRUPT": "the file is damaged; it was left as it is: copy it, then try "
     "`sqlite3 FILE .recover`",

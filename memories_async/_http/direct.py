@@ -45,7 +45,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @define(eq=False)
-class _Pool:
+class _ConnectionPool:
     """The connections of one event loop, and what is the same in every request to a URL."""
 
     connector: aiohttp.TCPConnector
@@ -115,8 +115,8 @@ class DirectTransport(HttpTransport):
                 connection.release()
                 return reply
 
-    def _open_pool(self) -> _Pool:
-        return _Pool(open_connector(self._ssl), self._user_agent)
+    def _open_pool(self) -> _ConnectionPool:
+        return _ConnectionPool(open_connector(self._ssl), self._user_agent)
 
 
 def _is_session_replaced() -> bool:
