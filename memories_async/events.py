@@ -12,7 +12,7 @@ from attrs import frozen
 
 from memories_async.errors import MemoriesError
 
-logger = logging.getLogger("memories_async")
+logger: logging.Logger = logging.getLogger("memories_async")
 
 
 def show_log(level: int) -> None:

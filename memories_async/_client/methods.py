@@ -103,7 +103,8 @@ class _Coroutine(_Method, Generic[P, T]):
             assert view.thread is not None
             return view.thread.wait(start(view.client, *args, **kwargs))
 
-        self.awaited, self.blocking = _describe(awaited, like), _describe(blocking, like)
+        self.awaited: Callable[..., Any] = _describe(awaited, like)
+        self.blocking: Callable[..., Any] = _describe(blocking, like)
         markcoroutinefunction(self.awaited)
 
     @overload
@@ -152,8 +153,12 @@ class PagerMethod(_Method, Generic[P]):
             pages = _request_pages(view.client, build(*args, **kwargs))
             return (video for page in view.thread.iterate(pages) for video in page.videos)
 
-        self.awaited = _describe(awaited, build, returns="AsyncIterator[Video]", doc=doc)
-        self.blocking = _describe(blocking, build, returns="Iterator[Video]", doc=doc)
+        self.awaited: Callable[..., Any] = _describe(
+            awaited, build, returns="AsyncIterator[Video]", doc=doc
+        )
+        self.blocking: Callable[..., Any] = _describe(
+            blocking, build, returns="Iterator[Video]", doc=doc
+        )
 
     @overload
     def __get__(self, view: None, owner: type[Any]) -> Callable[..., Any]: ...

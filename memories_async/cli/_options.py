@@ -39,7 +39,7 @@ class Context(click.Context):
 class Group(click.Group):
     """A group of commands that shows its help when no command is named."""
 
-    context_class = Context
+    context_class: type[click.Context] = Context
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command of the group, whose help is written by our formatter too."""

@@ -188,7 +188,7 @@ def _restore(process: int, is_default: bool) -> InProcessLimiter:  # pickled
     return in_process if is_default else InProcessLimiter()
 
 
-in_process = InProcessLimiter()
+in_process: InProcessLimiter = InProcessLimiter()
 """The limiter that all clients of a process share where no other is chosen."""
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

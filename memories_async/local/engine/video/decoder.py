@@ -29,10 +29,10 @@ try:
     from av.video.frame import VideoFrame
     from av.video.reformatter import Interpolation
     from av.video.stream import VideoStream
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
         "the embedded engine needs av: pip install 'memories_async[local]'", name="av"
-    ) from error
+    ) from _error
 
 __all__ = ["Decoder", "FFmpegError", "VideoFrame", "convert", "measure_shown"]
 
