@@ -154,7 +154,8 @@ async def test_a_far_store_costs_no_rate(limiter, store):
     await asyncio.gather(*(take(limiter, bucket(10), log) for _ in range(11)))
 
     assert busiest([at for at, _ in log]) <= 10
-    assert log[-1][0] - log[1][0] <= 9 / 9.2
+    # Once the way is known, a tick is requested at least as long before it as the store is away.
+    assert all(request.early >= 0.04 for request in store.requests[-3:] if any(request.wants))
 
 
 async def test_slots_are_given_back_at_once_where_they_are_scarce(limiter):

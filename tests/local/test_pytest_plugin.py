@@ -89,13 +89,13 @@ def indexed(monkeypatch):
     """The videos that were decoded; OpenCV stays loaded when the inner run ends."""
     pixels = pytest.importorskip("memories_async.local.engine.pixels")
     pytest.importorskip("memories_async.local.engine.video.render")
-    run_apart, seen = pixels.run_apart, []
+    run_in_child, seen = pixels.run_in_child, []
 
-    def counted(task, path, *words, **settings):
+    def count(task, path, *arguments, **settings):
         seen.append(path)
-        return run_apart(task, path, *words, **settings)
+        return run_in_child(task, path, *arguments, **settings)
 
-    monkeypatch.setattr(pixels, "run_apart", counted)
+    monkeypatch.setattr(pixels, "run_in_child", count)
     return seen
 
 
