@@ -21,6 +21,13 @@ def build(error, *, sent):
     return build_error(error, url=URL, sent=sent, seconds=1.25)
 
 
+def distrust(reason):
+    """The error of TLS for a certificate that is not trusted."""
+    error = ssl.SSLCertVerificationError()
+    error.verify_message = reason
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "words", "transient"),
     [
@@ -39,6 +46,22 @@ def build(error, *, sent):
             True,
         ),
         (OSError(), "h:1 could not be reached: OSError", True),
+        (OSError(113, "No route to host"), "h:1 could not be reached: No route to host", True),
+        (
+            aiohttp.ClientConnectorCertificateError(KEY, distrust("self-signed")),
+            "the certificate of h:1 is not trusted: self-signed",
+            False,
+        ),
+        (
+            aiohttp.ClientConnectorCertificateError(KEY, ssl.CertificateError()),
+            "the certificate of h:1 is not trusted: not valid",
+            False,
+        ),
+        (
+            aiohttp.ClientHttpProxyError(REQUEST, (), status=407),
+            "the proxy refused to connect to h:1 (status 407)",
+            False,
+        ),
         (ValueError("bad header"), "could not be started (ValueError)", False),
         (RuntimeError("Session is closed"), "could not be started (RuntimeError)", False),
     ],
@@ -69,4 +92,5 @@ def test_a_failure_after_the_first_byte_may_be_billed(error, words):
     failed = build(error, sent=True)
 
     assert (type(failed), failed.billed, failed.status) == (OutcomeUnknown, "maybe", None)
+    assert failed.transient
     assert words in failed.message
