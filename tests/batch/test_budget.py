@@ -9,7 +9,7 @@ import callers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import EMBEDDED, FOUND, caption_call, embed_call, search_call
+from samples import EMBEDDED, FOUND, caption_call, embed_call, reply, search_call
 from servers import answer, hang_up, serving, silent
 
 from memories_async import Budget, videos
@@ -180,6 +180,61 @@ async def test_a_reservation_is_given_back_once():
     await hook.failed(NotSent("no"), final=True)
 
     assert budget.spending == Spending()
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+async def test_a_cancelled_attempt_is_given_back_unless_it_was_sent(is_sent):
+    """Each attempt counts for itself: the one before this one was sent, and refused."""
+    budget = Budget(calls=1, prices={"caption": 2})
+    hook = budget.watch(caption_call())
+    await hook.sending()
+    hook.sent()
+    await hook.failed(InvalidRequest("no"), final=False)
+    await hook.sending()
+    if is_sent:
+        hook.sent()
+    hook.cancelled()
+    hook.cancelled()
+
+    at_risk = Spending(calls_at_risk=1, points_at_risk=2)
+    assert budget.spending == (at_risk if is_sent else Spending())
+
+
+async def test_an_attempt_is_settled_once():
+    """What comes after its answer or its failure changes nothing."""
+    answered, failed = Budget(calls=1), Budget(calls=1)
+    for budget in (answered, failed):
+        hook = budget.watch(caption_call())
+        await hook.sending()
+        if budget is answered:
+            await hook.answered(reply(FOUND))
+        else:
+            await hook.failed(OutcomeUnknown("lost"), final=False)
+        await hook.failed(NotSent("no"), final=True)
+        await hook.failed(DatabaseFailed("full", billed="yes"), final=True)
+        hook.cancelled()
+
+    assert (answered.spending, failed.spending) == (Spending(calls=1), Spending(calls_at_risk=1))
+
+
+def test_a_call_that_is_too_much_already_is_not_watched():
+    """Its price is looked at before it waits for a permit."""
+    budget = Budget(points=5, calls=9, prices={"caption": 6, "search": 5, "embedding": 0})
+
+    with pytest.raises(BudgetExceeded, match="6 points more would pass the budget of 5; 0 are"):
+        budget.watch(caption_call())
+    assert budget.watch(search_call()).price == 5
+    assert budget.watch(embed_call()).price == 0
+    assert budget.watch(videos.list()) is None
+    assert budget.spending == Spending()
+
+
+def test_a_price_that_nothing_depends_on_may_be_missing():
+    """Only a cap on points needs it."""
+    assert Budget(calls=1).price("search") is None
+    assert Budget(prices={"search": 2}).price("search") == 2
+    assert Budget(calls=1).watch(search_call()).price == 0
+    assert Budget(calls=0, points=0, prices={"search": 0}).calls == 0
 
 
 def test_a_budget_says_what_it_is_and_stays_where_it_is():

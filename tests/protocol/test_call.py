@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 
 import pytest
 from attrs import evolve
 from samples import CLIP, FOUND, PNG, caption_call, embed_call, reply, search_call
 
 from memories_async import Limits, assets, calls, captions, clips, embeddings, videos
-from memories_async._protocol.call import Form, Json, Part, check_text, fingerprint
+from memories_async._protocol.call import (
+    Fields,
+    Form,
+    Json,
+    Part,
+    check_text,
+    check_url,
+    estimate_transfer_time,
+    fingerprint,
+)
 from memories_async.errors import BadReply
 
 ASKED = {"user_prompt": "u", "system_prompt": "s"}
@@ -87,6 +97,46 @@ def request_json(call) -> Json:
     return call.body if isinstance(call.body, Json) else call.body.parts[0].content
 
 
+def test_a_body_of_fields_takes_the_url_as_a_field():
+    """So does a form without a JSON part, whose other fields stay."""
+    fields, form = videos.upload_url("https://x/a.mp4"), videos.upload(b"film")
+    url = "https://me/cb"
+    filled = [one.with_callback(url) for one in (fields, form, upload_file())]
+
+    assert filled[0].body == Fields((*fields.body.fields, ("callback", url)))
+    assert filled[1].body == Form((*form.body.parts, Part("callback", url)))
+    assert filled[2].body.parts[1:] == upload_file().body.parts[1:]
+    assert not any(one.welcomes_callback or one.needs_callback for one in filled)
+
+
+def test_a_fingerprint_is_the_same_in_every_version():
+    """A ledger finds the calls that an earlier version paid for."""
+    assert fingerprint(embed_call(), "me") == "b2ab08e128b956dd2a6bf78fdd0948f6ab21a6ac"
+    assert fingerprint(upload_file(), "me") == "d3a499a5bba33d793f79ad28f7c91646d9a9d756"
+
+
+def test_a_transfer_is_expected_to_run_at_a_megabit_a_second():
+    """An upload of 125,000 bytes has one second more; a call without an upload has none."""
+    assert estimate_transfer_time(125_000) == 1.0
+    assert videos.upload(bytes(250_000)).allowance == 2.0
+    assert embed_call().allowance == 0.0
+
+
+@pytest.mark.parametrize("url", ["https://x/a", "http://x:1/", "https://[::1]:443/a?b=c"])
+def test_a_full_url_is_returned_as_it_is(url):
+    """Port and query included."""
+    assert check_url("url", url) == url
+
+
+@pytest.mark.parametrize("url", ["https://x:0/a", "https://:80/a", "//x/a", "https://x/\u200b"])
+def test_a_url_without_a_usable_host_and_port_is_refused(url):
+    """The message names the argument and the value."""
+    with pytest.raises(
+        ValueError, match=re.escape(f"url must be a full http or https URL, not {url!r}")
+    ):
+        check_url("url", url)
+
+
 def test_documents_cannot_be_changed_through_a_call():
     """Neither by the code that built it nor by the code that holds it."""
     document = {"a": 1}
@@ -125,6 +175,7 @@ def test_a_missing_or_wrong_field_makes_the_reply_bad(name, value):
         search_call().read(whole)
     assert (caught.value.body, caught.value.billed) == (whole.body, "maybe")
     assert caught.value.__cause__ is None
+    assert "the reply has an unexpected form: " in caught.value.message
 
 
 @pytest.mark.parametrize("value", [None, 7, b"bytes"])

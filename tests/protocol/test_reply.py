@@ -62,6 +62,8 @@ def test_every_form_of_success_is_read(host, code, flags):
         *(("0429", RateLimited), (429, RateLimited), (401, AuthenticationFailed)),
         *((9009, PermissionDenied), ("9009", PermissionDenied), (400, InvalidRequest)),
         *((402, InsufficientCredits), (403, PermissionDenied), (409, Conflict)),
+        *(("0404", InvalidRequest), (405, InvalidRequest), ("0410", InvalidRequest)),
+        *((413, InvalidRequest), ("0415", InvalidRequest), (422, InvalidRequest)),
         *((-1, Refused), ("-1", Refused), ("7777", Refused), ("", Refused), ("²", Refused)),
     ],
 )

@@ -35,6 +35,7 @@ NOW = 1_700_000_000.0
         ({"retry-after": formatdate(NOW - 30, usegmt=True)}, 0.0),
         ({"retry-after": "Fri, 31 Feb 2025 10:00:00 GMT"}, None),
         ({"retry-after": "Tue, 14 Nov 2023 22:13:50 -0000"}, 30.0),
+        ({"retry-after": "Tue, 14 Nov 2023 23:13:50 +0100"}, 30.0),
     ],
 )
 def test_every_form_of_retry_after_is_read(headers, seconds):
