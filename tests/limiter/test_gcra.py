@@ -9,7 +9,7 @@ from limiters import busiest
 
 from memories_async import Limit, Limits
 from memories_async.limiter import Priority
-from memories_async.limiter._gcra import MAX_SLOWNESS, Gcra, choose, count_streak
+from memories_async.limiter._gcra import Gcra, Semaphore, choose, count_streak
 from memories_async.limiter._limits import MARGIN
 
 LIMITS = st.builds(Limit, st.integers(1, 500).map(float), per=st.sampled_from([0.5, 1.0, 60.0]))
@@ -83,7 +83,7 @@ def test_the_rate_never_falls_below_a_sixteenth():
     for n in range(60):
         gcra = gcra.pause(10.0 * n, 2.0)
 
-    assert gcra.slowness == MAX_SLOWNESS
+    assert gcra.slowness == 16.0
 
 
 def test_the_rate_grows_back():
@@ -93,6 +93,65 @@ def test_the_rate_grows_back():
         gcra = gcra.take(gcra.next_at, limit)
 
     assert gcra.slowness == 1.0
+
+
+def test_a_bucket_behind_its_schedule_catches_up_and_an_idle_one_starts_anew():
+    """By half the slack of 10 ms; it is idle once it is more than four times the slack behind."""
+    limit = Limit(1)
+
+    assert Gcra().take(0.0, limit).latest == 0.0
+    assert Gcra(next_at=10.0).take(10.002, limit).latest == 10.0
+    assert Gcra().take(0.04, limit).latest == pytest.approx(0.035)
+    assert Gcra().take(0.045, limit).latest == 0.045
+
+
+def test_a_new_bucket_is_at_its_full_rate_and_not_paused():
+    """Its first tick is due at once, and its first refusal counts."""
+    assert Gcra().wait(0.0) == 0.0
+    assert Gcra().take(0.0, Limit(1)).next_at == pytest.approx(1.02)
+    assert Gcra().pause(0.5, 0.1) == Gcra(0.6, 2.0, 0.6)
+
+
+def test_a_refusal_at_the_end_of_a_pause_halves_the_rate_again():
+    """It is of a request that was sent after the pause; one before its end is not."""
+    paused = Gcra().pause(10.0, 2.0)
+
+    assert paused.pause(11.9, 2.0).slowness == 2.0
+    assert paused.pause(12.0, 2.0).slowness == 4.0
+
+
+def test_a_bucket_whose_state_was_lost_has_no_tick_before_a_time():
+    """Nothing of what was granted can be given back; rate and pause stay."""
+    gcra = Gcra(5.0, 2.0, 3.0, 4.0)
+
+    assert gcra.hold(9.0) == Gcra(9.0, 2.0, 3.0)
+    assert gcra.hold(2.0) == Gcra(5.0, 2.0, 3.0)
+    assert gcra.hold(9.0).give_back() == gcra.hold(9.0)
+
+
+def test_a_clock_that_is_put_forward_moves_every_time_of_the_bucket():
+    """The rate stays."""
+    assert Gcra(5.0, 2.0, 3.0, 4.0).shift(10.0) == Gcra(15.0, 2.0, 13.0, 14.0)
+
+
+def test_a_semaphore_has_as_many_slots_as_the_limit_says():
+    """A slot that is given back is free again."""
+    slots, limit = Semaphore(), Limit(1, concurrency=2)
+    seen = []
+    for move in (slots.acquire, slots.acquire, slots.release, slots.release):
+        move()
+        seen.append((slots.in_use, slots.has_free(limit)))
+
+    assert seen == [(1, True), (2, False), (1, True), (0, True)]
+
+
+def test_the_streak_counts_only_interactive_calls_that_pass_a_batch_call():
+    """A batch call, or nobody of that kind waiting, ends it."""
+    assert count_streak(3, Priority.INTERACTIVE, batch_waits=True) == 4
+    assert count_streak(3, Priority.INTERACTIVE, batch_waits=False) == 0
+    assert count_streak(3, Priority.BATCH, batch_waits=True) == 0
+    assert choose(4, (False, True, False)) is Priority.INTERACTIVE
+    assert choose(0, (False, False, True)) is Priority.BATCH
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one():

@@ -13,8 +13,16 @@ from limiters import Crowd, Process, busiest
 
 from memories_async import Limit
 from memories_async.limiter import Priority
-from memories_async.limiter._gcra import BATCH_SHARE
-from memories_async.limiter._rule import LEASE, BucketState, Request, pause_after_loss, step
+from memories_async.limiter._gcra import BATCH_SHARE, Gcra
+from memories_async.limiter._rule import (
+    BucketState,
+    Lease,
+    Request,
+    Response,
+    order,
+    pause_after_loss,
+    step,
+)
 
 CROWDS = st.lists(
     st.tuples(st.integers(0, 12), st.integers(0, 12), st.floats(0, 2), st.floats(0.5, 30)),
@@ -85,7 +93,7 @@ def test_a_dead_process_gives_its_slots_back():
     one = crowd(Limit(10, concurrency=1), (1, 0, 0.0, 0.05), (1, 0, 0.1, 1e9), seconds=60)
     one.run()
 
-    assert one.permits[1][0] == pytest.approx(LEASE, abs=0.2)
+    assert one.permits[1][0] == pytest.approx(5.0, abs=0.2)
 
 
 def test_a_dead_process_that_waited_costs_a_moment():
@@ -201,6 +209,196 @@ def test_late_requests_of_two_processes_are_spaced_before_anybody_else_is_served
 
     assert [name for _, name in served] == ["a", "b", "c"]
     assert min(b[0] - a[0] for a, b in pairwise(served)) >= 1.0
+
+
+def test_a_new_bucket_serves_its_first_member_at_once():
+    """The response says when the tick is, its number and when to ask again."""
+    asked = Request(member="a", wants=(0, 2, 0))
+    state, response = step(BucketState.create(Limit(1), 10.0), asked, Limit(1), 10.0)
+
+    again = pytest.approx(1.02)
+    assert response == Response(
+        granted=Priority.INTERACTIVE, number=1, start=0.0, again=again, permits=1
+    )
+    assert (state.permits, state.issued, state.streak, state.seen) == (1, 2, 0, 10.0)
+    assert state.leases == {"a": Lease(15.0, 1, (0, 2, 0))}
+
+
+def test_a_clock_that_was_put_back_moves_every_time_of_the_bucket():
+    """Nobody waits longer, and no lease lasts longer."""
+    state = BucketState(
+        gcra=Gcra(5.0, 2.0, 3.0, 4.0),
+        streak=1,
+        issued=2,
+        permits=3,
+        free_at=4.0,
+        seen=5.0,
+        leases={"a": Lease(6.0, 1, (0, 2, 0))},
+    )
+
+    assert state.shift(-3.0) == BucketState(
+        gcra=Gcra(2.0, 2.0, 0.0, 1.0),
+        streak=1,
+        issued=2,
+        permits=3,
+        free_at=1.0,
+        seen=2.0,
+        leases={"a": Lease(3.0, 1, (0, 2, 0))},
+    )
+    put_back, _ = step(state, Request(member="b"), Limit(1), 2.0)
+    assert put_back == state.shift(-3.0)
+
+
+def test_a_lease_ends_five_seconds_after_the_latest_request():
+    """Its slots are free then, and not before; a request without slots or wishes ends it at once."""
+    limit, other = Limit(1, concurrency=1), Request(member="b", wants=(0, 1, 0))
+    state, _ = step(BucketState(), Request(member="a", busy=1), limit, 10.0)
+
+    assert step(state, other, limit, 14.9)[1].granted is None
+    assert step(state, other, limit, 15.0)[1].granted is Priority.INTERACTIVE
+    assert step(state, Request(member="a"), limit, 11.0)[0].leases == {}
+
+
+def wait_in_line(limit, *names, at, busy=0):
+    """A bucket of which *names* want a tick each, in that order."""
+    state = BucketState(gcra=Gcra(next_at=at + 1.0))
+    for name in names:
+        request = Request(member=name, wants=(0, 1, 0), busy=busy if name == names[0] else 0)
+        state, response = step(state, request, limit, at)
+    return state, response
+
+
+def test_a_member_asks_again_when_those_before_it_have_had_their_ticks():
+    """A tick each; a slower bucket takes longer for it."""
+    limit = Limit(1)
+    state, response = wait_in_line(limit, "a", "b", "c", at=10.0)
+    slow = Gcra(11.0, 2.0)
+    again = step(
+        BucketState(gcra=slow, leases=state.leases),
+        Request(member="b", wants=(0, 1, 0)),
+        limit,
+        10.0,
+    )[1].again
+
+    assert response.again == pytest.approx(1.0 + 2 * 1.02)
+    assert again == pytest.approx(1.0 + 2 * 1.02)
+
+
+def test_a_member_of_a_full_bucket_looks_for_a_slot_from_time_to_time():
+    """Every 50 ms, the later in line the less often; late requests have their slots."""
+    limit, state = Limit(1, concurrency=1), BucketState()
+    for name, busy in (("a", 1), ("b", 0), ("c", 0)):
+        request = Request(member=name, busy=busy, wants=(0, 1, 0))
+        state, response = step(state, request, limit, 10.0)
+    late = step(
+        BucketState(gcra=Gcra(10.5), seen=10.0),
+        Request(member="a", busy=1, wants=(1, 0, 0)),
+        limit,
+        10.0,
+    )[1]
+
+    # Three in line: twice a tick's distance is longer than three looks.
+    assert response.again == pytest.approx(2 * 1.02)
+    assert step(state, Request(member="a", busy=1, wants=(0, 1, 0)), limit, 10.0)[1].again == 0.05
+    fast = Limit(1000, concurrency=1)
+    assert step(state, request, fast, 10.0)[1].again == pytest.approx(0.15)
+    assert late.again == pytest.approx(0.5)
+
+
+def test_a_tick_that_is_not_fetched_goes_to_the_next_after_a_quarter_of_a_second():
+    """Its member loses its place, and keeps its slots."""
+    limit = Limit(1)
+    state, _ = wait_in_line(limit, "a", "b", at=10.0, busy=1)
+    asked = Request(member="b", wants=(0, 1, 0))
+
+    assert step(state, asked, limit, 11.25)[1].granted is None
+    after, response = step(state, asked, limit, 11.3)
+    assert response.granted is Priority.INTERACTIVE
+    assert after.leases["a"] == Lease(15.0, 1)
+
+
+def test_a_tick_without_a_slot_is_not_overdue():
+    """The quarter of a second begins when a slot is free, except for a request that has one."""
+    limit = Limit(1, concurrency=1)
+    state, _ = step(BucketState(), Request(member="x", busy=1), limit, 10.0)
+    for name in ("a", "b"):
+        state, _ = step(state, Request(member=name, wants=(0, 1, 0)), limit, 10.0)
+    state, _ = step(state, Request(member="x"), limit, 12.0)
+    asked = Request(member="b", wants=(0, 1, 0))
+    state, _ = step(
+        BucketState(gcra=state.gcra, leases=state.leases, free_at=12.0), asked, limit, 12.2
+    )
+
+    assert step(state, asked, limit, 12.25)[1].granted is None
+    assert step(state, asked, limit, 12.3)[1].granted is Priority.INTERACTIVE
+
+
+def test_a_bucket_notes_when_all_its_slots_were_in_use():
+    """Also when the granted call takes the last one; a late request takes none."""
+    limit = Limit(1, concurrency=2)
+    state, _ = step(BucketState(), Request(member="a", busy=1), limit, 10.0)
+    assert state.free_at == 0.0
+    state, _ = step(state, Request(member="b", wants=(0, 1, 0)), limit, 11.0)
+    assert state.free_at == 11.0
+    state, _ = step(state, Request(member="b"), limit, 12.0)
+    state, response = step(state, Request(member="a", busy=1, wants=(1, 0, 0)), limit, 13.0)
+    assert (response.granted, state.free_at) == (Priority.LATE, 11.0)
+    assert state.leases["a"].busy == 1
+
+
+def test_a_slot_is_given_back_at_once_where_others_may_wait_for_it():
+    """From half of the slots on, if there is another member or a call that waits."""
+    limit = Limit(1, concurrency=4)
+
+    def is_contended(busy, wants=(0, 0, 0), leases=None):
+        state = BucketState(gcra=Gcra(next_at=99.0), leases=leases or {})
+        asked = Request(member="a", busy=busy, wants=wants)
+        return step(state, asked, limit, 10.0)[1].is_contended
+
+    other = {"b": Lease(15.0)}
+    assert not is_contended(2)
+    assert is_contended(2, (0, 1, 0))
+    assert is_contended(2, leases=other)
+    assert not is_contended(1, (0, 1, 0), other)
+
+
+def test_a_member_with_more_calls_rejoins_at_the_end():
+    """One with a single call leaves the line."""
+    limit = Limit(1)
+    state, _ = step(BucketState(), Request(member="a", wants=(0, 2, 1)), limit, 10.0)
+
+    assert state.leases["a"].tickets == (0, 3, 2)
+    assert state.issued == 3
+    assert [name for *_, name in order(state.leases, 0)] == ["a", "a"]
+    state, _ = step(state, Request(member="a", wants=(0, 1, 0), busy=1), limit, 12.0)
+    assert state.leases["a"] == Lease(17.0, 2)
+
+
+def test_the_line_is_ordered_by_priority_and_ticket():
+    """Late requests, then by tickets, a batch call after four interactive ones."""
+    leases = {f"i{n}": Lease(99.0, 0, (0, 10 - n, 0)) for n in range(6)}
+    leases |= {"b": Lease(99.0, 0, (0, 0, 1)), "l": Lease(99.0, 1, (20, 0, 0))}
+
+    names = [name for *_, name in order(leases, 0)]
+    assert names == ["l", "i5", "i4", "i3", "i2", "b", "i1", "i0"]
+    assert [name for *_, name in order(leases, 4)][:2] == ["l", "b"]
+    assert order({"b": leases["b"]}, 0) == [(Priority.BATCH, 1, "b")]
+
+
+def test_an_unused_tick_is_given_back_only_by_its_number():
+    """Neither no tick nor an older one gives anything back."""
+    state, _ = step(BucketState(), Request(member="a", wants=(0, 1, 0)), Limit(1), 10.0)
+
+    assert step(state, Request(member="a", unused=1), Limit(1), 10.5)[0].gcra.next_at == 10.0
+    for unused in (0, 2):
+        after, _ = step(state, Request(member="a", unused=unused), Limit(1), 10.5)
+        assert after.gcra.next_at == pytest.approx(11.02)
+
+
+def test_a_pause_after_a_loss_covers_a_gap_and_a_heartbeat():
+    """And the quarter of a second by which a tick is reserved ahead of its time."""
+    assert pause_after_loss(Limit(1)) == pytest.approx(1.25 + 0.25)
+    assert pause_after_loss(Limit(1, per=60)) == pytest.approx(61.2 + 0.25)
 
 
 def test_a_store_that_lost_its_state_begins_with_a_pause():
