@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import mimetypes
 import mmap
@@ -282,6 +283,120 @@ def test_a_digest_covers_the_content_only(png):
     """The same picture under another name has the same digest."""
     assert picture(png).digest() == picture(PNG).digest() == picture(io.BytesIO(PNG)).digest()
     assert picture(PNG).digest() != picture(PNG + b"x").digest()
+
+
+def test_a_digest_is_the_same_in_every_version():
+    """A ledger finds the files that an earlier version sent."""
+    assert picture(PNG).digest() == hashlib.blake2b(PNG, digest_size=20).hexdigest()
+    assert len(picture(PNG).digest()) == 40
+
+
+def test_a_medium_is_read_a_megabyte_at_a_time():
+    """Memory stays constant however long a film is."""
+    one = media.prepare_file("file", io.BytesIO(bytes(2 * 1024 * 1024 + 1)))
+
+    assert [len(chunk) for chunk in one.chunks()] == [1024 * 1024, 1024 * 1024, 1]
+
+
+def test_bytes_are_not_copied_to_be_read():
+    """A file is read whole."""
+    assert picture(PNG).read_bytes() is PNG
+    assert picture(io.BytesIO(PNG)).read_bytes() == PNG
+
+
+class Plain:
+    """A binary file with the three methods that are needed, and nothing else."""
+
+    def __init__(self, content):
+        file = io.BytesIO(content)
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+def test_a_file_needs_no_more_than_read_seek_and_tell():
+    """It is open, has no name and can be rewound unless it says otherwise."""
+    one = media.prepare_file("file", Plain(b"film"))
+
+    assert (one.name, one.size, one.modified_at) == ("video", 4, None)
+    assert content(one) == b"film"
+
+
+def test_every_reader_of_a_path_is_closed(png, monkeypatch):
+    """Whether the file was read to its end, left in the middle or found changed."""
+    one, opened = picture(png), []
+    open_path = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda *a, **b: opened.append(open_path(*a, **b)) or opened[-1]
+    )
+    content(one)
+    chunks = one.chunks(3)
+    next(chunks)
+    chunks.close()
+    os.utime(png, ns=(1, 1))
+    with pytest.raises(NotSent):
+        one.open()
+
+    assert [file.closed for file in opened] == [True, True, True]
+
+
+def test_a_file_of_any_kind_keeps_its_cleaned_name_and_its_extension(tmp_path):
+    """Its folder is not sent, and nothing that could end a header."""
+    path = tmp_path / 'a "b"\\c.TXT'
+    path.write_bytes(b"x")
+    one = media.prepare_file("file", path)
+
+    assert (one.name, one.content_type) == ("a bc.txt", "application/octet-stream")
+    assert one.modified_at == path.stat().st_mtime_ns
+    assert (one.start, content(one), one.label) == (0, b"x", str(path))
+    with path.open("rb") as file:
+        assert media.prepare_file("file", file).name == "a bc.txt"
+    with pytest.raises(ValueError, match="file must not be empty"):
+        media.prepare_file("file", b"")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        *(("a/b/Film 1.mp4", "Film 1"), (Path("x.y.mp4"), "x.y"), ("/", "video")),
+        *((b"bytes", "video"), (io.BytesIO(), "video"), (".. .", "video")),
+        *(("\n\x1b[2J.mp4", "[2J"), ("x" * 300 + ".mp4", "x" * 100)),
+    ],
+)
+def test_a_name_is_derived_from_a_path_and_safe_in_a_header(source, name):
+    """At most a hundred characters; `video` where nothing is left."""
+    assert media.derive_name(source) == name
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", 'a"b', "a/b", "a\\b"])
+def test_a_file_name_that_is_unsafe_in_a_header_is_refused(name):
+    """The message names the argument and the value."""
+    with pytest.raises(ValueError, match="name must be a file name without quotes and slashes"):
+        media.check_file_name("name", name)
+    assert media.check_file_name("name", "Film 1.mp4") == "Film 1.mp4"
+
+
+def test_a_video_has_its_extension_once(tmp_path):
+    """Whether or not its given name ends in it; its size limit is exact."""
+    (tmp_path / "v.mov").write_bytes(b"film")
+    prepared = [
+        media.prepare_video("video", tmp_path / "v.mov", max_size=4, name=name)
+        for name in ("v.mov", "v")
+    ]
+
+    assert [one.name for one in prepared] == ["v.mov", "v.mov"]
+    assert {(one.size, one.start) for one in prepared} == {(4, 0)}
+    assert prepared[0].modified_at == (tmp_path / "v.mov").stat().st_mtime_ns
+    assert media.prepare_video("video", b"film", max_size=None).modified_at is None
+    assert media.prepare_video("video", b"film", max_size=None).label == "video.mp4"
+    with pytest.raises(ValueError, match="video must be at most 3 bytes, not 4"):
+        media.prepare_video("video", b"film", max_size=3)
+
+
+def test_a_picture_is_known_by_the_mark_of_webp_alone():
+    """Other files of RIFF are films and sounds."""
+    with pytest.raises(ValueError, match="not an unknown type"):
+        picture(b"RIFF\x00\x00\x00\x00AVI LIST")
+    with pytest.raises(ValueError, match="not an unknown type"):
+        picture(b"riff\x00\x00\x00\x00WEBPVP8 ")
 
 
 def test_the_repr_of_a_medium_shows_no_bytes(png):

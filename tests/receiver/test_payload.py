@@ -306,6 +306,59 @@ def test_a_task_id_may_have_any_printable_characters(task_id) -> None:
     assert read(success(task_id=task_id)).task_id == task_id
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_a_body_may_be_exactly_as_long_as_the_limit(pack) -> None:
+    """One byte more is not decompressed."""
+    exact, longer = pack(b"x" * 1_000), pack(b"x" * 1_001)
+
+    assert _payload.decompress(exact, "x-gzip", limit=1_000) == b"x" * 1_000
+    assert _payload.decompress(longer, "x-gzip", limit=1_000) == longer
+
+
+def test_a_task_id_is_read_in_either_spelling_and_place() -> None:
+    """The outer one counts, and an unusable one does not."""
+    assert read({"status": 0, "data": {"taskId": "t1", "text": "x"}}).task_id == "t1"
+    assert read({"task_id": "out", "data": {"task_id": "in"}}).task_id == "out"
+    assert read({"task_id": "a\ufffd", "data": {"task_id": "in"}}).task_id == "in"
+
+
+@pytest.mark.parametrize("document", [[{"status": 0}, {"status": 0}], [], ["x"], [[{"a": 1}]]])
+def test_only_a_list_of_one_object_stands_for_the_object(document) -> None:
+    """Of several it cannot be told which counts."""
+    assert _payload.parse(json.dumps(document).encode()) is None
+
+
+def test_the_first_status_that_can_be_read_decides() -> None:
+    """`status` before `code` before the flags; an unknown number leaves it open."""
+    data = {"data": {"text": "A dog."}}
+
+    assert read({"status": -1, "code": 0} | data).final
+    with pytest.raises(CaptionFailed, match="captioning failed: A dog"):
+        caption({"status": -1, "code": 0} | data)
+    assert caption({"status": "odd", "code": 200} | data).text == "A dog."
+    for unclear in ({"status": 1}, {"code": 201}, {"status": 100, "success": True}, {}):
+        assert not read(unclear | data).final
+    assert caption({"success": True} | data).text == "A dog."
+    assert not read({"failed": False} | data).final
+
+
+def test_a_failure_keeps_its_code_and_its_body() -> None:
+    """The reason is cut at three hundred characters, and `data` may be it."""
+    with pytest.raises(CaptionFailed) as caught:
+        caption({"status": -1, "data": "x" * 400})
+
+    assert caught.value.message == "captioning failed: " + "x" * 300
+    assert (caught.value.code, json.loads(caught.value.body)["status"]) == ("-1", -1)
+
+
+def test_a_bad_reply_says_that_waiting_again_may_help() -> None:
+    """It names the call."""
+    with pytest.raises(BadReply, match="waiting again returns it") as caught:
+        caption(b"[]")
+
+    assert caught.value.call == "captions.upload"
+
+
 @pytest.mark.parametrize("task_id", [None, 7, "", "x" * 1_001, "a\x00b", "a\nb", "\ud800", ["t"]])
 def test_a_task_id_must_be_short_and_printable(task_id) -> None:
     """Any other is ignored, and the token alone tells the task."""

@@ -131,3 +131,49 @@ def test_only_a_submission_with_entry_task_and_callback_needs_reconciling() -> N
     assert not add(NEW, make_delivery("x")).needs_reconciling
     assert not add(keyed, make_delivery("x", None)).needs_reconciling
     assert not add(evolve(keyed, is_reconciled=True), make_delivery("x")).needs_reconciling
+
+
+def test_a_record_is_found_by_its_submission_and_by_its_task() -> None:
+    """The task is known from the submit reply, or else from the callback that counts."""
+    submission = b"i" * 16
+
+    assert NEW.keys == (submission,)
+    assert evolve(NEW, task_id="t1").keys == (submission, "t1")
+    assert add(NEW, make_delivery("x", "t9")).keys == (submission, "t9")
+    assert evolve(add(NEW, make_delivery("x", "t9")), task_id="t1").known_task_id == "t1"
+
+
+def test_a_record_is_decided_by_a_clear_callback_alone() -> None:
+    """An unclear one, or one for another task, leaves it open."""
+    assert not NEW.is_decided
+    assert not add(NEW, make_delivery("x", final=False)).is_decided
+    assert not evolve(add(NEW, make_delivery("x", "t2")), task_id="t1").is_decided
+    assert add(NEW, make_delivery("x")).is_decided
+
+
+def test_a_body_that_cannot_be_read_names_no_task_and_repeats_only_itself() -> None:
+    """Two different ones are two callbacks."""
+    one, other = (CallbackDelivery.read(body, content_type="", at=1.0) for body in (b"{", b"["))
+
+    assert (one.task_id, one.final, one.content_type) == (None, False, "")
+    assert one.repeats(one)
+    assert not one.repeats(other)
+    assert "<1 bytes>" in repr(one)
+
+
+def test_a_repetition_changes_nothing_but_the_count() -> None:
+    """An unclear one is not counted either."""
+    unclear = add(NEW, make_delivery("x", final=False))
+    clear = add(NEW, make_delivery("x"))
+
+    assert add(unclear, make_delivery("x", final=False)) == unclear
+    assert add(clear, make_delivery("x")) == evolve(clear, final_repetitions=1)
+    assert add(clear, make_delivery("x", "t1", at=9_999.0)) == clear
+
+
+def test_eight_callbacks_are_stored() -> None:
+    """The ninth is not."""
+    full = add(NEW, *(make_delivery(str(n), final=False) for n in range(9)))
+
+    assert [one.body for one in full.deliveries] == [make_delivery(str(n)).body for n in range(8)]
+    assert judge(add(NEW, *full.deliveries[:7]), make_delivery("more")) is Verdict.STORED
