@@ -229,10 +229,10 @@ def check_url(argument: str, value: str) -> str:
     check_text(argument, value)
     try:
         parts = urlsplit(value)
-        has_host = bool(parts.hostname) and parts.port != 0
+        is_full = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets that do not match, a port beyond 65535
-        has_host, parts = False, urlsplit("")
-    if not has_host or parts.scheme not in {"http", "https"} or not value.isprintable():
+        is_full = False
+    if not is_full or not value.isprintable():
         raise ValueError(f"{argument} must be a full http or https URL, not {value!r}")
     return value
 

@@ -136,7 +136,7 @@ def _judge_unexpected(reply: Reply, *, is_free: bool) -> MemoriesError:
     target = reply.headers.get("location")
     if target is None:
         return _build_error(OutcomeUnknown, reply, message="the service sent an unexpected status")
-    where = make_printable(re.split(r"[?#]", target, maxsplit=1)[0])
+    where = make_printable(re.split(r"[?#]", target)[0])
     message = f"the service redirects to {where}; not followed"
     is_certain = is_free or reply.status in _UNPROCESSED
     return _build_error(Refused if is_certain else OutcomeUnknown, reply, message=message)

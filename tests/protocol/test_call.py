@@ -153,7 +153,8 @@ def test_a_form_lists_its_media():
     media = upload_file().body.media
 
     assert [one.name for one in media] == ["video.mp4", "Ann.png"]
-    assert Form((Part("a", "text"),)).media == ()
+    assert upload_file().media == media
+    assert Form((Part("a", "text"),)).media == caption_call().media == ()
 
 
 def test_a_reply_is_read_in_every_spelling():
@@ -176,6 +177,17 @@ def test_a_missing_or_wrong_field_makes_the_reply_bad(name, value):
     assert (caught.value.body, caught.value.billed) == (whole.body, "maybe")
     assert caught.value.__cause__ is None
     assert "the reply has an unexpected form: " in caught.value.message
+
+
+def test_a_bad_reply_gives_its_reason_in_three_hundred_characters():
+    """A decoder may quote the whole reply."""
+
+    def decode(data):
+        raise ValueError("x" * 400)
+
+    with pytest.raises(BadReply) as caught:
+        evolve(search_call(), decode=decode).read(reply(FOUND))
+    assert caught.value.message == "the reply has an unexpected form: " + "x" * 300
 
 
 @pytest.mark.parametrize("value", [None, 7, b"bytes"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from samples import reply, search_call
 
 from memories_async import Policy
-from memories_async._protocol.reply import Host, unwrap
+from memories_async._protocol.reply import Host, Reply, unwrap
 from memories_async.errors import (
     AuthenticationFailed,
     BadReply,
@@ -335,6 +335,9 @@ def test_a_redirect_is_a_refusal_only_where_nothing_was_processed(status, is_fre
         (b"", 599, "no reason given"),
         ({"code": 1}, 200, "OK"),
         ({"detail": "Invalid token"}, 401, "Invalid token"),
+        ("no such video", 404, "no such video"),
+        (["no such video"], 404, "no such video"),
+        (7, 404, "7"),
         (
             {"detail": [{"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}]},
             422,
@@ -354,6 +357,11 @@ def test_a_redirect_is_a_refusal_only_where_nothing_was_processed(status, is_fre
 def test_the_reason_is_read_from_every_form(document, status, words):
     """The service's own, and those of gateways and frameworks before it."""
     assert verdict(document, status).message == words
+
+
+def test_a_binary_answer_is_the_number_of_its_bytes():
+    """They were written to a file, and are read by nobody else."""
+    assert unwrap(Reply(status=200, body=b"", saved=7), V1) == 7
 
 
 def test_messages_and_codes_are_short_and_printable():
