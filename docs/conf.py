@@ -22,4 +22,3 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 nitpicky = False
-suppress_warnings = ["myst.xref_missing"]
