@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import sqlite3
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from memories_async._files import is_planted, resolve_links
 from memories_async.errors import MemoriesError
 
 PATIENCE = 30.0
@@ -72,26 +72,10 @@ def resolve_path(path: str | os.PathLike[str]) -> Path:
 
     Raises `DatabaseFailed` for a link that another user placed in a folder open to everybody.
     """
-    resolved = Path(path).absolute()
-    for _ in range(40):  # as many as the system follows
-        link = next(
-            (one for one in [*reversed(resolved.parents), resolved] if one.is_symlink()), None
-        )
-        if link is None:
-            break
-        if _is_planted(link, link.lstat().st_uid):
-            raise DatabaseFailed(
-                f"{link}: another user's link in a folder that everybody may write to"
-            )
-        resolved = link.parent / link.readlink() / resolved.relative_to(link)
-    return resolved.resolve()
-
-
-def _is_planted(path: Path, owner: int) -> bool:
-    """Whether another user may have put *path* where this one was expected to."""
-    if sys.platform == "win32":
-        return False
-    return owner not in {os.geteuid(), 0} and bool(path.parent.stat().st_mode & stat.S_IWOTH)
+    try:
+        return resolve_links(path)
+    except PermissionError as error:
+        raise DatabaseFailed(str(error)) from None
 
 
 def create_private(path: Path, flags: int = 0) -> int:
@@ -102,7 +86,7 @@ def create_private(path: Path, flags: int = 0) -> int:
     handle = os.open(path, flags, 0o600)
     found = os.fstat(handle)
     wrong = ""
-    if _is_planted(path, found.st_uid):
+    if is_planted(path, found.st_uid):
         wrong = "another user's file in a folder that everybody may write to"
     elif found.st_nlink > 1:
         # SQLite's log and the process locks go by the name.

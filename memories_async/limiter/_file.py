@@ -23,6 +23,7 @@ from typing import Any
 import platformdirs
 from attrs import define, field
 
+from memories_async._files import resolve_links
 from memories_async.events import logger
 from memories_async.limiter._in_process import in_process
 from memories_async.limiter._limits import Bucket
@@ -229,7 +230,7 @@ class FileLimiter(SharedLimiter):
 
     Without *path* it is a file in the user's runtime folder, which all programs of the user share;
     `OSError` where there is no private one. The file is private to the user, and never opened
-    through a symbolic link. It keeps the rate across restarts: a program that crashes in a loop
+    through a symbolic link; `PermissionError` where another user placed a link among its folders. It keeps the rate across restarts: a program that crashes in a loop
     stays within it. *account* names the account where it has several keys; without it each key is
     an account. A permit costs about 0.1 ms. Not for network file systems, and not on Windows, which
     lacks `flock`: `NotImplementedError`.
@@ -245,7 +246,7 @@ class FileLimiter(SharedLimiter):
                 "FileLimiter needs flock, which Windows lacks: use RedisLimiter"
             ) from error
         where = Path(find_default_path() if path is None else path)
-        self.path: str = str(Path(os.path.realpath(where.parent), where.name))
+        self.path: str = str(resolve_links(where.parent) / where.name)
         self._is_default, self._account = path is None, account
         self._worker = find_worker(FileStore(self.path))
 

@@ -108,6 +108,7 @@ class LockedFile:
         temporary = f"{self.path}.{secrets.token_hex(8)}"
         number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            os.fchmod(number, 0o600)  # the umask may take the owner's rights away, too
             os.pwrite(number, self.build_content(self._has_opened), 0)
             os.link(temporary, self.path)
         except FileExistsError:

@@ -118,7 +118,7 @@ def test_a_member_that_remembers_a_tick_notices_a_new_file(path):
     assert (response.granted, response.was_lost) == (None, True)
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
 def test_the_file_is_private_whatever_the_umask(path, umask):
     """Nobody else may hold the rate up, or read account names."""
     before = os.umask(umask)
@@ -140,6 +140,21 @@ def test_the_file_is_never_opened_through_a_link(path, tmp_path):
         exchange(path, bucket(), ASK)
 
     assert target.read_bytes() == b""
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="only root can give a link away")
+def test_another_users_link_among_the_folders_is_refused(tmp_path):
+    """Its owner could lead the file elsewhere; a link of one's own is followed."""
+    shared, target = tmp_path / "shared", tmp_path / "target"
+    shared.mkdir()
+    target.mkdir()
+    (shared / "link").symlink_to(target)
+    assert FileLimiter(shared / "link" / "a.limiter").path == str(target.resolve() / "a.limiter")
+
+    shared.chmod(0o1777)
+    os.chown(shared / "link", 54_321, -1, follow_symlinks=False)
+    with pytest.raises(PermissionError, match="another user's link"):
+        FileLimiter(shared / "link" / "a.limiter")
 
 
 def test_a_file_of_another_user_in_a_shared_folder_is_not_used(path, tmp_path, monkeypatch):
