@@ -161,7 +161,8 @@ async def serve(run: CommandRun, options: ServeOptions) -> None:
     """Run the service until SIGINT or SIGTERM."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        with suppress(NotImplementedError):  # Windows: Ctrl-C ends `asyncio.run`
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as stack:
         with report_start_errors(options.port):
             service = await stack.enter_async_context(options.build_service())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
@@ -81,8 +82,9 @@ class SingleFlight:
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        # A forked child sends none of its parent's calls.
-        os.register_at_fork(after_in_child=self.clear)
+        # A forked child sends none of its parent's calls; Windows has no fork.
+        if sys.platform != "win32":
+            os.register_at_fork(after_in_child=self.clear)
 
     def join(self, key: str) -> Flight | None:
         """Return the flight under *key*; None where there was none and the caller's begins."""

@@ -8,9 +8,9 @@ Process ids cannot: they are reused, and they differ between containers that sha
 from __future__ import annotations
 
 import atexit
-import fcntl
 import os
 import secrets
+import sys
 from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
@@ -18,6 +18,24 @@ from weakref import WeakSet
 from attrs import define, field
 
 from memories_async._database.file import create_private
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def lock_file(handle: int, *, is_shared: bool = False) -> None:  # noqa: ARG001
+        """Lock *handle* until it is closed; raises `BlockingIOError` where another one holds it."""
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(*error.args) from error
+
+else:
+    import fcntl
+
+    def lock_file(handle: int, *, is_shared: bool = False) -> None:
+        """Lock *handle* until it is closed; raises `BlockingIOError` where another one holds it."""
+        kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
 
 
 @define(eq=False)
@@ -36,7 +54,7 @@ class ProcessLock:
         if self._handle < 0:
             self._name = secrets.token_hex(6)
             self._handle = create_private(self._path(self._name), os.O_EXCL)
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(self._handle)
         return self._name
 
     def is_alive(self, name: str) -> bool:
@@ -44,13 +62,14 @@ class ProcessLock:
         if name == self._name:
             return True
         try:
-            handle = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+            # Python's descriptors are not inherited by the programs that it starts.
+            handle = os.open(self._path(name), os.O_RDONLY)
         except FileNotFoundError:
             return False
         except PermissionError:  # another user's: whoever cannot tell does not take it over
             return True
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            lock_file(handle, is_shared=True)
         except BlockingIOError:
             return True
         finally:
@@ -64,8 +83,11 @@ class ProcessLock:
 
     def release(self) -> None:
         """Remove the lock file and drop the lock; may be called twice."""
+        name = self._name
         self.remove_file()
         self.abandon()
+        if name and sys.platform == "win32":  # it removes no file that is open
+            self.release_dead(name)
 
     def remove_file(self) -> None:
         """Remove the lock file; the lock itself ends with this process."""
@@ -97,5 +119,6 @@ def remove_all_files() -> None:
         lock.remove_file()
 
 
-os.register_at_fork(after_in_child=abandon_all)
+if sys.platform != "win32":  # there is no fork to prepare for
+    os.register_at_fork(after_in_child=abandon_all)
 atexit.register(remove_all_files)
