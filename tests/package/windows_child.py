@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import importlib
 import json
 import os
@@ -18,7 +19,6 @@ import av  # noqa: F401
 import cattrs  # noqa: F401
 import click  # noqa: F401
 import cv2  # noqa: F401
-import fcntl
 import platformdirs  # noqa: F401
 import pytest  # noqa: F401
 import redis.asyncio  # noqa: F401
@@ -59,7 +59,7 @@ def import_all():
         try:
             importlib.import_module(module.name)
             imported.append(module.name)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the test shows it
             failed[module.name] = repr(error)
     return {"imported": imported, "failed_imports": failed}
 
@@ -116,7 +116,7 @@ def main(folder):
     seen |= asyncio.run(send(folder))
     seen |= lock_twice(folder)
     seen |= choose_limiters()
-    seen |= {"locked": len(locked), "files": sorted(os.listdir(folder))}
+    seen |= {"locked": len(locked), "files": [path.name for path in folder.iterdir()]}
     sys.platform = "linux"  # the interpreter's own end
     print(json.dumps(seen))
 
