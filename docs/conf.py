@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import attrs
-
 from memories_async import __version__
 from memories_async.views import View
 
@@ -26,32 +24,26 @@ default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 nitpicky = False
 # `Client` is the name of two classes, one of each kind; a type in a signature may mean either.
 suppress_warnings = ["ref.python"]
 
 
-_DEFAULT = re.compile(r"attr_dict\['(\w+)'\]\.default|NOTHING")
 _SOURCE = re.compile(
     r"str \| ~?[\w.]*PathLike\[str\] \| bytes \| bytearray \| memoryview \| ~?[\w.]*BinaryFile"
 )
+_FUNCTION = re.compile(r"<(?:built-in )?function ([\w.]+)[^>]*>")
 
 
 def show_signature(*event: Any) -> tuple[str | None, str | None] | None:
-    """Show the values of attrs' defaults, and `Source` for what every file argument accepts."""
+    """Write `Source` for what every file argument accepts; a view's constructor is not public."""
     _, what, _, obj, _, arguments, answer = event
     if not arguments:
         return None
     if what == "class" and issubclass(obj, View):
         return "", None
-    fields = attrs.fields_dict(obj) if what == "class" and attrs.has(obj) else {}
-
-    def show_default(found: re.Match[str]) -> str:
-        field = fields.get(found[1]) if found[1] else None
-        return "..." if field is None else repr(field.default)
-
-    return _SOURCE.sub("Source", _DEFAULT.sub(show_default, arguments)), answer
+    arguments = _FUNCTION.sub(r"\1", _SOURCE.sub("Source", arguments))
+    return arguments.replace("NOTHING", "..."), answer
 
 
 def setup(app: Any) -> None:
