@@ -1,4 +1,4 @@
-"""What the benchmarks share: two cores, interleaved rounds, paired ratios, one JSON line a measure.
+"""Shared parts of the benchmarks: two cores, interleaved rounds, paired ratios, one JSON line a measure.
 
 Ratios are taken within a round, between neighbours in time, and the median of the rounds counts:
 a noisy machine slows both sides of a pair alike. Absolute figures hold for one machine only.
@@ -63,7 +63,7 @@ Cost = Callable[[], Awaitable[float]]
 
 
 async def rounds(contenders: Mapping[str, Cost], count: int) -> dict[str, list[float]]:
-    """Let every contender run once a round, each round in another order; return their costs."""
+    """Run every contender once in each round, each round in another order; return their costs."""
     costs: dict[str, list[float]] = {name: [] for name in contenders}
     names = [*contenders]
     for name in names:
@@ -76,7 +76,7 @@ async def rounds(contenders: Mapping[str, Cost], count: int) -> dict[str, list[f
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Divide round by round."""
+    """Return the ratio of each round."""
     return [a / b for a, b in zip(ours, theirs, strict=True)]
 
 
@@ -92,7 +92,7 @@ async def at_once(call: Callable[[], Awaitable[object]], *, count: int, width: i
 
 
 def in_threads(call: Callable[[], object], *, count: int, width: int) -> None:
-    """Run *count* calls in *width* threads; one that fails ends the benchmark, or it would look fast."""
+    """Run *count* calls in *width* threads; a failed call ends the benchmark, because failures are fast."""
 
     def work() -> None:
         for _ in range(count // width):
@@ -104,24 +104,24 @@ def in_threads(call: Callable[[], object], *, count: int, width: int) -> None:
 
 
 class Stall:
-    """The longest time for which the event loop did not get round to a task that is always ready.
+    """The longest time for which the event loop does not run a task that is always ready.
 
-    The task yields again and again, so it costs a core, and a gap between two of its turns is what
-    any other task would have waited.
+    The task yields in a loop, so it uses a whole core; the gap between two of its steps is the time
+    that any other task would have waited.
     """
 
     def __init__(self) -> None:
         self.longest = 0.0
 
     async def __aenter__(self) -> Self:
-        """Start to watch."""
+        """Start the task."""
         self._task = asyncio.create_task(self._watch())
         await asyncio.sleep(0.01)
         self.longest = 0.0
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop watching."""
+        """Cancel the task."""
         self._task.cancel()
 
     async def _watch(self) -> None:
@@ -133,10 +133,10 @@ class Stall:
 
 
 class Peak:
-    """The most memory this process held during the block, above what it held at its start (MB)."""
+    """The peak of this process's memory during the block, above the memory at its start, in MB."""
 
     def __enter__(self) -> Self:
-        """Set the kernel's high-water mark back to what is held now."""
+        """Reset the kernel's peak to the current memory."""
         gc.collect()
         Path("/proc/self/clear_refs").write_text("5")
         self._begun = _status("VmRSS")
@@ -144,7 +144,7 @@ class Peak:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Read the mark."""
+        """Read the peak."""
         self.extra = (_status("VmHWM") - self._begun) / 1024
 
 
@@ -156,7 +156,7 @@ def _status(field: str) -> int:
 
 
 def apart(work: Callable[..., T], *given: object) -> T:
-    """Run *work* in a fresh process, so that memory and first times are its own."""
+    """Run *work* in a new process, so that its memory and first calls are measured alone."""
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=fresh) as pool:
         return pool.submit(work, *given).result()
@@ -215,5 +215,5 @@ def _versions() -> dict[str, str]:
 
 
 def cpu_per_call(begun: float, count: int) -> float:
-    """Seconds of this process's CPU since *begun*, for each of *count* calls."""
+    """Return this process's CPU seconds since *begun* for each of *count* calls."""
     return (time.process_time() - begun) / count

@@ -1,4 +1,4 @@
-"""The load: a server of canned bytes, as lean as Python can be, so that the client is what costs.
+"""A server that answers with fixed bytes at little cost, so that the benchmark measures the client.
 
 It is a process of its own. It answers from the path alone and throws the bodies away unread.
 """
@@ -47,16 +47,16 @@ class Canned(asyncio.BufferedProtocol):
         self._reply = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Read into the same memory each time."""
+        """Return the same buffer for each read."""
         return self._buffer
 
     def buffer_updated(self, count: int) -> None:
-        """Move on by *count* bytes."""
+        """Process the *count* bytes that were read."""
         if not self._left:
             self._head += bytes(self._buffer[:count])
             count = self._begin()
@@ -66,7 +66,7 @@ class Canned(asyncio.BufferedProtocol):
                 self._transport.write(self._reply)
 
     def _begin(self) -> int:
-        """Read a head once it is complete; return how much of the message is here."""
+        """Parse a head once it is complete; return how many bytes of the message have arrived."""
         end = self._head.find(b"\r\n\r\n")
         if end < 0:
             return 0

@@ -122,7 +122,7 @@ def film(tmp_path) -> Path:
 
 @pytest.fixture
 def engine():
-    """What answers."""
+    """The engine of the service."""
     return FixedEngine()
 
 
@@ -149,5 +149,5 @@ def calling_back(film, engine, monkeypatch):
 
 @pytest.fixture
 def video(service):
-    """The service's one video."""
+    """The only video of the service."""
     return service.library[0]

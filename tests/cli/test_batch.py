@@ -67,7 +67,7 @@ def test_a_dry_run_sends_nothing(cli, service, video, queries, ledger):
     assert service.account.calls == 0
 
 
-def test_rows_that_are_wrong_are_told_and_left_out(cli, service, video, tmp_path, ledger):
+def test_wrong_rows_are_reported_and_left_out(cli, service, video, tmp_path, ledger):
     """The others are sent; the exit code says that something was wrong with the file."""
     path = tmp_path / "assets.jsonl"
     good = json.dumps({"asset_id": video.asset_id})
@@ -80,7 +80,7 @@ def test_rows_that_are_wrong_are_told_and_left_out(cli, service, video, tmp_path
     assert service.account.paid == 1
 
 
-def test_unknown_ones_decide_the_exit_code(cli, service, video, queries, ledger):
+def test_unknown_calls_decide_the_exit_code(cli, service, video, queries, ledger):
     """Perhaps charged: the command says where to look."""
     service.faults.add(kind="drop", when="after", times=1)
     words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
@@ -94,7 +94,7 @@ def test_unknown_ones_decide_the_exit_code(cli, service, video, queries, ledger)
     assert service.account.paid == 6
 
 
-def test_refused_ones_are_told(cli, service, tmp_path, ledger):
+def test_refused_calls_are_reported(cli, service, tmp_path, ledger):
     """Exit code 1: nothing was charged for them."""
     path = tmp_path / "assets.csv"
     path.write_text("asset_id\nre_0\n")
@@ -105,7 +105,7 @@ def test_refused_ones_are_told(cli, service, tmp_path, ledger):
     assert ended.err.startswith("1: ")
 
 
-def test_a_budget_stops_it(cli, service, video, queries, ledger):
+def test_a_budget_stops_the_batch(cli, service, video, queries, ledger):
     """Two are paid, the rest is planned."""
     words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
     ended = cli(*words, "--max-calls", 2, "--json", "--concurrency", 1)
@@ -190,7 +190,7 @@ def test_a_signal_drains_the_batch(start, service, video, tmp_path, ledger, numb
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
-def test_an_interrupt_is_told_in_this_process_too(  # noqa: PLR0917  # fixtures
+def test_an_interrupt_is_reported_in_this_process(  # noqa: PLR0917  # fixtures
     cli, service, video, queries, ledger, monkeypatch, error
 ):
     """However Python brings it: exit code 130."""
@@ -224,7 +224,7 @@ def test_the_bar_fits_into_the_terminal(width, lines, total):
     assert "20 replayed, 1.0/s, 5 min" in page.getvalue()
 
 
-async def test_a_terminal_sees_a_live_bar():
+async def test_a_terminal_shows_a_live_bar():
     """It is updated in place, and removed at the end."""
     screen = Screen(err=Console(file=io.StringIO(), force_terminal=True, width=60))
     async with show.show_progress(screen, lambda: Progress(total=5, done=2, in_flight=1)):
@@ -233,7 +233,7 @@ async def test_a_terminal_sees_a_live_bar():
     assert "2/5, 1 in flight" in screen.err.file.getvalue()
 
 
-async def test_a_pipe_sees_plain_lines_now_and_then(monkeypatch):
+async def test_a_pipe_gets_plain_lines_at_intervals(monkeypatch):
     """And a program that asked for JSON sees none."""
     monkeypatch.setattr(show, "EVERY", 0.001)
     for json_, expected in ((False, True), (True, False)):

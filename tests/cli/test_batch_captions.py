@@ -55,7 +55,7 @@ def test_captions_are_written_as_they_come(cli, calling_back, words, lines):
     assert calling_back.account.paid == 3
 
 
-def test_a_killed_batch_goes_on(cli, start, calling_back, words, lines):
+def test_a_killed_batch_continues(cli, start, calling_back, words, lines):
     """What was submitted before is received by the second run, on the same port."""
     calling_back.faults.add(callback="delay", seconds=1.0, times=None)
     process = start(*words)
@@ -93,7 +93,7 @@ def test_a_lost_reply_does_not_lose_the_caption(cli, calling_back, words, lines)
     assert calling_back.account.paid == 3
 
 
-def test_a_caption_that_does_not_come_is_told(cli, calling_back, words, lines):
+def test_a_missing_caption_is_reported(cli, calling_back, words, lines):
     """Everything was accepted, so it is a 5."""
     calling_back.faults.add(callback="missing", times=1)
 
@@ -126,7 +126,7 @@ def test_a_row_with_a_callback_of_its_own_is_not_waited_for(cli, calling_back, w
         (("--captions", "/nowhere/c.jsonl"), "--captions: /nowhere/c.jsonl: No such file"),
     ],
 )
-def test_what_does_not_go_together_sends_nothing(cli, calling_back, words, extra, said):
+def test_contradictory_options_send_nothing(cli, calling_back, words, extra, said):
     """Exit code 2, naming the option."""
     ended = cli(*words, *extra)
 

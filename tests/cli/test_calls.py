@@ -23,7 +23,7 @@ def test_a_search_shows_its_clips(cli, picture, video):
     assert ended.err.startswith("charged: 1 search (")
 
 
-def test_a_search_is_one_document_for_a_program(cli, picture, video):
+def test_search_writes_one_json_document(cli, picture, video):
     """The answer's own names and numbers, and nothing else on either stream."""
     ended = cli("search", picture, "--video-no", video.video_no, *SEARCH, "--json")
 
@@ -33,7 +33,7 @@ def test_a_search_is_one_document_for_a_program(cli, picture, video):
     assert ended.err == ""
 
 
-def test_without_a_key_it_says_where_one_goes(cli, picture):
+def test_a_missing_key_is_reported_with_its_variable(cli, picture):
     """The first mistake that everybody makes."""
     ended = cli("search", picture, "--video-no", "VI1", *SEARCH)
 
@@ -41,7 +41,7 @@ def test_without_a_key_it_says_where_one_goes(cli, picture):
     assert "set MEMORIES_API_KEY" in ended.err
 
 
-def test_a_bad_argument_is_refused_before_a_key_is_looked_for(cli, tmp_path):
+def test_a_bad_argument_is_refused_before_a_missing_key(cli, tmp_path):
     """In the words of the library, naming the argument."""
     text = tmp_path / "notes.txt"
     text.write_text("no picture")
@@ -74,7 +74,7 @@ def test_a_refused_key_names_the_variable(cli, picture, service, monkeypatch):
     assert "local-wrong" not in ended.out + ended.err
 
 
-def test_what_was_not_sent_ends_with_3(cli, monkeypatch):
+def test_a_call_that_was_not_sent_ends_with_3(cli, monkeypatch):
     """Nobody listens there: nothing left, nothing was charged."""
     monkeypatch.setenv("MEMORIES_API_KEY", "local-1")
     monkeypatch.setenv("MEMORIES_V2_BASE_URL", "http://127.0.0.1:1")
@@ -111,7 +111,7 @@ def test_a_paid_reply_that_cannot_be_read_is_kept(cli, video, service, tmp_path)
     assert kept.parent == tmp_path
 
 
-def test_a_repeat_is_told_and_counted(cli, video, service):
+def test_a_repeat_is_reported_and_counted(cli, video, service):
     """Whoever waits sees why."""
     service.faults.add(kind="code", code="0429", retry_after="0.01")
 
@@ -122,7 +122,7 @@ def test_a_repeat_is_told_and_counted(cli, video, service):
     assert "2 requests" in ended.err
 
 
-def test_a_slow_limiter_is_told(monkeypatch, capsys):
+def test_a_slow_limiter_is_reported(monkeypatch, capsys):
     """A store of the shared limiter that is down slows everything; the user sees why."""
     from memories_async.cli._calls import CallObserver
     from memories_async.cli._run import CommandRun
@@ -135,7 +135,7 @@ def test_a_slow_limiter_is_told(monkeypatch, capsys):
     assert capsys.readouterr().err == "requests are slowed down: the limiter file is gone\n"
 
 
-def test_finding_nothing_is_an_answer(cli, picture, film, monkeypatch):
+def test_an_empty_answer_of_a_search_is_a_success(cli, picture, film, monkeypatch):
     """And it is charged like any other."""
     with LocalService([film], engine=FixedEngine(clips=()), limits=None) as service:
         monkeypatch.setenv("MEMORIES_API_KEY", service.api_key)
@@ -164,7 +164,7 @@ def test_a_dry_run_shows_everything_and_sends_nothing(cli, picture):
         assert told in ended.out
 
 
-def test_a_dry_run_has_a_form_for_programs(cli, service, video):
+def test_a_dry_run_writes_one_json_document(cli, service, video):
     """The fields by the service's own names."""
     answer = cli("embed", video.asset_id, "--dry-run", "--json").json
 

@@ -21,7 +21,7 @@ def reaching(film, engine, monkeypatch):
         yield service
 
 
-def test_waits_for_the_caption(cli, film, reaching):
+def test_caption_waits_for_the_caption(cli, film, reaching):
     """The caption on stdout, everything else on stderr."""
     ended = cli("caption", film, "--wait")
 
@@ -32,7 +32,7 @@ def test_waits_for_the_caption(cli, film, reaching):
     assert reaching.account.points_spent == 1
 
 
-def test_a_caption_is_one_document_for_a_program(cli, film, reaching):
+def test_caption_writes_one_json_document(cli, film, reaching):
     """Task, text and tokens by the service's own names."""
     answer = cli("caption", film, "--wait", "--json").json
 
@@ -41,7 +41,7 @@ def test_a_caption_is_one_document_for_a_program(cli, film, reaching):
     assert answer["tokens"]["total"] == answer["tokens"]["input"] + answer["tokens"]["output"]
 
 
-def test_a_caption_without_a_token_count_is_shown_all_the_same(capsys):
+def test_a_caption_without_a_token_count_is_shown(capsys):
     """The service may leave the count out."""
     from memories_async import Caption, CaptionTask
     from memories_async.cli._receiving import show_caption
@@ -52,7 +52,7 @@ def test_a_caption_without_a_token_count_is_shown_all_the_same(capsys):
     assert capsys.readouterr() == ("A dog.\n", "")
 
 
-def test_submits_to_a_callback_of_ones_own(cli, film, reaching):
+def test_caption_submits_with_the_given_callback(cli, film, reaching):
     """The task, and where its caption goes."""
     ended = cli("caption", film, "--callback", "http://127.0.0.1:1/cb")
     answer = cli("caption", film, "--callback", "http://127.0.0.1:1/cb", "--json").json
@@ -107,7 +107,7 @@ def test_a_video_by_url_is_sent_as_a_url(cli, reaching):
         (("--wait", "--timeout", "0"), "--timeout"),
     ],
 )
-def test_refuses_what_cannot_work_before_anything_is_paid(cli, film, reaching, words, told):
+def test_caption_refuses_wrong_options_before_anything_is_paid(cli, film, reaching, words, told):
     """Each in one line that names the option."""
     ended = cli("caption", film, *words)
 
@@ -124,7 +124,7 @@ def test_a_picture_by_file_does_not_go_with_a_video_by_url(cli, picture, reachin
     assert "the video is a URL, so the picture must be one" in ended.err
 
 
-def test_waiting_for_the_real_service_needs_a_way_back(cli, film, monkeypatch):
+def test_waiting_for_the_real_service_needs_a_public_url(cli, film, monkeypatch):
     """It cannot reach this machine by itself, and the caption would be paid and lost."""
     monkeypatch.setenv("MEMORIES_API_KEY", "local-1")
 
@@ -135,7 +135,7 @@ def test_waiting_for_the_real_service_needs_a_way_back(cli, film, monkeypatch):
     assert "--public-url" in ended.err
 
 
-def test_with_a_way_back_the_real_service_can_be_asked(cli, film):
+def test_a_public_url_allows_waiting_for_the_real_service(cli, film):
     """The callback is filled in when the call is sent."""
     there = ("--public-url", "https://me.example", "--port", "8000")
     ended = cli("caption", film, "--wait", *there, "--dry-run")
@@ -215,7 +215,7 @@ def test_a_submission_that_was_lost_is_an_unknown_outcome(cli, film, reaching):
     assert "may have been charged" in ended.err
 
 
-def test_the_program_itself_waits_and_ends(start, film, reaching):
+def test_the_installed_program_waits_and_ends(start, film, reaching):
     """The whole of it in a process of its own."""
     begun = time.monotonic()
 

@@ -31,7 +31,7 @@ def clip(tmp_path):
     return clip
 
 
-def test_without_a_video_it_renders_one_and_proves_the_search(start):
+def test_demo_renders_a_video_if_none_is_given_and_proves_the_search(start):
     """The first command that anybody runs, as a program of its own."""
     out, told = start("demo").communicate(timeout=100)
 
@@ -44,7 +44,7 @@ def test_without_a_video_it_renders_one_and_proves_the_search(start):
     assert "3 requests" in out
 
 
-def test_a_short_video_is_refused_a_caption_and_that_is_an_answer(cli, clip):
+def test_demo_shows_the_refusal_of_a_caption_of_a_short_video(cli, clip):
     """Exit code 0, the reason in the service's words, and no point spent on it."""
     ended = cli("demo", clip(3))
 
@@ -53,7 +53,7 @@ def test_a_short_video_is_refused_a_caption_and_that_is_an_answer(cli, clip):
     assert "between 20 and 300" in ended.out
 
 
-def test_it_is_one_document_for_a_program(cli, clip):
+def test_demo_writes_one_json_document(cli, clip):
     """The second run needs no indexing, and everything is in it."""
     document = cli("demo", clip(3), "--json").json
 
@@ -72,7 +72,7 @@ def test_a_file_that_is_no_video_is_a_usage_error(cli, film):
     assert "holiday.mp4: the file is no video" in ended.err
 
 
-def test_a_place_that_cannot_be_written_is_told(cli, film, monkeypatch, tmp_path):
+def test_an_unwritable_cache_folder_is_reported(cli, film, monkeypatch, tmp_path):
     """The cache is a file: one line, no traceback."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("MEMORIES_CACHE", str(tmp_path / "file"))
@@ -83,7 +83,7 @@ def test_a_place_that_cannot_be_written_is_told(cli, film, monkeypatch, tmp_path
     assert "Not a directory" in ended.err
 
 
-def test_the_cache_has_a_place_of_its_own(monkeypatch, tmp_path):
+def test_the_demo_has_its_own_cache_folder(monkeypatch, tmp_path):
     """As the system's conventions have it."""
     from memories_async.cli._local import cache_folder
 
@@ -107,7 +107,7 @@ def test_a_film_is_rendered_once(tmp_path, monkeypatch):
     assert [*tmp_path.iterdir()] == [first]
 
 
-def test_a_frame_is_cut_where_it_was_wanted(clip, tmp_path):
+def test_a_frame_is_cut_at_the_requested_time(clip, tmp_path):
     """To the frame, and the only frame of a film is good enough."""
     from memories_async.cli.samples import read_frame, write_picture
 
@@ -127,7 +127,7 @@ def test_a_frame_is_cut_where_it_was_wanted(clip, tmp_path):
         (((5, 6),), "does not have the frame at 2.00 s; no other clip has it."),
     ],
 )
-def test_the_verdict_is_honest(scene, clips, told):
+def test_the_verdict_states_whether_the_clip_has_the_frame(scene, clips, told):
     """Also where it is not what one would like to show."""
     from memories_async.cli._demo_report import judge_clips
 

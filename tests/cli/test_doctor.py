@@ -1,4 +1,4 @@
-"""doctor: what is in force, where it came from, and what is wrong; nothing is ever billed."""
+"""`doctor` shows the settings, their sources and mistakes; nothing is billed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from attrs import evolve
 from memories_async.cli import doctor
 
 
-def test_without_settings_it_shows_the_defaults_and_the_missing_key(cli):
-    """The first look on a fresh machine."""
+def test_doctor_without_settings_shows_the_defaults_and_the_missing_key(cli):
+    """A new user sees what is missing."""
     ended = cli("doctor")
 
     assert ended.code == 2
@@ -24,8 +24,8 @@ def test_without_settings_it_shows_the_defaults_and_the_missing_key(cli):
     assert "Calls can be sent" not in ended.out
 
 
-def test_with_a_key_all_is_well_and_the_key_is_not_shown(cli, service):
-    """Enough to compare two machines, too little to steal."""
+def test_doctor_accepts_a_key_and_does_not_show_it(cli, service):
+    """The output has a fingerprint of the key."""
     ended = cli("doctor")
 
     assert ended.code == 0
@@ -34,8 +34,8 @@ def test_with_a_key_all_is_well_and_the_key_is_not_shown(cli, service):
     assert service.api_key not in ended.out
 
 
-def test_tells_where_each_setting_came_from(cli, monkeypatch):
-    """The variable, or the default."""
+def test_doctor_shows_the_source_of_each_setting(cli, monkeypatch):
+    """The source is the variable or the default."""
     monkeypatch.setenv("MEMORIES_CAPTION_API_KEY", "local-1")
     monkeypatch.setenv("MEMORIES_DEADLINE", "none")
     monkeypatch.setenv("MEMORIES_VIDEO_UPLOAD_RATE", "1/30")
@@ -58,8 +58,8 @@ def test_tells_where_each_setting_came_from(cli, monkeypatch):
     assert "hush" not in ended.out
 
 
-def test_tells_who_keeps_the_pace(cli, monkeypatch, service, video, tmp_path):
-    """This process alone, or a file, and how its buckets stand."""
+def test_doctor_shows_the_limiter_and_its_buckets(cli, monkeypatch, service, video, tmp_path):
+    """The output names the store and lists the state of its buckets."""
     alone = cli("doctor", "--json").json["limiter"]
     monkeypatch.setenv("MEMORIES_LIMITER", f"file:{tmp_path / 'limiter'}")
     cli("embed", video.asset_id)
@@ -72,7 +72,7 @@ def test_tells_who_keeps_the_pace(cli, monkeypatch, service, video, tmp_path):
 
 
 def test_a_server_that_keeps_the_limiter_is_asked_with_ping_only(cli, monkeypatch, service):
-    """Without it, nothing is connected to."""
+    """Without --ping, `doctor` connects to nothing."""
     pytest.importorskip("redis")
     monkeypatch.setenv("MEMORIES_LIMITER", "redis://127.0.0.1:1/0")
 
@@ -82,8 +82,8 @@ def test_a_server_that_keeps_the_limiter_is_asked_with_ping_only(cli, monkeypatc
     assert asked.json["limiter"]["fault"]["value"]
 
 
-def test_a_bucket_that_was_slowed_down_says_so():
-    """The reason why everything takes longer."""
+def test_a_bucket_with_a_reduced_rate_is_marked():
+    """The output explains why calls take longer."""
     from memories_async.cli._findings import find_limiter
     from memories_async.cli._settings import Configuration
     from memories_async.limiter import BucketStatus, LimiterStatus
@@ -101,15 +101,15 @@ def test_a_bucket_that_was_slowed_down_says_so():
     assert found[-1].value == "next permit in 2.5 s, 1 in flight, 3 waiting, 2.0 times slower"
 
 
-def test_a_proxy_without_a_password_is_shown_whole(cli, monkeypatch):
-    """Nothing to hide."""
+def test_a_proxy_without_a_password_is_shown_completely(cli, monkeypatch):
+    """A URL without a password is not masked."""
     monkeypatch.setenv("MEMORIES_PROXY", "http://proxy.example")
 
     assert cli("doctor", "--json").json["network"]["proxy"]["value"] == "http://proxy.example"
 
 
-def test_names_the_certificates_that_are_trusted(cli, monkeypatch, tmp_path):
-    """One's own file, the one that OpenSSL was told, or its default."""
+def test_doctor_names_the_trusted_certificates(cli, monkeypatch, tmp_path):
+    """The certificates are the user's file, OpenSSL's variable, or its default."""
     own = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(own)
 
@@ -125,8 +125,8 @@ def _trusted(cli):
     return cli("doctor", "--json").json["network"]["certificates"]
 
 
-def test_remarks_on_variables_that_are_probably_meant_otherwise(cli, monkeypatch):
-    """A misspelt variable is silent everywhere else."""
+def test_doctor_warns_of_variables_that_are_probably_misspelt(cli, monkeypatch):
+    """No other command reports a misspelt variable."""
     monkeypatch.setenv("MEMORIES_V1_BASEURL", "http://127.0.0.1:1")
     monkeypatch.setenv("MEMORIES_42", "x")
 
@@ -153,7 +153,7 @@ def test_remarks_on_variables_that_are_probably_meant_otherwise(cli, monkeypatch
     ],
 )
 def test_a_wrong_setting_is_named(cli, monkeypatch, variable, value):
-    """The variable stands first in the line."""
+    """The message begins with the variable."""
     monkeypatch.setenv(variable, value)
 
     ended = cli("doctor")
@@ -163,7 +163,7 @@ def test_a_wrong_setting_is_named(cli, monkeypatch, variable, value):
 
 
 def test_an_incomplete_extra_names_its_installation(cli, monkeypatch):
-    """What is missing, and how to get it."""
+    """The output names the missing package and the command that installs it."""
     monkeypatch.setattr(doctor, "find_version", lambda name: None)
 
     ended = cli("doctor")
@@ -172,7 +172,7 @@ def test_an_incomplete_extra_names_its_installation(cli, monkeypatch):
 
 
 def test_an_extra_is_complete_only_when_all_of_it_is_there(monkeypatch):
-    """numpy alone is no engine; any package of OpenCV will do."""
+    """The extra needs all its packages; any package of OpenCV is accepted."""
     needs = {
         "whole": (("click",), ("no-such-package", "rich")),
         "half": (("click",), ("no-such-package",)),
@@ -185,8 +185,8 @@ def test_an_extra_is_complete_only_when_all_of_it_is_there(monkeypatch):
     assert ", rich " in found["whole"]
 
 
-def test_a_ping_connects_and_asks_nothing(cli, service):
-    """Three hosts at one address are one ping, and no request."""
+def test_a_ping_connects_and_sends_no_request(cli, service):
+    """Three hosts at one address get one ping and no request."""
     ended = cli("doctor", "--ping")
 
     assert ended.code == 0
@@ -195,7 +195,7 @@ def test_a_ping_connects_and_asks_nothing(cli, service):
 
 
 def test_a_host_out_of_reach_ends_with_3(cli, monkeypatch, service):
-    """The settings are fine, the way is not."""
+    """The settings are correct, but a host cannot be reached."""
     monkeypatch.setenv("MEMORIES_V1_BASE_URL", "http://127.0.0.1:1")
 
     ended = cli("doctor", "--ping")
@@ -205,7 +205,7 @@ def test_a_host_out_of_reach_ends_with_3(cli, monkeypatch, service):
 
 
 def test_through_a_proxy_the_proxy_is_pinged(cli, monkeypatch, service):
-    """It is what this machine connects to; its password is nobody's business."""
+    """With a proxy, this machine connects to the proxy; its password is not shown."""
     monkeypatch.setenv("MEMORIES_PROXY", service.url.replace("://", "://me:hush@"))
 
     ended = cli("doctor", "--ping", "--json")
@@ -239,8 +239,8 @@ async def test_a_ping_speaks_tls(tmp_path, trusted):
     assert echo.told.startswith("TLSv1" if trusted else "certificate not trusted: ")
 
 
-async def test_a_ping_loses_its_patience(monkeypatch):
-    """A host that says nothing is given up."""
+async def test_a_ping_times_out(monkeypatch):
+    """A ping to a silent host ends after a timeout."""
 
     async def never(*_):
         import asyncio
@@ -256,7 +256,7 @@ async def test_a_ping_loses_its_patience(monkeypatch):
 
 
 def test_the_environment_of_the_tests_is_clean():
-    """The others prove nothing otherwise."""
+    """The other tests depend on it."""
     assert not {name for name in os.environ if name.startswith("MEMORIES_")} - {"MEMORIES_CACHE"}
 
 
@@ -268,8 +268,8 @@ def test_the_environment_of_the_tests_is_clean():
         (OSError("Multiple exceptions: ..."), "none of its addresses answers"),
     ],
 )
-def test_a_failed_ping_is_told_in_plain_words(error, told):
-    """Not in those of the event loop."""
+def test_a_failed_ping_is_reported_in_plain_words(error, told):
+    """The message does not repeat the event loop's text."""
     assert doctor.explain_failure(error) == told
 
 

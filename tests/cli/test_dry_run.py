@@ -57,7 +57,7 @@ def test_files_are_counted_and_measured(dry, picture, film):
     assert "another task, charged again" in shown
 
 
-def test_free_calls_say_so(dry):
+def test_free_calls_are_marked_as_free(dry):
     """No unit, no cost, no fear of a repeat."""
     shown = dry(_call(None, method="GET", query=(("page", "2"),)))
 
@@ -74,7 +74,7 @@ def test_other_bodies_are_shown_too(dry):
     assert "cost     nothing" in dry(_call(None))
 
 
-def test_a_slow_limiter_is_told_by_its_period(dry):
+def test_a_slow_rate_is_shown_with_its_period(dry):
     """Nobody thinks in 0.0167 a second."""
     shown = dry(_call(None), MEMORIES_VIDEO_LIST_RATE="1/60")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 
-def test_an_embedding_is_shown_short(cli, video):
+def test_an_embedding_is_abbreviated_on_a_terminal(cli, video):
     """Nobody reads a thousand numbers."""
     ended = cli("embed", video.asset_id)
 
@@ -17,7 +17,7 @@ def test_an_embedding_is_shown_short(cli, video):
     assert "charged: 1 embedding" in ended.err
 
 
-def test_an_embedding_is_whole_for_a_program(cli, video, service):
+def test_an_embedding_is_complete_in_json(cli, video, service):
     """Every number, exactly."""
     answer = cli("embed", video.asset_id, "--json").json
 

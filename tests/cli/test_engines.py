@@ -66,7 +66,7 @@ def test_the_key_is_kept_from_the_command(cli, base_engine, capfd, monkeypatch):
     assert "ENGINE_API_KEY" not in told
 
 
-def test_a_vision_model_without_a_key_is_asked_without_one(base_engine):
+def test_a_vision_model_without_a_key_gets_requests_without_one(base_engine):
     """As on one's own machine."""
     options = EngineOptions(kind="openai", url="http://127.0.0.1:1", model="llava")
 
@@ -86,7 +86,7 @@ def test_an_onnx_model_says_how_large_its_pictures_are(base_engine, tmp_path, mo
     assert engine.image.side == side
 
 
-def test_what_is_no_model_is_told(cli, base_engine, tmp_path, film):
+def test_a_file_that_is_no_model_is_reported(cli, base_engine, tmp_path, film):
     """By its name."""
     pytest.importorskip("onnxruntime")
     words = ("serve", "--videos", film, "--port", 0, "--engine", "onnx", "--engine-model")
@@ -122,7 +122,7 @@ def test_a_setting_is_needed_or_refused(settings, told):
         EngineOptions(**settings)
 
 
-def test_a_key_in_the_clear_is_refused(cli, base_engine, film, monkeypatch):
+def test_a_key_over_plain_http_is_refused(cli, base_engine, film, monkeypatch):
     """It is not the command line that allows it."""
     monkeypatch.setenv("MEMORIES_ENGINE_API_KEY", "local-secret")
     words = ("--engine", "openai", "--engine-url", "http://models.example", "--engine-model", "m")
@@ -134,7 +134,7 @@ def test_a_key_in_the_clear_is_refused(cli, base_engine, film, monkeypatch):
     assert "local-secret" not in ended.err
 
 
-def test_a_wrong_address_is_told(cli, base_engine, film):
+def test_a_wrong_address_is_reported(cli, base_engine, film):
     """Before the service starts."""
     words = ("--engine", "openai", "--engine-url", "host/v1", "--engine-model", "llava")
 

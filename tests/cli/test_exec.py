@@ -1,4 +1,4 @@
-"""exec: a command that meets the embedded service where it expects memories.ai."""
+"""`exec` runs a command with the embedded service in place of memories.ai."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ time.sleep(60)
 
 @pytest.fixture
 def fixed(monkeypatch) -> None:
-    """Answer without looking into pixels."""
+    """Use the fixed engine."""
     monkeypatch.setattr("memories_async.cli._local.pixel_engine", lambda **_: FixedEngine())
 
 
@@ -41,8 +41,8 @@ def asset(film, fixed):
     return LocalService([film], engine=FixedEngine()).library[0].asset_id
 
 
-def test_a_client_needs_no_settings(cli, film, asset, capfd, monkeypatch):
-    """Key, hosts and library are there; what would stand between is not."""
+def test_a_client_in_the_command_needs_no_settings(cli, film, asset, capfd, monkeypatch):
+    """Key, hosts and library are set; proxy variables are removed."""
     monkeypatch.setenv("MEMORIES_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("MEMORIES_API_KEY", "sk-looks-real")
 
@@ -62,12 +62,12 @@ def test_a_client_needs_no_settings(cli, film, asset, capfd, monkeypatch):
     ],
 )
 def test_the_exit_code_is_the_commands(cli, fixed, program, code):
-    """As a shell gives it."""
+    """The code is the one that a shell returns."""
     assert cli("exec", "--", sys.executable, "-c", program).code == code
 
 
-def test_options_behind_the_command_are_the_commands(cli, fixed, capfd):
-    """Even those that are called like ours."""
+def test_options_after_the_command_belong_to_the_command(cli, fixed, capfd):
+    """Options with the same names as those of exec are passed on, too."""
     program = "import sys; print(sys.argv[1:])"
 
     cli("exec", "--", sys.executable, "-c", program, "--json", "--rate", "x")
@@ -75,21 +75,21 @@ def test_options_behind_the_command_are_the_commands(cli, fixed, capfd):
     assert capfd.readouterr().out.strip() == "['--json', '--rate', 'x']"
 
 
-def test_what_cannot_be_run_is_told(cli, fixed):
-    """In a line, and with the code of a wrong argument."""
+def test_a_command_that_cannot_be_run_is_reported(cli, fixed):
+    """The error is one line with exit code 2."""
     ended = cli("exec", "--", "/nowhere/to/be/found")
 
     assert ended.code == 2
     assert "/nowhere/to/be/found cannot be run: No such file or directory" in ended.err
 
 
-def test_needs_a_command(cli):
-    """And says how one is given."""
+def test_exec_needs_a_command(cli):
+    """The error says how to give one."""
     assert "COMMAND" in cli("exec").err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_for_the_command_to_judge(start, number):
+def test_exec_passes_signals_on_to_the_command(start, number):
     """The service stays up until the command has ended, and its code is passed on."""
     program = STUBBORN.replace("SIGTERM", number.name)
     process = start("exec", "--", sys.executable, "-c", program)
@@ -103,7 +103,7 @@ def test_a_signal_is_for_the_command_to_judge(start, number):
 
 
 def test_at_a_terminal_ctrl_c_is_not_passed_on_twice(monkeypatch):
-    """The terminal sends it to the command already."""
+    """The terminal sends the signal to the command itself."""
     from memories_async.cli.exec import forward_signals
 
     sent = []
@@ -116,8 +116,8 @@ def test_at_a_terminal_ctrl_c_is_not_passed_on_twice(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_the_service_is_gone_afterwards(cli, fixed, capfd):
-    """Its address was the command's alone."""
+def test_the_service_stops_after_the_command(cli, fixed, capfd):
+    """Its address no longer answers."""
     program = "import json, os; print(json.dumps(dict(os.environ)))"
     cli("exec", "--", sys.executable, "-c", program)
     url = json.loads(capfd.readouterr().out)["MEMORIES_V1_BASE_URL"]

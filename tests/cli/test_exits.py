@@ -51,7 +51,7 @@ def test_every_error_says_what_it_cost(billed, told):
     assert told in describe_error(errors.Refused("Why.", billed=billed)).line()
 
 
-def test_the_facts_stand_behind_the_sentence():
+def test_an_error_shows_its_facts_after_the_sentence():
     """Status and code, where a reply brought them."""
     both = describe_error(errors.Refused("The file is empty.", status=200, code="0003"))
     none = describe_error(errors.Refused("The file is empty."))

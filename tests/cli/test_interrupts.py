@@ -26,7 +26,7 @@ def test_an_interrupt_says_what_it_may_have_cost(start, video, service, number):
     assert "embeddings.video was in flight" in err
 
 
-def test_an_interrupt_is_told_by_what_was_going_on():
+def test_the_message_of_an_interrupt_depends_on_the_state_of_the_call():
     """Nothing at all, a request, or a task that is paid and not shown yet."""
     from memories_async.cli._calls import CallObserver
     from memories_async.cli._run import CommandRun

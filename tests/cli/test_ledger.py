@@ -144,7 +144,7 @@ def test_all_unknown_calls_are_sent_again(cli, doubtful):
         (("retry", "FIRST", "zz"), "no unknown call has a key that begins with 'zz'"),
     ],
 )
-def test_what_is_ambiguous_settles_nothing(cli, doubtful, words, message):
+def test_an_ambiguous_key_settles_nothing(cli, doubtful, words, message):
     """Also where some of the keys are right."""
     first = key_of(cli, doubtful)
     verb, *rest = [first if word == "FIRST" else word for word in words]

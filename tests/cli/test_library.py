@@ -82,7 +82,7 @@ def test_a_video_that_cannot_be_parsed_ends_with_5(cli, film, service):
     assert "could not be processed: A failure, asked for by a fault" in ended.err
 
 
-def test_a_wait_in_vain_names_the_number(cli, film, service):
+def test_a_wait_that_times_out_names_the_video(cli, film, service):
     """It can be waited for later."""
     service.faults.add(kind="null", route="videos.metadata", times=None)
 
@@ -127,7 +127,7 @@ def test_a_dry_run_uploads_nothing(cli, film, service):
         (["videos", "list", "--status", "XX"], "'XX' is not one of 'PARSE', 'UNPARSE', 'FAILED'"),
     ],
 )
-def test_refuses_before_anything_is_sent(cli, film, service, words, sentence):
+def test_wrong_arguments_are_refused_before_anything_is_sent(cli, film, service, words, sentence):
     """All files are looked at before the first is paid."""
     ended = cli(*(word.format(film=film) for word in words))
 
@@ -153,7 +153,7 @@ def test_lists_waits_for_and_deletes_videos(cli, film, service):
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("n\n", 130, 1), ("y\n", 0, 0)])
-def test_asks_before_it_deletes(video, cli, *, monkeypatch, answer, code, left):
+def test_delete_asks_for_confirmation(video, cli, *, monkeypatch, answer, code, left):
     """Where somebody can answer."""
     monkeypatch.setattr("memories_async.cli.videos.is_interactive", lambda: True)
 
@@ -190,7 +190,7 @@ def until_said():
     return until
 
 
-def test_a_bar_tells_how_far_it_is():
+def test_a_bar_shows_the_progress():
     """On a terminal; a name is shown, never obeyed."""
     from io import StringIO
 
@@ -209,7 +209,7 @@ def test_a_bar_tells_how_far_it_is():
         assert told is None
 
 
-def test_the_document_of_a_video_is_plain(cli, video):
+def test_a_video_is_written_as_plain_json(cli, video):
     """Every field that the library names."""
     (shown,) = cli("videos", "list", "--json").json["videos"]
 

@@ -77,8 +77,8 @@ def drawn(film, picture, tmp_path):
     return drawn
 
 
-def test_draws_the_answer_of_a_search(cli, film, picture, video, tmp_path):
-    """Beside the usual one; the embedded service tells where the video is."""
+def test_search_draws_its_answer(cli, film, picture, video, tmp_path):
+    """The table is shown, too; the embedded service names the video's file."""
     out = tmp_path / "found.png"
 
     ended = cli("search", picture, "--video-no", video.video_no, *SEARCH, "--picture", out)
@@ -89,8 +89,8 @@ def test_draws_the_answer_of_a_search(cli, film, picture, video, tmp_path):
     assert cv2.imread(str(out)).shape[1] == 1600
 
 
-def test_a_file_that_is_named_is_drawn_from(cli, film, picture, service, tmp_path):
-    """As against memories.ai, which has the video elsewhere."""
+def test_search_draws_from_the_named_file(cli, film, picture, service, tmp_path):
+    """The real service does not name a file on this machine."""
     out, copy = tmp_path / "found.jpg", tmp_path / "copy.mp4"
     copy.write_bytes(film.read_bytes())
     number = service.library[0].video_no
@@ -102,7 +102,7 @@ def test_a_file_that_is_named_is_drawn_from(cli, film, picture, service, tmp_pat
     assert out.read_bytes().startswith(b"\xff\xd8")
 
 
-def test_shows_the_frames_that_matched(drawn):
+def test_the_picture_shows_the_frames_that_matched(drawn):
     """The best first, each from the middle of its clip; the strip in full colour there alone."""
     sheet = drawn(clip(5.0, 6.0, 0.5), clip(9.0, 11.0, 0.9))
     left, top, width, height = _picture._STRIP
@@ -116,7 +116,7 @@ def test_shows_the_frames_that_matched(drawn):
 
 @pytest.mark.parametrize("wanted", [0, 1, 2])
 def test_the_frame_of_a_clip_is_the_one_most_like_the_query(film, wanted):
-    """Not the one in its middle."""
+    """It is not always the middle frame."""
     image = np.full((90, 160, 3), COLOURS[wanted], np.uint8)
 
     found = take_stills(film, ((0.0, 12.0), (4.5, 7.5)), image)
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_the_video_is_refused(cli, picture, service, tmp_path
 
 
 def test_a_bar_is_as_high_as_its_score(drawn):
-    """Over the time that the clip takes."""
+    """The bar is as wide as the clip is long."""
     sheet = drawn(clip(9.0, 11.0, 0.9), clip(5.0, 6.0, 0.5))
     left, top, width, height = _picture._CHART
     across = left + width * 19 // 24
@@ -164,7 +164,7 @@ def test_the_sheet_grows_with_what_was_found(drawn, count):
 
 
 def test_clips_beyond_the_end_are_drawn_at_the_end(drawn):
-    """A service may count otherwise than the file."""
+    """The service's times may exceed the file's length."""
     left, top, width, _ = _picture._STRIP
     sheet = drawn(clip(50.0, 60.0, 7.0), clip(-3.0, -1.0, -1.0))
 
@@ -175,7 +175,7 @@ def test_clips_beyond_the_end_are_drawn_at_the_end(drawn):
 @pytest.mark.parametrize("prompt", ["red " * 12, "red " * 400, "das rote Hemd\nÄÖÜ", "\N{SNOWMAN}"])
 @pytest.mark.parametrize("fonts", [True, False])
 def test_any_prompt_can_be_written(drawn, monkeypatch, prompt, fonts):
-    """Whatever its length and letters, and whichever OpenCV is there."""
+    """Length, script and the version of OpenCV do not matter."""
     if not fonts:
         monkeypatch.delattr(cv2, "FontFace", raising=False)
     sheet = drawn(prompt=prompt)
@@ -184,8 +184,8 @@ def test_any_prompt_can_be_written(drawn, monkeypatch, prompt, fonts):
     assert (sheet[:340, -_picture._EDGE + 2 :] == 255).all()
 
 
-def test_what_is_too_long_is_cut():
-    """With dots, within the room."""
+def test_text_that_is_too_long_is_cut():
+    """The text ends with dots and fits into its space."""
     short = _canvas.shorten("a long sentence " * 9, 200, size=20)
 
     assert short.endswith("...")
@@ -208,7 +208,7 @@ def test_stills_cover_a_film_of_unknown_length(film):
     ("seconds", "text"),
     [(0, "0:00"), (9.96, "0:10"), (61.25, "1:01.2"), (3600, "1:00:00"), (3725.5, "1:02:05.5")],
 )
-def test_times_are_written_as_players_do(seconds, text):
+def test_times_are_written_as_minutes_and_seconds(seconds, text):
     """Tenths where there are any."""
     assert _picture.format_time(seconds) == text
 
@@ -221,7 +221,7 @@ def test_times_are_written_as_players_do(seconds, text):
     ],
 )
 def test_a_wrong_target_costs_nothing(cli, picture, video, service, tmp_path, out, told):  # noqa: PLR0917
-    """It is told before the search is sent."""
+    """The error is reported before the search is sent."""
     words = ("search", picture, "--video-no", video.video_no, *SEARCH)
 
     ended = cli(*words, "--picture", tmp_path / out)
@@ -245,8 +245,10 @@ def test_a_video_that_cannot_be_read_costs_nothing(cli, picture, service, tmp_pa
 
 
 @pytest.mark.parametrize("host", ["https://127.0.0.1:1", "https://memories.invalid"])
-def test_asks_for_the_file_where_nobody_can_tell(cli, picture, monkeypatch, tmp_path, host):
-    """Elsewhere nobody is asked at all."""
+def test_search_asks_for_the_file_if_the_service_cannot_name_it(
+    cli, picture, monkeypatch, tmp_path, host
+):
+    """No other host is asked for the file."""
     monkeypatch.setenv("MEMORIES_API_KEY", "local-1")
     monkeypatch.setenv("MEMORIES_V1_BASE_URL", host)
 
@@ -259,7 +261,7 @@ def test_asks_for_the_file_where_nobody_can_tell(cli, picture, monkeypatch, tmp_
 
 
 def test_an_unknown_video_has_no_file(cli, picture, service, tmp_path):
-    """The service lists what it has."""
+    """The service does not list the video."""
     words = ("search", picture, "--video-no", "VI1", *SEARCH)
 
     assert "add --video FILE" in cli(*words, "--picture", tmp_path / "o.png").err

@@ -1,4 +1,4 @@
-"""The frame around the commands: help, exit codes, errors in one line."""
+"""The program around the commands: help, exit codes, errors in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memories_async.cli._exits import MEANINGS
 
 
 def test_help_names_every_command_and_exit_code(cli):
-    """The first thing that a user reads is complete."""
+    """The help of the program is complete."""
     shown = cli("--help").out
 
     assert all(f"  {name}  " in shown for name in _program.COMMANDS)
@@ -27,7 +27,7 @@ def test_help_names_every_command_and_exit_code(cli):
 
 
 @pytest.mark.parametrize("name", _program.COMMANDS)
-def test_every_command_teaches_by_example(cli, name):
+def test_the_help_of_every_command_has_examples(cli, name):
     """Help is more than a list of options, and every command takes --json."""
     shown = cli(name, "-h").out
 
@@ -37,8 +37,8 @@ def test_every_command_teaches_by_example(cli, name):
 
 
 @pytest.mark.parametrize("group", ["batch", "ledger", "videos"])
-def test_the_commands_of_a_group_teach_by_example_too(cli, group):
-    """Somebody will look there first."""
+def test_the_help_of_every_subcommand_has_an_example(cli, group):
+    """Users read the help of a subcommand directly."""
     names = import_module(f"memories_async.cli.{group}").command.commands
 
     for name in names:
@@ -49,7 +49,7 @@ def test_the_commands_of_a_group_teach_by_example_too(cli, group):
 
 @pytest.mark.parametrize("words", [(), ("batch",), ("ledger",), ("videos",)])
 def test_a_group_named_alone_shows_its_help(cli, words):
-    """Not as an error, and not in one line."""
+    """A group without a subcommand is not an error."""
     ended = cli(*words)
 
     assert (ended.code, ended.err) == (0, "")
@@ -62,26 +62,26 @@ def test_no_command_is_described_by_half_a_sentence(cli):
         assert "...\n" not in cli(*words, "--help").out.partition("Commands:")[2]
 
 
-def test_tells_its_version(cli):
+def test_the_version_is_shown(cli):
     """A bug report can name it."""
     assert cli("--version").out.startswith("memories-async 0.")
 
 
-def test_proposes_the_command_that_was_meant(cli):
-    """A slip of the finger is answered, not lectured."""
+def test_a_misspelt_command_gets_a_suggestion(cli):
+    """A typing error gets a suggestion."""
     ended = cli("serch", "x.png")
 
     assert ended.code == 2
     assert "did you mean search? See memories-async --help." in ended.err
 
 
-def test_lists_the_commands_for_a_name_that_is_like_none(cli):
-    """Whoever guesses gets the list."""
+def test_an_unknown_command_gets_the_list_of_commands(cli):
+    """The message lists the commands."""
     assert "there are demo, serve, search" in cli("zzzz").err
 
 
 @pytest.mark.parametrize("words", [["--api-key", "local-1"], ["search", "--key=local-1", "x"]])
-def test_refuses_a_key_as_an_argument_without_repeating_it(cli, words):
+def test_a_key_as_an_argument_is_refused_and_not_repeated(cli, words):
     """A key on the command line is seen by every user of the machine."""
     ended = cli(*words)
 
@@ -91,7 +91,7 @@ def test_refuses_a_key_as_an_argument_without_repeating_it(cli, words):
 
 
 def test_a_usage_error_is_one_line_that_names_the_help(cli):
-    """No wall of text for a forgotten option."""
+    """The message does not print the whole help."""
     ended = cli("search", "x.png", "--prompt", "red")
 
     assert ended.code == 2
@@ -102,7 +102,7 @@ def test_a_usage_error_is_one_line_that_names_the_help(cli):
 
 
 def test_an_error_is_one_document_where_json_was_asked_for(cli):
-    """A program reads the same as a person, wherever --json stands."""
+    """The document has the message, wherever --json is given."""
     for words in (["--json", "embed", " "], ["embed", " ", "--json"]):
         error = cli(*words).json["error"]
 
@@ -112,12 +112,12 @@ def test_an_error_is_one_document_where_json_was_asked_for(cli):
 
 
 def test_words_after_a_double_dash_are_no_flags(cli):
-    """They are arguments, whatever they look like."""
+    """They are arguments, even if they begin with dashes."""
     assert cli("embed", "--", "--json").out == ""
 
 
 def test_an_unexpected_error_is_called_a_bug(cli, monkeypatch):
-    """What nobody foresaw still ends in one line; --debug shows where."""
+    """An unexpected exception is one line; --debug shows the traceback."""
     monkeypatch.setattr("memories_async.cli.doctor.find_versions", lambda: 1 / 0)
 
     plain, debug = cli("doctor"), cli("doctor", "--debug")
@@ -142,7 +142,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
 
 
 def test_runs_as_a_module_and_as_a_script(monkeypatch, capsys):
-    """Both ways lead to the same program."""
+    """Both start the same program."""
     monkeypatch.setattr(sys, "argv", ["memories-async", "--version"])
     module = subprocess.run(
         [sys.executable, "-m", "memories_async", "--version"],
@@ -176,7 +176,7 @@ def test_a_reader_that_goes_away_is_no_error():
 
 
 def test_a_reader_that_goes_away_inside_this_process(cli, monkeypatch):
-    """The same, where coverage sees it."""
+    """The same in this process, so that coverage measures it."""
 
     def gone(*_):
         raise BrokenPipeError
@@ -190,8 +190,8 @@ def test_a_reader_that_goes_away_inside_this_process(cli, monkeypatch):
     assert put[0][1] == 1
 
 
-def test_an_error_of_clicks_own_is_told_too(cli, monkeypatch):
-    """One that knows nothing of its command."""
+def test_an_error_of_click_is_reported(cli, monkeypatch):
+    """Such an error has no command."""
 
     def fail():
         raise click.ClickException("the disk is full")
@@ -202,7 +202,7 @@ def test_an_error_of_clicks_own_is_told_too(cli, monkeypatch):
 
 
 def test_streams_of_another_kind_are_left_alone(monkeypatch):
-    """An embedding program may have put its own there."""
+    """An embedding program may have replaced the streams."""
     from memories_async.cli._program import program
 
     monkeypatch.setattr(sys, "stdout", io.StringIO())
@@ -254,7 +254,7 @@ def test_no_help_is_wider_than_the_terminal(width):
 
 
 def test_the_table_of_commands_has_each_commands_summary():
-    """`--help` shows the table without importing the commands, so the two must not part."""
+    """`--help` shows the table without importing the commands, so both must agree."""
     for name, text in _program.COMMANDS.items():
         command = import_module(f"memories_async.cli.{name}").command
 

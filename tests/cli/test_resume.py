@@ -34,7 +34,7 @@ def _resumed(told) -> list[str]:
     return shlex.split(told.rpartition("memories-async ")[2].splitlines()[0])
 
 
-def test_a_killed_wait_goes_on(cli, calling_back, ended_early):
+def test_a_killed_wait_can_be_resumed(cli, calling_back, ended_early):
     """The command was told before it was needed, and receives on the same port."""
     _, told = ended_early(signal.SIGKILL)
 
@@ -45,7 +45,7 @@ def test_a_killed_wait_goes_on(cli, calling_back, ended_early):
     assert calling_back.account.paid == 1
 
 
-def test_an_interrupted_wait_tells_how_to_go_on(cli, ended_early):
+def test_an_interrupted_wait_prints_how_to_resume(cli, ended_early):
     """Ctrl-C names the paid task once more, and the command."""
     process, told = ended_early(signal.SIGINT)
 
@@ -55,7 +55,7 @@ def test_an_interrupted_wait_tells_how_to_go_on(cli, ended_early):
     assert cli(*_resumed(told), "--timeout", "20", "--json").json["text"].endswith("A video.")
 
 
-def test_what_has_come_already_is_shown_without_a_port(cli, film, calling_back, tmp_path):
+def test_a_caption_that_arrived_before_is_shown_without_a_port(cli, film, calling_back, tmp_path):
     """From the store alone: no key, no service, nothing sent."""
     store = tmp_path / "mine.db"
     first = cli("caption", film, "--wait", "--store", store, "--json").json
@@ -75,7 +75,7 @@ def test_a_task_that_nobody_submitted_here_is_refused(cli, tmp_path):
     assert "--store" in ended.err
 
 
-def test_what_is_no_task_is_refused(cli):
+def test_a_malformed_task_is_refused(cli):
     """Before anything is opened."""
     assert "a task must be written as str(task) writes it, not ''" in cli("resume", "").err
 

@@ -102,7 +102,7 @@ def test_with_json_only_the_document_is_shown(capsys):
     assert capsys.readouterr() == ('{"a": "\\u001b[31m"}\n', "")
 
 
-def test_somebody_who_waits_sees_that_something_happens():
+def test_a_terminal_shows_a_spinner_during_a_wait():
     """A spinner, where there is a terminal, and only there."""
     screen, _, page = _terminal()
 

@@ -19,13 +19,13 @@ from memories_async.local.engine.fixed import FixedEngine
 
 @pytest.fixture
 def fixed(monkeypatch):
-    """Serve without looking into pixels."""
+    """Serve with the fixed engine."""
     monkeypatch.setattr("memories_async.cli._local.pixel_engine", lambda **_: FixedEngine())
 
 
 @pytest.fixture
 def visit(monkeypatch):
-    """Do something while `serve` runs in this process, then stop it as a supervisor would."""
+    """Run a function while `serve` runs in this process, then stop it by SIGTERM."""
     from memories_async.cli import serve
 
     def visit(action):
@@ -49,8 +49,8 @@ def _embed(service):
     time.sleep(0.25)
 
 
-def test_announces_what_another_terminal_needs(cli, film, fixed, visit):
-    """Address, key, library, and the lines to copy."""
+def test_serve_prints_what_another_terminal_needs(cli, film, fixed, visit):
+    """The output has address, key, library, and the lines to copy."""
     seen = []
     visit(lambda service: seen.append((service.url, service.api_key, service.library[0])))
 
@@ -66,8 +66,8 @@ def test_announces_what_another_terminal_needs(cli, film, fixed, visit):
     assert "stopped: 0 requests, 0 points spent" in ended.err
 
 
-def test_lists_requests_as_they_come(cli, film, fixed, visit):
-    """Unless asked to be quiet."""
+def test_serve_lists_requests_as_they_arrive(cli, film, fixed, visit):
+    """--quiet lists no requests."""
     visit(_embed)
 
     loud = cli("serve", "--videos", film, "--port", 0, "--rate", "none")
@@ -91,8 +91,8 @@ def test_an_empty_folder_is_served_too(cli, tmp_path, fixed, visit):
     assert "memories-async samples FOLDER" in shown
 
 
-def test_takes_a_local_key_from_the_environment_and_no_other(cli, film, fixed, visit, monkeypatch):
-    """One export can serve both terminals; a real key is never used."""
+def test_serve_takes_only_a_local_key_from_the_environment(cli, film, fixed, visit, monkeypatch):
+    """Both terminals can use one export; a real key is not used."""
     keys = []
     visit(lambda service: keys.append(service.api_key))
 
@@ -115,18 +115,18 @@ def test_takes_a_local_key_from_the_environment_and_no_other(cli, film, fixed, v
         (("--videos", "/nowhere"), "'/nowhere' does not exist"),
     ],
 )
-def test_refuses_what_makes_no_sense(cli, film, words, told):
-    """In particular every address but loopback."""
+def test_serve_refuses_wrong_options(cli, film, words, told):
+    """Addresses other than loopback are refused."""
     ended = cli("serve", "--videos", film, *words)
 
     assert ended.code == 2
     assert told in ended.err
 
 
-def test_other_machines_are_served_only_where_they_are_allowed(
+def test_other_machines_are_served_only_with_allow_remote_and_a_key(
     cli, film, fixed, visit, monkeypatch
 ):
-    """By name, and with a key that the user chose."""
+    """The option and a key of the user are both needed."""
     monkeypatch.setenv("MEMORIES_API_KEY", "local-shared")
     seen = []
     visit(lambda service: seen.append((service.url, service.api_key)))
@@ -140,7 +140,7 @@ def test_other_machines_are_served_only_where_they_are_allowed(
 
 
 def test_a_port_in_use_is_named(cli, film, fixed, service):
-    """The most common reason not to start."""
+    """The message names the port."""
     port = service.url.rpartition(":")[2]
 
     ended = cli("serve", "--videos", film, "--port", port)
@@ -163,8 +163,8 @@ def test_without_the_extra_it_says_what_to_install(cli, film, monkeypatch):
     assert "needs cv2: pip install 'memories_async[local]'" in ended.err
 
 
-def test_a_video_that_vanished_is_told(cli, tmp_path, fixed, monkeypatch):
-    """Whatever the system says, in one line."""
+def test_a_missing_video_is_reported(cli, tmp_path, fixed, monkeypatch):
+    """The system's error is shown in one line."""
     from memories_async.cli import serve
 
     def gone(_):
@@ -175,7 +175,7 @@ def test_a_video_that_vanished_is_told(cli, tmp_path, fixed, monkeypatch):
     assert "videos: gone" in cli("serve", "--videos", tmp_path).err
 
 
-def test_another_terminal_works_by_itself(start, cli, film, monkeypatch):
+def test_the_printed_environment_suffices_in_another_terminal(start, cli, film, monkeypatch):
     """Program to program: the printed environment is enough, and Ctrl-C ends it."""
     served = start("serve", "--videos", film, "--port", "0", "--json")
     document = json.loads(served.stdout.readline())
@@ -192,7 +192,7 @@ def test_another_terminal_works_by_itself(start, cli, film, monkeypatch):
     assert (served.returncode, out, told) == (0, "", "")
 
 
-def test_curl_speaks_to_it(start, film, picture):
+def test_curl_can_use_the_service(start, film, picture):
     """The sample of the search page, unchanged but for the URL, the key and the ids."""
     served = start("serve", "--videos", film, "--port", "0", "--json")
     document = json.loads(served.stdout.readline())
@@ -213,8 +213,8 @@ def test_curl_speaks_to_it(start, film, picture):
     assert json.loads(curl.stdout)["code"] == "0001"
 
 
-def test_traffic_tells_each_request_once_when_it_has_ended(film, engine):
-    """Also the ones that a fault has spoiled, and the deliveries."""
+def test_traffic_lists_each_request_once_after_it_has_ended(film, engine):
+    """The list includes requests with faults, and deliveries of callbacks."""
     with LocalService([film], engine=engine, limits=None) as service:
         traffic = Traffic(service)
         service.faults.add(kind="drop")
@@ -236,8 +236,8 @@ def test_traffic_tells_each_request_once_when_it_has_ended(film, engine):
         assert [*traffic.read_lines()] == []
 
 
-def test_traffic_begins_anew_after_a_reset(film, engine):
-    """The log is empty then, and what follows is told."""
+def test_traffic_starts_again_after_a_reset(film, engine):
+    """The log is empty then, and later requests are listed."""
     with LocalService([film], engine=engine, limits=None) as service:
         traffic = Traffic(service)
         for _ in range(2):
@@ -251,7 +251,7 @@ def test_traffic_begins_anew_after_a_reset(film, engine):
 
 
 def _deliver(service, film):
-    """Have a caption delivered to where nothing can be."""
+    """Request a caption with a callback that cannot be delivered."""
     with service.blocking_client(limits=Limits(captions=Limit(1000))) as client:
         client.captions.upload_file(
             film, user_prompt="a", system_prompt="b", callback="http://10.0.0.1/"
@@ -259,8 +259,8 @@ def _deliver(service, film):
     service.run(service.drain)
 
 
-def test_traffic_waits_for_what_is_under_way(film, engine):
-    """A request is told once, with its answer."""
+def test_traffic_waits_for_requests_in_progress(film, engine):
+    """A request is listed once, with its answer."""
     with LocalService([film], engine=engine, limits=None) as service:
         traffic = Traffic(service)
         service.faults.add(kind="delay", seconds=0.2)
@@ -275,8 +275,8 @@ def test_traffic_waits_for_what_is_under_way(film, engine):
         assert "200 0000" in next(traffic.read_lines())
 
 
-def test_traffic_tells_words_that_were_not_acted_on(film, engine, picture):
-    """So that nobody wonders."""
+def test_traffic_lists_ignored_words(film, engine, picture):
+    """The line names the words that had no effect."""
     with LocalService([film], engine=engine, limits=None) as service:
         with service.blocking_client() as client:
             client.clips.search(picture, prompt="zebra", video_no=service.library[0].video_no)

@@ -55,7 +55,7 @@ def test_other_columns_are_kept_and_empty_cells_left_out(read):
     assert rows == [{"asset_id": "re_1", "prompt": "a", "notes": "mine"}]
 
 
-def test_an_option_stands_in_for_a_column(read):
+def test_an_option_replaces_a_missing_column(read):
     """Then the header need not have it."""
     assert read("asset_id\nre_1\n", "prompt") == [{"asset_id": "re_1"}]
 
