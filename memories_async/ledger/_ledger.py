@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Self, TypeVar
 from weakref import finalize
@@ -135,6 +136,11 @@ class Ledger:
             if before.tzinfo is None:
                 raise ValueError(f"before must have a time zone, not {before!r}")
             before = before.timestamp()
+        # SQLite sorts text after every number: a date as text would delete everything.
+        if isinstance(before, bool) or not isinstance(before, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+            raise TypeError(f"before must be a datetime or Unix seconds, not {before!r}")
+        if not isfinite(before):
+            raise ValueError(f"before must be a finite number of seconds, not {before!r}")
         return self._store.write_now(partial(EntryWriter.forget, before=before))
 
     def export(self, path: str | os.PathLike[str], *, state: State | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from datetime import UTC, datetime
 
@@ -74,3 +75,16 @@ def test_the_time_has_a_time_zone(ledger):
         ledger.forget(before=datetime(2026, 1, 1))  # noqa: DTZ001  # that is the point
 
     assert ledger.forget(before=datetime(2026, 1, 1, tzinfo=UTC)) == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [("2020-01-01", TypeError), (None, TypeError), (True, TypeError), (math.nan, ValueError)],
+)
+def test_a_time_of_another_type_deletes_nothing(filled, before, kind):
+    """To SQLite every time is earlier than a text."""
+    entries = [*filled.entries()]
+    with pytest.raises(kind, match="before must be"):
+        filled.forget(before=before)
+
+    assert [*filled.entries()] == entries
