@@ -75,8 +75,9 @@ _REFUSALS: dict[int, type[Refused]] = {
 MAX_ERROR_BODY = 64 * 1024
 """Bytes of a reply that explains a failure that its error keeps."""
 _SUCCESS = frozenset({"0000", "0", "200"})
-# Statuses that do not say whether the work was done.
-_UNDECIDED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+# Statuses that do not say whether the work was done; 499 and 460 are a gateway's word for a client
+# that did not wait for the answer.
+_UNDECIDED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, 460, 499})
 # The only redirects that tell that the request was not processed where it was sent.
 _UNPROCESSED = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})
 
@@ -168,7 +169,7 @@ def _judge_by_code(
         )
     if is_confirmed:
         return build_bad_reply(reply, f"the reply says code {code} and success at once")
-    if re.fullmatch(r"0?5[0-9]{2}", code):  # HTTP's 5xx, as a code
+    if re.fullmatch(r"0?(5[0-9]{2}|408|425|460|499)", code):  # HTTP's 5xx and the like, as a code
         return _build_error(OutcomeUnknown, reply, document)
     kind = _look_up(code)
     if kind is None:
