@@ -149,9 +149,10 @@ class BatchRun(Generic[K, T]):
                     items = items[len(prepared) :]
                     await self._emit([one for one in prepared if isinstance(one, Outcome)])
                     await self._enqueue([one for one in prepared if isinstance(one, Job)])
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001  # of the caller's iterable, or of the ledger
+        except BaseException as error:  # of the caller's iterable, or of the ledger
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # this batch is stopping; without it, the iterable waited for a cancelled task
             self.failure = error
         finally:
             self._jobs.end()

@@ -161,6 +161,23 @@ async def test_an_iterable_that_exits_ends_the_batch_after_its_outcomes(ledger, 
     assert seen == [0]
 
 
+async def test_an_iterable_that_waits_for_a_cancelled_task_is_no_end_of_the_items():
+    """Its `CancelledError` is raised; the batch does not look complete."""
+
+    async def calls():
+        yield 0, embed_call("a")
+        raise asyncio.CancelledError
+
+    seen = []
+    async with serving(answer(EMBEDDED)) as server, callers.patient_client(server.url) as client:
+        with pytest.raises(asyncio.CancelledError):  # noqa: PT012  # raised inside the loop
+            async with client.batch(calls()) as batch:
+                async for outcome in batch:
+                    seen.append(outcome.key)
+
+    assert seen == [0]
+
+
 PROGRAM = """
 import queue, sys
 sys.path.insert(0, sys.argv[3])
