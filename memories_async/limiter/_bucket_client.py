@@ -7,7 +7,7 @@ from math import inf
 from attrs import define, field, frozen
 
 from memories_async.limiter._limits import PRIORITIES, Bucket, Priority
-from memories_async.limiter._rule import HEARTBEAT, MAX_LEAD, Request, Response
+from memories_async.limiter._rule import HEARTBEAT, MAX_LEAD, RETURN, Request, Response
 from memories_async.limiter._wait_queue import STALLED, Waiter, WaitQueue
 
 
@@ -94,13 +94,15 @@ class BucketClient:
         is_changed = wants != self.told_wants and [*map(bool, wants)] != [
             *map(bool, self.told_wants)
         ]
-        is_freed = self.busy < self.told_busy and (self.is_contended or self.is_closing)
-        if is_changed or is_freed or self.unused or self.has_news:
+        is_freed = self.busy < self.told_busy
+        is_urgent = is_freed and (self.is_contended or self.is_closing)
+        if is_changed or is_urgent or self.unused or self.has_news:
             return now
         if not (self.busy or self.told_busy or any(wants)):
             return inf
-        heartbeat = self.answered_at + HEARTBEAT
-        return min(heartbeat, self.ask_at) if any(wants) and self.reservation is None else heartbeat
+        # Others may have taken the slots that were free, and wait since for one of these.
+        tell_at = self.answered_at + (RETURN if is_freed else HEARTBEAT)
+        return min(tell_at, self.ask_at) if any(wants) and self.reservation is None else tell_at
 
     def count_wants(self, now: float) -> tuple[int, ...]:
         """Count who waits here without a reservation, up to two of each priority."""

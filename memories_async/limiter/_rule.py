@@ -21,6 +21,8 @@ HEARTBEAT = LEASE / 4
 """Seconds between two requests of a member that holds slots or waits."""
 OVERDUE = 0.25
 """Seconds after which a tick that its member does not fetch goes to the next in the order."""
+RETURN = 0.25
+"""Seconds after a response in which the store is told of a slot that was given back, at most."""
 SLOT_POLL = 0.05
 """Seconds between two looks for a free slot."""
 MAX_LEAD = 0.25
@@ -111,7 +113,7 @@ class Response:
     was_lost: bool = False
     """Whether the store had lost ticks that the member knows of."""
     is_contended: bool = False
-    """Whether others may wait for a slot, so that one is given back at once."""
+    """Whether half the slots are in use, so that one is given back at once."""
 
 
 Place = tuple[Priority, int, str]
@@ -171,7 +173,7 @@ def step(
         again=_next_try(line, request.member, gcra, limit, now, is_full=is_full),
         permits=permits,
         was_lost=request.known > state.permits,
-        is_contended=2 * busy >= limit.concurrency and (bool(line) or len(leases) > 1),
+        is_contended=2 * busy >= limit.concurrency,
     )
 
 

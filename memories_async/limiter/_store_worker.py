@@ -108,8 +108,7 @@ class StoreWorker:
         with self._cond:
             client = self._find_client(bucket)
             client.busy -= 1
-            if client.is_contended or client.queue:
-                self._rouse(client)
+            self._rouse(client)
 
     def pause(self, bucket: Bucket, seconds: float) -> None:
         """Pause the bucket for every process."""
