@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
 
 from memories_async._protocol.call import Call
+from memories_async._protocol.value import Value, make_plain
 from memories_async.errors import Billed
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 
-@frozen(kw_only=True)
-class Outcome(Generic[K, T]):
+@frozen(kw_only=True, slots=False)
+class Outcome(Value, Generic[K, T]):
     """How one item ended: with an *answer* or an *error*."""
 
     key: K
@@ -35,9 +36,28 @@ class Outcome(Generic[K, T]):
             raise self.error
         return self.answer  # type: ignore[return-value]  # None is an answer where T is None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain data: the call by its name, an error by its own `to_dict`."""
+        return {
+            "key": make_plain(self.key),
+            "call": None if self.call is None else self.call.name,
+            "answer": make_plain(self.answer),
+            "error": make_plain(self.error),
+            "billed": self.billed,
+            "replayed": self.replayed,
+        }
 
-@frozen(kw_only=True)
-class Progress:
+    @classmethod
+    def list_field_types(cls) -> dict[str, tuple[Any, bool]]:
+        """Return the types of the fields of `to_dict`."""
+        plain = {"key": Any, "call": str | None, "answer": Any, "error": Any}
+        return {
+            name: (kind, True) for name, kind in (plain | {"billed": str, "replayed": bool}).items()
+        }
+
+
+@frozen(kw_only=True, slots=False)
+class Progress(Value):
     """How many items of a batch have ended, and how."""
 
     total: int | None = None
@@ -70,8 +90,8 @@ class Progress:
         return self.done + self.replayed + self.refused + self.unknown + self.unsent
 
 
-@frozen(kw_only=True)
-class Plan:
+@frozen(kw_only=True, slots=False)
+class Plan(Value):
     """What a batch would send and cost if it were entered now."""
 
     items: int

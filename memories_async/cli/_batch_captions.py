@@ -16,6 +16,7 @@ from memories_async import CaptionTask
 from memories_async.batch import Outcome
 from memories_async.cli import _receiving
 from memories_async.cli._receiving import Reception
+from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import Configuration
 from memories_async.errors import MemoriesError, OutcomeUnknown
 from memories_async.ledger import Ledger
@@ -109,7 +110,7 @@ class CaptionWriter:
 
                 yield await_caption
                 if self._waiting:
-                    self.report(f"waiting for {self._waiting:,} captions")
+                    self.report(f"waiting for {count_noun(self._waiting, 'caption')}")
 
     async def _write(
         self, key: str, task: CaptionTask | OutcomeUnknown, file: TextIO, slots: asyncio.Semaphore

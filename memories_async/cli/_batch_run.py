@@ -21,6 +21,7 @@ from memories_async.cli._calls import run_async
 from memories_async.cli._exits import Exit
 from memories_async.cli._options import raise_usage_errors
 from memories_async.cli._run import CommandRun
+from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import Configuration
 from memories_async.errors import OutcomeUnknown, PaidElsewhere
 
@@ -95,7 +96,7 @@ class BatchCommand:
                     await self.read_outcomes(batch, follow)
         if options.out is not None:
             count = await asyncio.to_thread(self.ledger.export, options.out)
-            screen.note(f"{count:,} entries written to {options.out}")
+            screen.note(f"{count_noun(count, 'entry', 'entries')} written to {options.out}")
         return self.report(batch)
 
     def make_batch(self, client: Client, calls: Any) -> Batch[str, Any]:
@@ -177,7 +178,7 @@ class BatchCommand:
         screen.document(document)
         screen.say(format_progress(progress))
         if self.captions is not None:
-            screen.say(f"{self.captions.written:,} captions in {self.captions.path}")
+            screen.say(f"{count_noun(self.captions.written, 'caption')} in {self.captions.path}")
         if stopped is not None:
             screen.note(f"stopped; the rest is planned: {stopped}")
         ledger = self.options.ledger

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from attrs import asdict, frozen
 
 from memories_async import Caption, Clip, Embedding
-from memories_async.cli._screen import Screen
+from memories_async.cli._screen import Screen, count_noun
 
 if TYPE_CHECKING:
     from memories_async.local import LocalService, LocalVideo
@@ -151,7 +151,12 @@ def show_totals(screen: Screen, results: DemoResults, service: LocalService) -> 
     ]
     seconds = sum(step.seconds for step in steps)
     account = service.account
-    total = ("total", f"{seconds:.2f}", str(account.points_spent), f"{account.calls} requests")
+    total = (
+        "total",
+        f"{seconds:.2f}",
+        str(account.points_spent),
+        count_noun(account.calls, "request"),
+    )
     screen.table(("call", "seconds>", "points>", ""), [*rows, total], indent=3)
     screen.say("\nTo use the same service from your own program:", style="bold")
     screen.say("memories-async serve --videos FOLDER", indent=3)

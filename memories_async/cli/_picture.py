@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 
 from memories_async import Clip
 from memories_async.cli._canvas import Box, Canvas, Colour, measure, shorten
+from memories_async.cli._screen import count_noun
 from memories_async.cli._stills import Stills, take_stills
 from memories_async.local.engine._cv import Picture, cv2
 from memories_async.local.engine.video.picture import decode
@@ -95,7 +96,7 @@ class _Drawing:
         prompt = " ".join(self.search.prompt.split())
         sizes = (size for size in (42, 34, 28) if measure(prompt, size=size, bold=True) <= room)
         if self.clips:
-            count = "1 clip" if len(self.clips) == 1 else f"{len(self.clips)} clips"
+            count = count_noun(len(self.clips), "clip")
             more = f", the best {_MOST} below" if len(self.clips) > _MOST else ""
             best = self.clips[0]
             at = format_time(best.start_time)

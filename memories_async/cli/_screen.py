@@ -45,6 +45,11 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+def count_noun(count: int, noun: str, plural: str | None = None) -> str:
+    """Write a number of things, such as `1 clip` or `1,200 clips`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """Make a console without highlighting, markup and emoji codes."""
     return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)

@@ -22,6 +22,7 @@ from memories_async.cli._local import (
 )
 from memories_async.cli._options import common
 from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import CA, PROXY
 from memories_async.cli.serve import environment_of
 
@@ -76,7 +77,9 @@ def command(
         kept = {name: value for name, value in os.environ.items() if name not in hidden}
         code = run_process(words, kept | environment_of(service))
         account = service.account
-        run.screen.note(f"{account.calls} requests, {account.points_spent} points spent")
+        requests = count_noun(account.calls, "request")
+        points = count_noun(account.points_spent, "point")
+        run.screen.note(f"{requests}, {points} spent")
     return code
 
 

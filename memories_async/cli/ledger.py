@@ -13,6 +13,7 @@ from attrs import asdict
 
 from memories_async.cli._options import Group, common, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli._screen import count_noun
 from memories_async.ledger import Entry, Ledger, State
 
 _EXAMPLES = """\
@@ -185,7 +186,7 @@ def rename_account(run: CommandRun, path: Path, old: str, new: str) -> None:
             raise ValueError(f"{how} begins with {old!r}: there are {', '.join(names) or 'none'}")
         count = ledger.rename_account(found[0], new)
     run.screen.document({"old": found[0], "new": new, "entries": count})
-    run.screen.say(f"{count_entries(count)} of {found[0]} moved to {new}")
+    run.screen.say(f"{count_noun(count, 'entry', 'entries')} of {found[0]} moved to {new}")
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger forget run.db --before 2026-01-01")
@@ -208,7 +209,7 @@ def forget(run: CommandRun, path: Path, before: datetime) -> None:
     with raise_usage_errors(), Ledger(path) as ledger:
         count = ledger.forget(before=before.astimezone())
     run.screen.document({"deleted": count, "before": before.astimezone().isoformat()})
-    run.screen.say(f"{count_entries(count)} deleted")
+    run.screen.say(f"{count_noun(count, 'entry', 'entries')} deleted")
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger export run.db out.parquet")
@@ -222,7 +223,7 @@ def export(run: CommandRun, path: Path, out: Path, *, state: Any) -> None:
     with raise_usage_errors(), Ledger(path) as ledger:
         count = ledger.export(out, state=state)
     run.screen.document({"out": str(out), "entries": count})
-    run.screen.say(f"{count_entries(count)} written to {out}")
+    run.screen.say(f"{count_noun(count, 'entry', 'entries')} written to {out}")
 
 
 def find_keys(ledger: Ledger, prefixes: Sequence[str], *, every: bool) -> list[str]:
@@ -240,11 +241,6 @@ def find_keys(ledger: Ledger, prefixes: Sequence[str], *, every: bool) -> list[s
             raise ValueError(f"{how} a key that begins with {prefix!r}")
         found += matching
     return list(dict.fromkeys(found))
-
-
-def count_entries(count: int) -> str:
-    """Write a number of entries."""
-    return "1 entry" if count == 1 else f"{count:,} entries"
 
 
 def show_keys(run: CommandRun, keys: Sequence[str], what: str) -> None:

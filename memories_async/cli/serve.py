@@ -24,6 +24,7 @@ from memories_async.cli._local import (
 )
 from memories_async.cli._options import common
 from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import HOSTS
 
 if TYPE_CHECKING:
@@ -173,7 +174,9 @@ async def serve(run: CommandRun, options: ServeOptions) -> None:
                 await service.warm()
         await watch(run, service, stopped, quiet=options.quiet)
         account = service.account
-        run.screen.note(f"stopped: {account.calls} requests, {account.points_spent} points spent")
+        requests = count_noun(account.calls, "request")
+        points = count_noun(account.points_spent, "point")
+        run.screen.note(f"stopped: {requests}, {points} spent")
 
 
 def environment_of(service: LocalService) -> dict[str, str]:

@@ -12,6 +12,7 @@ from memories_async import Client, Video, videos
 from memories_async.cli._calls import run_flow
 from memories_async.cli._options import Group, common, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import Configuration
 from memories_async.media import MB
 
@@ -123,7 +124,7 @@ def delete_command(run: CommandRun, numbers: tuple[str, ...], unique_id: str, *,
     with raise_usage_errors():
         for number in numbers:
             videos.delete([number], unique_id=unique_id)
-    several = "1 video" if len(numbers) == 1 else f"{len(numbers)} videos"
+    several = count_noun(len(numbers), "video")
     if not yes and not is_interactive():
         raise click.UsageError(f"deleting {several} is final: add --yes")
     if not yes:

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
+from memories_async._protocol.value import Value
 from memories_async.errors import Billed
 
 State: TypeAlias = Literal["planned", "sending", "done", "refused", "unknown"]
@@ -14,8 +15,8 @@ State: TypeAlias = Literal["planned", "sending", "done", "refused", "unknown"]
 `refused`: refused by the service, not paid. `unknown`: sent, and its outcome is not known."""
 
 
-@frozen(kw_only=True)
-class Entry:
+@frozen(kw_only=True, slots=False)
+class Entry(Value):
     """One call in the ledger. Times are Unix seconds."""
 
     key: str
@@ -53,8 +54,8 @@ class Entry:
         return None if self.price is None else self.price * (self.billed == "yes")
 
 
-@frozen(kw_only=True)
-class Summary:
+@frozen(kw_only=True, slots=False)
+class Summary(Value):
     """How many entries are in each state, and what they cost."""
 
     planned: int = 0

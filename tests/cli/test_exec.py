@@ -50,7 +50,7 @@ def test_a_client_in_the_command_needs_no_settings(cli, film, asset, capfd, monk
 
     assert ended.code == 0
     assert capfd.readouterr().out.strip() == "1024 False"
-    assert ended.err.strip() == "1 requests, 1 points spent"
+    assert ended.err.strip() == "1 request, 1 point spent"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_serve_lists_requests_as_they_arrive(cli, film, fixed, visit):
     assert "embeddings.video" in loud.out
     assert "limits   none" in loud.out
     assert "embeddings.video" not in quiet.out
-    assert "stopped: 1 requests, 1 points spent" in quiet.err
+    assert "stopped: 1 request, 1 point spent" in quiet.err
 
 
 def test_an_empty_folder_is_served_too(cli, tmp_path, fixed, visit):

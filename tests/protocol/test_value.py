@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from attrs import fields, has
+from samples import search_call
 
 import memories_async
 from memories_async import (
@@ -16,10 +17,13 @@ from memories_async import (
     Clip,
     Embedding,
     InsufficientCredits,
+    Outcome,
     Tokens,
     Video,
 )
 from memories_async._protocol.value import Value
+from memories_async.batch import Progress
+from memories_async.ledger import Summary
 
 CLIP = Clip(start_time=1.5, end_time=2.0, score=0.75)
 ANSWERS: list[Value] = [
@@ -152,3 +156,28 @@ def test_django_and_flask_return_plain_data():
     with app.app_context():
         assert flask.jsonify(CLIP.to_dict()).json == CLIP.to_dict()
     assert json.loads(JsonResponse(CLIP.to_dict()).content) == CLIP.to_dict()
+
+
+def test_the_outcome_of_an_item_is_plain_data():
+    """The call by its name, an error with its facts; what a batch writes for another program."""
+    done = Outcome(key=("a", 1), call=search_call(), answer=(CLIP,), billed="yes")
+    failed = Outcome(key="b", call=None, error=InsufficientCredits("no points"))
+
+    assert json.loads(done.to_json()) == {
+        "key": ["a", 1],
+        "call": "clips.search",
+        "answer": [CLIP.to_dict()],
+        "error": None,
+        "billed": "yes",
+        "replayed": False,
+    }
+    assert failed.to_dict()["error"]["type"] == "InsufficientCredits"
+    assert json.loads(Outcome(key=1, call=None, error=KeyError("x")).to_json())["error"] == "'x'"
+
+
+def test_the_values_of_batch_and_ledger_are_plain_data():
+    """Numbers and texts, for a dashboard."""
+    assert json.loads(Progress(total=3, done=1).to_json())["done"] == 1
+    assert json.loads(Summary(done=2, by_call={"x": {"done": 2}}).to_json())["by_call"] == {
+        "x": {"done": 2}
+    }
