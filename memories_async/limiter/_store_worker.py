@@ -92,15 +92,20 @@ class StoreWorker:
         """Exchange the tick of a request that is *late* seconds too late for one that is on time."""
         with self._cond:
             client = self._find_client(bucket)
-        while late > 0:
-            with self._cond:
-                # Only the latest tick can be given back.
-                if abs(reservation.number) > abs(client.unused):
-                    client.unused = reservation.number
-            reservation = await self.reserve(bucket, Priority.LATE)
-            late = time.monotonic() - reservation.tick - bucket.limit.slack
-            # A machine that wakes a waiter too late once more gets its next tick further ahead.
-            client.delay = min(MAX_LEAD, 2 * (late + bucket.limit.slack)) if late > 0 else 0.0
+        try:
+            while late > 0:
+                with self._cond:
+                    # Only the latest tick can be given back.
+                    if abs(reservation.number) > abs(client.unused):
+                        client.unused = reservation.number
+                reservation = await self.reserve(bucket, Priority.LATE)
+                late = time.monotonic() - reservation.tick - bucket.limit.slack
+                if late > 0:
+                    # A machine that wakes a waiter too late again gets its next tick further ahead.
+                    client.delay = min(MAX_LEAD, 2 * (late + bucket.limit.slack))
+        finally:
+            # A delay that outlives its request costs the bucket time at each tick.
+            client.delay = 0.0
         return reservation
 
     def finish(self, bucket: Bucket) -> None:

@@ -17,6 +17,9 @@ from memories_async.limiter._bucket_client import BucketClient
 from memories_async.limiter._rule import RETURN, BucketState, step
 from memories_async.limiter._wait_queue import Waiter
 
+HELD_UP = 0.03
+"""Seconds after its tick when a late call asks for another one."""
+
 
 class Loop:
     """An event loop that is always ready: `Members` runs what is woken at the same time."""
@@ -36,6 +39,8 @@ class Call(Waiter):
     """A call that waits, and works for some seconds once it has its permit."""
 
     seconds: float = field(kw_only=True)
+    lates: int = field(kw_only=True)
+    """How often it is held up after its tick, so that it needs another one."""
 
 
 @define(eq=False)
@@ -59,9 +64,10 @@ class Members:
         where = bucket(self.limit.rate, concurrency=self.limit.concurrency)
         self.clients = [BucketClient(where) for _ in range(self.number)]
 
-    def call(self, at, member, priority, seconds):
+    def call(self, at, member, priority, seconds, lates=0):
         """Let a call of *seconds* come to a member."""
-        self._plan(at, self._begin, self.clients[member], priority, seconds)
+        call = Call(Loop(), priority, seconds=seconds, lates=lates)
+        self._plan(at, self._begin, self.clients[member], call)
 
     def cancel(self, at, member):
         """Let the call that came last to a member give up, if it still waits."""
@@ -79,8 +85,12 @@ class Members:
                 do(*args)
             for client in self.clients:
                 self._serve(client)
-            can_begin = any(c.queue for c in self.clients) and self.working < self.limit.concurrency
-            self.still_since = (self.still_since or self.now) if can_begin else None
+            self.still_since = (self.still_since or self.now) if self._can_begin() else None
+
+    def _can_begin(self):
+        has_slot = self.working < self.limit.concurrency
+        queues = [client.queue for client in self.clients]
+        return any(q if has_slot else q.count(Priority.LATE, self.now) for q in queues)
 
     def _look(self, client):
         return min(client.offer(self.now), client.next_request_at(self.now))
@@ -88,18 +98,27 @@ class Members:
     def _plan(self, at, do, *args):
         heapq.heappush(self._events, (at, next(self._ids), do, args))
 
-    def _begin(self, client, priority, seconds):
+    def _begin(self, client, call):
         if not client.queue and client.reservation is None:
-            self._exchange(client, asks=priority)
-            if client.pop_reservation() is not None:
-                self._work(client, seconds)
+            self._exchange(client, asks=call.priority)
+            reservation = client.pop_reservation()
+            if reservation is not None:
+                self._work(client, call, reservation)
                 return
-        client.queue.join(Call(Loop(), priority, seconds=seconds))
+        client.queue.join(call)
+
+    def _renew(self, client, call, number):
+        client.unused = max(client.unused, number)
+        late = Call(Loop(), Priority.LATE, seconds=call.seconds, lates=call.lates - 1)
+        self._begin(client, late)
 
     def _cancel(self, client):
         for queue in client.queue._queues:
             if queue:
-                client.queue.leave(next(reversed(queue)))
+                call = next(reversed(queue))
+                client.queue.leave(call)
+                if call.priority is Priority.LATE:
+                    self._finish(client)
                 return
 
     def _serve(self, client):
@@ -116,8 +135,9 @@ class Members:
         if first is None or first.woken_at is None:
             return
         first.woken_at = None
-        if client.take(first, self.now) is not None:
-            self._work(client, first.seconds)
+        reservation = client.take(first, self.now)
+        if reservation is not None:
+            self._work(client, first, reservation)
 
     def _exchange(self, client, asks=None):
         name = f"m{self.clients.index(client)}"
@@ -125,11 +145,14 @@ class Members:
         self.state, response = step(self.state, request, self.limit, self.now)
         client.receive(request, response, at=self.now, fault=None)
 
-    def _work(self, client, seconds):
+    def _work(self, client, call, reservation):
         self.permits.append(self.now)
-        self.working += 1
+        self.working += call.priority is not Priority.LATE
         self.still_since = None
-        self._plan(self.now + seconds, self._finish, client)
+        if call.lates:
+            self._plan(self.now + HELD_UP, self._renew, client, call, reservation.number)
+        else:
+            self._plan(self.now + call.seconds, self._finish, client)
 
     def _finish(self, client):
         client.busy -= 1
@@ -142,6 +165,7 @@ CALLS = st.lists(
         st.integers(0, 3),
         st.sampled_from([Priority.INTERACTIVE, Priority.BATCH]),
         st.floats(0.001, 2),
+        st.integers(0, 2),
     ),
     min_size=2,
     max_size=25,
@@ -153,8 +177,8 @@ CANCELS = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 3)), max_size=6)
 def test_a_bucket_never_stands_still(calls, cancels, rate, concurrency):
     """At most two gaps, and the time in which a process that is idle gives its slots back."""
     members = Members(Limit(rate, concurrency=concurrency), 4)
-    for at, member, priority, seconds in calls:
-        members.call(100 + at, member, priority, seconds)
+    for at, *call in calls:
+        members.call(100 + at, *call)
     for at, member in cancels:
         members.cancel(100 + at, member)
     members.run()

@@ -230,6 +230,26 @@ async def test_a_machine_that_wakes_waiters_late_gets_its_ticks_further_ahead(li
     assert max(delays) >= 0.2
 
 
+async def test_a_late_request_that_is_cancelled_delays_no_other(limiter, monkeypatch):
+    """Its process asks for ticks at their time again."""
+    where, worker = bucket(1, per=60), limiter._worker
+    async with limiter.permit(where) as permit:
+        take_tick, renewals = worker.reserve, iter([Reservation(number=2, tick=0.0)])
+
+        async def take_late(*asked):
+            reservation = next(renewals, None)
+            return reservation or await take_tick(*asked)
+
+        monkeypatch.setattr(worker, "reserve", take_late)
+        await asyncio.sleep(0.05)
+        renewal = asyncio.ensure_future(permit.renew_if_late())
+        await until(lambda: worker._clients[where].delay > 0)
+        renewal.cancel()
+        await asyncio.wait({renewal})
+
+    assert worker._clients[where].delay == 0.0
+
+
 def _noting(build_request, delays):
     def build(client, *arguments, **settings):
         delays.append(client.delay)
