@@ -197,3 +197,15 @@ def test_a_slot_that_is_given_back_is_used_at_once(concurrency):
     members.run()
 
     assert members.permits[-1] - 100.2 <= 0.1
+
+
+def test_a_slot_of_an_idle_process_is_used_soon():
+    """It was taken while most slots were free; others took these since."""
+    members = Members(Limit(50, concurrency=4), 3)
+    members.call(100, 0, Priority.INTERACTIVE, 0.3)
+    for n in range(3):
+        members.call(100.1 + n / 40, 1, Priority.INTERACTIVE, 3)
+    members.call(100.25, 2, Priority.INTERACTIVE, 0.1)
+    members.run()
+
+    assert members.permits[-1] - 100.3 <= 0.1
