@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import signal
 from unittest.mock import Mock
@@ -77,3 +78,12 @@ def _no_settings_from_outside(monkeypatch, tmp_path_factory) -> None:
         is_setting = name.startswith("MEMORIES_") and not name.startswith("MEMORIES_TEST_")
         if is_setting or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _level_of_the_log():
+    """A command that a test runs in this process may set it, and a logged call takes another path."""
+    logger = logging.getLogger("memories_async")
+    level = logger.level
+    yield
+    logger.setLevel(level)
