@@ -15,7 +15,7 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 from attrs import field, frozen
 
@@ -23,7 +23,6 @@ from memories_async._protocol.media_types import IMAGE_SIGNATURES, IMAGE_TYPES, 
 from memories_async.errors import NotSent
 
 
-@runtime_checkable
 class BinaryFile(Protocol):
     """A file open for bytes that can be read from any position: what `open(path, "rb")` returns.
 
@@ -227,7 +226,7 @@ def _check_source(argument: str, source: object) -> _Content:
             raise ValueError(f"{argument} must be a regular file: {path}")
         return path
     # A file open for text, also inside a wrapper, has an encoding.
-    if hasattr(source, "encoding") or not isinstance(source, BinaryFile):
+    if hasattr(source, "encoding") or not _is_binary_file(source):
         kind = type(source).__name__
         raise TypeError(f"{argument} must be a path, bytes or a file open for bytes, not {kind}")
     # `mmap` has no `seekable` before Python 3.13, and can be rewound.
@@ -235,6 +234,11 @@ def _check_source(argument: str, source: object) -> _Content:
     if seekable is not None and not seekable():
         raise ValueError(f"{argument} must be a file that can be rewound; pass its bytes instead")
     return source
+
+
+def _is_binary_file(source: object) -> TypeGuard[BinaryFile]:
+    """Whether *source* has the methods of a file; also those that it passes on to another one."""
+    return all(callable(getattr(source, name, None)) for name in ("read", "seek", "tell"))
 
 
 def _measure(argument: str, content: _Content, max_size: int | None) -> tuple[int, int]:
