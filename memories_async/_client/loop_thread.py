@@ -38,6 +38,7 @@ class ThreadCall(Generic[T]):
     task: asyncio.Task[None] | None = None
     answers: list[T] = field(factory=list[T])
     error: BaseException | None = None
+    has_begun: bool = False
     is_over: bool = False
     _under_way: threading.Lock = field(factory=threading.Lock)
     """Held until the coroutine has ended."""
@@ -70,7 +71,7 @@ class ThreadCall(Generic[T]):
         """End a call whose loop has ended, so that nobody waits for it any more."""
         if self.is_over:
             return
-        kind: type[MemoriesError] = NotSent if self.task is None else OutcomeUnknown
+        kind: type[MemoriesError] = OutcomeUnknown if self.has_begun else NotSent
         self.error = kind(f"the client's event loop has ended: {cause!r}")
         with suppress(RuntimeError):  # it ignores that it is closed
             self.coroutine.close()
@@ -80,6 +81,7 @@ class ThreadCall(Generic[T]):
         self.task = self.loop.create_task(self._run())
 
     async def _run(self) -> None:
+        self.has_begun = True
         try:
             self.answers.append(await self.coroutine)
         except asyncio.CancelledError as cancelled:
@@ -125,10 +127,13 @@ class RunningLoop:
     process: int = field(factory=os.getpid)
     calls: set[ThreadCall[Any]] = field(factory=set["ThreadCall[Any]"])
     ended: asyncio.Event = field(factory=asyncio.Event)
+    is_over: threading.Event = field(factory=threading.Event)
+    """Set before the loop cancels what it still has: whoever calls then needs another loop."""
 
     def is_usable(self) -> bool:
         """Tell whether this process has the thread, and the thread its loop."""
-        return self.process == os.getpid() and self.thread.is_alive() and not self.loop.is_closed()
+        is_here = self.process == os.getpid() and self.thread.is_alive()
+        return is_here and not self.is_over.is_set()
 
     def end(self, timeout: float | None) -> None:
         """End the thread, if it is this process's, and wait for it."""
@@ -156,7 +161,12 @@ def _run_loop(ready: Future[RunningLoop]) -> None:
     cause: BaseException | None = None
     serving = _serve(ready)
     try:
-        asyncio.run(serving)
+        with asyncio.Runner() as runner:
+            try:
+                runner.run(serving)
+            finally:
+                if ready.done():
+                    ready.result().is_over.set()
     except BaseException as error:  # noqa: BLE001  # it is raised where somebody waits
         cause = error
         serving.close()

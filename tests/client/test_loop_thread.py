@@ -128,7 +128,7 @@ def test_a_wait_that_is_interrupted_at_once_has_nothing_to_cancel():
 
 def test_a_thread_that_cannot_start_is_an_error_and_no_wait(thread, monkeypatch):
     """No thread, no descriptor, or a loop that runs already (gevent): nothing was sent."""
-    monkeypatch.setattr(asyncio, "run", fail_to_run)
+    monkeypatch.setattr(asyncio.Runner, "run", fail_to_run)
 
     with pytest.raises(NotSent, match="cannot start: no more descriptors"):
         thread.wait(ident())
@@ -136,8 +136,8 @@ def test_a_thread_that_cannot_start_is_an_error_and_no_wait(thread, monkeypatch)
     assert thread.wait(ident())
 
 
-def fail_to_run(_):
-    """Stand in for `asyncio.run` where the process has no descriptors left."""
+def fail_to_run(*_):
+    """Stand in for `asyncio.Runner.run` where the process has no descriptors left."""
     raise OSError("no more descriptors")
 
 
@@ -168,6 +168,31 @@ def test_a_loop_that_dies_fails_the_calls_that_wait_for_it(thread):
     assert thread.wait(ident())
 
 
+def test_a_call_gets_another_loop_where_the_first_is_ending(thread):
+    """A loop that still cancels its tasks accepts a call and never runs it."""
+    is_cancelled, may_end = threading.Event(), threading.Event()
+
+    async def call():
+        task = asyncio.create_task(leave())
+        try:
+            await asyncio.Event().wait()
+        finally:
+            task.cancel()
+            is_cancelled.set()
+            may_end.wait(5)
+
+    async def leave():
+        sys.exit("bad row in the input")
+
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(thread.wait, call())
+        is_cancelled.wait(5)
+        assert thread.wait(ident())
+        may_end.set()
+        with pytest.raises((OutcomeUnknown, CancelledError)):
+            ending.result(5)
+
+
 def test_a_call_that_its_loop_never_began_was_not_sent():
     """The loop may end between two calls."""
     coroutine, loop = ident(), asyncio.new_event_loop()
@@ -180,7 +205,7 @@ def test_a_call_that_its_loop_never_began_was_not_sent():
 def test_a_call_that_its_loop_left_behind_has_an_unknown_outcome():
     """It had begun, and perhaps sent its request."""
     coroutine = ident()
-    call = ThreadCall(coroutine, None, task=object())
+    call = ThreadCall(coroutine, None, has_begun=True)
     call._under_way.acquire()
     call.fail(SystemExit("bad row"))
     call.fail(SystemExit("again"))
