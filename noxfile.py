@@ -91,9 +91,21 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests, the README's and the docs' code blocks among them, and ask for coverage."""
+    """Run the tests, the README's and the docs' code blocks among them, and ask for coverage.
+
+    Three run side by side, since most wait more than they compute. What fails beside others on a
+    small machine has to pass by itself.
+    """
     install(session, "tests")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    pytest = ["pytest", "-o", f"cache_dir={Path(session.create_tmp(), 'cache').absolute()}"]
+    if not session.posargs:
+        pytest += ["--cov", "--cov-report="]
+    beside = ["-n", "3", "--dist", "worksteal", *session.posargs]
+    session.run(*pytest, *beside, success_codes=[0, 1])
+    again = ["--last-failed", "--last-failed-no-failures", "none", *session.posargs]
+    if not session.posargs:
+        again.append("--cov-append")
+    session.run(*pytest, *again, success_codes=[0, 5])  # 5: nothing failed, so none is left to run
     if not session.posargs:
         session.run("coverage", "report", "--skip-covered", "--show-missing")
 
