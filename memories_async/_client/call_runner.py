@@ -8,7 +8,7 @@ import random
 from math import inf
 from typing import Any, Protocol, TypeVar
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from memories_async._client.settings import Settings
 from memories_async._http.attempt import Attempt, Deadline
@@ -29,9 +29,6 @@ from memories_async.events import (
 from memories_async.limiter import Bucket, Permit, Priority
 
 T = TypeVar("T")
-
-ESCAPE = "surrogateescape"
-"""How header values that are no UTF-8 survive being read as text."""
 
 
 class AttemptHook(Protocol):
@@ -119,7 +116,7 @@ class CallRunner:
                 self._begin(permit, waited=begun_at - asked_at)
                 for hook in self.hooks:
                     await hook.sending()
-                reply = self._mask_keys(await self.transport.carry(self._build_attempt(permit)))
+                reply = settings.mask_reply(await self.transport.carry(self._build_attempt(permit)))
                 answer = call.read(reply)
                 self.charge = "yes"
                 for hook in self.hooks:
@@ -159,28 +156,6 @@ class CallRunner:
     def _note_sent(self) -> None:
         self.charge = "maybe"
 
-    def _mask_keys(self, reply: Reply) -> Reply:
-        """Return *reply* without the client's keys, which a service may echo."""
-        key, caption_key = self.settings.key, self.settings.caption_key
-        body, headers = reply.body, "\n".join(reply.headers.values()).encode(errors=ESCAPE)
-        for one in (key,) if caption_key is key else (key, caption_key):
-            if one is not None:
-                body, headers = one.mask(body), one.mask(headers)
-        values = headers.decode(errors=ESCAPE).split("\n") if reply.headers else []
-        if body == reply.body and values == [*reply.headers.values()]:
-            return reply
-        return evolve(reply, body=body, headers=dict(zip(reply.headers, values, strict=True)))
-
-    def _mask_error(self, error: MemoriesError) -> None:
-        """Remove the client's keys from *error*, whose reply may be cut off or in another charset."""
-        for key in (self.settings.key, self.settings.caption_key):
-            if key is not None:
-                error.message = key.mask(error.message.encode("utf-8", "replace")).decode()
-                error.args = (error.message,)
-                error.body = None if error.body is None else key.mask(error.body)
-                for name, text in error.headers.items():
-                    error.headers[name] = key.mask(text.encode()).decode()
-
     def _report_cancelled(self, cancelled: asyncio.CancelledError) -> None:
         """Tell the caller, the log and the hooks what a cancelled call may have cost."""
         for hook in self.hooks:
@@ -195,7 +170,7 @@ class CallRunner:
 
     async def _fail(self, error: MemoriesError) -> float | None:
         """Tell everybody of a failed attempt; return the seconds until the next, or None."""
-        self._mask_error(error)
+        self.settings.mask_error(error)
         add_context(error, call=self.call.name, attempts=self.attempts)
         self._tell(Failed(call=self.call.name, attempt=self.attempts, error=error))
         self.failure, self.charge = error, "no"

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attrs import Attribute, field, fields, frozen
+from attrs import Attribute, evolve, field, fields, frozen
 
 from memories_async._protocol.call import Call
 from memories_async._protocol.keys import KEY_VARIABLE, Key
 from memories_async._protocol.network import is_cleartext, split_base_url
-from memories_async._protocol.reply import Host
+from memories_async._protocol.reply import Host, Reply
 from memories_async.budget import Budget
+from memories_async.errors import MemoriesError
 from memories_async.events import Observer
 from memories_async.limiter import Bucket, Limits, Priority, RateLimiter
 from memories_async.policy import Policy
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from memories_async.receiver import Receiver
 
 ALLOW_HTTP_VARIABLE = "MEMORIES_ALLOW_HTTP"
+ESCAPE = "surrogateescape"
+"""How header values that are no UTF-8 survive being read as text."""
 
 
 def _convert_base_url(url: str) -> str:
@@ -147,6 +150,27 @@ class Settings:
                 priority=self.priority,
             )
         return bucket
+
+    def mask_reply(self, reply: Reply) -> Reply:
+        """Return *reply* without the client's keys, which a service may echo."""
+        body, headers = reply.body, "\n".join(reply.headers.values()).encode(errors=ESCAPE)
+        for one in (self.key,) if self.caption_key is self.key else (self.key, self.caption_key):
+            if one is not None:
+                body, headers = one.mask(body), one.mask(headers)
+        values = headers.decode(errors=ESCAPE).split("\n") if reply.headers else []
+        if body == reply.body and values == [*reply.headers.values()]:
+            return reply
+        return evolve(reply, body=body, headers=dict(zip(reply.headers, values, strict=True)))
+
+    def mask_error(self, error: MemoriesError) -> None:
+        """Remove the client's keys from *error*, whose reply may be cut off or in another charset."""
+        for key in (self.key, self.caption_key):
+            if key is not None:
+                error.message = key.mask(error.message.encode("utf-8", "replace")).decode()
+                error.args = (error.message,)
+                error.body = None if error.body is None else key.mask(error.body)
+                for name, text in error.headers.items():
+                    error.headers[name] = key.mask(text.encode()).decode()
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self.ssl, tls.SSLContext):
