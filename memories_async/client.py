@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from attrs import evolve
 
+from memories_async._client.call_runner import draw_id
 from memories_async._client.configuration import EnvironmentSettings, explain_options
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import BrokenTransport, Sender, build_transport
@@ -127,7 +129,7 @@ class Client(Sender, Endpoints[Awaited]):
         )
         return Batch(
             calls,
-            Sender(settings, self._transport)._submit,  # noqa: SLF001  # its base
+            partial(Sender(settings, self._transport)._open, batch_id=draw_id()),  # noqa: SLF001  # its base
             settings,
             concurrency=concurrency,
             on_unknown=on_unknown,

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
+import sys
+from collections.abc import Awaitable
+from functools import partial
 from math import inf
-from typing import Any, Protocol, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from attrs import define, field
 
+from memories_async._client.call_reporter import CallReporter
 from memories_async._client.settings import Settings
 from memories_async._http.attempt import Attempt, Deadline
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
 from memories_async.errors import Billed, MemoriesError, NotSent, RateLimited, add_context
-from memories_async.events import (
-    Answered,
-    Degraded,
-    Event,
-    Failed,
-    Sending,
-    Waiting,
-    log,
-    logger,
-)
+from memories_async.events import CurrentCall, WaitReason, current_call, log, logger
 from memories_async.limiter import Bucket, Permit, Priority
 
+if TYPE_CHECKING:
+    from memories_async.ledger._claimed import Claimed
+
 T = TypeVar("T")
+
+_ids = random.Random()  # noqa: S311  # ids guard nothing, and a program may seed its own generator
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_ids.seed)
+
+
+def draw_id() -> str:
+    """Draw an id for a call or a batch."""
+    return f"{_ids.getrandbits(64):016x}"
 
 
 class AttemptHook(Protocol):
@@ -57,30 +66,96 @@ class AttemptHook(Protocol):
 
 @define(eq=False)
 class CallRunner:
-    """Sends one call: `run`, awaited once, is its loop of attempts."""
+    """One call from its beginning to its end, as a context; `run` is its loop of attempts.
+
+    An item of a batch may enter the context and run several times. It has ended when the context is
+    left without `is_suspended`.
+    """
 
     settings: Settings
     transport: Transport
-    hooks: tuple[AttemptHook, ...] = ()
+    call: Call[Any]
+    item: object = None
+    """The key of a batch's item, for its events; so is *batch_id*."""
+    batch_id: str | None = None
+    hooks: tuple[AttemptHook, ...] = field(default=(), init=False)
     """Told of every attempt, in this order."""
-    call: Call[Any] = field(init=False)
     bucket: Bucket = field(init=False)
     deadline: float | None = field(default=None, init=False)
     """The loop's time by which everything must be over."""
     attempts: int = field(default=0, init=False)
     """Requests so far."""
     limited: int = field(default=0, init=False)
-    """How many of them were refused for their rate; they cost no attempt."""
+    """How many of this run were refused for their rate; they cost no attempt."""
+    earlier: int = field(default=0, init=False)
+    """How many belong to earlier runs."""
     doubt: MemoriesError | None = field(default=None, init=False)
     """The last attempt's error that may have been charged, if there was one."""
     failure: MemoriesError | None = field(default=None, init=False)
     """The last attempt's error, if there was one."""
     charge: Billed = field(default="no", init=False)
-    """Whether the attempt under way may have been charged."""
+    """Whether the attempts so far may have been charged."""
+    reporter: CallReporter | None = field(default=None, init=False)
+    """Tells the observers; None where there are none, as mostly."""
+    error: BaseException | None = field(default=None, init=False)
+    """What the call ended in, where it is not raised."""
+    is_suspended: bool = field(default=False, init=False)
+    _call_id: str = field(default="", init=False)
+    _outer: CurrentCall | None = field(default=None, init=False)
+
+    @property
+    def call_id(self) -> str:
+        """The id that the call's events and log records carry."""
+        self._call_id = self._call_id or draw_id()
+        return self._call_id
+
+    def __enter__(self) -> Self:
+        self._outer = current_call.get()
+        current_call.set(self)
+        settings = self.settings
+        is_observed = settings.observers != (log,) or logger.isEnabledFor(logging.INFO)
+        if is_observed and self.reporter is None:
+            self.reporter = CallReporter(
+                settings, self.call, self.call_id, self.item, self.batch_id
+            )
+            self.reporter.begin()
+        self.is_suspended = False
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if self.reporter is not None and (error is not None or not self.is_suspended):
+            self.end(error or self.error)
+        if current_call.get() is self:  # a coroutine that is collected is closed in another context
+            current_call.set(self._outer)
+
+    def end(self, error: BaseException | None) -> None:
+        """Tell the observers how the call ended, unless they know."""
+        reporter, self.reporter = self.reporter, None
+        if reporter is not None:
+            reporter.end(error, attempts=self.attempts, charge=self.charge)
+
+    def tell_waiting(self, reason: WaitReason, seconds: float | None = None) -> None:
+        """Tell the observers that the call waits."""
+        if self.reporter is not None:
+            self.reporter.tell_waiting(reason, attempt=self.attempts, seconds=seconds)
+
+    def submit(
+        self, call: Call[T], entry: Claimed | None = None, *others: AttemptHook
+    ) -> Awaitable[T]:
+        """Send *call* over the wire; its *entry* in the ledger and *others* hear of each attempt."""
+        settings = self.settings
+        watching = (budget.watch(call) for budget in settings.budgets)
+        self.hooks = tuple(hook for hook in (entry, *watching, *others) if hook is not None)
+        if settings.receiver is None or not (call.needs_callback or call.welcomes_callback):
+            return self.run(call)
+        return settings.receiver.submit(call, self.run, key=None if entry is None else entry.key)
 
     async def run(self, call: Call[T]) -> T:
         """Return the answer, or raise the error that says most about what the call cost."""
         self.call, self.bucket = call, self.settings.bucket(call.host, call.family)
+        self.earlier, self.limited, self.doubt, self.failure = self.attempts, 0, None, None
         if (seconds := self.settings.policy.deadline) is not None:
             self.deadline = asyncio.get_running_loop().time() + seconds + call.allowance
         try:
@@ -104,40 +179,38 @@ class CallRunner:
 
     async def _try_once(self, call: Call[T]) -> T:
         settings, clock = self.settings, asyncio.get_running_loop().time
-        permit, asked_at = settings.limiter.permit(self.bucket), clock()
+        permit, asked_at, reporter = settings.limiter.permit(self.bucket), clock(), self.reporter
+        if reporter is not None:
+            reporter.tell_waiting("permit", attempt=self.attempts)
         is_batch = settings.priority is Priority.BATCH
         with Deadline(None if is_batch else self.deadline) as waiting:
             async with permit:
                 waiting.reschedule(inf)
-                begun_at = clock()
                 if is_batch and self.deadline is not None:
                     # What a batch's call waits behind the others costs none of its own time.
-                    self.deadline += begun_at - asked_at
-                self._begin(permit, waited=begun_at - asked_at)
+                    self.deadline += clock() - asked_at
+                self.attempts += 1
+                if reporter is not None:
+                    reporter.end_wait()
                 for hook in self.hooks:
                     await hook.sending()
+                if reporter is not None:
+                    reporter.tell_sending(attempt=self.attempts, fault=permit.fault)
                 reply = settings.mask_reply(await self.transport.carry(self._build_attempt(permit)))
+                seconds = 0.0 if reporter is None else reporter.end_attempt()
                 answer = call.read(reply)
                 self.charge = "yes"
                 for hook in self.hooks:
                     await hook.answered(reply)
-        if self._has_listeners():
-            seconds, status = clock() - begun_at, reply.status
-            self._tell(
-                Answered(call=call.name, attempt=self.attempts, status=status, seconds=seconds)
-            )
+        if reporter is not None:
+            reporter.tell_answered(reply, attempt=self.attempts, seconds=seconds)
         return answer
-
-    def _begin(self, permit: Permit, *, waited: float) -> None:
-        self.attempts, self.charge = self.attempts + 1, "no"
-        name, attempt = self.call.name, self.attempts
-        if self._has_listeners():
-            self._tell(Sending(call=name, attempt=attempt, waited=waited))
-        if permit.fault is not None:
-            self._tell(Degraded(call=name, attempt=attempt, reason=permit.fault))
 
     def _build_attempt(self, permit: Permit) -> Attempt:
         settings, policy, call = self.settings, self.settings.policy, self.call
+        renew = permit.renew_if_late
+        if self.reporter is not None:
+            renew = partial(self.reporter.renew_permit, permit, attempt=self.attempts)
         return Attempt(
             method=call.method,
             url=settings.hosts.of(call.host) + call.target,
@@ -149,22 +222,23 @@ class CallRunner:
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout,
             deadline=self.deadline,
-            renew_permit=permit.renew_if_late,
+            renew_permit=renew,
             on_sent=(self._note_sent, *(hook.sent for hook in self.hooks)),
         )
 
     def _note_sent(self) -> None:
         self.charge = "maybe"
+        if self.reporter is not None:
+            self.reporter.tell_sent(attempt=self.attempts)
 
     def _report_cancelled(self, cancelled: asyncio.CancelledError) -> None:
         """Tell the caller, the log and the hooks what a cancelled call may have cost."""
         for hook in self.hooks:
             hook.cancelled()
-        charge = self.doubt.billed if self.charge == "no" and self.doubt else self.charge
-        if charge == "no" or self.call.is_free:
+        if self.charge == "no" or self.call.is_free:
             return
-        when = "after its answer came" if charge == "yes" else "after it was sent"
-        note = f"{self.call.name} was cancelled {when} (billed: {charge})"
+        when = "after its answer came" if self.charge == "yes" else "after it was sent"
+        note = f"{self.call.name} was cancelled {when} (billed: {self.charge})"
         cancelled.add_note(note)
         logger.warning(note)
 
@@ -172,10 +246,12 @@ class CallRunner:
         """Tell everybody of a failed attempt; return the seconds until the next, or None."""
         self.settings.mask_error(error)
         add_context(error, call=self.call.name, attempts=self.attempts)
-        self._tell(Failed(call=self.call.name, attempt=self.attempts, error=error))
-        self.failure, self.charge = error, "no"
+        if self.reporter is not None:
+            self.reporter.tell_failed(error, attempt=self.attempts)
+        self.failure = error
         if error.billed != "no":
             self.doubt = error
+        self.charge = "no" if self.doubt is None else self.doubt.billed
         wait = self._wait_after(error)
         if isinstance(error, RateLimited):
             # Also where this call gives up: the refusal concerns the whole account.
@@ -194,13 +270,15 @@ class CallRunner:
         wait = self.settings.policy.wait_after(
             error,
             self.call,
-            self.limited if isinstance(error, RateLimited) else self.attempts - self.limited,
+            self.limited
+            if isinstance(error, RateLimited)
+            else self.attempts - self.earlier - self.limited,
             jitter=random.random(),  # noqa: S311  # spreads waits, guards nothing
         )
         now = asyncio.get_running_loop().time()
         if wait is None or (self.deadline is not None and now + wait >= self.deadline):
             return None
-        self._tell(Waiting(call=self.call.name, attempt=self.attempts, seconds=wait))
+        self.tell_waiting("rate" if isinstance(error, RateLimited) else "retry", wait)
         return wait
 
     def _outweigh(self, error: MemoriesError) -> MemoriesError:
@@ -218,15 +296,3 @@ class CallRunner:
             )
         count = f"{self.attempts} failed attempt{'s' * (self.attempts > 1)}"
         return NotSent(f"{passed}, after {count}: {self.failure.message}")
-
-    def _has_listeners(self) -> bool:
-        """Tell whether anybody sees the events of a call that goes well; mostly nobody does."""
-        return self.settings.observers != (log,) or logger.isEnabledFor(logging.DEBUG)
-
-    def _tell(self, event: Event) -> None:
-        """Tell every observer; one that raises is logged and does not harm the call."""
-        for observer in self.settings.observers:
-            try:
-                observer(event)
-            except Exception:  # noqa: BLE001  # it is logged
-                logger.exception("an observer raised")

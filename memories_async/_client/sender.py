@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl as tls
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define
 
-from memories_async._client.call_runner import AttemptHook, CallRunner
+from memories_async._client.call_runner import CallRunner
 from memories_async._client.configuration import EnvironmentSettings
 from memories_async._client.settings import CA, Settings
 from memories_async._http import direct
@@ -19,10 +18,9 @@ from memories_async._protocol.call import Call, fingerprint
 from memories_async._protocol.reply import Reply
 from memories_async._version import __version__
 from memories_async.calls import Exchange, keep_reply
-from memories_async.errors import Billed, MemoriesError, NotSent
+from memories_async.errors import Billed, NotSent
 
 if TYPE_CHECKING:
-    from memories_async.ledger._claimed import Claimed
     from memories_async.receiver import Receiver
 
 T = TypeVar("T")
@@ -47,35 +45,31 @@ class Sender:
         """
         settings = self._settings
         settings.check(call)
-        if settings.ledger is None:
-            return await self._submit(call)
-        return await settings.ledger.once(
-            call, settings.account(call), self._submit, fresh=fresh, price=settings.price(call.unit)
-        )
+        with self._open(call) as runner:
+            if settings.ledger is None:
+                return await runner.submit(call)
+            account, price = settings.account(call), settings.price(call.unit)
+            return await settings.ledger.once(
+                call, account, runner.submit, fresh=fresh, price=price
+            )
 
     async def exchange(self, call: Call[T], *, fresh: bool = False) -> Exchange[T]:
         """Send *call*, and return its answer with the service's reply: status, headers, raw body.
 
         It costs what `send` costs, is answered from the ledger as there, and raises the same errors.
         """
-        settings, counter = self._settings, _AttemptCounter()
-
-        def submit(
-            call: Call[tuple[T, Reply]], entry: Claimed | None = None
-        ) -> Coroutine[Any, Any, tuple[T, Reply]]:
-            return self._submit(call, entry, counter)
-
+        settings, replied = self._settings, keep_reply(call)
         settings.check(call)
-        replied = keep_reply(call)
-        if settings.ledger is None:
-            answer, reply = await submit(replied)
-        else:
-            account, price = settings.account(call), settings.price(call.unit)
-            answer, reply = await settings.ledger.once(
-                replied, account, submit, fresh=fresh, price=price
-            )
-        billed: Billed = "yes" if counter.attempts and not call.is_free else "no"
-        return Exchange(answer=answer, reply=reply, attempts=counter.attempts, billed=billed)
+        with self._open(replied) as runner:
+            if settings.ledger is None:
+                answer, reply = await runner.submit(replied)
+            else:
+                account, price = settings.account(call), settings.price(call.unit)
+                answer, reply = await settings.ledger.once(
+                    replied, account, runner.submit, fresh=fresh, price=price
+                )
+        billed: Billed = "yes" if runner.attempts and not call.is_free else "no"
+        return Exchange(answer=answer, reply=reply, attempts=runner.attempts, billed=billed)
 
     async def settle(self, call: Call[T], *, answer: T) -> bool:
         """Record in the ledger that *call*, whose outcome was unknown, was paid and answered.
@@ -93,44 +87,15 @@ class Sender:
             return False
         return True
 
-    def _submit(
-        self, call: Call[T], entry: Claimed | None = None, *others: AttemptHook
-    ) -> Coroutine[Any, Any, T]:
-        """Send *call* over the wire; its *entry* in the ledger and *others* hear of each attempt."""
-        settings = self._settings
-        watching = (budget.watch(call) for budget in settings.budgets)
-        hooks = tuple(hook for hook in (entry, *watching, *others) if hook is not None)
-        runner = CallRunner(settings, self._transport, hooks)
-        if settings.receiver is None or not (call.needs_callback or call.welcomes_callback):
-            return runner.run(call)
-        return settings.receiver.submit(call, runner.run, key=None if entry is None else entry.key)
+    def _open(
+        self, call: Call[Any], item: object = None, batch_id: str | None = None
+    ) -> CallRunner:
+        return CallRunner(self._settings, self._transport, call, item, batch_id)
 
     @property
     def receiver(self) -> Receiver | None:
         """The receiver that the client was given: it brings the captions."""
         return self._settings.receiver
-
-
-@define(eq=False)
-class _AttemptCounter:
-    """Counts the attempts at one call."""
-
-    attempts: int = 0
-
-    async def sending(self) -> None:
-        self.attempts += 1
-
-    def sent(self) -> None:
-        """Nothing to count."""
-
-    async def answered(self, reply: Reply) -> None:
-        """Nothing to count."""
-
-    async def failed(self, error: MemoriesError, *, final: bool) -> None:
-        """Nothing to count."""
-
-    def cancelled(self) -> None:
-        """Nothing to count."""
 
 
 @define(eq=False)

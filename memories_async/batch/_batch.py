@@ -18,8 +18,9 @@ from typing import Generic, Self, TypeVar
 from attrs import evolve
 
 from memories_async._client.settings import Settings
+from memories_async.batch._jobs import OpenCall
 from memories_async.batch._plan import compute_plan
-from memories_async.batch._run import BatchRun, OnUnknown, Submit
+from memories_async.batch._run import BatchRun, OnUnknown
 from memories_async.batch._source import Calls, DaemonThread, open_source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome, Plan, Progress
@@ -48,7 +49,7 @@ class Batch(Generic[K, T]):
     def __init__(
         self,
         calls: Calls[K, T],
-        submit: Submit,
+        open_call: OpenCall,
         settings: Settings,
         *,
         concurrency: int | None = None,
@@ -58,7 +59,7 @@ class Batch(Generic[K, T]):
         if concurrency is not None and concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, not {concurrency}")
         self._calls = calls
-        self._submit = submit
+        self._open_call = open_call
         self._settings = settings
         self._concurrency = concurrency or CONCURRENCY
         self._on_unknown: OnUnknown = on_unknown
@@ -102,7 +103,7 @@ class Batch(Generic[K, T]):
         settings = self._settings
         self._run = BatchRun(
             source=open_source(self._calls),
-            submit=self._submit,
+            open_call=self._open_call,
             settings=settings,
             coordinator=self._coordinator(),
             tally=Tally(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import define
 
+from memories_async._client.call_reporter import name_item
+from memories_async._client.call_runner import CallRunner
 from memories_async._client.settings import Settings
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
@@ -30,6 +32,8 @@ from memories_async.ledger._schema import EntryKey
 K = TypeVar("K")
 T = TypeVar("T")
 
+OpenCall: TypeAlias = Callable[[Call[Any], object], CallRunner]
+"""Makes the runner of an item's call, from the call and the item's key."""
 SLICE = 0.05
 """Seconds of hashing after which the items prepared so far are passed on."""
 
@@ -40,6 +44,7 @@ class Job(Generic[K, T]):
 
     key: K
     call: Call[T]
+    runner: CallRunner
     entry_key: EntryKey | None = None
     claim: Claim | None = None
 
@@ -67,7 +72,10 @@ class Job(Generic[K, T]):
 
 
 def prepare_jobs(
-    items: Sequence[Item[K, T]], coordinator: Coordinator | None, settings: Settings
+    items: Sequence[Item[K, T]],
+    coordinator: Coordinator | None,
+    settings: Settings,
+    open_call: OpenCall,
 ) -> list[Job[K, T] | Outcome[K, T]]:
     """Prepare the first of *items*, or all of them if that is quick.
 
@@ -77,7 +85,9 @@ def prepare_jobs(
     prepared: list[Job[K, T] | Outcome[K, T]] = []
     for key, call in items:
         try:
-            prepared.append(_prepare_job(key, build_call(call), coordinator, settings))
+            built = build_call(call)
+            job = Job(key, built, open_call(built, key))
+            prepared.append(_prepare_job(job, coordinator, settings))
         except Exception as error:  # noqa: BLE001  # a builder may raise anything: it is one item's
             prepared.append(Outcome(key=key, call=None, error=error))
         except BaseException:  # of `sys.exit`, say: raised again once the items before it are sent
@@ -92,16 +102,14 @@ def prepare_jobs(
 
 
 def _prepare_job(
-    key: K, call: Call[T], coordinator: Coordinator | None, settings: Settings
+    job: Job[K, T], coordinator: Coordinator | None, settings: Settings
 ) -> Job[K, T] | Outcome[K, T]:
-    job = Job(key, call)
+    call = job.call
     if coordinator is None or not is_recorded(call):
         return job
-    # A file name may hold bytes that are no text.
-    item = str(key).encode("utf-8", "backslashreplace").decode()
     account, price = settings.account(call), settings.price(call.unit)
     try:
-        job.entry_key = build_entry_key(call, account, item=item, price=price)
+        job.entry_key = build_entry_key(call, account, item=name_item(job.key), price=price)
     except (MemoriesError, OSError) as error:
         return job.fail(error)
     return job

@@ -7,21 +7,20 @@ of items. When a batch ends early its claimed entries are released and stay *pla
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.call_runner import AttemptHook
 from memories_async._client.settings import Settings
 from memories_async._database.file import DatabaseFailed
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
 from memories_async.batch._channel import Channel
 from memories_async.batch._circuit_breaker import CircuitBreaker
-from memories_async.batch._jobs import Job, prepare_jobs
+from memories_async.batch._jobs import Job, OpenCall, prepare_jobs
 from memories_async.batch._source import DaemonThread, Source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome
@@ -64,20 +63,12 @@ _STOPPING = (
 )
 
 
-class Submit(Protocol):
-    """Sends a call, telling its ledger entry and other hooks of the attempts."""
-
-    def __call__(
-        self, call: Call[T], entry: Claimed | None, /, *others: AttemptHook
-    ) -> Awaitable[T]: ...
-
-
 @define(eq=False)
 class BatchRun(Generic[K, T]):
     """The state of a batch that was entered."""
 
     source: Source[K, T]
-    submit: Submit
+    open_call: OpenCall
     settings: Settings
     coordinator: Coordinator | None
     tally: Tally
@@ -115,6 +106,7 @@ class BatchRun(Generic[K, T]):
         finally:
             self.outbox.end()
             for job in (*self._dropped, *self._jobs.take_all()):
+                job.runner.end(asyncio.CancelledError())
                 await _release(job)
             self._preparing.end()
             await self.source.aclose()
@@ -144,10 +136,14 @@ class BatchRun(Generic[K, T]):
             while items := await self.source.read():
                 while items:
                     prepared = await self._preparing.run(
-                        partial(prepare_jobs, items, self.coordinator, self.settings)
+                        partial(
+                            prepare_jobs, items, self.coordinator, self.settings, self.open_call
+                        )
                     )
                     items = items[len(prepared) :]
-                    await self._emit([one for one in prepared if isinstance(one, Outcome)])
+                    await self._emit(
+                        self._tell_of([one for one in prepared if isinstance(one, Outcome)])
+                    )
                     await self._enqueue([one for one in prepared if isinstance(one, Job)])
         except BaseException as error:  # of the caller's iterable, or of the ledger
             task = asyncio.current_task()
@@ -181,7 +177,10 @@ class BatchRun(Generic[K, T]):
             (job,) = taken
             self._idle.add(task)
             try:
-                outcome = await self._process(job, task)
+                with job.runner:
+                    outcome = await self._process(job, task)
+                    job.runner.is_suspended = outcome is None
+                    job.runner.error = None if outcome is None else outcome.error
             finally:
                 self._idle.discard(task)
                 await _release(job)
@@ -190,6 +189,14 @@ class BatchRun(Generic[K, T]):
             else:
                 await self._emit([outcome])
                 self._stop_if_hopeless(outcome)
+
+    def _tell_of(self, outcomes: list[Outcome[K, T]]) -> list[Outcome[K, T]]:
+        """Tell the observers of items that have an outcome and that no worker took."""
+        for outcome in outcomes:
+            if outcome.call is not None:
+                with self.open_call(outcome.call, outcome.key) as runner:
+                    runner.error = outcome.error
+        return outcomes
 
     async def _emit(self, outcomes: list[Outcome[K, T]]) -> None:
         if outcomes:
@@ -245,7 +252,7 @@ class BatchRun(Generic[K, T]):
         async def send(call: Call[T], entry: Claimed | None) -> T:
             worker = WorkerHook(self, task)
             try:
-                return await self.submit(call, entry, worker)
+                return await job.runner.submit(call, entry, worker)
             finally:
                 self.tally.in_flight -= worker.is_sending
 

@@ -16,7 +16,7 @@ from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Host
 from memories_async.cli._run import CommandRun
 from memories_async.cli._settings import Configuration
-from memories_async.events import Degraded, Event, Failed, Sending, Waiting
+from memories_async.events import Answered, Degraded, Event, Failed, Sending, Waiting
 
 T = TypeVar("T")
 
@@ -45,13 +45,15 @@ class CallObserver:
                 self.run.in_flight, self.requests = event.call, event.attempt
             case Degraded():
                 screen.note(f"requests are slowed down: {event.reason}")
-            case Waiting():
+            case Waiting(seconds=float()):
                 screen.note(f"{self._failure}; next attempt in {event.seconds:.1f} s")
             case Failed():
                 self.run.in_flight = None
                 self._failure = f"{event.call}: {event.error.message.rstrip('.')}"
-            case _:  # answered
+            case Answered():
                 self.run.in_flight = None
+            case _:
+                pass
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:

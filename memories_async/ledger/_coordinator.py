@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 from memories_async._protocol.call import Call, derive_fingerprint, identify
 from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError, OutcomeUnknown, PaidElsewhere
+from memories_async.events import tell_waiting
 from memories_async.ledger._claimed import Claimed, run_to_end
 from memories_async.ledger._schema import EntryKey, EntryRow
 from memories_async.ledger._store import EntryStore
@@ -62,6 +63,7 @@ class InFlight:
 
     async def wait(self) -> None:
         """Wait until the ledger is worth another look; raise what ended a call of this process."""
+        tell_waiting("identical")
         if self.flight is None:
             await asyncio.sleep(POLL)
             return

@@ -182,9 +182,11 @@ def test_a_slow_medium_does_not_delay_the_items_before_it(tmp_path, monkeypatch)
     asked = {"user_prompt": "what", "system_prompt": "brief", "callback": "https://example.com/"}
     items = [(number, captions.upload_file(film, **asked)) for number in range(3)]
     monkeypatch.setattr(_jobs, "SLICE", 0.0)
-    settings = callers.patient_client("http://localhost:9")._settings
+    one = callers.patient_client("http://localhost:9")
     with Ledger(tmp_path / "run.db") as ledger:
-        assert len(_jobs.prepare_jobs(items, ledger.coordinator, settings)) == 1
+        prepared = _jobs.prepare_jobs(items, ledger.coordinator, one._settings, one._open)
+
+    assert len(prepared) == 1
 
 
 async def test_a_slow_iterable_does_not_delay_the_items_it_brought():

@@ -129,7 +129,7 @@ def test_a_slow_limiter_is_reported(monkeypatch, capsys):
     from memories_async.events import Degraded
 
     CallObserver(CommandRun())(
-        Degraded(call="clips.search", attempt=1, reason="the limiter file is gone")
+        Degraded(call_id="1", call="clips.search", attempt=1, reason="the limiter file is gone")
     )
 
     assert capsys.readouterr().err == "requests are slowed down: the limiter file is gone\n"

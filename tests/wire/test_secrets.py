@@ -194,7 +194,7 @@ async def test_no_event_holds_the_key_or_a_prompt(connect):
         with pytest.raises(MemoriesError):
             await caller.send(search_call(prompt=PROMPT))
 
-    assert len(events) == 2
+    assert {type(event).__name__ for event in events} >= {"Began", "Sent", "Ended"}
     assert KEY not in repr(events)
     assert PROMPT not in repr(events)
     assert KEY.encode() not in pickle.dumps(events)
