@@ -113,7 +113,7 @@ class CallRunner:
         self._outer = current_call.get()
         current_call.set(self)
         settings = self.settings
-        is_observed = settings.observers != (log,) or logger.isEnabledFor(logging.INFO)
+        is_observed = settings.observers != (log,) or logger.logger.isEnabledFor(logging.INFO)
         if is_observed and self.reporter is None:
             self.reporter = CallReporter(
                 settings, self.call, self.call_id, self.item, self.batch_id
