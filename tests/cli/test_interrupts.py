@@ -37,7 +37,9 @@ def test_the_message_of_an_interrupt_depends_on_the_state_of_the_call():
         CommandRun(),
         CommandRun(paid_note="task t was accepted and charged"),
     )
-    CallObserver(sending)(Sending(call="clips.search", attempt=1, waited=0))
+    CallObserver(sending)(
+        Sending(call_id="1", call="clips.search", attempt=1, waited=0, method="POST", url="")
+    )
 
     assert idle.describe_interrupt().line() == "interrupted."
     assert "clips.search was in flight; it may have" in sending.describe_interrupt().line()
