@@ -146,8 +146,11 @@ class CallRunner:
     ) -> Awaitable[T]:
         """Send *call* over the wire; its *entry* in the ledger and *others* hear of each attempt."""
         settings = self.settings
-        watching = (budget.watch(call) for budget in settings.budgets)
-        self.hooks = tuple(hook for hook in (entry, *watching, *others) if hook is not None)
+        hooks: list[AttemptHook] = [] if entry is None else [entry]
+        if settings.budgets:
+            watching = (budget.watch(call) for budget in settings.budgets)
+            hooks.extend(hook for hook in watching if hook is not None)
+        self.hooks = (*hooks, *others)
         if settings.receiver is None or not (call.needs_callback or call.welcomes_callback):
             return self.run(call)
         return settings.receiver.submit(call, self.run, key=None if entry is None else entry.key)
@@ -223,13 +226,15 @@ class CallRunner:
             timeout=policy.timeout,
             deadline=self.deadline,
             renew_permit=renew,
-            on_sent=(self._note_sent, *(hook.sent for hook in self.hooks)),
+            on_sent=self._note_sent,
         )
 
     def _note_sent(self) -> None:
         self.charge = "maybe"
         if self.reporter is not None:
             self.reporter.tell_sent(attempt=self.attempts)
+        for hook in self.hooks:
+            hook.sent()
 
     def _report_cancelled(self, cancelled: asyncio.CancelledError) -> None:
         """Tell the caller, the log and the hooks what a cancelled call may have cost."""

@@ -154,12 +154,16 @@ class Settings:
     def mask_reply(self, reply: Reply) -> Reply:
         """Return *reply* without the client's keys, which a service may echo."""
         body, headers = reply.body, "\n".join(reply.headers.values()).encode(errors=ESCAPE)
-        for one in (self.key,) if self.caption_key is self.key else (self.key, self.caption_key):
-            if one is not None:
-                body, headers = one.mask(body), one.mask(headers)
-        values = headers.decode(errors=ESCAPE).split("\n") if reply.headers else []
-        if body == reply.body and values == [*reply.headers.values()]:
+        keys = [
+            one
+            for one in ((self.key,) if self.caption_key is self.key else (self.key, self.caption_key))
+            if one is not None and (one.may_be_in(body) or one.may_be_in(headers))
+        ]
+        if not keys:
             return reply
+        for one in keys:
+            body, headers = one.mask(body), one.mask(headers)
+        values = headers.decode(errors=ESCAPE).split("\n") if reply.headers else []
         return evolve(reply, body=body, headers=dict(zip(reply.headers, values, strict=True)))
 
     def mask_error(self, error: MemoriesError) -> None:

@@ -122,7 +122,7 @@ class Attempt:
     """The loop's time at which the attempt ends, whatever its state."""
     renew_permit: Callable[[], Awaitable[None] | None] | None = field(default=None, repr=False)
     """Called before the first byte is sent. None: the permit is on time. Else the byte waits for it."""
-    on_sent: tuple[Callable[[], None], ...] = field(default=(), repr=False)
+    on_sent: Callable[[], None] | None = field(default=None, repr=False)
     """Called when the request's headers are sent, not while a connection is made."""
 
 
@@ -178,8 +178,8 @@ class AttemptProgress:
     def note_sent(self) -> None:
         """Note that the next byte may reach the service: from here on the call may be billed."""
         self.has_sent = True
-        for notify in self.attempt.on_sent:
-            notify()
+        if self.attempt.on_sent is not None:
+            self.attempt.on_sent()
         self.extend_limit()
 
     def note_chunk(self, size: int) -> None:

@@ -19,6 +19,10 @@ _SHORTEST = 8
 """Characters of the shortest key that is masked: a shorter one is no secret, and part of words."""
 
 
+_BY_RARITY = "kvwybgfhpm_ucdlrosnitae-.5432109876"
+"""The characters of most replies, from the rarest to the most frequent; the others are rarer."""
+
+
 class Key:
     """An API key that cannot be printed. Its pickle holds a reference instead of the key.
 
@@ -26,7 +30,7 @@ class Key:
     otherwise in the environment variable *variable*.
     """
 
-    __slots__ = ("_secret", "fingerprint", "variable")
+    __slots__ = ("_rarest", "_secret", "fingerprint", "variable")
     _known: ClassVar[dict[str, str]] = {}
 
     def __init__(self, secret: str, *, variable: str) -> None:
@@ -35,6 +39,7 @@ class Key:
                 "an API key must be printable ASCII without spaces; pass it bare, without 'Bearer'"
             )
         self._secret = secret
+        self._rarest = min(secret, key=_BY_RARITY.find).encode()
         self.variable: str = variable
         digest = hashlib.blake2b(secret.encode(), digest_size=12, person=b"memories-account")
         self.fingerprint: str = digest.hexdigest()
@@ -51,6 +56,10 @@ class Key:
                 f"an API key is not stored in a pickle: set {self.variable} in this process"
             )
         return self._secret
+
+    def may_be_in(self, body: bytes) -> bool:
+        """Tell quickly whether *body* may hold the key; mostly one byte of it is missing."""
+        return self._rarest in body or b"\\" in body or b"%" in body
 
     def mask(self, body: bytes) -> bytes:
         """Return *body* without the key, also where JSON or a URL writes it with escapes."""
@@ -83,6 +92,6 @@ class Key:
         if secret:
             return cls(secret, variable=variable)
         missing = cls.__new__(cls)
-        missing._secret = ""  # noqa: SLF001  # its own class
+        missing._secret, missing._rarest = "", b""  # noqa: SLF001  # its own class
         missing.variable, missing.fingerprint = variable, fingerprint
         return missing

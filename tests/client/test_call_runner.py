@@ -211,8 +211,7 @@ class Cancelling(Scripted):
     async def carry(self, request):
         self.requests.append(request)
         if self.has_sent:
-            for notify in request.on_sent:
-                notify()
+            request.on_sent()
         asyncio.current_task().cancel()
         await asyncio.sleep(0)
 

@@ -26,7 +26,7 @@ def build_progress(**changes):
 async def test_an_attempt_is_sent_from_its_first_byte_on():
     """Whoever asked to be told is told, once."""
     told = []
-    progress = build_progress(on_sent=(lambda: told.append(1),))
+    progress = build_progress(on_sent=lambda: told.append(1))
 
     with progress.start_limit():
         assert not progress.has_sent

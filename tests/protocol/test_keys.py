@@ -121,6 +121,16 @@ def test_a_body_without_the_key_stays_as_it_is():
         assert Key(SECRET, variable="MEMORIES_API_KEY").mask(body) == body
 
 
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("secret", [SECRET, KEY, "0123456789", "kkkkkkkk"])
+def test_every_spelling_of_a_key_is_suspected(secret, spelling):
+    """A body is only left as it is where a byte of the key, and every escape, is missing."""
+    written = spelling if secret == SECRET else secret
+
+    assert Key(secret, variable="MEMORIES_API_KEY").may_be_in(f"a {written} b".encode())
+    assert not Key(secret, variable="MEMORIES_API_KEY").may_be_in(b'{"": null}')
+
+
 def test_a_key_too_short_to_be_a_secret_is_not_masked():
     """It would take the letters out of words."""
     assert Key("k-test", variable="MEMORIES_API_KEY").mask(b"k-test") == b"k-test"
