@@ -148,16 +148,14 @@ class AttemptProgress:
     def start_limit(self) -> Deadline:
         """Return the attempt's time limit, set to the time that connecting may take."""
         self.started_at = self.loop.time()
-        self.limit = Deadline(self._cap(self.attempt.connect_timeout))
+        when, deadline = self.started_at + self.attempt.connect_timeout, self.attempt.deadline
+        self.limit = Deadline(when if deadline is None or when < deadline else deadline)
         return self.limit
 
     def extend_limit(self) -> None:
         """Restart the seconds of silence, because bytes have moved."""
-        self.limit.reschedule(self._cap(self.attempt.timeout))
-
-    def _cap(self, seconds: float) -> float:
-        when, deadline = self.loop.time() + seconds, self.attempt.deadline
-        return when if deadline is None or when < deadline else deadline
+        when, deadline = self.loop.time() + self.attempt.timeout, self.attempt.deadline
+        self.limit.reschedule(when if deadline is None or when < deadline else deadline)
 
     async def renew_permit(self, renewal: Awaitable[None]) -> None:
         """Await the permit of a late request, and check that its connection is still fresh.

@@ -12,19 +12,18 @@ import logging
 import re
 import ssl as tls
 from collections.abc import Mapping
-from contextlib import nullcontext
 from functools import cache
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.hdrs import AUTHORIZATION, CONTENT_LENGTH, USER_AGENT
+from aiohttp.hdrs import USER_AGENT
 from aiohttp.http import RawResponseMessage
 from attrs import define, field
 from yarl import URL
 
 from memories_async._http.attempt import AttemptProgress, StaleConnectionError
-from memories_async._http.multipart import FormStream
+from memories_async._http.multipart import EncodedForm, FormStream
 from memories_async._http.reference import ReferenceTransport
 from memories_async._http.transport import (
     MAX_HEADER,
@@ -97,23 +96,19 @@ class DirectTransport(HttpTransport):
         if progress.attempt.proxy is not None or _is_session_replaced():
             return await self._reference.exchange(progress)
         attempt, pool = progress.attempt, await self._sessions.current()
-        body, headers = await encode_body(attempt.body)
-        if body is None and attempt.method == "POST":
-            headers[CONTENT_LENGTH] = "0"
-        progress.body_size = int(headers.get(CONTENT_LENGTH, 0))
+        body, headers = encode_body(attempt.body)
+        if attempt.body is None and attempt.method == "POST":
+            headers["Content-Length"] = "0"
+        headers["Authorization"] = attempt.key.reveal()
         request, first = pool.describe(attempt.method, attempt.url)
-        headers[AUTHORIZATION] = attempt.key.reveal()
         head = f"{first}{build_head(headers)}\r\n".encode()
-        async with body if isinstance(body, FormStream) else nullcontext():
-            with progress.start_limit():
-                connection = await pool.connector.connect(request, [], _NO_TIMEOUT)
-                try:
-                    reply = await _converse(connection, progress, head, body)
-                except BaseException:
-                    connection.close()
-                    raise
-                connection.release()
-                return reply
+        if not isinstance(body, EncodedForm):
+            return await _exchange(pool, request, progress, [head + body])
+        progress.body_size = body.size
+        if body.is_small:
+            return await _exchange(pool, request, progress, [head, *await body.load()])
+        async with FormStream(body) as stream:
+            return await _exchange(pool, request, progress, [head], stream)
 
     def _open_pool(self) -> _ConnectionPool:
         return _ConnectionPool(open_connector(self._ssl), self._user_agent)
@@ -127,34 +122,56 @@ def _is_session_replaced() -> bool:
 
 def build_head(headers: Mapping[str, str]) -> str:
     """Write headers as they are sent; a control character in one would start another header."""
-    if any(_CONTROLS.search(value) for value in headers.values()):
+    if _CONTROLS.search("".join(headers.values())) is not None:
         raise ValueError("a header must not contain control characters")
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
+async def _exchange(
+    pool: _ConnectionPool,
+    request: aiohttp.ClientRequest,
+    progress: AttemptProgress,
+    pieces: list[bytes],
+    stream: FormStream | None = None,
+) -> Reply:
+    """Send *pieces* and the *stream* that follows them on a connection, and read the reply."""
+    with progress.start_limit():
+        connection = await pool.connector.connect(request, [], _NO_TIMEOUT)
+        try:
+            reply = await _converse(connection, progress, pieces, stream)
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()
+        return reply
+
+
 async def _converse(
-    connection: Connection, progress: AttemptProgress, head: bytes, body: bytes | FormStream | None
+    connection: Connection,
+    progress: AttemptProgress,
+    pieces: list[bytes],
+    stream: FormStream | None,
 ) -> Reply:
     """Write the request and read its reply."""
-    attempt = progress.attempt
-    if attempt.renew_permit is not None:
-        renewal = attempt.renew_permit()
+    if progress.attempt.renew_permit is not None:
+        renewal = progress.attempt.renew_permit()
         if renewal is not None:
             await progress.renew_permit(renewal)
     protocol = connection.protocol
     if protocol is None or protocol.transport is None or not protocol.is_connected():
         raise StaleConnectionError
+    if protocol.should_close:  # bytes came that no request asked for
+        raise StaleConnectionError
     protocol.set_response_params(
         read_until_eof=True, max_line_size=MAX_HEADER, max_field_size=MAX_HEADER
     )
     progress.note_sent()
-    if isinstance(body, FormStream):
-        protocol.transport.write(head)
-        message, content = await _upload(protocol, body, progress)
+    protocol.transport.writelines(pieces)
+    if stream is not None:
+        message, content = await _upload(protocol, stream, progress)
     else:
-        protocol.transport.write(head + body if body else head)
-        if body:
-            progress.note_chunk(len(body))
+        if progress.body_size:
+            progress.note_chunk(progress.body_size)
         message, content = await _read_head(protocol)
     return await read_reply(message.code, message.headers, content, progress)
 
@@ -206,7 +223,13 @@ def explain_unverified() -> str | None:
         return f"it was not verified with aiohttp {aiohttp.__version__}"
     touched = {
         aiohttp.TCPConnector: ("connect",),
-        ResponseHandler: ("_drain_helper", "force_close", "read", "set_response_params"),
+        ResponseHandler: (
+            "_drain_helper",
+            "force_close",
+            "read",
+            "set_response_params",
+            "should_close",
+        ),
         Connection: ("close", "protocol", "release"),
     }
     missing = [n for kind, names in touched.items() for n in names if not hasattr(kind, n)]

@@ -18,10 +18,8 @@ from memories_async._protocol.call import Form, Json, Part
 from memories_async.errors import OutcomeUnknown
 from memories_async.media import MB, Media, Reader
 
-JOIN_BELOW = MB
-"""Bodies with files below this many bytes are read at once: one write costs less than several."""
-COPY_BELOW = 64 * 1024
-"""Bodies in memory below this many bytes are joined; a copy of more costs more than a write."""
+SMALL = MB
+"""A body below this many bytes is sent in one piece: it costs less than a task that writes it."""
 CHUNK = MB
 """Bytes read from a file at a time; benchmarks/uploads.py measures the choice."""
 
@@ -45,23 +43,20 @@ class EncodedForm:
 
     @property
     def is_small(self) -> bool:
-        """Whether the body is sent as one piece."""
-        return self.size < (COPY_BELOW if self.is_in_memory else JOIN_BELOW)
+        """Whether the body is sent in one piece."""
+        return self.size < SMALL
 
     @property
     def is_in_memory(self) -> bool:
         """Whether no file needs to be read."""
         return all(isinstance(s, bytes) or isinstance(s.source, bytes) for s in self.segments)
 
-    async def join(self) -> bytes:
-        """Read the whole body."""
-        return self._join() if self.is_in_memory else await in_thread(self._join)
+    async def load(self) -> list[bytes]:
+        """Read the whole body; bytes in memory are not copied."""
+        return self._load() if self.is_in_memory else await in_thread(self._load)
 
-    def _join(self) -> bytes:
-        return b"".join(
-            segment if isinstance(segment, bytes) else segment.read_bytes()
-            for segment in self.segments
-        )
+    def _load(self) -> list[bytes]:
+        return [s if isinstance(s, bytes) else s.read_bytes() for s in self.segments]
 
 
 def encode_form(form: Form) -> EncodedForm:

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-from aiohttp.hdrs import AUTHORIZATION, CONTENT_LENGTH, USER_AGENT
+from aiohttp.hdrs import AUTHORIZATION, USER_AGENT
 
 from memories_async._http.attempt import AttemptProgress
-from memories_async._http.multipart import FormStream
+from memories_async._http.multipart import EncodedForm, FormStream
 from memories_async._http.transport import (
     MAX_HEADER,
     HttpTransport,
@@ -40,11 +40,22 @@ class ReferenceTransport(HttpTransport):
 
     async def exchange(self, progress: AttemptProgress) -> Reply:
         session = await self._sessions.current()
-        body, headers = await encode_body(progress.attempt.body)
-        progress.body_size = int(headers.get(CONTENT_LENGTH, 0))
-        if not isinstance(body, FormStream):
-            with progress.start_limit():
-                return await self._request(session, progress, body, headers)
+        body, headers = encode_body(progress.attempt.body)
+        if isinstance(body, EncodedForm):
+            progress.body_size = body.size
+            if not body.is_small:
+                return await self._upload(session, progress, FormStream(body), headers)
+            body = b"".join(await body.load())
+        with progress.start_limit():
+            return await self._request(session, progress, body or None, headers)
+
+    async def _upload(
+        self,
+        session: aiohttp.ClientSession,
+        progress: AttemptProgress,
+        body: FormStream,
+        headers: dict[str, str],
+    ) -> Reply:
         async with body:
             try:
                 with progress.start_limit():

@@ -19,14 +19,13 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import aiohttp
-from aiohttp.hdrs import CONTENT_LENGTH, CONTENT_TYPE
 from aiohttp.http import HttpProcessingError
 from attrs import define, field
 
 from memories_async._http.attempt import KEEP_ALIVE, Attempt, AttemptProgress, StaleConnectionError
 from memories_async._http.download import save
 from memories_async._http.failures import build_error
-from memories_async._http.multipart import FormStream, encode_form
+from memories_async._http.multipart import EncodedForm, encode_form
 from memories_async._protocol.call import Body, Form, Json
 from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
@@ -182,17 +181,16 @@ def open_connector(ssl: tls.SSLContext | None) -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trust)
 
 
-async def encode_body(body: Body) -> tuple[bytes | FormStream | None, dict[str, str]]:
-    """Return the body as it is sent, and the headers that describe it."""
-    if body is None:
-        return None, {}
+def encode_body(body: Body) -> tuple[bytes | EncodedForm, dict[str, str]]:
+    """Return the body as it is sent, and the headers that describe it; read no file yet."""
     if isinstance(body, Form):
         form = encode_form(body)
-        content = await form.join() if form.is_small else FormStream(form)
-        return content, {CONTENT_TYPE: form.content_type, CONTENT_LENGTH: str(form.size)}
-    kind = "application/json" if isinstance(body, Json) else "application/x-www-form-urlencoded"
+        return form, {"Content-Type": form.content_type, "Content-Length": str(form.size)}
+    if body is None:
+        return b"", {}
     encoded = body.encode()
-    return encoded, {CONTENT_TYPE: kind, CONTENT_LENGTH: str(len(encoded))}
+    kind = "application/json" if isinstance(body, Json) else "application/x-www-form-urlencoded"
+    return encoded, {"Content-Type": kind, "Content-Length": str(len(encoded))}
 
 
 async def read_reply(
@@ -203,11 +201,11 @@ async def read_reply(
 ) -> Reply:
     """Read the body of a reply, or save it where the call wants a file."""
     target, saved = progress.attempt.save_to, None
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    # A failure is JSON, and text is a proxy's page: both are read like every other reply.
-    is_text = content_type == "application/json" or content_type.startswith("text/")
-    if target is not None and status == HTTPStatus.OK and not is_text:
-        saved = await save(content.iter_any(), target, progress.extend_limit)
+    if target is not None and status == HTTPStatus.OK:
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        # A failure is JSON, and text is a proxy's page: both are read like every other reply.
+        if content_type != "application/json" and not content_type.startswith("text/"):
+            saved = await save(content.iter_any(), target, progress.extend_limit)
     return Reply(
         status=status,
         body=b"" if saved else await _read_bounded(status, headers, content, progress),

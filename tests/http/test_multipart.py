@@ -35,7 +35,7 @@ async def test_streamed_and_joined_bodies_are_the_same(size, tmp_path):
     path.write_bytes(bytes(size))
 
     for encoded in (upload(path), upload(path.read_bytes()), search(size)):
-        joined = await encoded.join()
+        joined = b"".join(await encoded.load())
 
         assert b"".join(await streamed(encoded)) == joined
         assert len(joined) == encoded.size
@@ -86,10 +86,10 @@ async def test_files_are_read_in_a_thread(tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "from_file", "short"),
-    [(1000, False, True), (100_000, False, False), (100_000, True, True), (2 * MB, True, False)],
+    [(100_000, False, True), (MB, False, False), (100_000, True, True), (2 * MB, True, False)],
 )
-def test_only_small_bodies_are_joined(size, from_file, short, tmp_path):
-    """Bytes in memory below 64 KB, files below a megabyte."""
+def test_only_small_bodies_are_sent_in_one_piece(size, from_file, short, tmp_path):
+    """Those below a megabyte."""
     path = tmp_path / "v.mp4"
     path.write_bytes(bytes(size))
 
