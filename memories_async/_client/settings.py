@@ -155,14 +155,14 @@ class Settings:
         """Return *reply* without the client's keys, which a service may echo."""
         body, headers = reply.body, "\n".join(reply.headers.values()).encode(errors=ESCAPE)
         keys = [
-            one
-            for one in ((self.key,) if self.caption_key is self.key else (self.key, self.caption_key))
-            if one is not None and (one.may_be_in(body) or one.may_be_in(headers))
+            key
+            for key in dict.fromkeys((self.key, self.caption_key))
+            if key is not None and (key.may_be_in(body) or key.may_be_in(headers))
         ]
         if not keys:
             return reply
-        for one in keys:
-            body, headers = one.mask(body), one.mask(headers)
+        for key in keys:
+            body, headers = key.mask(body), key.mask(headers)
         values = headers.decode(errors=ESCAPE).split("\n") if reply.headers else []
         return evolve(reply, body=body, headers=dict(zip(reply.headers, values, strict=True)))
 
