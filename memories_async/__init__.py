@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from memories_async import assets, blocking, calls, captions, clips, embeddings, errors, videos
     from memories_async._client.settings import Hosts
     from memories_async._protocol.call import Call
+    from memories_async._protocol.flow import Flow
     from memories_async.assets import Asset
     from memories_async.batch import Outcome
     from memories_async.budget import Budget
@@ -67,6 +68,7 @@ else:
             "Embedding": ".embeddings",
             "Exchange": ".calls",
             "FileLimiter": ".limiter",
+            "Flow": "._protocol.flow",
             "Hosts": "._client.settings",
             "InProcessLimiter": ".limiter",
             "InsufficientCredits": ".errors",
@@ -123,6 +125,7 @@ __all__ = [
     "Embedding",
     "Exchange",
     "FileLimiter",
+    "Flow",
     "Hosts",
     "InProcessLimiter",
     "InsufficientCredits",

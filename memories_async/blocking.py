@@ -19,6 +19,7 @@ from memories_async import client
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
+from memories_async._protocol.flow import Flow
 from memories_async._protocol.network import Address
 from memories_async.budget import Budget
 from memories_async.calls import Exchange
@@ -128,8 +129,8 @@ class Client(Endpoints[Blocking]):
         self._client = client.Client(**options)
         self._thread = LoopThread()
 
-    def send(self, call: Call[T], *, fresh: bool = False) -> T:
-        """Send *call* and return its answer.
+    def send(self, call: Call[T] | Flow[T], *, fresh: bool = False) -> T:
+        """Send *call* and return its answer; of a `Flow`, the upload first.
 
         With a ledger, an identical call that was paid is answered from it; *fresh* sends it anew.
         Raises `NotSent`, `Refused` or `OutcomeUnknown`, whose `billed` says what the call cost, and

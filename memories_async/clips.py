@@ -6,14 +6,16 @@ memories.ai docs, "Search Clips by Image" (`POST /serve/api/v1/search_clips_by_i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from attrs import field, fields, frozen
 
-from memories_async import media
+from memories_async import media, videos
 from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Form, Part, check_text
 from memories_async._protocol.decode import converter, is_empty, split_fields
+from memories_async._protocol.flow import FIRST_INTERVAL, LATER, TIMEOUT, Flow
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
@@ -73,6 +75,37 @@ def search(
         unit="search",
         repeatable=True,
         decode=_read_clips,
+    )
+
+
+def search_file(
+    image: media.Source,
+    *,
+    video: media.Source,
+    prompt: str,
+    unique_id: str = "default",
+    timeout: float = TIMEOUT,
+    interval: float = FIRST_INTERVAL,
+) -> Flow[tuple[Clip, ...]]:
+    """Upload the *video* file, wait until it can be searched, and find *image* and *prompt* in it.
+
+    The answer is a tuple of `Clip`: start and end in seconds, score from 0 to 1. The upload and the
+    search are billed, each once; with a ledger, a video of the same content is not uploaded again, and
+    the same search is answered from the ledger.
+
+    *image* and *video* are paths, bytes or files open for bytes. *prompt* says what to look for or to
+    ignore. *unique_id* is a scope within the account. *timeout* and *interval* are seconds, as in
+    `videos.wait`. Building the flow raises what building `videos.upload` and `search` raises; sending
+    it raises what `videos.add` and `search` raise.
+    """
+    return Flow(
+        name="clips.search_file",
+        upload=videos.upload(video, unique_id=unique_id),
+        call=search(image, prompt=prompt, video_no=LATER, unique_id=unique_id),
+        id_field="video_no",
+        ask=partial(videos.metadata, unique_id=unique_id),
+        timeout=timeout,
+        interval=interval,
     )
 
 

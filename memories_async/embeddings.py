@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
+from memories_async import assets, media
 from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Json, check_text
+from memories_async._protocol.flow import FIRST_INTERVAL, LATER, TIMEOUT, Flow
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
@@ -52,6 +54,34 @@ def video(asset_id: str, *, model: str = DEFAULT_MODEL) -> Call[Embedding]:
         unit="embedding",
         repeatable=True,
         decode=partial(_read_embedding, model=model),
+    )
+
+
+def video_file(
+    file: media.Source,
+    *,
+    model: str = DEFAULT_MODEL,
+    timeout: float = TIMEOUT,
+    interval: float = FIRST_INTERVAL,
+) -> Flow[Embedding]:
+    """Upload a video *file* as an asset, wait until it can be used, and embed it with *model*.
+
+    The answer is an `Embedding`, a vector of floats. The upload and the embedding are billed, each
+    once; with a ledger, a file of the same content is not uploaded again, and the same embedding is
+    answered from the ledger.
+
+    *file* is a path, bytes or a file open for bytes. *timeout* and *interval* are seconds, as in
+    `assets.wait`. Building the flow raises what building `assets.upload` and `video` raises; sending
+    it raises what `assets.add` and `video` raise.
+    """
+    return Flow(
+        name="embeddings.video_file",
+        upload=assets.upload(file),
+        call=video(LATER, model=model),
+        id_field="asset_id",
+        ask=assets.metadata,
+        timeout=timeout,
+        interval=interval,
     )
 
 

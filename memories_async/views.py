@@ -29,7 +29,7 @@ class Clips(View[S]):
     """Search Clips by Image: find the moments of a video that an image and a prompt describe."""
 
     search: Final = EndpointMethod(clips.search)
-    search_file: Final = FlowMethod(library.search_file)
+    search_file: Final = EndpointMethod(clips.search_file)
 
 
 class Captions(View[S]):
@@ -45,7 +45,7 @@ class Embeddings(View[S]):
     """Generate Video Embedding: one vector for a whole video."""
 
     video: Final = EndpointMethod(embeddings.video)
-    video_file: Final = FlowMethod(library.embed_file)
+    video_file: Final = EndpointMethod(embeddings.video_file)
 
 
 class Videos(View[S]):

@@ -1,6 +1,6 @@
 """Methods made from functions: one line gives both clients an endpoint.
 
-`EndpointMethod` sends one call, `FlowMethod` runs several calls, `PagerMethod` iterates over a listing. Each is awaited
+`EndpointMethod` sends one call or flow, `FlowMethod` runs several calls, `PagerMethod` iterates over a listing. Each is awaited
 on a `View[Awaited]` and blocks on a `View[Blocking]`: the blocking form runs the awaited one on the
 client's loop thread.
 """
@@ -20,6 +20,7 @@ from attrs import define
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
+from memories_async._protocol.flow import Flow
 from memories_async.videos import Page, Video
 
 if sys.version_info >= (3, 12):
@@ -66,7 +67,7 @@ def _describe(
     if parameters[0].name == "client":  # a flow's own first parameter
         parameters = parameters[1:]
     view = Parameter("self", Parameter.POSITIONAL_ONLY)
-    answer = returns or re.sub(r"^Call\[(.*)\]$", r"\1", shown.return_annotation)
+    answer = returns or re.sub(r"^(?:Call|Flow)\[(.*)\]$", r"\1", shown.return_annotation)
     update_wrapper(function, like)
     function.__doc__ = doc or like.__doc__
     function.__annotations__ = {**like.__annotations__, "return": answer}
@@ -120,9 +121,9 @@ class _Coroutine(_Method, Generic[P, T]):
 
 
 class EndpointMethod(_Coroutine[P, T]):
-    """A method that builds one call and sends it."""
+    """A method that builds one call, or a flow, and sends it."""
 
-    def __init__(self, build: Callable[P, Call[T]]) -> None:
+    def __init__(self, build: Callable[P, Call[T]] | Callable[P, Flow[T]]) -> None:
         def start(sender: Sender, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
             return sender.send(build(*args, **kwargs))
 

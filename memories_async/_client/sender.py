@@ -10,11 +10,13 @@ from attrs import define
 
 from memories_async._client.call_runner import CallRunner
 from memories_async._client.configuration import EnvironmentSettings
+from memories_async._client.polling import run_flow
 from memories_async._client.settings import CA, Settings
 from memories_async._http import direct
 from memories_async._http.attempt import Attempt
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call, fingerprint
+from memories_async._protocol.flow import Flow
 from memories_async._protocol.reply import Reply
 from memories_async._version import __version__
 from memories_async.calls import Exchange, keep_reply
@@ -36,13 +38,15 @@ class Sender:
         if settings.receiver is not None and settings.ledger is not None:
             settings.receiver.attach_ledger(settings.ledger)
 
-    async def send(self, call: Call[T], *, fresh: bool = False) -> T:
-        """Send *call* and return its answer.
+    async def send(self, call: Call[T] | Flow[T], *, fresh: bool = False) -> T:
+        """Send *call* and return its answer; of a `Flow`, the upload first.
 
         With a ledger, an identical call that was paid is answered from it; *fresh* sends it anew.
         Raises `NotSent`, `Refused` or `OutcomeUnknown`, whose `billed` says what the call cost, and
         `ValueError` where the call needs a callback and the client has no receiver.
         """
+        if isinstance(call, Flow):
+            return await run_flow(self, call, fresh=fresh)
         settings = self._settings
         settings.check(call)
         with self._open(call) as runner:

@@ -1,4 +1,4 @@
-"""Flows of several calls: upload a file and wait for it, search or embed it, find a lost upload.
+"""Flows of several calls: upload a file and wait for it, find a lost upload, delete many videos.
 
 Each flow is a coroutine function whose first parameter is the client, so that the views can offer it
 awaited and blocking.
@@ -9,21 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from attrs import define, evolve, field
-
-from memories_async import assets, clips, embeddings, media, videos
+from memories_async import assets, media, videos
+from memories_async._client.polling import PollSettings, ProgressTracker, wait_until_ready
 from memories_async._client.sender import Sender
-from memories_async._flows.polling import (
-    FIRST_INTERVAL,
-    TIMEOUT,
-    UNKNOWN_TIMEOUT,
-    PollSettings,
-    wait_until_ready,
-)
 from memories_async._protocol.call import Call, Progress
+from memories_async._protocol.flow import FIRST_INTERVAL, TIMEOUT
 from memories_async.assets import Asset
-from memories_async.clips import Clip
-from memories_async.embeddings import Embedding
 from memories_async.errors import Conflict
 from memories_async.videos import Page, Video
 
@@ -95,7 +86,7 @@ async def add_video(
     video, or has deleted one that the ledger remembers; `WaitTimeout` after *timeout* seconds of
     waiting; and any other `MemoriesError`.
     """
-    track, settings = _ProgressTracker(progress), PollSettings(timeout, interval)
+    track, settings = ProgressTracker(progress), PollSettings(timeout, interval)
     call = videos.upload(file, video_name=video_name, unique_id=unique_id, progress=track)
     number = (await client.send(call, fresh=fresh)).video_no
     question = videos.metadata(number, unique_id=unique_id)
@@ -128,7 +119,7 @@ async def add_asset(
     that the ledger remembers; `WaitTimeout` after *timeout* seconds of waiting; and any other
     `MemoriesError`.
     """
-    track, settings = _ProgressTracker(progress), PollSettings(timeout, interval)
+    track, settings = ProgressTracker(progress), PollSettings(timeout, interval)
     call = assets.upload(file, filename=filename, progress=track)
     asset_id = (await client.send(call, fresh=fresh)).asset_id
     question = assets.metadata(asset_id)
@@ -220,71 +211,3 @@ async def reconcile(
         )
         await client.settle(call, answer=found)
     return found
-
-
-async def search_file(
-    client: Sender,
-    image: media.Source,
-    *,
-    video: media.Source,
-    prompt: str,
-    unique_id: str = "default",
-    timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
-    interval: float = FIRST_INTERVAL,
-) -> tuple[Clip, ...]:
-    """Upload the *video* file, wait until it can be searched, and find *image* and *prompt* in it.
-
-    The answer is a tuple of `Clip`: start and end in seconds, score from 0 to 1. The upload and the
-    search are billed, each once; with a ledger, a video of the same content is not uploaded again, and
-    the same search is answered from the ledger.
-
-    *image* and *video* are paths, bytes or files open for bytes. *prompt* says what to look for or to
-    ignore. *unique_id* is a scope within the account. *timeout* and *interval* are seconds, as in
-    `videos.wait`. Raises what `videos.add` and `clips.search` raise; a mistake in *image* or *prompt* is
-    raised before the upload.
-    """
-    # Built first, so that a mistake is raised before the upload is paid.
-    clips.search(image, prompt=prompt, video_no="later", unique_id=unique_id)
-    added = await add_video(client, video, unique_id=unique_id, timeout=timeout, interval=interval)
-    call = clips.search(image, prompt=prompt, video_no=added.video_no, unique_id=unique_id)
-    return await client.send(call)
-
-
-async def embed_file(
-    client: Sender,
-    file: media.Source,
-    *,
-    model: str = embeddings.DEFAULT_MODEL,
-    timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
-    interval: float = FIRST_INTERVAL,
-) -> Embedding:
-    """Upload a video *file* as an asset, wait until it can be used, and embed it with *model*.
-
-    The answer is an `Embedding`, a vector of floats. The embedding is billed. With a ledger, a file of
-    the same content is not uploaded again, and the same embedding is answered from the ledger.
-
-    *timeout* and *interval* are seconds, as in `assets.wait`. Raises what `assets.add` and
-    `embeddings.video` raise.
-    """
-    embeddings.video("later", model=model)
-    added = await add_asset(client, file, timeout=timeout, interval=interval)
-    return await client.send(embeddings.video(added.asset_id, model=model))
-
-
-@define
-class _ProgressTracker:
-    """Forwards an upload's progress, and records whether anything was uploaded."""
-
-    progress: Progress | None
-    has_uploaded: bool = field(default=False, init=False)
-
-    def __call__(self, sent: int, size: int) -> None:
-        self.has_uploaded = True
-        if self.progress is not None:
-            self.progress(sent, size)
-
-    def adjust(self, settings: PollSettings) -> PollSettings:
-        """Shorten the wait for an upload that came from the ledger: the service may have deleted it."""
-        if self.has_uploaded:
-            return settings
-        return evolve(settings, unknown_timeout=UNKNOWN_TIMEOUT)

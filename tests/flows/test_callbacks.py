@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from memories_async import OutcomeUnknown, Policy, Receiver, Video, videos
-from memories_async._flows.polling import PollSettings, wait_until_ready
+from memories_async._client.polling import PollSettings, wait_until_ready
 from memories_async.local import Callbacks, LocalService
 from memories_async.local.engine.fixed import FixedEngine
 from memories_async.receiver import MemoryStore

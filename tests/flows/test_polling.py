@@ -11,7 +11,7 @@ import pytest
 from callers import HASTY
 
 from memories_async import AuthenticationFailed, BadReply, ProcessingFailed, WaitTimeout
-from memories_async._flows import polling
+from memories_async._client import polling
 from memories_async.local import Dialect
 
 QUICK = {"interval": 0.004, "timeout": 10}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 
 import pytest
 from samples import PNG
 
-from memories_async import OutcomeUnknown, ProcessingFailed, videos
-from memories_async._flows import library as flows
+from memories_async import Client, OutcomeUnknown, ProcessingFailed, embeddings, videos
+from memories_async._client import polling
 from memories_async.errors import PaidElsewhere
 
 QUICK = {"interval": 0.004, "timeout": 10}
@@ -60,7 +61,7 @@ async def test_a_deleted_upload_of_the_ledger_raises_and_is_not_paid_again(
     service, connect, ledger, *, film, monkeypatch, kind
 ):
     """The ledger holds an id that the service does not know."""
-    monkeypatch.setattr(flows, "UNKNOWN_TIMEOUT", 0.01)
+    monkeypatch.setattr(polling, "UNKNOWN_TIMEOUT", 0.01)
     library = connect(ledger=ledger)
     await library(f"{kind}.add", film, **QUICK)
     service.faults.add(kind="null", route=f"{kind}.metadata", times=None)
@@ -146,3 +147,17 @@ async def test_a_bad_argument_is_refused_before_the_upload(service, library, fil
         await library("embeddings.video_file", film, model="")
 
     assert service.account.calls == 0
+
+
+async def test_a_flow_is_sent_like_a_call(service, connect, ledger, film):
+    """By both clients; a second time, the ledger answers."""
+    client = connect(ledger=ledger).client
+    flow = embeddings.video_file(film, **QUICK)
+
+    async def send():
+        if isinstance(client, Client):
+            return await client.send(flow)
+        return await asyncio.to_thread(client.send, flow)
+
+    assert await send() == await send()
+    assert service.account.paid == 2

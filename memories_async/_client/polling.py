@@ -1,4 +1,4 @@
-"""Waits for the service to process an upload, by asking for its status again and again.
+"""Waits for the service to process an upload, by asking for its status again and again; sends flows.
 
 A wait keeps to the rate limit of its endpoint, ends at its timeout at the latest, and can be resumed by
 any process that knows the id.
@@ -10,10 +10,10 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from attrs import Attribute, field, frozen
+from attrs import define, evolve, field, frozen
 
-from memories_async._client.sender import Sender
-from memories_async._protocol.call import Call
+from memories_async._protocol.call import Call, Progress
+from memories_async._protocol.flow import Flow, check_seconds
 from memories_async.errors import (
     BadReply,
     MemoriesError,
@@ -25,8 +25,6 @@ from memories_async.errors import (
 if TYPE_CHECKING:
     from memories_async.receiver import Receiver
 
-FIRST_INTERVAL = 1.0
-"""Seconds between the first two requests: the documented rate limit, as a short video is soon ready."""
 GROWTH = 1.5
 LONGEST_INTERVAL = 30.0
 """Seconds between two requests at most."""
@@ -34,8 +32,18 @@ LAST_REQUEST_AT = 0.8
 """The part of the remaining time after which the last request is sent, if a whole interval does not fit."""
 UNKNOWN_TIMEOUT = 60.0
 """Seconds after which an upload of an earlier run, unknown to the service, counts as deleted."""
-TIMEOUT = 1800.0
-"""Seconds that a wait takes at most by default."""
+
+
+T = TypeVar("T")
+
+
+class CallSender(Protocol):
+    """What a wait needs of a client."""
+
+    async def send(self, call: Call[T], *, fresh: bool = False) -> T: ...
+
+    @property
+    def receiver(self) -> Receiver | None: ...
 
 
 class Upload(Protocol):
@@ -51,23 +59,56 @@ class Upload(Protocol):
 U = TypeVar("U", bound=Upload)
 
 
-def _check_positive(_: object, attribute: Attribute[float], seconds: float) -> None:
-    if not seconds > 0:
-        raise ValueError(f"{attribute.name} must be above 0 seconds, not {seconds}")
-
-
 @frozen
 class PollSettings:
     """How long to wait for an upload, and how often to ask."""
 
-    timeout: float = field(validator=_check_positive)
-    interval: float = field(validator=_check_positive)
+    timeout: float = field(validator=check_seconds)
+    interval: float = field(validator=check_seconds)
     unknown_timeout: float = inf
     """Seconds for which the service may not know the upload."""
 
 
+@define
+class ProgressTracker:
+    """Forwards an upload's progress, and records whether anything was uploaded."""
+
+    progress: Progress | None
+    has_uploaded: bool = field(default=False, init=False)
+
+    def __call__(self, sent: int, size: int) -> None:
+        self.has_uploaded = True
+        if self.progress is not None:
+            self.progress(sent, size)
+
+    def adjust(self, settings: PollSettings) -> PollSettings:
+        """Shorten the wait for an upload that came from the ledger: the service may have deleted it."""
+        if self.has_uploaded:
+            return settings
+        return evolve(settings, unknown_timeout=UNKNOWN_TIMEOUT)
+
+
+async def run_flow(client: CallSender, flow: Flow[T], *, fresh: bool = False) -> T:
+    """Send the upload of *flow*, wait until it can be used, and send the call; *fresh* pays both anew."""
+    track = ProgressTracker(flow.upload.progress)
+    upload_id = flow.read_id(await client.send(evolve(flow.upload, progress=track), fresh=fresh))
+    await wait_for_upload(client, flow, upload_id, is_new=track.has_uploaded)
+    return await client.send(flow.build_call(upload_id), fresh=fresh)
+
+
+async def wait_for_upload(
+    client: CallSender, flow: Flow[Any], upload_id: str, *, is_new: bool
+) -> None:
+    """Wait until the upload of *flow* can be used; one that is not *is_new* may be deleted by now."""
+    settings = PollSettings(flow.timeout, flow.interval)
+    if not is_new:
+        settings = evolve(settings, unknown_timeout=UNKNOWN_TIMEOUT)
+    question, receiver = flow.ask(upload_id), client.receiver
+    await wait_until_ready(client, question, upload_id, settings, receiver=receiver)
+
+
 async def wait_until_ready(
-    client: Sender,
+    client: CallSender,
     call: Call[U | None],
     upload_id: str,
     settings: PollSettings,
@@ -117,7 +158,7 @@ def _timeout_error(upload_id: str, call: Call[Any], settings: PollSettings) -> W
 
 
 async def _ask(
-    client: Sender, call: Call[U | None], deadline: float
+    client: CallSender, call: Call[U | None], deadline: float
 ) -> tuple[U | None, Exception | None]:
     """Send *call* once; return its answer, or the error of a failure that may pass."""
     try:
