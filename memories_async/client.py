@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from attrs import evolve
@@ -129,8 +128,9 @@ class Client(Sender, Endpoints[Awaited]):
         )
         return Batch(
             calls,
-            partial(Sender(settings, self._transport)._open, batch_id=draw_id()),  # noqa: SLF001  # its base
+            Sender(settings, self._transport)._open,  # noqa: SLF001  # its base
             settings,
+            batch_id=draw_id(),
             concurrency=concurrency,
             on_unknown=on_unknown,
             drain=drain,

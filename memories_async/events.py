@@ -11,6 +11,7 @@ No event holds a key, a prompt or a medium. Times are in seconds.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Literal, Protocol, TypeAlias
@@ -25,6 +26,21 @@ a usable answer; cancelled by the program."""
 WaitReason = Literal["permit", "rate", "retry", "identical"]
 """What a call waits for: a permit of the limiter; the end of a pause after a refusal for its rate;
 the next attempt after another failure; an identical call in flight, whose answer it shares."""
+CallbackKind = Literal[
+    "result",
+    "early",
+    "progress",
+    "unclear",
+    "duplicate",
+    "conflicting",
+    "expired",
+    "forged",
+    "unstored",
+]
+"""What a callback was: a result; a result that came before the reply to its submission; news of an
+upload that is not ready; a body that says nothing clearly; a repetition; a second, different result;
+one with a token that has expired or is of another task; one without a token of this receiver; one
+that could not be stored."""
 
 
 @frozen(kw_only=True)
@@ -41,6 +57,8 @@ class CallEvent:
 class Began(CallEvent):
     """A call begins. It is told once, before everything else of the call."""
 
+    base_url: str
+    """The service's host, such as `https://api.memories.ai`."""
     family: str
     """The endpoint family, whose limit the call counts against: a field of `Limits`."""
     unit: str | None
@@ -137,7 +155,51 @@ class Ended(CallEvent):
     """What the caller is given in place of an answer."""
 
 
-Event: TypeAlias = Began | Waiting | Sending | Sent | Answered | Failed | Degraded | Ended
+@frozen(kw_only=True)
+class BatchBegan:
+    """A batch was entered. Its items are calls that carry its `batch_id`."""
+
+    batch_id: str
+    total: int | None
+    """How many items there are; None where the iterable has no length."""
+
+
+@frozen(kw_only=True)
+class BatchEnded:
+    """A batch ended, after its items. What was never begun is in no count."""
+
+    batch_id: str
+    done: int
+    """Items answered by the service."""
+    replayed: int
+    """Items answered from the ledger."""
+    refused: int
+    unknown: int
+    """Items that were sent, now or earlier, without an answer."""
+    unsent: int
+    seconds: float
+    error: BaseException | None
+    """What stopped it early."""
+
+
+@frozen(kw_only=True)
+class CallbackReceived:
+    """A receiver answered a callback, which is stored by then if it is of use."""
+
+    kind: CallbackKind
+    call: str | None
+    """The call whose callback it is, such as `captions.upload`; None where that cannot be told."""
+    task_id: str | None
+    status: int
+    """The HTTP status of the answer."""
+    seconds: float | None
+    """From the submission to the callback."""
+    trace: str | None
+    """The span in which the call was submitted, in the form of the header `traceparent`."""
+
+
+CallEvents: TypeAlias = Began | Waiting | Sending | Sent | Answered | Failed | Degraded | Ended
+Event: TypeAlias = CallEvents | BatchBegan | BatchEnded | CallbackReceived
 
 
 class Observer(Protocol):
@@ -169,15 +231,29 @@ def tell_waiting(reason: WaitReason) -> None:
         call.tell_waiting(reason)
 
 
+def find_trace() -> str | None:
+    """Return the current span of OpenTelemetry as a `traceparent`; None where the program uses none."""
+    opentelemetry: Any = sys.modules.get("opentelemetry.trace")
+    if opentelemetry is None:
+        return None
+    span = opentelemetry.get_current_span().get_span_context()
+    if not span.is_valid:
+        return None
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+
+
 class CallLogger(logging.LoggerAdapter[logging.Logger]):
-    """Gives each record the attribute `call_id`: the id of the call that it is about, or None."""
+    """Gives each record `call_id`, of the call that it is about, and `trace_id`; or None."""
 
     def process(
         self, msg: object, kwargs: MutableMapping[str, Any]
     ) -> tuple[object, MutableMapping[str, Any]]:
-        """Add the attribute."""
-        call = current_call.get()
-        kwargs["extra"] = {"call_id": None if call is None else call.call_id}
+        """Add the attributes."""
+        call, trace = current_call.get(), find_trace()
+        kwargs["extra"] = {
+            "call_id": None if call is None else call.call_id,
+            "trace_id": None if trace is None else trace.split("-")[1],
+        }
         return msg, kwargs
 
 
@@ -195,36 +271,46 @@ def show_log(level: int) -> None:
 
 def log(event: Event) -> None:
     """Write *event* to the logger `memories_async`: what does not go smoothly at INFO."""
+    if logger.isEnabledFor(logging.INFO):
+        level, message = describe(event)
+        logger.log(level, "%s", message)
+
+
+def describe(event: Event) -> tuple[int, str]:  # noqa: C901  # one case for each kind of event
+    """Write *event* as a line for the log, and say at which level."""
+    level = logging.DEBUG
     match event:
         case Began():
-            logger.debug("%s: began", event.call)
-        case Waiting(reason="permit" | "identical"):
-            logger.debug("%s: waiting: %s", event.call, event.reason)
+            text = "began"
+        case Waiting(seconds=None):
+            text = f"waiting: {event.reason}"
         case Waiting():
-            logger.info("%s: next attempt in %.1f s", event.call, event.seconds)
+            level, text = logging.INFO, f"next attempt in {event.seconds:.1f} s"
         case Sending():
-            logger.debug("%s: sending, attempt %d", event.call, event.attempt)
+            text = f"sending, attempt {event.attempt}"
         case Sent():
-            logger.debug("%s: sent", event.call)
+            text = "sent"
         case Answered():
-            logger.debug("%s: answered after %.3f s", event.call, event.seconds)
+            text = f"answered after {event.seconds:.3f} s"
         case Failed():
-            logger.info("%s", event.error)
+            return logging.INFO, str(event.error)
         case Degraded():
-            logger.debug("%s: at a slow rate, since %s", event.call, event.reason)
+            text = f"at a slow rate, since {event.reason}"
         case Ended():
             is_smooth = event.outcome == "done" and event.attempts < 2  # noqa: PLR2004  # one attempt
-            logger.log(
-                logging.DEBUG if is_smooth else logging.INFO,
-                "%s: %s after %.3f s (%.3f s of them in waits, attempts: %d, billed: %s%s)",
-                event.call,
-                event.outcome,
-                event.seconds,
-                event.waited,
-                event.attempts,
-                event.billed,
-                ", from the ledger" if event.replayed else "",
+            level = logging.DEBUG if is_smooth else logging.INFO
+            kept = ", from the ledger" if event.replayed else ""
+            text = (
+                f"{event.outcome} after {event.seconds:.3f} s ({event.waited:.3f} s of them in waits,"
+                f" attempts: {event.attempts}, billed: {event.billed}{kept})"
             )
+        case CallbackReceived():
+            text = f"callback: {event.kind}"
+        case BatchBegan():
+            return level, f"batch {event.batch_id}: began"
+        case BatchEnded():
+            return level, f"batch {event.batch_id}: ended after {event.seconds:.3f} s"
+    return level, f"{event.call}: {text}"
 
 
 def tell(observers: Iterable[Observer], event: Event) -> None:

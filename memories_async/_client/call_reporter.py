@@ -64,6 +64,7 @@ class CallReporter:
             Began(
                 call_id=self.call_id,
                 call=call.name,
+                base_url=self.settings.hosts.of(call.host),
                 family=call.family,
                 unit=call.unit,
                 price=self.settings.price(call.unit),

@@ -32,9 +32,11 @@ class Sender:
     """Sends calls with checked settings over a transport."""
 
     def __init__(self, settings: Settings, transport: Transport) -> None:
-        """Connect the settings' receiver with their ledger; open nothing."""
+        """Connect the settings' receiver with their observers and ledger; open nothing."""
         self._settings = settings
         self._transport = transport
+        if settings.receiver is not None:
+            settings.receiver.attach_observers(settings.observers)
         if settings.receiver is not None and settings.ledger is not None:
             settings.receiver.attach_ledger(settings.ledger)
 

@@ -10,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterable, Iterator, Sized
+from collections.abc import AsyncIterable, Callable, Iterator, Sized
 from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from attrs import evolve
 
+from memories_async._client.call_runner import CallRunner
 from memories_async._client.settings import Settings
-from memories_async.batch._jobs import OpenCall
+from memories_async._protocol.call import Call
 from memories_async.batch._plan import compute_plan
 from memories_async.batch._run import BatchRun, OnUnknown
 from memories_async.batch._source import Calls, DaemonThread, open_source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome, Plan, Progress
 from memories_async.budget import Budget
+from memories_async.events import BatchBegan, BatchEnded, tell
 from memories_async.ledger import Ledger
 from memories_async.ledger._coordinator import Coordinator
 from memories_async.limiter import Priority
@@ -49,9 +51,10 @@ class Batch(Generic[K, T]):
     def __init__(
         self,
         calls: Calls[K, T],
-        open_call: OpenCall,
+        open_call: Callable[[Call[Any], object, str], CallRunner],
         settings: Settings,
         *,
+        batch_id: str,
         concurrency: int | None = None,
         on_unknown: OnUnknown = "park",
         drain: float = 30.0,
@@ -60,6 +63,7 @@ class Batch(Generic[K, T]):
             raise ValueError(f"concurrency must be at least 1, not {concurrency}")
         self._calls = calls
         self._open_call = open_call
+        self._id = batch_id
         self._settings = settings
         self._concurrency = concurrency or CONCURRENCY
         self._on_unknown: OnUnknown = on_unknown
@@ -67,6 +71,7 @@ class Batch(Generic[K, T]):
         self._run: BatchRun[K, T] | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready: deque[Outcome[K, T]] = deque()
+        self._has_raised = False
 
     async def plan(self) -> Plan:
         """Compute what entering the batch would send and cost, without sending anything.
@@ -103,7 +108,7 @@ class Batch(Generic[K, T]):
         settings = self._settings
         self._run = BatchRun(
             source=open_source(self._calls),
-            open_call=self._open_call,
+            open_call=lambda call, key: self._open_call(call, key, self._id),
             settings=settings,
             coordinator=self._coordinator(),
             tally=Tally(
@@ -116,8 +121,33 @@ class Batch(Generic[K, T]):
             on_unknown=self._on_unknown,
         )
         # `__aexit__` waits for the task.
-        self._task = asyncio.create_task(self._run.run())
+        self._task = asyncio.create_task(self._send(self._run))
         return self
+
+    async def _send(self, run: BatchRun[K, T]) -> None:
+        observers, error = self._settings.observers, None
+        tell(observers, BatchBegan(batch_id=self._id, total=run.tally.total))
+        try:
+            await run.run()
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            error = error or run.stopped or run.failure
+            progress = run.tally.progress()
+            tell(
+                observers,
+                BatchEnded(
+                    batch_id=self._id,
+                    done=progress.done,
+                    replayed=progress.replayed,
+                    refused=progress.refused,
+                    unknown=progress.unknown,
+                    unsent=progress.unsent,
+                    seconds=progress.elapsed,
+                    error=error,
+                ),
+            )
 
     async def __aexit__(
         self,
@@ -154,9 +184,9 @@ class Batch(Generic[K, T]):
         if self._run is None:
             raise RuntimeError("enter the batch first: async with client.batch(...) as batch")
         outcomes = await self._run.outbox.take(1024)
-        if not outcomes and self._run.failure is not None:
-            failure, self._run.failure = self._run.failure, None
-            raise failure
+        if not outcomes and self._run.failure is not None and not self._has_raised:
+            self._has_raised = True
+            raise self._run.failure
         return outcomes
 
     def _coordinator(self) -> Coordinator | None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -95,10 +96,12 @@ class DaemonThread:
             else:
                 future.set_result(value)  # type: ignore[arg-type]  # None is a value where T is None
 
+        run = copy_context().run  # its spans, say, belong where the batch was entered
+
         def job() -> None:
             value, error = None, None
             try:
-                value = function()
+                value = run(function)
             except BaseException as caught:  # noqa: BLE001  # raised where the function was asked for
                 error = caught
             with suppress(RuntimeError):  # the loop is closed: nobody waits there
@@ -142,7 +145,12 @@ class _ThreadSource(Generic[K, T]):
 
     async def read(self) -> list[Item[K, T]]:
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="memories_async batch", daemon=True)
+            thread = threading.Thread(
+                target=copy_context().run,
+                args=(self._run,),
+                name="memories_async batch",
+                daemon=True,
+            )
             thread.start()
             self._thread = thread
         loop, woken = asyncio.get_running_loop(), asyncio.Event()

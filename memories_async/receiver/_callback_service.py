@@ -19,10 +19,11 @@ from attrs import define, field, frozen
 
 from memories_async.captions import CaptionTask
 from memories_async.errors import MemoriesError
+from memories_async.events import CallbackKind, CallbackReceived, CallLogger, Observer, tell
 from memories_async.ledger import Ledger
 from memories_async.receiver import _payload
 from memories_async.receiver._callback_urls import read_token
-from memories_async.receiver._records import CallbackDelivery, CallbackRecord, Verdict
+from memories_async.receiver._records import CallbackDelivery, CallbackRecord, Verdict, classify
 from memories_async.receiver._stores import CallbackStore
 from memories_async.receiver._waiters import WaiterRegistry
 from memories_async.videos import Video
@@ -34,7 +35,7 @@ BODY_SECONDS = 10.0
 _MAX_LENGTH_DIGITS = 18
 _MAX_CONTENT_TYPE = 200
 
-log: logging.Logger = logging.getLogger(__name__)
+log: CallLogger = CallLogger(logging.getLogger(__name__))
 
 
 @frozen
@@ -124,6 +125,7 @@ class CallbackService:
     accept_for: float
     """Seconds for which the token of a submission is good."""
     _given_secret: bytes | None = field(repr=False)
+    observers: tuple[Observer, ...] = ()
     waiters: WaiterRegistry = field(init=False)
     admission: AdmissionLimiter = field(factory=AdmissionLimiter, init=False)
     _secret: bytes | None = field(default=None, init=False, repr=False)
@@ -183,11 +185,32 @@ class CallbackService:
             raise reject(
                 LATER, f"{self.store} does not know its token: was it removed or replaced?"
             )
-        _log_verdict(verdict, record, delivery)
+        kind = classify(verdict, record, delivery)
+        _log_verdict(verdict, kind, record, delivery)
+        self.tell(kind, ANSWERS[verdict], record, delivery.at)
         if verdict is not Verdict.REJECTED:
             self.waiters.notify(record)
             await self.reconcile(record)
         return ANSWERS[verdict]
+
+    def tell(
+        self,
+        kind: CallbackKind,
+        answer: HttpAnswer,
+        record: CallbackRecord | None = None,
+        at: float = 0.0,
+    ) -> None:
+        """Tell the observers of a callback; where it can be told, of which *record* and *at* what time."""
+        submission = None if record is None else record.submission
+        event = CallbackReceived(
+            kind=kind,
+            call=None if submission is None else submission.call,
+            task_id=None if record is None else record.known_task_id,
+            status=answer.status,
+            seconds=None if submission is None else at - submission.issued_at,
+            trace=None if submission is None else submission.trace,
+        )
+        tell(self.observers, event)
 
     async def reconcile(self, record: CallbackRecord) -> None:
         """Tell the ledger that a submission was accepted, if it does not know that."""
@@ -214,12 +237,17 @@ async def handle(
     """Answer one request."""
     try:
         service = open_service()
+    except RequestRejected as rejected:
+        return rejected.answer
+    try:
         submission_id = await service.authorize(head)
         length = head.length
         with service.admission.admit(MAX_BODY if length is None else length):
             whole = body if isinstance(body, bytes) else await read_body(body)
             return await service.accept(submission_id, head, whole)
     except RequestRejected as rejected:
+        if rejected.answer is not NOT_ALLOWED:
+            service.tell("forged" if rejected.answer is NOT_FOUND else "unstored", rejected.answer)
         return rejected.answer
 
 
@@ -246,7 +274,9 @@ def reject(answer: HttpAnswer, reason: str) -> RequestRejected:
     return RequestRejected(answer)
 
 
-def _log_verdict(verdict: Verdict, record: CallbackRecord, delivery: CallbackDelivery) -> None:
+def _log_verdict(
+    verdict: Verdict, kind: CallbackKind, record: CallbackRecord, delivery: CallbackDelivery
+) -> None:
     """Warn of a callback that is not what a waiter expects. %r escapes a sender's characters."""
     call, task = record.submission.call, record.task_id or delivery.task_id
     is_foreign = delivery.task_id is not None and delivery.task_id != task
@@ -257,16 +287,10 @@ def _log_verdict(verdict: Verdict, record: CallbackRecord, delivery: CallbackDel
         log.warning("task %r: a second, different callback was stored; the first one counts", task)
     elif verdict is Verdict.TOO_MANY:
         log.warning("%s, task %r: too many unclear callbacks; this one was not stored", call, task)
-    elif (
-        verdict is Verdict.STORED
-        and not delivery.final
-        # An upload's callback may say that it is not ready yet.
-        and (delivery.task_id is None or call.startswith("captions."))
-    ):
-        size, kind = len(delivery.body), delivery.content_type
+    elif kind == "unclear":
         log.warning(
             "%s, task %r: a callback of %d bytes (%r) is unclear; it was stored as it came",
-            *(call, task, size, kind),
+            *(call, task, len(delivery.body), delivery.content_type),
         )
 
 

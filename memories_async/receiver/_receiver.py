@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from memories_async._protocol.call import Call
 from memories_async._protocol.network import Address
 from memories_async.captions import Caption, CaptionTask
-from memories_async.errors import CallbackTimeout, MemoriesError, OutcomeUnknown
+from memories_async.errors import MemoriesError, OutcomeUnknown
+from memories_async.events import CallLogger, Observer, find_trace
 from memories_async.ledger import Ledger
 from memories_async.receiver import _callback_urls
 from memories_async.receiver._callback_service import CallbackService, store_failure
@@ -28,6 +29,7 @@ from memories_async.receiver._records import (
 )
 from memories_async.receiver._sqlite_store import SqliteStore
 from memories_async.receiver._stores import CallbackStore
+from memories_async.receiver._waiters import build_timeout_error
 from memories_async.videos import Video
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ StoreSource: TypeAlias = CallbackStore | Ledger | str | os.PathLike[str] | None
 
 ACCEPT_FOR = 30 * 24 * 3600.0
 """Seconds after its submission for which a callback is accepted."""
-log: logging.Logger = logging.getLogger(__name__)
+log: CallLogger = CallLogger(logging.getLogger(__name__))
 
 
 class Receiver:
@@ -58,11 +60,13 @@ class Receiver:
         secret: str | bytes | None = None,
         store: StoreSource = None,
         accept_for: float = ACCEPT_FOR,
+        observers: Iterable[Observer] | None = None,
     ) -> None:
         """Check the settings.
 
         *secret* (at least 16 bytes) signs the tokens in callback URLs instead of the store's own.
         *accept_for* is how many seconds after its submission a callback is accepted.
+        *observers* are told of callbacks; by default those of the first client with this receiver.
         """
         self._url = _callback_urls.PublicUrl(public_url)
         self._secret = None if secret is None else _callback_urls.derive_key(secret)
@@ -70,6 +74,7 @@ class Receiver:
         if not accept_for > 0:
             raise ValueError(f"accept_for must be above 0 seconds, not {accept_for}")
         self._accept_for = accept_for
+        self._observers: tuple[Observer, ...] | None = None if observers is None else (*observers,)
         self._attached: Ledger | None = None
         self._service: CallbackService | None = None
         self._opening = threading.Lock()
@@ -77,6 +82,14 @@ class Receiver:
         """The receiver as an ASGI application, for FastAPI, Starlette or an ASGI server."""
         self.wsgi: WsgiApp = WsgiApp(self._open_for_request)
         """The receiver as a WSGI application, for Flask, Django or a WSGI server."""
+
+    def attach_observers(self, observers: tuple[Observer, ...]) -> None:
+        """Tell *observers* of callbacks, unless there are others. Clients call it with theirs."""
+        with self._opening:
+            if self._observers is None:
+                self._observers = observers
+            if self._service is not None:
+                self._service.observers = self._observers
 
     def attach_ledger(self, ledger: Ledger) -> None:
         """Tell *ledger* of callbacks, and share its file unless a store was named.
@@ -106,7 +119,11 @@ class Receiver:
         if call.welcomes_callback and not self._url.is_reachable:
             return await send(call)
         submission = Submission(
-            id=_callback_urls.draw_submission_id(), call=call.name, key=key, issued_at=time.time()
+            id=_callback_urls.draw_submission_id(),
+            call=call.name,
+            key=key,
+            issued_at=time.time(),
+            trace=find_trace(),
         )
         try:
             service, base = self._open(), self._url.resolve()
@@ -150,7 +167,7 @@ class Receiver:
             key, lambda record: record.outcome is not None, timeout=timeout
         )
         if record is None or record.outcome is None:
-            raise _timeout_error(task, record, timeout, service.store)
+            raise build_timeout_error(task, record, timeout, service.store)
         await service.reconcile(record)
         return record.outcome.read_caption(call=record.submission.call)
 
@@ -232,7 +249,7 @@ class Receiver:
         if not isinstance(source, Ledger | CallbackStore) and self._attached is None:
             # The store pickles with the id of its file, so that no other file is used in its place.
             source = self.store
-        return _unpickle, (self._url.given, source, self._accept_for)
+        return _unpickle, (self._url.given, source, self._accept_for, self._observers)
 
     def _open(self) -> CallbackService:
         with self._opening:
@@ -244,7 +261,9 @@ class Receiver:
                     store = SqliteStore(source.database, owns_database=False)
                 else:
                     store = source if isinstance(source, CallbackStore) else SqliteStore.at(source)
-                self._service = CallbackService(store, ledger, self._accept_for, self._secret)
+                self._service = CallbackService(
+                    store, ledger, self._accept_for, self._secret, self._observers or ()
+                )
             return self._service
 
     def _open_for_request(self) -> CallbackService:
@@ -254,8 +273,10 @@ class Receiver:
             raise store_failure(error) from None
 
 
-def _unpickle(url: str, source: StoreSource, accept_for: float) -> Receiver:
-    return Receiver(url, store=source, accept_for=accept_for)
+def _unpickle(
+    url: str, source: StoreSource, accept_for: float, observers: tuple[Observer, ...] | None
+) -> Receiver:
+    return Receiver(url, store=source, accept_for=accept_for, observers=observers)
 
 
 def _read_task_id(answer: object) -> str | None:
@@ -273,19 +294,3 @@ def _record_key(task: CaptionTask | OutcomeUnknown | str) -> RecordKey:
     if task.callback is None:
         raise ValueError("this call had no callback from a receiver: there is nothing to wait for")
     return bytes.fromhex(task.callback)
-
-
-def _timeout_error(
-    task: CaptionTask | OutcomeUnknown | str,
-    record: CallbackRecord | None,
-    timeout: float | None,
-    store: CallbackStore,
-) -> CallbackTimeout:
-    is_lost = isinstance(task, OutcomeUnknown)
-    name = "the submission whose reply was lost" if is_lost else f"task {str(task)!r}"
-    again = "wait(error)" if is_lost else f"wait({str(task)!r})"
-    known = f"it is kept in {store} when it comes" if record else f"{store} does not know it"
-    return CallbackTimeout(
-        f"no callback for {name} within {timeout:g} s; {known}: resume with receiver.{again}",
-        call=record.submission.call if record else "",
-    )

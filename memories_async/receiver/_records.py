@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from memories_async._protocol import wire_json
 from memories_async.captions import Caption
+from memories_async.events import CallbackKind
 from memories_async.receiver import _payload
 
 MAX_DELIVERIES = 8
@@ -46,6 +47,8 @@ class Submission:
     """The key of its entry in the ledger."""
     issued_at: float
     """Unix time in seconds."""
+    trace: str | None = None
+    """The span of OpenTelemetry in which it was submitted, as a `traceparent`."""
 
 
 @frozen(kw_only=True)
@@ -160,3 +163,22 @@ class CallbackRecord:
     def _is_same_task(self, task_id: str | None) -> bool:
         # Until the submit reply has named the task, the token alone decides.
         return None in (self.task_id, task_id) or task_id == self.task_id
+
+
+_KINDS: dict[Verdict, CallbackKind] = {
+    Verdict.REPEATED: "duplicate",
+    Verdict.CONFLICTING: "conflicting",
+    Verdict.REJECTED: "expired",
+    Verdict.TOO_MANY: "unstored",
+}
+
+
+def classify(verdict: Verdict, record: CallbackRecord, delivery: CallbackDelivery) -> CallbackKind:
+    """Say what *delivery* was, for logs and events."""
+    if verdict is not Verdict.STORED:
+        return _KINDS[verdict]
+    if delivery.final:
+        return "early" if record.task_id is None else "result"
+    # An upload's callback may say that it is not ready yet.
+    is_caption = record.submission.call.startswith("captions.")
+    return "unclear" if is_caption or delivery.task_id is None else "progress"

@@ -55,6 +55,7 @@ SCHEMA = Schema(
             )
             """,
         ),
+        ("ALTER TABLE callbacks ADD COLUMN trace TEXT",),
     ),
 )
 NEWS_PAGE = 500
@@ -100,8 +101,14 @@ class SqliteStore:
 
         def insert(db: sqlite3.Connection) -> None:
             db.execute(
-                "INSERT INTO callbacks (id, call, key, issued_at) VALUES (?, ?, ?, ?)",
-                (submission.id, submission.call, submission.key, submission.issued_at),
+                "INSERT INTO callbacks (id, call, key, issued_at, trace) VALUES (?, ?, ?, ?, ?)",
+                (
+                    submission.id,
+                    submission.call,
+                    submission.key,
+                    submission.issued_at,
+                    submission.trace,
+                ),
             )
 
         await self.database.write(insert)
@@ -227,7 +234,7 @@ class SqliteStore:
 
 def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None:
     rows = db.execute(
-        "SELECT c.call, c.key, c.issued_at, c.task_id, c.told, r.final,"
+        "SELECT c.call, c.key, c.issued_at, c.trace, c.task_id, c.told, r.final,"
         " d.task_id, d.final, d.body, d.at, d.content_type"
         " FROM callbacks c LEFT JOIN repetitions r ON r.id = c.id"
         " LEFT JOIN deliveries d ON d.id = c.id WHERE c.id = ? ORDER BY d.seq",
@@ -235,7 +242,7 @@ def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None
     ).fetchall()
     if not rows:
         return None
-    call, key, issued_at, task_id, told, repetitions = rows[0][:6]
+    call, key, issued_at, trace, task_id, told, repetitions = rows[0][:7]
     deliveries = (
         CallbackDelivery(
             task_id=task_id, final=bool(final), body=body, at=at, content_type=content_type
@@ -244,7 +251,9 @@ def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None
         if body is not None
     )
     return CallbackRecord(
-        submission=Submission(id=submission_id, call=call, key=key, issued_at=issued_at),
+        submission=Submission(
+            id=submission_id, call=call, key=key, issued_at=issued_at, trace=trace
+        ),
         task_id=task_id,
         deliveries=tuple(deliveries),
         final_repetitions=repetitions or 0,

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field
 
-from memories_async.errors import MemoriesError
+from memories_async.captions import CaptionTask
+from memories_async.errors import CallbackTimeout, MemoriesError, OutcomeUnknown
 from memories_async.receiver._records import CallbackRecord, RecordKey
 from memories_async.receiver._stores import CallbackStore
 
@@ -157,3 +158,20 @@ class WaiterRegistry:
             if waiter.loop is loop and not waiter.future.done():
                 waiter.future.set_exception(error)
                 waiter.future.exception()
+
+
+def build_timeout_error(
+    task: CaptionTask | OutcomeUnknown | str,
+    record: CallbackRecord | None,
+    timeout: float | None,
+    store: CallbackStore,
+) -> CallbackTimeout:
+    """Say which callback did not come within *timeout* seconds, and how to wait on."""
+    is_lost = isinstance(task, OutcomeUnknown)
+    name = "the submission whose reply was lost" if is_lost else f"task {str(task)!r}"
+    again = "wait(error)" if is_lost else f"wait({str(task)!r})"
+    known = f"it is kept in {store} when it comes" if record else f"{store} does not know it"
+    return CallbackTimeout(
+        f"no callback for {name} within {timeout:g} s; {known}: resume with receiver.{again}",
+        call=record.submission.call if record else "",
+    )
