@@ -192,11 +192,11 @@ class CallRunner:
                 if is_batch and self.deadline is not None:
                     # What a batch's call waits behind the others costs none of its own time.
                     self.deadline += clock() - asked_at
-                self.attempts += 1
                 if reporter is not None:
                     reporter.end_wait()
                 for hook in self.hooks:
                     await hook.sending()
+                self.attempts += 1
                 if reporter is not None:
                     reporter.tell_sending(attempt=self.attempts, fault=permit.fault)
                 reply = settings.mask_reply(await self.transport.carry(self._build_attempt(permit)))

@@ -29,7 +29,8 @@ LAYERS = (
 FACE = "__init__"
 """What the package itself is called here; it imports lazily, so its own imports are no layer's."""
 PURE = (
-    *("errors", "media", "clips", "captions", "embeddings", "videos", "assets", "policy", "events"),
+    *("errors", "media", "clips", "captions", "embeddings", "videos", "assets", "policy"),
+    *("events", "events._values", "events._log"),
     *("_protocol.wire_json", "_protocol.reply", "_protocol.retry_after", "_protocol.call"),
     *("_protocol.decode", "_protocol.network", "_protocol.keys", "_protocol.messages"),
     "_protocol.media_types",
