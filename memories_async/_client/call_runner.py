@@ -231,10 +231,10 @@ class CallRunner:
 
     def _note_sent(self) -> None:
         self.charge = "maybe"
-        if self.reporter is not None:
-            self.reporter.tell_sent(attempt=self.attempts)
         for hook in self.hooks:
             hook.sent()
+        if self.reporter is not None:
+            self.reporter.tell_sent(attempt=self.attempts)
 
     def _report_cancelled(self, cancelled: asyncio.CancelledError) -> None:
         """Tell the caller, the log and the hooks what a cancelled call may have cost."""

@@ -144,6 +144,7 @@ class Batch(Generic[K, T]):
                     refused=progress.refused,
                     unknown=progress.unknown,
                     unsent=progress.unsent,
+                    cancelled=run.cancelled,
                     seconds=progress.elapsed,
                     error=error,
                 ),

@@ -79,6 +79,8 @@ class BatchRun(Generic[K, T]):
     )
     failure: BaseException | None = field(default=None, init=False)
     """An exception to raise to the caller once the outcomes are read."""
+    cancelled: int = field(default=0, init=False)
+    """Items that were under way when the batch was left."""
     stopped: Exception | None = field(default=None, init=False)
     """The error of the item that stopped the batch."""
     _jobs: Channel[Job[K, T]] = field(init=False)
@@ -106,6 +108,7 @@ class BatchRun(Generic[K, T]):
         finally:
             self.outbox.end()
             for job in (*self._dropped, *self._jobs.take_all()):
+                self.cancelled += job.runner.is_suspended
                 job.runner.end(asyncio.CancelledError())
                 await _release(job)
             self._preparing.end()
@@ -141,9 +144,8 @@ class BatchRun(Generic[K, T]):
                         )
                     )
                     items = items[len(prepared) :]
-                    await self._emit(
-                        self._tell_of([one for one in prepared if isinstance(one, Outcome)])
-                    )
+                    answered = [one for one in prepared if isinstance(one, Outcome)]
+                    await self._emit(self._tell_of(answered))
                     await self._enqueue([one for one in prepared if isinstance(one, Job)])
         except BaseException as error:  # of the caller's iterable, or of the ledger
             task = asyncio.current_task()
@@ -181,6 +183,9 @@ class BatchRun(Generic[K, T]):
                     outcome = await self._process(job, task)
                     job.runner.is_suspended = outcome is None
                     job.runner.error = None if outcome is None else outcome.error
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
             finally:
                 self._idle.discard(task)
                 await _release(job)

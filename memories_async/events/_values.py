@@ -165,9 +165,10 @@ class BatchEnded:
     unknown: int
     """Items that were sent, now or earlier, without an answer."""
     unsent: int
+    cancelled: int
     seconds: float
     error: BaseException | None
-    """What stopped it early."""
+    """What stopped it early; a `CancelledError` where it was left before its requests had ended."""
 
 
 @frozen(kw_only=True)

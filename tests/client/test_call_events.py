@@ -59,8 +59,7 @@ class Storm:
         self.steps.append(step)
         await asyncio.sleep(0)
         if step != "down":
-            for notify in attempt.on_sent:
-                notify()
+            attempt.on_sent()
         if step == "cancelled":
             asyncio.current_task().cancel()
             await asyncio.sleep(10)
@@ -186,6 +185,7 @@ def test_every_item_of_a_batch_begins_and_ends_once(script, keys, on_unknown, le
         assert last.done + last.replayed == ended.count("done")
         assert last.unsent == ended.count("unsent")
         assert last.refused == ended.count("refused")
+        assert last.cancelled == ended.count("cancelled")
         assert last.replayed == sum(event.outcome == "done" for event in replayed)
     assert len([event for event in events if isinstance(event, Ended)]) >= len(outcomes)
 
