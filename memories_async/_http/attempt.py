@@ -157,12 +157,15 @@ class AttemptProgress:
         when, deadline = self.loop.time() + self.attempt.timeout, self.attempt.deadline
         self.limit.reschedule(when if deadline is None or when < deadline else deadline)
 
-    async def renew_permit(self, renewal: Awaitable[None]) -> None:
-        """Await the permit of a late request, and check that its connection is still fresh.
+    async def be_on_time(self) -> None:
+        """Wait for another permit if the request is late, and check that its connection is fresh.
 
         Raises `StaleConnectionError` where the server may close the connection meanwhile: the
         request is sent on another one.
         """
+        renewal = None if self.attempt.renew_permit is None else self.attempt.renew_permit()
+        if renewal is None:
+            return
         connected_at = self.loop.time()
         # The deadline holds while the request waits; the seconds of silence do not run.
         self.limit.reschedule(inf if self.attempt.deadline is None else self.attempt.deadline)

@@ -11,18 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-from aiohttp.hdrs import AUTHORIZATION, USER_AGENT
+from aiohttp.hdrs import USER_AGENT
 
-from memories_async._http.attempt import AttemptProgress
+from memories_async._http.attempt import KEEP_ALIVE, AttemptProgress
 from memories_async._http.multipart import EncodedForm, FormStream
-from memories_async._http.transport import (
-    MAX_HEADER,
-    HttpTransport,
-    Sessions,
-    encode_body,
-    open_connector,
-    read_reply,
-)
+from memories_async._http.reply_reader import MAX_HEADER, MAX_HEADERS, read_reply
+from memories_async._http.sessions import Session, Sessions
+from memories_async._http.transport import HttpTransport, encode_request
 from memories_async._protocol.reply import Reply
 
 
@@ -39,36 +34,26 @@ class ReferenceTransport(HttpTransport):
         await self._sessions.aclose()
 
     async def exchange(self, progress: AttemptProgress) -> Reply:
-        session = await self._sessions.current()
-        body, headers = encode_body(progress.attempt.body)
-        if isinstance(body, EncodedForm):
-            progress.body_size = body.size
-            if not body.is_small:
-                return await self._upload(session, progress, FormStream(body), headers)
-            body = b"".join(await body.load())
-        with progress.start_limit():
-            return await self._request(session, progress, body or None, headers)
-
-    async def _upload(
-        self,
-        session: aiohttp.ClientSession,
-        progress: AttemptProgress,
-        body: FormStream,
-        headers: dict[str, str],
-    ) -> Reply:
-        async with body:
+        client = (await self._sessions.current()).client
+        body, headers = encode_request(progress.attempt)
+        if not isinstance(body, EncodedForm):
+            return await self._request(client, progress, body or None, headers)
+        progress.body_size = body.size
+        if body.is_small:
+            joined = b"".join(await body.load())
+            return await self._request(client, progress, joined, headers)
+        async with FormStream(body) as stream:
             try:
-                with progress.start_limit():
-                    return await self._request(session, progress, body, headers)
+                return await self._request(client, progress, stream, headers)
             except (aiohttp.ClientError, OSError):
-                if body.error is None:
+                if stream.error is None:
                     raise
         # aiohttp reports what the stream raised as a failure of the connection.
-        raise body.error
+        raise stream.error
 
     async def _request(
         self,
-        session: aiohttp.ClientSession,
+        client: aiohttp.ClientSession,
         progress: AttemptProgress,
         body: bytes | FormStream | None,
         headers: dict[str, str],
@@ -83,49 +68,51 @@ class ReferenceTransport(HttpTransport):
                 raise aiohttp.ServerDisconnectedError
             return await handler(request)
 
-        async with session.request(
-            attempt.method,
-            attempt.url,
-            data=body,
-            headers={**headers, AUTHORIZATION: attempt.key.reveal()},
-            allow_redirects=False,
-            proxy=attempt.proxy,
-            # A POST is never repeated, so it goes without.
-            middlewares=() if attempt.method == "POST" else (send_once,),
-            trace_request_ctx=progress,
-        ) as response:
-            return await read_reply(response.status, response.headers, response.content, progress)
+        with progress.start_limit():
+            async with client.request(
+                attempt.method,
+                attempt.url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=attempt.proxy,
+                # A POST is never repeated, so it goes without.
+                middlewares=() if attempt.method == "POST" else (send_once,),
+                trace_request_ctx=progress,
+            ) as response:
+                return await read_reply(
+                    response.status, response.headers, response.content, progress
+                )
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=open_connector(self._ssl),
+    def _open_session(self) -> Session:
+        """Open a pool without a limit of its own, which keeps no connection that may be stale."""
+        trust = self._ssl if self._ssl is not None else True
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trust)
+        signals = aiohttp.TraceConfig()
+        signals.on_request_headers_sent.append(_note_headers)
+        signals.on_request_chunk_sent.append(_note_chunk)
+        client = aiohttp.ClientSession(
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={USER_AGENT: self._user_agent},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            trace_configs=[_build_trace_config()],
+            trace_configs=[signals],
+            auto_decompress=False,
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
+            max_headers=MAX_HEADERS,
         )
+        return Session(client, connector)
 
 
-def _build_trace_config() -> aiohttp.TraceConfig:
-    config = aiohttp.TraceConfig()
-    config.on_request_headers_sent.append(_before_headers)
-    config.on_request_chunk_sent.append(_after_chunk)
-    return config
-
-
-async def _before_headers(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
+async def _note_headers(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
     """Wait for the permit of a late request; aiohttp awaits this before the first byte."""
     progress: AttemptProgress = context.trace_request_ctx
-    if progress.attempt.renew_permit is not None:
-        renewal = progress.attempt.renew_permit()
-        if renewal is not None:
-            await progress.renew_permit(renewal)
+    await progress.be_on_time()
     progress.note_sent()
 
 
-async def _after_chunk(
+async def _note_chunk(
     _: aiohttp.ClientSession,
     context: SimpleNamespace,
     sent: aiohttp.TraceRequestChunkSentParams,

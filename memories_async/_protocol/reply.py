@@ -40,6 +40,8 @@ class Host(Enum):
     CAPTIONS = "captions"
     EMBEDDINGS = "embeddings"
 
+    __hash__ = object.__hash__  # each call looks up its host; Enum's own is written in Python
+
 
 @frozen(kw_only=True)
 class Reply:

@@ -29,15 +29,13 @@ def _load_with_stdlib(body: bytes) -> Any:
     return document
 
 
-def _choose_parser() -> Callable[[bytes], Any]:
-    try:
-        import orjson  # noqa: PLC0415  # optional
-    except ImportError:
-        return _load_with_stdlib
-    return orjson.loads
-
-
-_parse = _choose_parser()
+try:
+    import orjson
+except ImportError:  # there is none for this interpreter
+    _parse: Callable[[bytes], Any] = _load_with_stdlib
+    _write: Callable[[object], bytes] | None = None
+else:
+    _parse, _write = orjson.loads, orjson.dumps
 
 
 def loads(body: bytes) -> Any:
@@ -89,8 +87,18 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 def dumps(document: object) -> bytes:
     """Write *document* compactly in UTF-8, keeping the order of its fields."""
+    if _write is not None and type(document) is dict and _is_text_only(document):
+        # orjson writes numbers and dates in its own way, but text as the standard library does.
+        try:
+            return _write(document)
+        except TypeError:  # a lone surrogate
+            pass
     # A lone surrogate, which UTF-8 has no bytes for, becomes the JSON escape that it came from.
     return _encode(document).encode("utf-8", "backslashreplace")
+
+
+def _is_text_only(document: dict[Any, Any]) -> bool:
+    return {*map(type, document), *map(type, document.values())} == {str}
 
 
 def canonical(document: object) -> bytes:

@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 import tracemalloc
+import zlib
 
 import pytest
 from attrs import evolve
@@ -239,3 +240,61 @@ async def test_a_header_in_another_charset_loses_no_answer(connect):
     head, _, body = reply.partition(b"\r\n\r\n")
     async with serving(raw(head + b"\r\nX-Name: caf\xe9\r\n\r\n" + body)) as server:
         assert await connect(server.url).send(search_call())
+
+
+def deflate_bare(body):
+    """Deflate without the head of zlib, as some servers send it."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [("gzip", gzip.compress), ("deflate", zlib.compress), ("Deflate", deflate_bare)],
+)
+async def test_a_compressed_answer_is_read(connect, encoding, compress):
+    """By each form that is asked for."""
+    body = compress(json.dumps(FOUND).encode())
+    async with serving(raw(http(body, Content_Encoding=encoding))) as server:
+        assert len(await connect(server.url).send(search_call())) == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity", "gzip, gzip"])
+async def test_an_answer_wrongly_marked_as_compressed_is_read(connect, encoding):
+    """It may be paid, and its bytes are there."""
+    body = json.dumps(FOUND).encode()
+    async with serving(raw(http(body, Content_Encoding=encoding))) as server:
+        assert len(await connect(server.url).send(search_call())) == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+@pytest.mark.parametrize("body", [b"xxxx", gzip.compress(bytes(99))[:-9], b"\x0b\x02\x80{}\x03"])
+async def test_an_answer_that_cannot_be_decompressed_is_kept(connect, encoding, body):
+    """Its error holds the bytes as they came; one request is sent."""
+    async with serving(raw(http(body, Content_Encoding=encoding))) as server:
+        caller = connect(server.url, policy=evolve(HASTY, resend_unknown=True))
+        error = await caller.fails(search_call(), BadReply)
+
+        assert server.requests == 1
+    assert (error.billed, error.body) == ("maybe", body)
+
+
+async def test_a_short_answer_that_grows_without_bound_is_kept_compressed(connect):
+    """Case 42: 200 MB that were compressed to one."""
+    body = gzip.compress(bytes(200_000_000), 9)
+    async with serving(raw(http(body, Content_Encoding="gzip"))) as server:
+        tracemalloc.start()
+        error = await connect(server.url).fails(search_call(), OutcomeUnknown)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert "longer than 8,388,608 bytes" in error.message
+    assert error.body == body
+    assert peak < 40_000_000
+
+
+async def test_an_answer_with_many_headers_is_read(connect):
+    """aiohttp's own limit is 128."""
+    many = {f"X_{number}": "y" for number in range(900)}
+    async with serving(raw(http(json.dumps(FOUND).encode(), **many))) as server:
+        assert len(await connect(server.url).send(search_call())) == 1

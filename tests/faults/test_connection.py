@@ -13,7 +13,7 @@ from samples import FOUND, caption_call, embed_call, search_call
 from servers import answer, hang_up, http, raw, reset, serving, silent
 
 from memories_async import Limit, Limits, clips
-from memories_async._http import transport
+from memories_async._http import reference
 from memories_async.errors import NotSent, OutcomeUnknown
 
 ONCE = evolve(HASTY, attempts=1)
@@ -153,8 +153,8 @@ async def test_a_connection_that_was_closed_while_idle_is_not_used(connect):
 
 async def test_an_idle_connection_is_dropped_before_servers_close_it(connect, monkeypatch):
     """Case 8: many servers close after 5 s, which must not coincide with a billed request."""
-    assert transport.KEEP_ALIVE < 5
-    monkeypatch.setattr(transport, "KEEP_ALIVE", 0.02)
+    assert reference.KEEP_ALIVE < 5
+    monkeypatch.setattr(reference, "KEEP_ALIVE", 0.02)
     async with serving(answer(FOUND)) as server:
         caller = connect(server.url)
         await caller.send(search_call())
@@ -226,7 +226,6 @@ async def test_waiting_calls_hold_no_connection_and_no_timeout():
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nxxxx",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     ],
     ids=[
@@ -239,7 +238,6 @@ async def test_waiting_calls_hold_no_connection_and_no_timeout():
         "long",
         "many",
         "length",
-        "gzip",
         "101",
     ],
 )

@@ -24,18 +24,16 @@ OPTIONS = {"user_agent": "mine", "ssl": None}
 @pytest.fixture(autouse=True)
 def _asked_anew():
     """What was found out about the installed aiohttp is kept; a test changes the version."""
-    for function in (direct.explain_unverified, direct._log_once):
-        function.cache_clear()
+    direct.explain_unverified.cache_clear()
     yield
-    for function in (direct.explain_unverified, direct._log_once):
-        function.cache_clear()
+    direct.explain_unverified.cache_clear()
 
 
 def test_requests_are_written_directly_unless_something_speaks_against_it():
     """The setting; a proxy is asked of the reference by each request."""
     assert direct.explain_unverified() is None
-    assert isinstance(build_transport(**OPTIONS, kind=None), DirectTransport)
-    assert isinstance(build_transport(**OPTIONS, kind="reference"), ReferenceTransport)
+    assert type(build_transport(**OPTIONS, kind=None)) is DirectTransport
+    assert type(build_transport(**OPTIONS, kind="reference")) is ReferenceTransport
 
 
 @pytest.mark.parametrize("version", ["3.14.0", "3.15.0", "4.0.0a1"])
@@ -89,8 +87,8 @@ async def test_what_is_kept_of_urls_is_bounded(monkeypatch):
     """A listing has a URL for each page."""
     async with serving(answer(FOUND)) as server, client(server.url) as one:
         await one.send(search_call())
-        (pool, _) = next(iter(one._transport._sessions._open.values()))
+        (session, _) = next(iter(one._transport._sessions._open.values()))
         for number in range(2500):
-            pool.describe("GET", f"{server.url}/{number}")
+            one._transport.describe(session, "GET", f"{server.url}/{number}")
 
-        assert len(pool._targets) <= 1001
+        assert len(session.targets) <= direct.MAX_TARGETS

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import sys
+from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memories_async._protocol import wire_json
@@ -97,12 +99,27 @@ def test_dumps_writes_compact_utf8_without_nan():
         wire_json.dumps([math.nan])
 
 
-def test_the_standard_library_is_used_without_orjson(monkeypatch):
-    """orjson is optional."""
-    assert wire_json._choose_parser() is orjson.loads
-    monkeypatch.setitem(sys.modules, "orjson", None)
+@given(document=st.dictionaries(st.text(), st.text() | st.integers() | st.floats(-1, 1)))
+@example({"\ud800": 'a\x00\x1f\x7f"\\\u2028'})
+@example({"a": "\ud800"})
+def test_both_writers_write_the_same_bytes(document):
+    """orjson writes what is text, the standard library the rest."""
+    by_stdlib = wire_json._encode(document).encode("utf-8", "backslashreplace")
 
-    assert wire_json._choose_parser() is wire_json._load_with_stdlib
+    assert wire_json.dumps(document) == by_stdlib
+
+
+def test_the_standard_library_is_used_without_orjson():
+    """orjson is there for CPython alone."""
+    source = Path(wire_json.__file__).read_text()
+    module: dict[str, Any] = {"__name__": "wire_json"}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "orjson", None)
+        exec(source, module)
+
+    assert wire_json._parse is orjson.loads
+    assert module["_parse"] is module["_load_with_stdlib"]
+    assert module["dumps"]({"a": "b"}) == b'{"a":"b"}'
 
 
 def test_objects_and_arrays_are_told_apart():

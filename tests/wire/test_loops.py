@@ -17,7 +17,7 @@ from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
 from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
-from memories_async._http import transport as session_module
+from memories_async._http import sessions as session_module
 from memories_async._protocol.keys import Key
 from memories_async.errors import NotSent
 from memories_async.limiter import in_process
@@ -257,7 +257,7 @@ async def test_inherited_sessions_are_neither_used_nor_closed(url):
         assert session is not inherited
         assert not inherited.closed
         sessions._open |= mine
-        await session.close()
+        await session.client.close()
 
 
 def in_child(work) -> int:
