@@ -13,11 +13,11 @@ import os
 import stat
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeGuard
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from memories_async._protocol.media_types import IMAGE_SIGNATURES, IMAGE_TYPES, VIDEO_TYPES
 from memories_async.errors import NotSent
@@ -64,15 +64,13 @@ class Reader(Protocol):
 _Content = Path | bytes | BinaryFile
 
 
-def _format_source(source: object) -> str:
-    return f"<{len(source)} bytes>" if isinstance(source, bytes) else repr(source)
-
-
 @frozen(kw_only=True)
 class Media:
     """One file of a request: its name in the request, and where its bytes come from."""
 
-    source: _Content = field(repr=_format_source)
+    source: _Content = field(
+        repr=lambda it: f"<{len(it)} bytes>" if type(it) is bytes else repr(it)
+    )
     name: str
     """The file name that is sent. A caller's path is not sent."""
     content_type: str
@@ -120,12 +118,9 @@ class Media:
 
     def chunks(self, size: int = MB) -> Iterator[bytes]:
         """Read everything, at most *size* bytes at a time."""
-        reader = self.open()
-        try:
+        with closing(self.open()) as reader:
             while chunk := reader.read(size):
                 yield chunk
-        finally:
-            reader.close()
 
     def digest(self) -> str:
         """Hash the content (BLAKE2b, hex) for the fingerprint of a call."""
@@ -212,10 +207,8 @@ def check_file_name(argument: str, name: str) -> str:
 
 def _check_source(argument: str, source: object) -> _Content:
     """Return *source* as a path, bytes or a file; raise if it is nothing of these."""
-    if isinstance(source, bytes | bytearray):
+    if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
-    if isinstance(source, memoryview):
-        return source.tobytes()
     if isinstance(source, str | os.PathLike):
         path = Path(os.fspath(source))
         try:
@@ -260,10 +253,8 @@ def _measure(argument: str, content: _Content, max_size: int | None) -> tuple[in
 
 
 def _find_suffix(content: _Content) -> str:
-    if isinstance(content, Path):
-        return content.suffix.lower()
-    name = getattr(content, "name", "")
-    return Path(name).suffix.lower() if isinstance(name, str) else ""
+    name = content if isinstance(content, Path) else getattr(content, "name", "")
+    return Path(name).suffix.lower() if isinstance(name, str | Path) else ""
 
 
 def _sniff_suffix(content: _Content) -> str:
@@ -295,18 +286,18 @@ def _borrow(file: BinaryFile) -> Generator[int]:
             file.seek(start, os.SEEK_SET)
 
 
+@define(eq=False)
 class _SharedReader:
     """Reads a caller's open file and restores its position after each read. It never closes it."""
 
-    def __init__(self, file: BinaryFile, start: int) -> None:
-        self._file = file
-        self._position = start
+    file: BinaryFile
+    position: int
 
     def read(self, size: int, /) -> bytes:
-        with _borrow(self._file):
-            self._file.seek(self._position, os.SEEK_SET)
-            chunk = self._file.read(size)
-        self._position += len(chunk)
+        with _borrow(self.file):
+            self.file.seek(self.position, os.SEEK_SET)
+            chunk = self.file.read(size)
+        self.position += len(chunk)
         return chunk
 
     def close(self) -> None:

@@ -24,9 +24,13 @@ from yarl import URL
 from memories_async._http.attempt import AttemptProgress, StaleConnectionError
 from memories_async._http.multipart import EncodedForm, FormStream
 from memories_async._http.reference import ReferenceTransport
-from memories_async._http.reply_reader import MAX_HEADER, MAX_HEADERS, read_reply
-from memories_async._http.sessions import Session
-from memories_async._http.transport import encode_request
+from memories_async._http.transport import (
+    MAX_HEADER,
+    MAX_HEADERS,
+    Session,
+    encode_request,
+    read_reply,
+)
 from memories_async._protocol.reply import Reply
 
 log = logging.getLogger("memories_async")

@@ -12,43 +12,53 @@ import aiohttp
 
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 
+_Kinds = type[Exception] | tuple[type[Exception], ...]
+
+_LOST: tuple[tuple[_Kinds, str], ...] = (
+    (TimeoutError, "{host} gave no complete answer in time ({seconds:.1f} s)"),
+    (
+        (aiohttp.ServerDisconnectedError, ConnectionError),
+        "{host} closed the connection before its answer was complete",
+    ),
+    (aiohttp.ClientPayloadError, "the answer of {host} broke off"),
+    (aiohttp.ClientResponseError, "the answer of {host} is not HTTP"),
+    (Exception, "the connection to {host} failed before the answer ({kind})"),
+)
+"""What is said of a request that was sent: of the first kind that the exception is."""
+_UNSENT: tuple[tuple[_Kinds, str, bool], ...] = (
+    (TimeoutError, "{host} could not be reached within {seconds:.1f} s", True),
+    (
+        aiohttp.ClientConnectorCertificateError,
+        "the certificate of {host} is not trusted: {certificate}",
+        False,
+    ),
+    (aiohttp.ClientSSLError, "{host} does not speak TLS as required", False),
+    (aiohttp.ClientConnectorDNSError, "the name of {host} could not be resolved", True),
+    (
+        aiohttp.ClientHttpProxyError,
+        "the proxy refused to connect to {host} (status {status})",
+        False,
+    ),
+    (aiohttp.ClientProxyConnectionError, "the proxy could not be reached", True),
+    (OSError, "{host} could not be reached: {reason}", True),
+    (Exception, "the request to {host} could not be started ({kind})", False),
+)
+"""What is said of one that was not, and whether another attempt may help."""
+
 
 def build_error(error: Exception, *, url: str, sent: bool, seconds: float) -> MemoriesError:
     """Return the `NotSent` or `OutcomeUnknown` that *error* means; *sent* alone decides which."""
-    host = urlsplit(url).netloc
+    certificate = getattr(error, "certificate_error", None)
+    words = {
+        "host": urlsplit(url).netloc,
+        "seconds": seconds,
+        "kind": type(error).__name__,
+        "certificate": getattr(certificate, "verify_message", "") or "not valid",
+        "status": getattr(error, "status", None),
+        "reason": getattr(error, "strerror", None) or type(error).__name__,
+    }
     if sent:
-        return OutcomeUnknown(_explain_lost_reply(error, host, seconds), transient=True)
-    reason, transient = _explain_unsent(error, host, seconds)
-    return NotSent(reason, transient=transient)
-
-
-def _explain_lost_reply(error: Exception, host: str, seconds: float) -> str:
-    if isinstance(error, TimeoutError):
-        return f"{host} gave no complete answer in time ({seconds:.1f} s)"
-    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
-        return f"{host} closed the connection before its answer was complete"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return f"the answer of {host} broke off"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return f"the answer of {host} is not HTTP"
-    return f"the connection to {host} failed before the answer ({type(error).__name__})"
-
-
-def _explain_unsent(error: Exception, host: str, seconds: float) -> tuple[str, bool]:
-    """Return why no byte was sent, and whether another attempt may help."""
-    if isinstance(error, TimeoutError):
-        return f"{host} could not be reached within {seconds:.1f} s", True
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        why = getattr(error.certificate_error, "verify_message", "") or "not valid"
-        return f"the certificate of {host} is not trusted: {why}", False
-    if isinstance(error, aiohttp.ClientSSLError):
-        return f"{host} does not speak TLS as required", False
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the name of {host} could not be resolved", True
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy refused to connect to {host} (status {error.status})", False
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return "the proxy could not be reached", True
-    if isinstance(error, OSError):
-        return f"{host} could not be reached: {error.strerror or type(error).__name__}", True
-    return f"the request to {host} could not be started ({type(error).__name__})", False
+        text = next(text for kinds, text in _LOST if isinstance(error, kinds))
+        return OutcomeUnknown(text.format(**words), transient=True)
+    text, transient = next(found[1:] for found in _UNSENT if isinstance(error, found[0]))
+    return NotSent(text.format(**words), transient=transient)

@@ -13,7 +13,7 @@ from typing import Self
 
 from attrs import frozen
 
-from memories_async._http.threads import in_thread
+from memories_async._http.files import in_thread
 from memories_async._protocol.call import Form, Json, Part
 from memories_async.errors import OutcomeUnknown
 from memories_async.media import MB, Media, Reader

@@ -1,7 +1,8 @@
 """The reference transport: aiohttp's session and its public trace signals, and nothing else of it.
 
 It is used through a proxy, with versions of aiohttp that the direct transport was not verified with,
-and where `MEMORIES_TRANSPORT=reference` asks for it.
+and where `MEMORIES_TRANSPORT=reference` asks for it. Bytes that come on an idle connection, which no
+request asked for, aiohttp's session takes for the next answer; the direct transport does not.
 """
 
 from __future__ import annotations
@@ -15,9 +16,15 @@ from aiohttp.hdrs import USER_AGENT
 
 from memories_async._http.attempt import KEEP_ALIVE, AttemptProgress
 from memories_async._http.multipart import EncodedForm, FormStream
-from memories_async._http.reply_reader import MAX_HEADER, MAX_HEADERS, read_reply
-from memories_async._http.sessions import Session, Sessions
-from memories_async._http.transport import HttpTransport, encode_request
+from memories_async._http.transport import (
+    MAX_HEADER,
+    MAX_HEADERS,
+    HttpTransport,
+    Session,
+    Sessions,
+    encode_request,
+    read_reply,
+)
 from memories_async._protocol.reply import Reply
 
 

@@ -81,10 +81,11 @@ def split_fields(data: Any, names: Iterable[str], renames: Mapping[str, str]) ->
     """
     if not wire_json.is_object(data):
         raise TypeError("expected an object")
+    wanted = frozenset(names)
     known: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
     for name, value in data.items():
         snake = _to_snake_case(name)
-        known[renames.get(snake, snake)] = None if value == "null" else value
-    wanted = frozenset(names)
-    extra = {name: value for name, value in known.items() if name not in wanted}
-    return {name: value for name, value in known.items() if name in wanted} | {"extra": extra}
+        snake = renames.get(snake, snake)
+        (known if snake in wanted else extra)[snake] = None if value == "null" else value
+    return known | {"extra": extra}

@@ -262,6 +262,30 @@ async def test_bytes_after_an_answer_are_ignored(connect):
         assert (server.requests, server.connections) == (2, 2)
 
 
+async def test_bytes_on_an_idle_connection_are_no_answer_to_the_next_call(connect, transport):
+    """Case 48: an answer that no request asked for is not taken for one that is paid."""
+    if transport == "reference":
+        pytest.skip("aiohttp's session takes it for the next answer, and does not tell")
+    is_idle, has_come = asyncio.Event(), asyncio.Event()
+
+    async def answer_twice(exchange):
+        await answer(FOUND)(exchange)
+        await is_idle.wait()
+        await exchange.write(http(b'{"code": "0402"}'))
+        has_come.set()
+
+    async with serving(answer_twice, answer(FOUND)) as server:
+        caller = connect(server.url)
+        await caller.send(search_call())
+        is_idle.set()
+        await has_come.wait()
+        for _ in range(20):  # cycles of the loop, in which the client reads them
+            await asyncio.sleep(0)
+
+        assert len(await caller.send(search_call())) == 1
+        assert (server.requests, server.connections) == (2, 2)
+
+
 async def test_interim_answers_are_skipped(connect):
     """Case 47: many "100 Continue" come before the answer."""
     storm = b"HTTP/1.1 100 Continue\r\n\r\n" * 50

@@ -11,8 +11,8 @@ from callers import client
 from servers import answer, raw, serving
 
 from memories_async import BadReply, InvalidRequest, OutcomeUnknown
-from memories_async._http import download
-from memories_async._http.download import save
+from memories_async._http import files
+from memories_async._http.files import save
 
 QUICK = {"interval": 0.004, "timeout": 10}
 
@@ -94,7 +94,7 @@ async def test_silence_during_a_download_ends_it(tmp_path):
 async def test_a_cancelled_download_leaves_no_file(tmp_path, monkeypatch):
     """The thread that writes is waited for before the file is removed."""
     begun, written = asyncio.Event(), []
-    loop, write = asyncio.get_running_loop(), download._PartFile.write
+    loop, write = asyncio.get_running_loop(), files._PartFile.write
 
     def slowly(part, piece):
         write(part, piece)
@@ -102,7 +102,7 @@ async def test_a_cancelled_download_leaves_no_file(tmp_path, monkeypatch):
         os.sched_yield()
         written.append(piece)
 
-    monkeypatch.setattr(download._PartFile, "write", slowly)
+    monkeypatch.setattr(files._PartFile, "write", slowly)
 
     async def pieces():
         while True:
@@ -131,7 +131,7 @@ async def test_a_full_disk_raises_and_leaves_no_file(tmp_path, monkeypatch):
         path.touch()
         return Full()
 
-    monkeypatch.setattr(download.Path, "open", open_full)
+    monkeypatch.setattr(files.Path, "open", open_full)
 
     async def pieces():
         yield b"x"

@@ -36,10 +36,7 @@ PURE = (
     "_protocol.media_types",
     *("limiter._limits", "limiter._gcra", "limiter._rule"),
 )
-USES_AIOHTTP_CLIENT = {
-    *("_http.direct", "_http.reference", "_http.transport", "_http.failures", "_http.sessions"),
-    "_http.reply_reader",
-}
+USES_AIOHTTP_CLIENT = {"_http.direct", "_http.reference", "_http.transport", "_http.failures"}
 
 
 def name_module(path: Path) -> str:

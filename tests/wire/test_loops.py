@@ -17,7 +17,7 @@ from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
 from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
-from memories_async._http import sessions as session_module
+from memories_async._http import transport as session_module
 from memories_async._protocol.keys import Key
 from memories_async.errors import NotSent
 from memories_async.limiter import in_process

@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from aiohttp import BodyPartReader, web
 from attrs import define, field, frozen
 
-from memories_async._http.threads import in_thread
+from memories_async._http.files import in_thread
 from memories_async.local.jobs.upload_store import ReceivedFile
 from memories_async.local.state.forms import (
     MALFORMED,

@@ -1,19 +1,31 @@
-"""Writes a binary answer to a file: the whole answer under its name, or no file at all."""
+"""Work on files, done in a thread; and a binary answer, saved as a whole or not at all."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from attrs import define, field
 
-from memories_async._http.threads import in_thread
 from memories_async.errors import OutcomeUnknown
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run *work* in a thread. A cancelled caller waits for its end first, because it uses a file."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 async def save(chunks: AsyncIterator[bytes], target: Path, on_chunk: Callable[[], None]) -> int:
