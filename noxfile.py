@@ -20,7 +20,11 @@ PYTHONS = nox.project.python_versions(PROJECT)
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 BENCHMARKS = (
     *("overhead", "blocking", "search", "uploads", "fanout", "imports"),
-    *("batch", "receiver", "limiter", "engine", "service"),
+    *("batch", "receiver", "limiter", "engine", "service", "faults"),
+)
+PEERS = (
+    *("openai", "anthropic", "twelvelabs", "google-genai"),
+    *("stripe", "aiobotocore", "fal-client", "replicate"),
 )
 
 
@@ -152,6 +156,16 @@ def bench(session: nox.Session) -> None:
     install(session, "bench")
     for name in BENCHMARKS:
         session.run("python", f"benchmarks/{name}.py", *(session.posargs or ["--quick"]))
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Measure the newest SDKs that people know beside this one, and write the page; not in CI."""
+    session.install("--upgrade", ".", "tenacity")
+    for name in PEERS:
+        # A peer that cannot be installed is said so on the page.
+        session.install("--upgrade", name, success_codes=range(256))
+    session.run("python", "benchmarks/peers.py", *session.posargs)
 
 
 @nox.session
