@@ -7,10 +7,11 @@ memories.ai docs, "Video Caption" (`POST /v1/understand/upload` and `/v1/underst
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from memories_async import media
 from memories_async._protocol.call import Call, Form, Json, Part, check_text, check_url
@@ -47,6 +48,8 @@ class CaptionTask(Value):
     """
 
     task_id: str
+    tag: str | None = field(default=None, eq=False, kw_only=True)
+    """The caller's own id of the submission; see `captions.upload`."""
 
     def __str__(self) -> str:
         return quote(self.task_id, safe="-._~:/+=,;@!")
@@ -75,6 +78,8 @@ class Caption(Value):
     text: str
     tokens: Tokens | None = None
     """None if the service did not report them."""
+    tag: str | None = field(default=None, eq=False)
+    """The caller's own id of the submission; see `captions.upload`."""
     extra: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
     """Fields of the callback that the documentation does not describe."""
 
@@ -88,6 +93,7 @@ def upload(
     persons: Iterable[Person] = (),
     thinking: bool = False,
     max_persons: int | None = MAX_PERSONS,
+    tag: str | None = None,
 ) -> Call[CaptionTask]:
     """Submit the video at *video_url* for captioning.
 
@@ -100,6 +106,10 @@ def upload(
     reasoning mode. Without *callback*, the client's receiver provides the URL; a client without a
     receiver refuses to send the call.
 
+    *tag* is an id of your own. It is stored with the submission, and comes back with the task, the
+    caption, errors and events; the service does not see it. A ledger takes two calls that differ in
+    their tags alone for one call, which is paid once.
+
     Building the call raises `ValueError` or `TypeError` for an empty prompt, a URL that is not http or
     https, or too many persons. Sending it raises `MemoriesError`. See memories.ai docs, "Video
     Caption".
@@ -109,7 +119,7 @@ def upload(
     body |= _build_arguments(user_prompt, system_prompt, callback)
     if people:
         body["persons"] = [_describe_by_url(person) for person in people]
-    return _build_call("upload", Json({**body, "thinking": thinking}), callback)
+    return _build_call("upload", Json({**body, "thinking": thinking}), callback, tag)
 
 
 def upload_file(
@@ -122,6 +132,7 @@ def upload_file(
     thinking: bool = False,
     max_video_size: int | None = MAX_VIDEO_SIZE,
     max_persons: int | None = MAX_PERSONS,
+    tag: str | None = None,
 ) -> Call[CaptionTask]:
     """Submit the video file *video* for captioning.
 
@@ -134,7 +145,8 @@ def upload_file(
     *max_persons*. None removes either limit. The pictures follow the video in the order of *persons*, and each is sent
     under the person's name.
     *thinking* turns on the reasoning mode. Without *callback*, the client's receiver provides the
-    URL; a client without a receiver refuses to send the call.
+    URL; a client without a receiver refuses to send the call. *tag* is an id of your own, as in
+    `captions.upload`.
 
     Building the call raises `ValueError` or `TypeError` for an empty prompt, a file that the service
     would refuse, or too many persons. Sending it raises `MemoriesError`. See memories.ai docs, "Video
@@ -149,10 +161,12 @@ def upload_file(
         Part("files", media.prepare_video("video", video, max_size=max_video_size)),
         *(Part("files", _prepare_picture(person, at)) for at, person in enumerate(people, 1)),
     ]
-    return _build_call("upload_file", Form(tuple(parts)), callback)
+    return _build_call("upload_file", Form(tuple(parts)), callback, tag)
 
 
-def _build_call(name: str, body: Json | Form, callback: str | None) -> Call[CaptionTask]:
+def _build_call(
+    name: str, body: Json | Form, callback: str | None, tag: str | None
+) -> Call[CaptionTask]:
     return Call(
         name=f"captions.{name}",
         host=Host.CAPTIONS,
@@ -162,7 +176,8 @@ def _build_call(name: str, body: Json | Form, callback: str | None) -> Call[Capt
         unit="caption",
         repeatable=False,
         needs_callback=callback is None,
-        decode=_read_task,
+        tag=None if tag is None else check_text("tag", tag),
+        decode=partial(_read_task, tag=tag),
     )
 
 
@@ -202,8 +217,8 @@ def _prepare_picture(person: Person, at: int) -> media.Media:
     return media.prepare_image(argument, person.image, name=name, max_size=MAX_IMAGE_SIZE)
 
 
-def _read_task(data: Any) -> CaptionTask:
-    task = converter.structure(data, CaptionTask)
+def _read_task(data: Any, *, tag: str | None) -> CaptionTask:
+    task = evolve(converter.structure(data, CaptionTask), tag=tag)
     if not task.task_id:
         raise ValueError("task_id is empty")
     return task

@@ -48,6 +48,8 @@ class MemoriesError(Exception):
         """How many requests the call has started, repeats included."""
         self.billed: Billed = billed or self.default_billed
         """Whether the service charged for the call."""
+        self.tag: str | None = None
+        """The caller's own id of the call, if it was given one; see `captions.upload`."""
         self.retry_after = retry_after
         """Seconds that the service asked the client to wait, if it did."""
         self.transient = transient
@@ -77,7 +79,7 @@ class MemoriesError(Exception):
         The headers and the body of the reply are left out. They are for a support request, not for
         the answer of a web application.
         """
-        names = ("message", "call", "status", "code", "attempts", "billed", "retry_after")
+        names = ("message", "call", "tag", "status", "code", "attempts", "billed", "retry_after")
         return {
             "type": type(self).__name__,
             **{name: getattr(self, name) for name in names},

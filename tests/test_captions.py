@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 from samples import ACCEPTED, PNG, caption_call, reply
 
 from memories_async import CaptionTask, Person, captions
+from memories_async._protocol.call import fingerprint
 from memories_async._protocol.reply import Host
 from memories_async.errors import BadReply
 
@@ -54,6 +56,20 @@ def test_upload_without_persons_sends_none():
 
     assert "persons" not in document
     assert document["thinking"] is False
+
+
+@pytest.mark.parametrize("build", [caption_call, by_file])
+def test_a_tag_is_not_sent_and_makes_no_other_call(build):
+    """It is the caller's own; the same question is paid once, whoever asks."""
+    tagged, plain = build(tag="order 7"), build()
+
+    assert tagged.tag == "order 7"
+    assert tagged == plain
+    assert fingerprint(tagged, "me") == fingerprint(plain, "me")
+    assert tagged.read(reply(ACCEPTED)).tag == "order 7"
+    assert pickle.loads(pickle.dumps(tagged)).tag == "order 7"
+    with pytest.raises(ValueError, match="tag must not be empty"):
+        build(tag=" ")
 
 
 def test_upload_file_sends_req_then_the_video_then_each_person():

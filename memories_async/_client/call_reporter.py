@@ -70,6 +70,7 @@ class CallReporter:
                 price=self.settings.price(call.unit),
                 model=model if isinstance(model, str) else None,
                 account=self.settings.account(call),
+                tag=call.tag,
                 item=None if self.item is None else name_item(self.item),
                 batch_id=self.batch_id,
             )

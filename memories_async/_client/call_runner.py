@@ -125,6 +125,8 @@ class CallRunner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        if isinstance(error, MemoriesError):
+            error.tag = self.call.tag
         if self.reporter is not None and (error is not None or not self.is_suspended):
             self.end(error or self.error)
         if current_call.get() is self:  # a coroutine that is collected is closed in another context

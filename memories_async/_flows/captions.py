@@ -23,6 +23,7 @@ async def caption(
     persons: Iterable[Person] = (),
     thinking: bool = False,
     max_persons: int | None = captions.MAX_PERSONS,
+    tag: str | None = None,
     timeout: float | None = TIMEOUT,  # noqa: ASYNC109  # the name that the design fixed
 ) -> Caption:
     """Submit the video at *video_url* and wait until the receiver has its caption.
@@ -41,6 +42,7 @@ async def caption(
         persons=persons,
         thinking=thinking,
         max_persons=max_persons,
+        tag=tag,
     )
     return await _submit_and_wait(client, call, timeout)
 
@@ -55,6 +57,7 @@ async def caption_file(
     thinking: bool = False,
     max_video_size: int | None = captions.MAX_VIDEO_SIZE,
     max_persons: int | None = captions.MAX_PERSONS,
+    tag: str | None = None,
     timeout: float | None = TIMEOUT,  # noqa: ASYNC109  # the name that the design fixed
 ) -> Caption:
     """Submit the video file *video* and wait until the receiver has its caption.
@@ -74,6 +77,7 @@ async def caption_file(
         thinking=thinking,
         max_video_size=max_video_size,
         max_persons=max_persons,
+        tag=tag,
     )
     return await _submit_and_wait(client, call, timeout)
 

@@ -110,6 +110,8 @@ class Call(Generic[T]):
     allowance: float = 0.0
     """Seconds that a long transfer adds to the policy's deadline. A transfer that stands still is
     ended by the policy's `timeout` all the same."""
+    tag: str | None = field(default=None, eq=False)
+    """The caller's own id of the call, for a caption. It is not sent, and no part of the identity."""
     save_to: Path | None = None
     """The file that a binary answer is written to; None where the answer is JSON."""
     # It follows from the name and the arguments, and partial functions do not compare.

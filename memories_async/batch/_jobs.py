@@ -62,6 +62,8 @@ class Job(Generic[K, T]):
 
     def fail(self, error: Exception) -> Outcome[K, T]:
         """Build the outcome of an item with an error."""
+        if isinstance(error, MemoriesError):
+            error.tag = self.call.tag
         return Outcome(
             key=self.key,
             call=self.call,

@@ -121,6 +121,7 @@ class CaptionWriter:
             line = {
                 "key": key,
                 "task_id": task.task_id if isinstance(task, CaptionTask) else None,
+                "tag": caption.tag,
                 "text": caption.text,
                 "tokens": None if caption.tokens is None else asdict(caption.tokens),
             }

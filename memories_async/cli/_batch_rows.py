@@ -121,7 +121,7 @@ def build_asset(row: Row) -> Call[Any]:
 
 
 def build_caption(row: Row) -> Call[Any]:
-    """Build a caption from `video` (a URL or a file), prompts, `callback`, `persons`, `thinking`."""
+    """Build a caption from `video` (a URL or a file), prompts, `callback`, `persons`, `thinking`, `tag`."""
     video = str(row["video"])
     by_url = video.startswith(("http://", "https://"))
     persons = [
@@ -136,6 +136,7 @@ def build_caption(row: Row) -> Call[Any]:
         callback=row["callback"],
         persons=persons,
         thinking=str(row.get("thinking", "")).lower() in {"1", "true", "yes"},
+        tag=None if row.get("tag") is None else str(row["tag"]),
     )
 
 
@@ -173,6 +174,6 @@ CAPTIONS = RowFormat(
     build=build_caption,
     columns=Columns(
         required=(("video",), ("user_prompt",), ("system_prompt",), ("callback",)),
-        optional=("persons", "thinking"),
+        optional=("persons", "thinking", "tag"),
     ),
 )

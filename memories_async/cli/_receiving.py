@@ -107,7 +107,14 @@ def make_receiver(
 def show_caption(run: CommandRun, task: CaptionTask | None, caption: Caption) -> None:
     """Show the caption and its tokens."""
     tokens = None if caption.tokens is None else asdict(caption.tokens)
-    run.screen.document({"task_id": task and task.task_id, "text": caption.text, "tokens": tokens})
+    run.screen.document(
+        {
+            "task_id": task and task.task_id,
+            "tag": caption.tag,
+            "text": caption.text,
+            "tokens": tokens,
+        }
+    )
     run.screen.say(caption.text)
     if tokens is not None:
         run.screen.note(f"{tokens['input']:,} tokens read, {tokens['output']:,} written")

@@ -37,7 +37,7 @@ Columns of a row:
   search   image, video_no or file, prompt, unique_id
   embed    asset_id or file, model
   caption  video, user_prompt, system_prompt, callback,
-           persons, thinking
+           persons, thinking, tag
   all      key, your name for the row
 
 An option such as --prompt fills in what a row leaves out. To continue a batch that was stopped, run
@@ -110,7 +110,8 @@ def caption(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     """Submit many videos for captioning.
 
     The columns of a row: video (a file or a URL), user_prompt, system_prompt, callback, persons
-    (NAME=PICTURE;NAME=PICTURE), thinking, and a key of yours.
+    (NAME=PICTURE;NAME=PICTURE), thinking, tag (an id of yours, which each caption carries), and a
+    key of yours.
 
     With --captions, the command ends when every caption has arrived or its --timeout has passed.
     Run it again to write the captions that arrived before and wait for the rest: the ledger has

@@ -57,6 +57,7 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
     help="A person to recognise, by a picture file, or by a URL if the video is a URL; up to 5.",
 )
 @click.option("--thinking", is_flag=True, help="Turn the reasoning mode on.")
+@click.option("--tag", metavar="TEXT", help="An id of yours, which the caption carries.")
 @click.option("--callback", metavar="URL", help="The URL to which the caption is POSTed.")
 @click.option("--wait", is_flag=True, help="Receive the caption here, on --port, and show it.")
 @_receiving.port_option
@@ -76,6 +77,7 @@ def command(
     system_prompt: str,
     persons: tuple[str, ...],
     thinking: bool,
+    tag: str | None,
     callback: str | None,
     wait: bool,
     public_url: str | None,
@@ -107,6 +109,7 @@ def command(
             callback=callback,
             persons=parse_persons(persons, by_url=is_url(video)),
             thinking=thinking,
+            tag=tag,
         )
     if dry_run:
         show_dry_run(run.screen, call, configuration)
@@ -115,7 +118,7 @@ def command(
         show_caption(run, *run_async(submit_and_wait(run, call, configuration, reception)))
     else:
         task = send(run, call, configuration)
-        run.screen.document({"task_id": task.task_id, "callback": callback})
+        run.screen.document({"task_id": task.task_id, "tag": tag, "callback": callback})
         run.screen.facts([("task", task.task_id), ("callback", str(callback))])
 
 

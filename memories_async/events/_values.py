@@ -57,6 +57,8 @@ class Began(CallEvent):
     """The model that the call names."""
     account: str
     """The account's name; without one, a hash of the key and the host."""
+    tag: str | None = None
+    """The caller's own id of the call; see `captions.upload`."""
     item: str | None
     """The key of the item of a batch, as text."""
     batch_id: str | None

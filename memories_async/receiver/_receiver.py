@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from attrs import evolve
+
 from memories_async._protocol.call import Call
 from memories_async._protocol.network import Address
 from memories_async.captions import Caption, CaptionTask
@@ -124,6 +126,7 @@ class Receiver:
             key=key,
             issued_at=time.time(),
             trace=find_trace(),
+            tag=call.tag,
         )
         try:
             service, base = self._open(), self._url.resolve()
@@ -160,16 +163,25 @@ class Receiver:
         or the `OutcomeUnknown` of a submission whose reply was lost. Raises `CaptionFailed` for a
         task that failed, `BadReply` (with the body) for a callback that cannot be read, and
         `CallbackTimeout` after *timeout* seconds (None: never); a callback that comes later is
-        stored, and waiting again returns it.
+        stored, and waiting again returns it. The caption, or the error, has the tag of *task*, else
+        the one stored with the submission.
         """
         service, key = self._open(), _record_key(task)
         record = await service.waiters.wait_for(
             key, lambda record: record.outcome is not None, timeout=timeout
         )
-        if record is None or record.outcome is None:
-            raise build_timeout_error(task, record, timeout, service.store)
-        await service.reconcile(record)
-        return record.outcome.read_caption(call=record.submission.call)
+        tag = None if isinstance(task, str) else task.tag
+        if tag is None and record is not None:
+            tag = record.submission.tag
+        try:
+            if record is None or record.outcome is None:
+                raise build_timeout_error(task, record, timeout, service.store)
+            await service.reconcile(record)
+            caption = record.outcome.read_caption(call=record.submission.call)
+        except MemoriesError as error:
+            error.tag = tag
+            raise
+        return evolve(caption, tag=tag)
 
     async def wait_for_news(self, name: str, *, timeout: float, seen: int = 0) -> int:  # noqa: ASYNC109  # as in `wait`
         """Wait at most *timeout* seconds for a callback that says how *name* ended.

@@ -49,6 +49,8 @@ class Submission:
     """Unix time in seconds."""
     trace: str | None = None
     """The span of OpenTelemetry in which it was submitted, as a `traceparent`."""
+    tag: str | None = None
+    """The caller's own id of the call; see `captions.upload`."""
 
 
 @frozen(kw_only=True)

@@ -56,6 +56,7 @@ SCHEMA = Schema(
             """,
         ),
         ("ALTER TABLE callbacks ADD COLUMN trace TEXT",),
+        ("ALTER TABLE callbacks ADD COLUMN tag TEXT",),
     ),
 )
 NEWS_PAGE = 500
@@ -101,13 +102,15 @@ class SqliteStore:
 
         def insert(db: sqlite3.Connection) -> None:
             db.execute(
-                "INSERT INTO callbacks (id, call, key, issued_at, trace) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO callbacks (id, call, key, issued_at, trace, tag)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     submission.id,
                     submission.call,
                     submission.key,
                     submission.issued_at,
                     submission.trace,
+                    submission.tag,
                 ),
             )
 
@@ -234,7 +237,7 @@ class SqliteStore:
 
 def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None:
     rows = db.execute(
-        "SELECT c.call, c.key, c.issued_at, c.trace, c.task_id, c.told, r.final,"
+        "SELECT c.call, c.key, c.issued_at, c.trace, c.tag, c.task_id, c.told, r.final,"
         " d.task_id, d.final, d.body, d.at, d.content_type"
         " FROM callbacks c LEFT JOIN repetitions r ON r.id = c.id"
         " LEFT JOIN deliveries d ON d.id = c.id WHERE c.id = ? ORDER BY d.seq",
@@ -242,7 +245,7 @@ def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None
     ).fetchall()
     if not rows:
         return None
-    call, key, issued_at, trace, task_id, told, repetitions = rows[0][:7]
+    call, key, issued_at, trace, tag, task_id, told, repetitions = rows[0][:8]
     deliveries = (
         CallbackDelivery(
             task_id=task_id, final=bool(final), body=body, at=at, content_type=content_type
@@ -252,7 +255,7 @@ def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None
     )
     return CallbackRecord(
         submission=Submission(
-            id=submission_id, call=call, key=key, issued_at=issued_at, trace=trace
+            id=submission_id, call=call, key=key, issued_at=issued_at, trace=trace, tag=tag
         ),
         task_id=task_id,
         deliveries=tuple(deliveries),

@@ -55,6 +55,22 @@ def test_captions_are_written_as_they_come(cli, calling_back, words, lines):
     assert calling_back.account.paid == 3
 
 
+def test_a_column_of_tags_comes_back_with_the_captions(cli, calling_back, words, lines):
+    """A row without one has none; the tag is no part of what is paid."""
+    rows = [json.loads(line) for line in words[3].read_text().splitlines()]
+
+    def run(*tags):
+        pairs = zip(rows, tags, strict=True)
+        table = [row if tag is None else {**row, "tag": tag} for row, tag in pairs]
+        words[3].write_text("".join(f"{json.dumps(row)}\n" for row in table))
+        assert cli(*words).code == 0
+        return {line["key"]: line["tag"] for line in lines()}
+
+    assert run("a", 7, None) == {"v0": "a", "v1": "7", "v2": None}
+    assert run("b", 7, None) == {"v0": "b", "v1": "7", "v2": None}
+    assert calling_back.account.paid == 3
+
+
 def test_a_killed_batch_continues(cli, start, calling_back, words, lines):
     """What was submitted before is received by the second run, on the same port."""
     calling_back.faults.add(callback="delay", seconds=1.0, times=None)

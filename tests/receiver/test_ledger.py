@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from attrs import evolve
 from callbacks import PROMPTS
 
-from memories_async import OutcomeUnknown, Receiver, captions
+from memories_async import OutcomeUnknown, Receiver, captions, events
+from memories_async.errors import CallbackTimeout, MemoriesError
 from memories_async.ledger import Ledger
 
 pytest.importorskip("cv2", reason="the embedded service computes captions from pictures")
@@ -98,3 +100,36 @@ async def test_a_receiver_reconciles_at_its_start_what_a_crash_left(  # noqa: PL
 
     async with Receiver("http://127.0.0.1:0/cb", store=ledger).serve():
         assert await asyncio.to_thread(ledger.unknown) == ()
+
+
+async def test_a_tag_comes_back_with_all_that_a_submission_brings(
+    service, client, film, ledger
+) -> None:
+    """With task, caption, error and event; a call with another tag is the same call, paid once."""
+    receiver, began = Receiver("http://127.0.0.1:0/cb"), []
+
+    def observe(event):
+        if isinstance(event, events.Began):
+            began.append(event.tag)
+
+    def call(tag):
+        return captions.upload_file(film, **PROMPTS, tag=tag)
+
+    settings = {"receiver": receiver, "ledger": ledger, "observers": [observe]}
+    async with receiver.serve(), client(**settings) as one:
+        task = await one.send(call("order 7"))
+        by_text = await receiver.wait(str(task))
+        again = await one.send(call("order 8"))
+        service.faults.add(kind="code", code="0001", route="captions")
+        with pytest.raises(MemoriesError) as refused:
+            await one.captions.caption_file(film, **{**PROMPTS, "user_prompt": "?"}, tag="order 9")
+        assert (await receiver.wait(again)).tag == "order 8"
+        with pytest.raises(CallbackTimeout) as missing:
+            await receiver.wait(evolve(again, task_id="none"), timeout=0)
+
+    assert (task.tag, by_text.tag, again.tag) == ("order 7", "order 7", "order 8")
+    assert task == again
+    assert (refused.value.tag, refused.value.to_dict()["tag"]) == ("order 9", "order 9")
+    assert missing.value.tag == "order 8"
+    assert began == ["order 7", "order 8", "order 9"]
+    assert service.account.paid == 1

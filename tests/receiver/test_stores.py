@@ -8,6 +8,7 @@ import stat
 import threading
 
 import pytest
+from attrs import evolve
 
 from memories_async import Receiver
 from memories_async._database.database import Database
@@ -154,6 +155,26 @@ async def test_a_file_of_the_first_version_is_upgraded(path) -> None:
     store = SqliteStore.at(path)
     record = await store.find("t1")
     assert (record.final_callbacks, record.outcome.content_type) == (1, "")
+    store.close()
+
+
+async def test_a_file_of_the_second_version_is_upgraded(path) -> None:
+    """Its submissions have no tag; new ones keep theirs."""
+    second = Schema("receiver", _sqlite_store.SCHEMA.steps[:2])
+    old = Database(path, (second,))
+    old.write_now(
+        lambda db: db.execute(
+            "INSERT INTO callbacks (id, call, issued_at, task_id) VALUES (x'61', 'c', 1.0, 't1')"
+        )
+    )
+    old.close()
+
+    store = SqliteStore.at(path)
+    new = evolve(make_submission(b"b"), tag="order 7")
+    await store.add_submission(new)
+
+    assert (await store.find("t1")).submission.tag is None
+    assert (await store.find(b"b" * 16)).submission == new
     store.close()
 
 
