@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -59,7 +59,8 @@ class CallReporter:
     def begin(self) -> None:
         """Tell that the call begins."""
         call, body = self.call, self.call.body
-        model = body.plain.get("model") if isinstance(body, Json) else None
+        document = body.document if isinstance(body, Json) else None
+        model = document.get("model") if isinstance(document, Mapping) else None
         self._tell(
             Began(
                 call_id=self.call_id,

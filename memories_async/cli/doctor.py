@@ -56,6 +56,7 @@ _EXTRAS: dict[str, tuple[tuple[str, ...], ...]] = {
     "fast": (("orjson",),),
     "redis": (("redis",),),
     "arrow": (("pyarrow",),),
+    "otel": (("opentelemetry-api",),),
     "onnx": (("onnxruntime",),),
 }
 """The packages of each extra; where one place has several names, any of them will do."""
