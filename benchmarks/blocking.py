@@ -74,10 +74,10 @@ async def main() -> None:
             "requests": through_requests(url, stack),
             "httpx": through_httpx(url, stack),
         }
-        for width in (1, THREADS):
+        for width, *targets in ((1, 3.0, 1.5), (THREADS, 2.5, 2.0)):
             contenders = {name: cost(ask, count, width) for name, ask in asks.items()}
             costs = await harness.rounds(contenders, times)
-            for rival, target in (("requests", 2.5), ("httpx", 1.3)):
+            for rival, target in zip(("requests", "httpx"), targets, strict=True):
                 harness.report(
                     f"blocking_{width}_threads_vs_{rival}",
                     harness.ratios(costs[rival], costs["ours"]),

@@ -124,7 +124,7 @@ async def main() -> None:
         "call_cpu_vs_aiohttp",
         harness.ratios(costs["ours"], costs["bare"]),
         yardstick="bare aiohttp and the same JSON decoder, into a list",
-        at_most=1.15,
+        at_most=0.95,
     )
     harness.report(
         "call_cpu_httpx_vs_ours",

@@ -51,21 +51,14 @@ def request(
         raise ValueError(f"method must be GET, POST, PUT, PATCH or DELETE, not {method!r}")
     if not where.startswith("/") or not where.isprintable() or set(where) & set(" ?#"):
         raise ValueError(f"path must begin with / and have no query or blank, not {path!r}")
-    if json is not None and form is not None:
-        raise ValueError("json and form cannot both be the body of one request")
     if family not in fields_dict(Limits):
         raise ValueError(f"family must be one of {', '.join(fields_dict(Limits))}, not {family!r}")
-    body: Body = None if form is None else _build_form(form)
-    if json is not None:
-        # A copy, which also refuses what is no JSON: the call must not change with the caller's data.
-        document = wire_json.loads(wire_json.dumps(json))
-        body = Json(document if wire_json.is_object(document) else tuple(document))
     return Call(
         name=f"{verb} {where}",
         host=Host(host),
         method=verb,
         path=where,
-        body=body,
+        body=_build_body(json, form),
         query=tuple((name, str(value)) for name, value in (query or {}).items()),
         family=family,
         unit=unit,
@@ -74,8 +67,18 @@ def request(
     )
 
 
-def _build_form(form: Mapping[str, str | Source]) -> Form | Fields:
-    """Build a form: with files, if a value is one."""
+def _build_body(
+    json: Mapping[str, Any] | Sequence[Any] | None, form: Mapping[str, str | Source] | None
+) -> Body:
+    if json is not None and form is not None:
+        raise ValueError("json and form cannot both be the body of one request")
+    if json is not None:
+        # A copy, which also refuses what is no JSON: the call must not change with the caller's data.
+        document = wire_json.loads(wire_json.dumps(json))
+        return Json(document if wire_json.is_object(document) else tuple(document))
+    if form is None:
+        return None
+    # A form with files, if a value is one.
     texts = tuple((name, value) for name, value in form.items() if isinstance(value, str))
     if len(texts) == len(form):
         return Fields(texts)

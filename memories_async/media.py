@@ -85,21 +85,18 @@ class Media:
         """Open the bytes from their start; raise `NotSent` if a file is gone or has changed."""
         if isinstance(self.source, bytes):
             return io.BytesIO(self.source)
-        if isinstance(self.source, Path):
-            return self._open_path(self.source)
-        if getattr(self.source, "closed", False):
-            raise NotSent(f"the file of {self.name} was closed since the call was built")
-        return _SharedReader(self.source, self.start)
-
-    def _open_path(self, path: Path) -> Reader:
+        if not isinstance(self.source, Path):
+            if getattr(self.source, "closed", False):
+                raise NotSent(f"the file of {self.name} was closed since the call was built")
+            return _SharedReader(self.source, self.start)
         try:
-            reader = path.open("rb", buffering=0)
+            reader = self.source.open("rb", buffering=0)
         except OSError as error:
-            raise NotSent(f"{path} cannot be opened: {error.strerror}") from None
+            raise NotSent(f"{self.source} cannot be opened: {error.strerror}") from None
         now = os.fstat(reader.fileno())
         if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_at):
             reader.close()
-            raise NotSent(f"{path} was changed since the call was built; build it again")
+            raise NotSent(f"{self.source} was changed since the call was built; build it again")
         return reader
 
     @property
@@ -112,9 +109,9 @@ class Media:
         if isinstance(self.source, bytes):
             return self.source
         content = b"".join(self.chunks())
-        if len(content) != self.size:
-            raise NotSent(f"{self.label} was changed since the call was built; build it again")
-        return content
+        if len(content) == self.size:
+            return content
+        raise NotSent(f"{self.label} was changed since the call was built; build it again")
 
     def chunks(self, size: int = MB) -> Iterator[bytes]:
         """Read everything, at most *size* bytes at a time."""
@@ -137,8 +134,7 @@ def prepare_image(argument: str, source: Source, *, name: str, max_size: int | N
     (memories.ai docs, "Search Clips by Image"). The type of bytes, and of a file without a name, is
     read from their first bytes.
     """
-    content = _check_source(argument, source)
-    size, start = _measure(argument, content, max_size)
+    content, size, start = _measure(argument, source, max_size)
     suffix = _find_suffix(content)
     if suffix not in IMAGE_TYPES:
         # The name of an open file, such as one in an archive, need not be the picture's.
@@ -156,8 +152,7 @@ def prepare_video(
 
     Raises `ValueError` for anything else. Bytes, and a file without a name, count as .mp4.
     """
-    content = _check_source(argument, source)
-    size, start = _measure(argument, content, max_size)
+    content, size, start = _measure(argument, source, max_size)
     suffix = _find_suffix(content) or ".mp4"
     if suffix not in VIDEO_TYPES:
         raise ValueError(f"{argument} must have the extension of a video, not {suffix}")
@@ -167,8 +162,7 @@ def prepare_video(
 
 def prepare_file(argument: str, source: Source) -> Media:
     """Describe a file of any kind that is not empty; its name is sent without its folder."""
-    content = _check_source(argument, source)
-    size, start = _measure(argument, content, None)
+    content, size, start = _measure(argument, source, None)
     suffix = _find_suffix(content)
     file_name = f"{derive_name(source).removesuffix(suffix)}{suffix}"
     return _describe(content, file_name, "application/octet-stream", size, start)
@@ -234,13 +228,13 @@ def _is_binary_file(source: object) -> TypeGuard[BinaryFile]:
     return all(callable(getattr(source, name, None)) for name in ("read", "seek", "tell"))
 
 
-def _measure(argument: str, content: _Content, max_size: int | None) -> tuple[int, int]:
-    """Return the size of *content* in bytes from its start, and that start."""
-    start = 0
+def _measure(argument: str, source: object, max_size: int | None) -> tuple[_Content, int, int]:
+    """Return the content of *source*, its size in bytes from its start, and that start."""
+    content = _check_source(argument, source)
     if isinstance(content, bytes):
-        size = len(content)
+        size, start = len(content), 0
     elif isinstance(content, Path):
-        size = content.stat().st_size
+        size, start = content.stat().st_size, 0
     else:
         with _borrow(content) as start:
             content.seek(0, os.SEEK_END)
@@ -249,7 +243,7 @@ def _measure(argument: str, content: _Content, max_size: int | None) -> tuple[in
         raise ValueError(f"{argument} must not be empty")
     if max_size is not None and size > max_size:
         raise ValueError(f"{argument} must be at most {max_size:,} bytes, not {size:,}")
-    return size, start
+    return content, size, start
 
 
 def _find_suffix(content: _Content) -> str:
