@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from memories_async.limiter._limits import Limit, Priority
 
@@ -29,6 +29,8 @@ class Gcra:
     paused_until: float = 0.0
     latest: float = -inf
     """The latest tick; -inf if there was none since the bucket was created, or lost its state."""
+    before: float = 0.0
+    """What `next_at` was before the latest tick."""
 
     def wait(self, now: float) -> float:
         """Seconds until the next tick."""
@@ -45,14 +47,15 @@ class Gcra:
         else:
             tick = max(ready_at - limit.slack / 2, self.next_at)
         recovered = max(1.0, self.slowness * RECOVERY)
-        return Gcra(tick + limit.gap * self.slowness, recovered, self.paused_until, tick)
+        return Gcra(
+            tick + limit.gap * self.slowness, recovered, self.paused_until, tick, self.next_at
+        )
 
     def give_back(self) -> Gcra:
         """Undo the latest tick, which no request used."""
         if self.latest == -inf:
             return self
-        next_at = max(self.paused_until, min(self.next_at, self.latest))
-        return Gcra(next_at, self.slowness, self.paused_until, self.latest)
+        return evolve(self, next_at=max(self.paused_until, min(self.next_at, self.before)))
 
     def pause(self, now: float, seconds: float) -> Gcra:
         """Pause, and halve the rate: the service refused a request for its rate.
@@ -63,7 +66,7 @@ class Gcra:
         until = max(self.paused_until, now + seconds)
         is_news = now >= self.paused_until
         slowness = min(MAX_SLOWNESS, self.slowness * 2) if is_news else self.slowness
-        return Gcra(max(self.next_at, until), slowness, until, self.latest)
+        return evolve(self, next_at=max(self.next_at, until), slowness=slowness, paused_until=until)
 
     def hold(self, until: float) -> Gcra:
         """Have no tick before *until*, whatever was granted: state was lost."""
@@ -71,7 +74,13 @@ class Gcra:
 
     def shift(self, by: float) -> Gcra:
         """Return the same state on a clock that was put forward by *by*."""
-        return Gcra(self.next_at + by, self.slowness, self.paused_until + by, self.latest + by)
+        return Gcra(
+            self.next_at + by,
+            self.slowness,
+            self.paused_until + by,
+            self.latest + by,
+            self.before + by,
+        )
 
 
 @define

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from memories_async.limiter._gcra import Gcra, choose, count_streak
 from memories_async.limiter._limits import PRIORITIES, Limit, Priority
@@ -19,8 +19,10 @@ LEASE = 5.0
 """Seconds after its latest request for which a member keeps its slots."""
 HEARTBEAT = LEASE / 4
 """Seconds between two requests of a member that holds slots or waits."""
-OVERDUE = 0.25
+OVERDUE = 0.02
 """Seconds after which a tick that its member does not fetch goes to the next in the order."""
+ABSENT = 0.1
+"""Seconds without a request after which a member that could have fetched its tick is passed over."""
 RETURN = 0.25
 """Seconds after a response in which the store is told of a slot that was given back, at most."""
 SLOT_POLL = 0.05
@@ -51,8 +53,6 @@ class BucketState:
     """Tickets so far."""
     permits: int = 0
     """Ticks so far."""
-    free_at: float = 0.0
-    """When all slots were in use for the last time."""
     seen: float = 0.0
     """When the latest request came."""
     leases: Mapping[str, Lease] = field(factory=dict[str, Lease])
@@ -70,7 +70,6 @@ class BucketState:
             streak=self.streak,
             issued=self.issued,
             permits=self.permits,
-            free_at=self.free_at + by,
             seen=self.seen + by,
             leases={n: Lease(o.until + by, o.busy, o.tickets) for n, o in self.leases.items()},
         )
@@ -138,12 +137,11 @@ def step(
     leases, issued = _update_leases(state, request, now)
     busy = sum(lease.busy for lease in leases.values())
     is_full = busy >= limit.concurrency
-    free_at = now if is_full else state.free_at
     line = order(leases, state.streak)
-    if line and now > OVERDUE + (
-        gcra.next_at if _has_slot(line[0]) else max(gcra.next_at, free_at)
-    ):
-        leases = _drop_absent(leases, line, request.member)
+    while line and now > gcra.next_at + OVERDUE and _is_absent(leases[line[0][2]], now):
+        # It does not fetch the tick that is its own. It keeps its slots, and loses its place.
+        name = line[0][2]
+        leases = {**leases, name: evolve(leases[name], tickets=(0, 0, 0))}
         line = order(leases, state.streak)
     granted, streak = None, state.streak
     can_begin = bool(line) and (_has_slot(line[0]) or not is_full)
@@ -155,14 +153,12 @@ def step(
         streak = count_streak(streak, granted, batch_waits=batch_waits)
         busy += granted is not Priority.LATE
         is_full = busy >= limit.concurrency
-        free_at = now if is_full else free_at
         line = order(leases, streak)
     after = BucketState(
         gcra=gcra,
         streak=streak,
         issued=issued,
         permits=permits,
-        free_at=free_at,
         seen=now,
         leases=leases,
     )
@@ -195,6 +191,10 @@ def order(leases: Mapping[str, Lease], streak: int) -> list[Place]:
         line.append(queues[priority].pop(0))
         streak = count_streak(streak, priority, batch_waits=bool(queues[Priority.BATCH]))
     return line
+
+
+def _is_absent(lease: Lease, now: float) -> bool:
+    return now > lease.until - LEASE + ABSENT
 
 
 def _has_slot(place: Place) -> bool:
@@ -235,15 +235,6 @@ def _update_leases(
             tickets[priority] = issued
     leases[request.member] = Lease(now + LEASE, request.busy, tuple(tickets))
     return leases, issued
-
-
-def _drop_absent(
-    leases: Mapping[str, Lease], line: Sequence[Place], present: str
-) -> dict[str, Lease]:
-    """Take those out of the order who did not fetch a tick that was theirs before *present*'s."""
-    names = [name for _, _, name in line]
-    absent = set(names[: names.index(present)]) if present in names else set[str]()
-    return {n: Lease(o.until, o.busy) if n in absent else o for n, o in leases.items()}
 
 
 def _serve(

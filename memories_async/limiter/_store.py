@@ -61,7 +61,7 @@ def pack_state(state: BucketState) -> bytes:
             gcra.slowness,
             gcra.paused_until,
             gcra.latest,
-            state.free_at,
+            gcra.before,
             state.seen,
             state.streak,
             state.issued,
@@ -84,7 +84,7 @@ def unpack_state(record: bytes, offset: int = 0) -> BucketState | None:
         values = _STATE.unpack_from(record, body)
     except error:
         return None
-    next_at, slowness, paused_until, latest, free_at, seen, streak, issued, permits, count = values
+    next_at, slowness, paused_until, latest, before, seen, streak, issued, permits, count = values
     end = start + count * _LEASE.size
     if len(record) < end or crc32(record[body:end]) != checksum:
         return None
@@ -92,11 +92,10 @@ def unpack_state(record: bytes, offset: int = 0) -> BucketState | None:
     for member, until, busy, *tickets in _LEASE.iter_unpack(record[start:end]):
         leases[member.rstrip(b"\0").decode()] = Lease(until, busy, tuple(tickets))
     return BucketState(
-        gcra=Gcra(next_at, slowness, paused_until, latest),
+        gcra=Gcra(next_at, slowness, paused_until, latest, before),
         streak=streak,
         issued=issued,
         permits=permits,
-        free_at=free_at,
         seen=seen,
         leases=leases,
     )

@@ -41,8 +41,10 @@ CLOSING = 1.0
 """Seconds at most that the end of the process waits for slots to be given back."""
 PATIENCE = 1.0
 """Seconds at most that the thread waits for others to release the store."""
-WAKE_UP = 0.003
+AHEAD = 0.02
 """Seconds that the thread asks ahead of time, beside the time that an exchange takes."""
+WAKE_UP = 0.003
+"""Seconds from the response to the request, on a machine that is not busy."""
 
 
 def slow_down(limit: Limit) -> Limit:
@@ -66,7 +68,7 @@ class StoreWorker:
         self._thread: threading.Thread | None = None
         self._wakes_at = inf
         self._is_asking = self._is_closing = False
-        self._away = self._way_back = self._retry_at = 0.0
+        self._lag = self._way_back = self._retry_at = 0.0
         self.fault: str | None = None
 
     async def reserve(self, bucket: Bucket, priority: Priority) -> Reservation:
@@ -102,7 +104,8 @@ class StoreWorker:
                 late = time.monotonic() - reservation.tick - bucket.limit.slack
                 if late > 0:
                     # A machine that wakes a waiter too late again gets its next tick further ahead.
-                    client.delay = min(MAX_LEAD, 2 * (late + bucket.limit.slack))
+                    # By a gap at most: it delays all processes, and a missed tick costs a gap.
+                    client.delay = min(MAX_LEAD, bucket.limit.gap, 2 * (late + bucket.limit.slack))
         finally:
             # A delay that outlives its request costs the bucket time at each tick.
             client.delay = 0.0
@@ -191,16 +194,25 @@ class StoreWorker:
             with self._cond:
                 self._is_asking = False
                 if fault is None:
-                    self._away, self._way_back = now - asked_at, now - at
+                    self._measure(now - asked_at, now - at)
                 client.receive(request, response, at=at, fault=fault)
                 self._cond.notify_all()
+
+    def _measure(self, took: float, way_back: float) -> None:
+        """Note how long an exchange took: the next tick is asked for so much earlier.
+
+        A long one is remembered for some exchanges. A slow way back moves the ticks of all
+        processes, so it counts only if it is slow each time.
+        """
+        self._lag = max(took, 0.9 * self._lag)
+        self._way_back = min(way_back, 0.8 * self._way_back + 0.2 * way_back)
 
     def _wait_for_task(self) -> tuple[BucketClient, Request] | None:
         """Wait until a bucket needs an exchange; None when none did for a while."""
         idle_since, cond = time.monotonic(), self._cond
         with cond:
             while self._thread is threading.current_thread():
-                now, lead = time.monotonic(), min(MAX_LEAD, self._away + WAKE_UP)
+                now, lead = time.monotonic(), min(MAX_LEAD, AHEAD + self._lag)
                 look_at = min((client.offer(now) for client in self._clients.values()), default=inf)
                 plans = [(client.next_request_at(now), client) for client in self._clients.values()]
                 at, client = min(plans, key=lambda plan: plan[0], default=(inf, None))
@@ -216,7 +228,8 @@ class StoreWorker:
                     self._thread = None
                     return None
                 self._wakes_at = min(wakes_at, now + HEARTBEAT)
-                cond.wait(max(0.0, self._wakes_at - now))
+                if not cond.wait(max(0.0, self._wakes_at - now)):
+                    self._lag = max(self._lag, time.monotonic() - self._wakes_at)
             return None
 
     def _ask(

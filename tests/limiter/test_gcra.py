@@ -131,7 +131,7 @@ def test_a_bucket_whose_state_was_lost_has_no_tick_before_a_time():
 
 def test_a_clock_that_is_put_forward_moves_every_time_of_the_bucket():
     """The rate stays."""
-    assert Gcra(5.0, 2.0, 3.0, 4.0).shift(10.0) == Gcra(15.0, 2.0, 13.0, 14.0)
+    assert Gcra(5.0, 2.0, 3.0, 4.0, 1.0).shift(10.0) == Gcra(15.0, 2.0, 13.0, 14.0, 11.0)
 
 
 def test_a_semaphore_has_as_many_slots_as_the_limit_says():
@@ -167,6 +167,14 @@ def test_an_unused_tick_can_be_given_back():
     assert taken.give_back().wait(10.0) == 0.0
     assert taken.give_back().give_back() == taken.give_back()
     assert taken.pause(10.0, 9.0).give_back().wait(10.0) == pytest.approx(9.0)
+
+
+def test_a_tick_that_was_taken_ahead_delays_nobody_once_it_is_given_back():
+    """A late request had it reserved half a second after the schedule, and was cancelled."""
+    taken = Gcra(next_at=10.0).take(9.5, Limit(1), ready_in=1.0)
+
+    assert taken.latest == 10.5
+    assert taken.give_back().next_at == 10.0
 
 
 def test_every_fifth_permit_is_a_batchs_while_one_waits():
