@@ -10,22 +10,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from attrs import field, fields, frozen
 
 from memories_async import media
 from memories_async._protocol import wire_json
-from memories_async._protocol.call import (
-    Call,
-    Form,
-    Part,
-    Progress,
-    check_text,
-    estimate_transfer_time,
+from memories_async._protocol.arguments import check_target, check_text
+from memories_async._protocol.call import Call, Form, Part, Progress, estimate_transfer_time
+from memories_async._protocol.decode import (
+    FAILED,
+    READY,
+    converter,
+    is_empty,
+    read_size,
+    split_fields,
 )
-from memories_async._protocol.decode import FAILED, READY, converter, is_empty, split_fields
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 from memories_async.videos import MAX_VIDEO_SIZE, ignore_data
@@ -149,9 +149,6 @@ def download(asset_id: str, *, to: str | os.PathLike[str]) -> Call[int]:
     of *to* does not exist. Sending it raises `OutcomeUnknown` if the file cannot be written, and any
     other `MemoriesError`. See memories.ai docs, section "Visual Intelligence".
     """
-    target = Path(to)
-    if not target.parent.is_dir():
-        raise ValueError(f"to must be in a folder that exists: {target.parent}")
     return Call(
         name="assets.download",
         host=Host.EMBEDDINGS,
@@ -160,9 +157,9 @@ def download(asset_id: str, *, to: str | os.PathLike[str]) -> Call[int]:
         family="asset_download",
         unit="download",
         repeatable=True,
-        save_to=target,
+        save_to=check_target(to),
         allowance=estimate_transfer_time(MAX_VIDEO_SIZE),
-        decode=_read_size,
+        decode=read_size,
     )
 
 
@@ -186,12 +183,6 @@ def _read_optional_asset(data: Any) -> Asset | None:
     if not wire_json.is_array(listed):
         raise TypeError("data must be an asset or a list of assets")
     return _read_asset(listed[0]) if listed else None
-
-
-def _read_size(data: Any) -> int:
-    if not isinstance(data, int):
-        raise TypeError("the reply is no file")
-    return data
 
 
 _NAMES = tuple(attribute.name for attribute in fields(Asset))

@@ -8,7 +8,8 @@ from typing import Any, Generic, Literal, TypeVar
 from attrs import field, fields, fields_dict, frozen
 
 from memories_async._protocol import wire_json
-from memories_async._protocol.call import Body, Call, Fields, Form, Json, Part, check_text
+from memories_async._protocol.arguments import check_text
+from memories_async._protocol.call import Body, Call, Fields, Form, Json, Part
 from memories_async._protocol.decode import return_data
 from memories_async._protocol.reply import Host, Reply
 from memories_async.errors import Billed

@@ -14,30 +14,32 @@ from urllib.parse import quote, unquote
 from attrs import evolve, field, frozen
 
 from memories_async import media
-from memories_async._protocol.call import Call, Form, Json, Part, check_text, check_url
+from memories_async._protocol import wire_json
+from memories_async._protocol.arguments import check_text
+from memories_async._protocol.call import Call, Form, Json
+from memories_async._protocol.caption_request import (
+    MAX_EFFORT,
+    MAX_IMAGE_SIZE,
+    MAX_PERSONS,
+    MAX_VIDEO_SIZE,
+    Person,
+    Prompts,
+    check_persons,
+    describe_file,
+    describe_url,
+)
 from memories_async._protocol.decode import converter
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
-MAX_VIDEO_SIZE = 20 * media.MB
-"""Bytes allowed for a video that is sent as a file (memories.ai docs, "Video Caption")."""
-MAX_PERSONS = 5
-"""Persons allowed in one submission (memories.ai docs, "Video Caption")."""
-MAX_IMAGE_SIZE = 20 * media.MB
-"""Bytes allowed for a reference picture. "Video Caption" states no limit, so this is the one of
-"Search Clips by Image"."""
-
-
-@frozen
-class Person:
-    """A person to recognise by a reference picture.
-
-    `captions.upload` takes the picture as a public *url*, `captions.upload_file` as an *image* file.
-    """
-
-    name: str
-    url: str | None = field(default=None, kw_only=True)
-    image: media.Source | None = field(default=None, kw_only=True, repr=False)
+PATIENCE = 600.0
+"""Seconds for the work on a video whose caption is in the reply. The service documents none."""
+_PATHS = {
+    "upload": "/v1/understand/upload",
+    "upload_file": "/v1/understand/uploadFile",
+    "upload_sync": "/v1/understand/uploadSync",
+    "upload_file_sync": "/v1/understand/uploadFileSync",
+}
 
 
 @frozen(slots=False)
@@ -92,7 +94,10 @@ def upload(
     callback: str | None = None,
     persons: Iterable[Person] = (),
     thinking: bool = False,
+    reasoning_effort: int | None = None,
+    qa: bool | None = None,
     max_persons: int | None = MAX_PERSONS,
+    extra: Mapping[str, Any] | None = None,
     tag: str | None = None,
 ) -> Call[CaptionTask]:
     """Submit the video at *video_url* for captioning.
@@ -103,8 +108,9 @@ def upload(
     The video must be public, 20 to 300 seconds long and at most 20 MB; only the service checks this.
     *user_prompt* says what to describe, *system_prompt* sets the role of the model. Each of *persons*
     needs a `url`; there are at most *max_persons* (None removes the limit). *thinking* turns on the
-    reasoning mode. Without *callback*, the client's receiver provides the URL; a client without a
-    receiver refuses to send the call.
+    reasoning mode; *reasoning_effort*, 1 to 10, is how hard it thinks. *qa* asks for an answer in the
+    style of a chat. *extra* are further fields of the request. Without *callback*, the client's
+    receiver provides the URL; a client without a receiver refuses to send the call.
 
     *tag* is an id of your own. It is stored with the submission, and comes back with the task, the
     caption, errors and events; the service does not see it. A ledger takes two calls that differ in
@@ -114,12 +120,37 @@ def upload(
     https, or too many persons. Sending it raises `MemoriesError`. See memories.ai docs, "Video
     Caption".
     """
-    people = _check_persons(persons, max_persons)
-    body: dict[str, Any] = {"video_url": check_url("video_url", video_url)}
-    body |= _build_arguments(user_prompt, system_prompt, callback)
-    if people:
-        body["persons"] = [_describe_by_url(person) for person in people]
-    return _build_call("upload", Json({**body, "thinking": thinking}), callback, tag)
+    prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
+    body = describe_url(video_url, prompts, check_persons(persons, max_persons), callback)
+    return _build_task("upload", body, callback, extra, tag)
+
+
+def upload_sync(
+    video_url: str,
+    *,
+    user_prompt: str,
+    system_prompt: str,
+    persons: Iterable[Person] = (),
+    thinking: bool = False,
+    reasoning_effort: int | None = None,
+    qa: bool | None = None,
+    max_persons: int | None = MAX_PERSONS,
+    extra: Mapping[str, Any] | None = None,
+    tag: str | None = None,
+) -> Call[Caption]:
+    """Caption the video at *video_url*, and wait for the caption in the reply: no callback is needed.
+
+    The answer is a `Caption`. A success is billed as one caption. A repeat is not safe: it is billed
+    again, and where the reply is lost, so is the caption that was paid for. The service takes as long
+    as it works on the video; the call waits up to ten minutes longer than the policy's `timeout`.
+
+    The arguments are those of `captions.upload`. Building the call raises `ValueError` or `TypeError`
+    as there. Sending it raises `OutcomeUnknown`, where the reply does not arrive, or another
+    `MemoriesError`. See memories.ai docs, "Video Caption".
+    """
+    prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
+    body = describe_url(video_url, prompts, check_persons(persons, max_persons), None)
+    return _build_answered("upload_sync", body, extra, tag)
 
 
 def upload_file(
@@ -130,8 +161,11 @@ def upload_file(
     callback: str | None = None,
     persons: Iterable[Person] = (),
     thinking: bool = False,
+    reasoning_effort: int | None = None,
+    qa: bool | None = None,
     max_video_size: int | None = MAX_VIDEO_SIZE,
     max_persons: int | None = MAX_PERSONS,
+    extra: Mapping[str, Any] | None = None,
     tag: str | None = None,
 ) -> Call[CaptionTask]:
     """Submit the video file *video* for captioning.
@@ -142,35 +176,65 @@ def upload_file(
     *video* is a path, bytes or a file open for bytes, 20 to 300 seconds long and at most
     *max_video_size* bytes; it is streamed at constant memory. *user_prompt* says what to describe,
     *system_prompt* sets the role of the model. Each of *persons* needs an `image`; there are at most
-    *max_persons*. None removes either limit. The pictures follow the video in the order of *persons*, and each is sent
-    under the person's name.
-    *thinking* turns on the reasoning mode. Without *callback*, the client's receiver provides the
-    URL; a client without a receiver refuses to send the call. *tag* is an id of your own, as in
-    `captions.upload`.
+    *max_persons*. None removes either limit. The pictures follow the video in the order of *persons*,
+    and each is sent under the person's name. *thinking*, *reasoning_effort*, *qa*, *extra*,
+    *callback* and *tag* are those of `captions.upload`.
 
     Building the call raises `ValueError` or `TypeError` for an empty prompt, a file that the service
     would refuse, or too many persons. Sending it raises `MemoriesError`. See memories.ai docs, "Video
     Caption".
     """
-    people = _check_persons(persons, max_persons)
-    body: dict[str, Any] = _build_arguments(user_prompt, system_prompt, callback)
-    if people:
-        body["persons"] = [{"name": person.name} for person in people]
-    parts = [
-        Part("req", Json({**body, "thinking": thinking}), file_name="req.json"),
-        Part("files", media.prepare_video("video", video, max_size=max_video_size)),
-        *(Part("files", _prepare_picture(person, at)) for at, person in enumerate(people, 1)),
-    ]
-    return _build_call("upload_file", Form(tuple(parts)), callback, tag)
+    prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
+    people = check_persons(persons, max_persons)
+    film = media.prepare_video("video", video, max_size=max_video_size)
+    return _build_task(
+        "upload_file", describe_file(film, prompts, people, callback), callback, extra, tag
+    )
 
 
-def _build_call(
-    name: str, body: Json | Form, callback: str | None, tag: str | None
+def upload_file_sync(
+    video: media.Source,
+    *,
+    user_prompt: str,
+    system_prompt: str,
+    persons: Iterable[Person] = (),
+    thinking: bool = False,
+    reasoning_effort: int | None = None,
+    qa: bool | None = None,
+    max_video_size: int | None = MAX_VIDEO_SIZE,
+    max_persons: int | None = MAX_PERSONS,
+    extra: Mapping[str, Any] | None = None,
+    tag: str | None = None,
+) -> Call[Caption]:
+    """Caption the video file *video*, and wait for the caption in the reply: no callback is needed.
+
+    The answer is a `Caption`. A success is billed as one caption. A repeat is not safe: it is billed
+    again, and where the reply is lost, so is the caption that was paid for. The service takes as long
+    as it works on the video; the call waits up to ten minutes longer than the policy's `timeout`.
+
+    The arguments are those of `captions.upload_file`. Building the call raises `ValueError` or
+    `TypeError` as there. Sending it raises `OutcomeUnknown`, where the reply does not arrive, or
+    another `MemoriesError`. See memories.ai docs, "Video Caption".
+    """
+    prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
+    people = check_persons(persons, max_persons)
+    film = media.prepare_video("video", video, max_size=max_video_size)
+    return _build_answered(
+        "upload_file_sync", describe_file(film, prompts, people, None), extra, tag
+    )
+
+
+def _build_task(
+    name: str,
+    body: Json | Form,
+    callback: str | None,
+    extra: Mapping[str, Any] | None,
+    tag: str | None,
 ) -> Call[CaptionTask]:
-    return Call(
+    call = Call(
         name=f"captions.{name}",
         host=Host.CAPTIONS,
-        path="/v1/understand/upload" if name == "upload" else "/v1/understand/uploadFile",
+        path=_PATHS[name],
         body=body,
         family="captions",
         unit="caption",
@@ -179,42 +243,44 @@ def _build_call(
         tag=None if tag is None else check_text("tag", tag),
         decode=partial(_read_task, tag=tag),
     )
+    return call.with_extra(extra)
 
 
-def _build_arguments(user_prompt: str, system_prompt: str, callback: str | None) -> dict[str, Any]:
-    arguments = {
-        "user_prompt": check_text("user_prompt", user_prompt),
-        "system_prompt": check_text("system_prompt", system_prompt),
-    }
-    if callback is not None:
-        arguments["callback"] = check_url("callback", callback)
-    return arguments
+def _build_answered(
+    name: str, body: Json | Form, extra: Mapping[str, Any] | None, tag: str | None
+) -> Call[Caption]:
+    call = Call(
+        name=f"captions.{name}",
+        host=Host.CAPTIONS,
+        path=_PATHS[name],
+        body=body,
+        family="captions",
+        unit="caption",
+        repeatable=False,
+        patience=PATIENCE,
+        tag=None if tag is None else check_text("tag", tag),
+        decode=partial(_read_caption, tag=tag),
+    )
+    return call.with_extra(extra)
 
 
-def _check_persons(persons: Iterable[Person], most: int | None) -> tuple[Person, ...]:
-    people = tuple(persons)
-    if most is not None and len(people) > most:
-        raise ValueError(f"persons must be at most {most}, not {len(people)}")
-    for at, person in enumerate(people):
-        if not isinstance(person, Person):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
-            raise TypeError(f"persons[{at}] must be a Person, not {type(person).__name__}")
-        check_text(f"persons[{at}].name", person.name)
-    return people
+def read_tokens(token: object) -> Tokens | None:
+    """Read the counts of tokens; None where there are none, or none that can be read."""
+    try:
+        return converter.structure(token, Tokens) if wire_json.is_object(token) else None
+    except Exception:  # noqa: BLE001  # cattrs raises groups of anything; a count is not worth a caption
+        return None
 
 
-def _describe_by_url(person: Person) -> dict[str, str]:
-    if person.url is None:
-        raise ValueError(f"persons: {person.name} needs a url (upload_file takes an image)")
-    return {"name": person.name, "url": check_url(f"persons: {person.name}: url", person.url)}
-
-
-def _prepare_picture(person: Person, at: int) -> media.Media:
-    if person.image is None:
-        raise ValueError(f"persons: {person.name} needs an image (upload takes a url)")
-    argument = f"persons: {person.name}: image"
-    # The service may match pictures to persons by file name instead of by order, so both agree.
-    name = media.clean_name(person.name) or f"person{at}"
-    return media.prepare_image(argument, person.image, name=name, max_size=MAX_IMAGE_SIZE)
+def _read_caption(data: Any, *, tag: str | None) -> Caption:
+    given = dict(data)
+    text = given.pop("text", None)
+    if not isinstance(text, str):
+        raise TypeError("data.text must be text")
+    tokens = read_tokens(given.get("token"))
+    if tokens is not None:
+        del given["token"]
+    return Caption(text=text, tokens=tokens, extra=given, tag=tag)
 
 
 def _read_task(data: Any, *, tag: str | None) -> CaptionTask:
@@ -222,3 +288,19 @@ def _read_task(data: Any, *, tag: str | None) -> CaptionTask:
     if not task.task_id:
         raise ValueError("task_id is empty")
     return task
+
+
+__all__ = [
+    "MAX_EFFORT",
+    "MAX_IMAGE_SIZE",
+    "MAX_PERSONS",
+    "MAX_VIDEO_SIZE",
+    "Caption",
+    "CaptionTask",
+    "Person",
+    "Tokens",
+    "upload",
+    "upload_file",
+    "upload_file_sync",
+    "upload_sync",
+]

@@ -13,7 +13,8 @@ from attrs import field, fields, frozen
 
 from memories_async import media, videos
 from memories_async._protocol import wire_json
-from memories_async._protocol.call import Call, Form, Part, check_text
+from memories_async._protocol.arguments import check_text
+from memories_async._protocol.call import Call, Form, Part
 from memories_async._protocol.decode import converter, is_empty, split_fields
 from memories_async._protocol.flow import FIRST_INTERVAL, LATER, TIMEOUT, Flow
 from memories_async._protocol.reply import Host
@@ -44,6 +45,7 @@ def search(
     video_no: str,
     unique_id: str = "default",
     max_image_size: int | None = MAX_IMAGE_SIZE,
+    extra: Mapping[str, Any] | None = None,
 ) -> Call[tuple[Clip, ...]]:
     """Find the clips of the video *video_no* that match *image*, refined by *prompt*.
 
@@ -54,7 +56,8 @@ def search(
     *image* is a path, bytes or a file open for bytes: .jpg, .jpeg, .png, .gif, .bmp or .webp, at most
     *max_image_size* bytes (None removes the limit). *prompt* says what to look for or to ignore, such
     as "focus on the red shirt"; English works best. The video must be in PARSE status, see
-    `videos.wait`. *unique_id* is the scope within the account that the video was uploaded to.
+    `videos.wait`. *unique_id* is the scope within the account that the video was uploaded to. *extra*
+    are further fields of the request.
 
     Building the call raises `ValueError` or `TypeError` for an image or a text that the service would
     refuse. Sending it raises `InvalidRequest` for an unknown video, and any other `MemoriesError`.
@@ -66,7 +69,7 @@ def search(
         Part("file", picture),
         *(Part(name, check_text(name, fields[name])) for name in fields),
     ]
-    return Call(
+    call = Call(
         name="clips.search",
         host=Host.SEARCH,
         path="/serve/api/v1/search_clips_by_image",
@@ -76,6 +79,7 @@ def search(
         repeatable=True,
         decode=_read_clips,
     )
+    return call.with_extra(extra)
 
 
 def search_file(

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
 from memories_async import assets, media
 from memories_async._protocol import wire_json
-from memories_async._protocol.call import Call, Json, check_text
+from memories_async._protocol.arguments import check_text
+from memories_async._protocol.call import Call, Json
 from memories_async._protocol.flow import FIRST_INTERVAL, LATER, TIMEOUT, Flow
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
@@ -30,7 +31,9 @@ else:  # arrays are not subscriptable before Python 3.12
     _Doubles = array
 
 
-def video(asset_id: str, *, model: str = DEFAULT_MODEL) -> Call[Embedding]:
+def video(
+    asset_id: str, *, model: str = DEFAULT_MODEL, extra: Mapping[str, Any] | None = None
+) -> Call[Embedding]:
     """Embed the whole video *asset_id* with *model* as one vector.
 
     The answer is an `Embedding`, a vector of floats. A success is billed as one embedding. A repeat is
@@ -38,14 +41,14 @@ def video(asset_id: str, *, model: str = DEFAULT_MODEL) -> Call[Embedding]:
 
     *asset_id* comes from `assets.upload`; it is not a `video_no`. The length of the vector depends on
     the model and is not checked: the service documents 512 to 1,024 numbers, the maker of the default
-    model 1,408. Only vectors of one model can be compared.
+    model 1,408. Only vectors of one model can be compared. *extra* are further fields of the request.
 
     Building the call raises `ValueError` or `TypeError` for an empty id or model. Sending it raises
     `InvalidRequest` for an unknown asset, and any other `MemoriesError`. See memories.ai docs,
     "Generate Video Embedding".
     """
     arguments = {"asset_id": check_text("asset_id", asset_id), "model": check_text("model", model)}
-    return Call(
+    call = Call(
         name="embeddings.video",
         host=Host.EMBEDDINGS,
         path="/serve/api/v2/embeddings/video",
@@ -55,6 +58,7 @@ def video(asset_id: str, *, model: str = DEFAULT_MODEL) -> Call[Embedding]:
         repeatable=True,
         decode=partial(_read_embedding, model=model),
     )
+    return call.with_extra(extra)
 
 
 def video_file(

@@ -7,14 +7,13 @@ delete_videos). The pages differ in casing and in number types; every form is re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
-
-from attrs import evolve, field, fields, frozen
+from typing import Any, Unpack
 
 from memories_async import media
-from memories_async._protocol import decode, wire_json
+from memories_async._protocol.arguments import check_target, check_text, check_url
 from memories_async._protocol.call import (
     Call,
     Fields,
@@ -22,12 +21,12 @@ from memories_async._protocol.call import (
     Json,
     Part,
     Progress,
-    check_text,
-    check_url,
     estimate_transfer_time,
 )
+from memories_async._protocol.decode import read_size
+from memories_async._protocol.library import Page, Video, read_optional_video, read_page, read_video
 from memories_async._protocol.reply import Host
-from memories_async._protocol.value import Value
+from memories_async._protocol.upload_options import UploadOptions, build_options
 
 MAX_VIDEO_SIZE = 3 * 1024 * media.MB
 """Bytes allowed for an upload."""
@@ -35,59 +34,6 @@ EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov")
 """Extensions allowed for an upload."""
 MAX_DELETED = 100
 """Videos that one `delete` may list."""
-_RENAMES = {"video_status": "status", "upload_time": "create_time"}
-
-
-@frozen(kw_only=True, slots=False)
-class Video(Value):
-    """A video of the library. A field that the service did not send is None."""
-
-    video_no: str
-    video_name: str | None = None
-    status: str | None = None
-    """PARSE once it can be searched, UNPARSE before; see `ready` and `failed`."""
-    cause: str | None = None
-    """Why processing failed, if it did."""
-    duration: float | None = None
-    """Seconds."""
-    size: int | None = None
-    """Bytes."""
-    create_time: int | None = None
-    """Milliseconds since 1970."""
-    extra: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
-    """Fields that the documentation does not describe."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether it can be searched."""
-        return self.status in decode.READY
-
-    @property
-    def failed(self) -> bool:
-        """Whether processing failed, so that it never can be searched."""
-        return self.status in decode.FAILED
-
-
-@frozen(kw_only=True, slots=False)
-class Page(Value):
-    """One page of a listing."""
-
-    videos: tuple[Video, ...]
-    current_page: int
-    page_size: int
-    total_count: int | None
-    """Videos on all pages, or None if the service did not count them."""
-
-    def after(self, call: Call[Page]) -> Call[Page] | None:
-        """Return the call for the next page, given the *call* for this one; None on the last page."""
-        known = self.total_count
-        is_last = len(self.videos) < self.page_size
-        if known is not None:
-            is_last = self.current_page * self.page_size >= known
-        if is_last or not self.videos:
-            return None
-        assert isinstance(call.body, Json)
-        return evolve(call, body=Json({**call.body.plain, "page": self.current_page + 1}))
 
 
 def upload(
@@ -99,6 +45,8 @@ def upload(
     tags: Iterable[str] = (),
     progress: Progress | None = None,
     max_video_size: int | None = MAX_VIDEO_SIZE,
+    extra: Mapping[str, Any] | None = None,
+    **options: Unpack[UploadOptions],
 ) -> Call[Video]:
     """Upload a video file into the library.
 
@@ -110,7 +58,8 @@ def upload(
     *max_video_size* bytes (None removes the limit). It is streamed at constant memory; *progress* is
     called with the bytes sent and the bytes in all. *video_name* defaults to the name of the file.
     *unique_id* is a scope within the account. *callback* is a URL that the service posts the status
-    to; a client with a reachable receiver fills one in. *tags* are labels.
+    to; a client with a reachable receiver fills one in. *tags* are labels, 20 at most. *options* are
+    those of `UploadOptions`, such as `folder_id` and `camera_model`; *extra* are further fields.
 
     Building the call raises `ValueError` or `TypeError` for a file or a text that the service would
     refuse. Sending it raises `MemoriesError`. See memories.ai docs, section "Visual Search".
@@ -123,9 +72,9 @@ def upload(
     video = media.prepare_video("file", file, max_size=max_video_size, name=name)
     if not video.name.lower().endswith(EXTENSIONS):
         raise ValueError(f"file must be one of {', '.join(EXTENSIONS)}, not {video.name}")
-    options = _build_options(unique_id, callback, tags)
-    parts = [Part("file", video), *(Part(name, value) for name, value in options)]
-    return Call(
+    given = build_options(unique_id, callback, tags, options)
+    parts = [Part("file", video), *(Part(name, value) for name, value in given)]
+    call = Call(
         name="videos.upload",
         host=Host.SEARCH,
         path="/serve/api/v1/upload",
@@ -138,6 +87,7 @@ def upload(
         allowance=estimate_transfer_time(video.size),
         decode=read_video,
     )
+    return call.with_extra(extra)
 
 
 def upload_url(
@@ -146,6 +96,8 @@ def upload_url(
     unique_id: str = "default",
     callback: str | None = None,
     tags: Iterable[str] = (),
+    extra: Mapping[str, Any] | None = None,
+    **options: Unpack[UploadOptions],
 ) -> Call[Video]:
     """Have the service fetch a public video by *url* into the library (mp4 or m3u8, at most 1 GB).
 
@@ -154,22 +106,25 @@ def upload_url(
     again.
 
     *unique_id* is a scope within the account. *callback* is a URL that the service posts the status
-    to; a client with a reachable receiver fills one in. *tags* are labels.
+    to; a client with a reachable receiver fills one in. *tags* are labels, 20 at most. *options* are
+    those of `UploadOptions`, such as `folder_id` and `camera_model`; *extra* are further fields.
 
     Building the call raises `ValueError` or `TypeError` for a URL that is not http or https, sending
     it `MemoriesError`. See memories.ai docs, section "Visual Search".
     """
-    return Call(
+    given = build_options(unique_id, callback, tags, options)
+    call = Call(
         name="videos.upload_url",
         host=Host.SEARCH,
         path="/serve/api/v1/upload_url",
-        body=Fields((("url", check_url("url", url)), *_build_options(unique_id, callback, tags))),
+        body=Fields((("url", check_url("url", url)), *given)),
         family="video_upload",
         unit="video",
         repeatable=False,
         welcomes_callback=callback is None,
         decode=read_video,
     )
+    return call.with_extra(extra)
 
 
 def metadata(video_no: str, *, unique_id: str = "default") -> Call[Video | None]:
@@ -193,7 +148,7 @@ def metadata(video_no: str, *, unique_id: str = "default") -> Call[Video | None]
         family="video_metadata",
         unit=None,
         repeatable=True,
-        decode=_read_optional_video,
+        decode=read_optional_video,
     )
 
 
@@ -204,22 +159,36 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
     video_name: str | None = None,
     video_no: str | None = None,
     status: str | None = None,
+    video_nos: Iterable[str] | None = None,
+    tag: str | None = None,
+    folder_id: int | None = None,
     unique_id: str = "default",
+    extra: Mapping[str, Any] | None = None,
 ) -> Call[Page]:
     """Get one page of the library. Free, and safe to repeat.
 
     The answer is a `Page` with at most *size* videos (1 to 200), starting from *page* 1;
-    `client.videos.list` iterates over the videos of all pages. *video_name*, *video_no* and *status*
-    (PARSE, UNPARSE or FAILED) filter the list. *unique_id* is the scope within the account. Building
-    the call raises `ValueError` for a page or size out of range, sending it `MemoriesError`. See
-    memories.ai docs, section "Visual Search".
+    `client.videos.list` iterates over the videos of all pages. *video_name*, *video_no*, *status*
+    (PARSE, UNPARSE or FAILED), *video_nos*, *tag* and *folder_id* filter the list. *unique_id* is the
+    scope within the account. *extra* are further fields of the request. Building the call raises
+    `ValueError` for a page or size out of range, sending it `MemoriesError`. See memories.ai docs,
+    section "Visual Search".
     """
     if page < 1 or not 1 <= size <= 200:  # noqa: PLR2004  # the page's own limit
         raise ValueError(f"page must be from 1 and size from 1 to 200, not {page} and {size}")
-    filters = {"video_name": video_name, "video_no": video_no, "status": status}
+    if isinstance(video_nos, str):
+        raise TypeError("video_nos must be several ids, such as [video_no], not one str")
+    filters = {
+        "video_name": video_name,
+        "video_no": video_no,
+        "status": status,
+        "video_nos": None if video_nos is None else [*video_nos],
+        "tag": tag,
+        "folder_id": folder_id,
+    }
     given = {name: value for name, value in filters.items() if value is not None}
     body = {"page": page, "size": size, **given, "unique_id": check_text("unique_id", unique_id)}
-    return Call(
+    call = Call(
         name="videos.list",
         host=Host.SEARCH,
         path="/serve/api/v1/list_videos",
@@ -227,8 +196,9 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
         family="video_list",
         unit=None,
         repeatable=True,
-        decode=partial(_read_page, page=page, size=size),
+        decode=partial(read_page, page=page, size=size),
     )
+    return call.with_extra(extra)
 
 
 def delete(video_nos: Iterable[str], *, unique_id: str = "default") -> Call[None]:
@@ -257,37 +227,66 @@ def delete(video_nos: Iterable[str], *, unique_id: str = "default") -> Call[None
     )
 
 
-def _build_options(
-    unique_id: str, callback: str | None, tags: Iterable[str]
-) -> tuple[tuple[str, str], ...]:
-    options = [("unique_id", check_text("unique_id", unique_id))]
-    if callback is not None:
-        options.append(("callback", check_url("callback", callback)))
-    return (*options, *(("tags", check_text("tags", tag)) for tag in tags))
+def download(
+    video_no: str,
+    *,
+    to: str | os.PathLike[str],
+    unique_id: str = "default",
+    extra: Mapping[str, Any] | None = None,
+) -> Call[int]:
+    """Download the original file of a video of the library into the file *to*.
+
+    The answer is the number of bytes written. The file appears under its name once it is complete; a
+    download that fails leaves nothing. A success is billed by the gigabyte. A repeat is safe: it
+    writes the same file and is billed again. *unique_id* is the scope within the account; *extra* are
+    further fields of the request.
+
+    Building the call raises `ValueError` or `TypeError` for an empty text, or if the folder of *to* does
+    not exist. Sending it raises `OutcomeUnknown` if the file cannot be written, and any other
+    `MemoriesError`. See memories.ai docs, "Download Video".
+    """
+    body = {
+        "video_no": check_text("video_no", video_no),
+        "unique_id": check_text("unique_id", unique_id),
+    }
+    return _build_download("download", to, body=Json(body)).with_extra(extra)
 
 
-def read_video(data: Any) -> Video:
-    """Read one video in any of the forms that the service writes."""
-    video = decode.converter.structure(decode.split_fields(data, _NAMES, _RENAMES), Video)
-    if not video.video_no:
-        raise ValueError("video_no is empty")
-    return video
+def download_blob(bucket: str, blob: str, *, to: str | os.PathLike[str]) -> Call[int]:
+    """Download what the service stores as *blob* in *bucket* into the file *to*.
+
+    `Clip.extra` has both as `video_bucket` and `video_blob`, where the service sends them. The answer
+    is the number of bytes written; a download that fails leaves no file. A success is billed by the
+    gigabyte. A repeat is safe: it writes the same file and is billed again.
+
+    Building the call raises `ValueError` or `TypeError` for an empty text, or if the folder of *to* does
+    not exist. Sending it raises `OutcomeUnknown` if the file cannot be written, and any other
+    `MemoriesError`. See memories.ai docs, "Download by Bucket & Blob".
+    """
+    query = (("bucket", check_text("bucket", bucket)), ("blob", check_text("blob", blob)))
+    return _build_download("download_blob", to, query=query)
 
 
-def _read_optional_video(data: Any) -> Video | None:
-    return None if decode.is_empty(data) else read_video(data)
-
-
-def _read_page(data: Any, *, page: int, size: int) -> Page:
-    listed = decode.split_fields(data or {}, _PAGE_NAMES, {"records": "videos"})
-    videos, total = listed.get("videos") or _NONE, listed.get("total_count")
-    if not wire_json.is_array(videos):
-        raise TypeError("data.videos must be a list")
-    return Page(
-        videos=tuple(read_video(video) for video in videos),
-        current_page=decode.read_integer(listed.get("current_page", page)),
-        page_size=decode.read_integer(listed.get("page_size", size)),
-        total_count=None if total is None else decode.read_integer(total),
+def _build_download(
+    name: str,
+    to: str | os.PathLike[str],
+    *,
+    body: Json | None = None,
+    query: tuple[tuple[str, str], ...] = (),
+) -> Call[int]:
+    return Call(
+        name=f"videos.{name}",
+        host=Host.SEARCH,
+        method="POST" if body else "GET",
+        path="/serve/api/v1/download",
+        body=body,
+        query=query,
+        family="video_download",
+        unit="download",
+        repeatable=True,
+        save_to=check_target(to),
+        allowance=estimate_transfer_time(MAX_VIDEO_SIZE),
+        decode=read_size,
     )
 
 
@@ -295,6 +294,20 @@ def ignore_data(_: Any) -> None:
     """Return None: the reply has no data beside its success."""
 
 
-_NONE: Any = []
-_NAMES = tuple(attribute.name for attribute in fields(Video))
-_PAGE_NAMES = tuple(attribute.name for attribute in fields(Page))
+__all__ = [
+    "EXTENSIONS",
+    "MAX_DELETED",
+    "MAX_VIDEO_SIZE",
+    "Page",
+    "UploadOptions",
+    "Video",
+    "delete",
+    "download",
+    "download_blob",
+    "ignore_data",
+    "list",
+    "metadata",
+    "read_video",
+    "upload",
+    "upload_url",
+]

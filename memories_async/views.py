@@ -33,10 +33,12 @@ class Clips(View[S]):
 
 
 class Captions(View[S]):
-    """Video Caption: have a video described; the text arrives by callback."""
+    """Video Caption: have a video described; the text arrives by callback, or in the reply."""
 
     upload: Final = EndpointMethod(captions.upload)
     upload_file: Final = EndpointMethod(captions.upload_file)
+    upload_sync: Final = EndpointMethod(captions.upload_sync)
+    upload_file_sync: Final = EndpointMethod(captions.upload_file_sync)
     caption: Final = FlowMethod(caption_flows.caption)
     caption_file: Final = FlowMethod(caption_flows.caption_file)
 
@@ -54,12 +56,14 @@ class Videos(View[S]):
     upload: Final = EndpointMethod(videos.upload)
     upload_url: Final = EndpointMethod(videos.upload_url)
     metadata: Final = EndpointMethod(videos.metadata)
+    download: Final = EndpointMethod(videos.download)
+    download_blob: Final = EndpointMethod(videos.download_blob)
     list: Final = PagerMethod(
         videos.list,
         """Iterate over the videos of the library; free.
 
         *size* is the number of videos in one request, 1 to 200; *page* is the first page, from 1.
-        *video_name*, *video_no* and *status* filter. A page is requested when the iteration reaches
+        *video_name*, *video_no*, *status*, *video_nos*, *tag* and *folder_id* filter. A page is requested when the iteration reaches
         it. Raises `ValueError` for a *page* or *size* out of range, and while iterating what a
         request raises, such as `AuthenticationFailed`. (memories.ai docs, "List Videos")
         """,

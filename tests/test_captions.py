@@ -188,3 +188,77 @@ def test_an_acceptance_without_a_usable_task_is_a_bad_reply(data):
         caption_call().read(reply({**ACCEPTED, "data": data}))
 
     assert caught.value.body
+
+
+SYNC = [
+    (captions.upload_sync, "https://x/a.mp4", "/v1/understand/uploadSync"),
+    (captions.upload_file_sync, b"film", "/v1/understand/uploadFileSync"),
+]
+
+
+@pytest.mark.parametrize(("build", "video", "path"), SYNC)
+def test_a_caption_in_the_reply_needs_no_callback_and_waits_longer(build, video, path):
+    """It is one billed request, which is not safe to repeat."""
+    call = build(video, user_prompt="u", system_prompt="s", thinking=True)
+    body = call.body if isinstance(video, str) else call.body.parts[0].content
+
+    assert (call.path, call.unit, call.repeatable, call.needs_callback) == (
+        path,
+        "caption",
+        False,
+        False,
+    )
+    assert call.patience == captions.PATIENCE
+    assert "callback" not in body.plain
+
+
+@pytest.mark.parametrize(
+    ("data", "tokens", "extra"),
+    [
+        ({"text": "t", "token": {"input": 1, "output": 2, "total": 3}}, (1, 2, 3), {}),
+        ({"text": "t", "token": {"input": "many"}, "upload_ms": 5}, None, {"token", "upload_ms"}),
+        ({"text": ""}, None, {}),
+    ],
+)
+def test_a_caption_in_the_reply_is_read_like_one_of_a_callback(data, tokens, extra):
+    """Counts that cannot be read are kept beside the text."""
+    call = captions.upload_sync("https://x/a.mp4", user_prompt="u", system_prompt="s")
+    caption = call.read(reply({"code": 0, "msg": "success", "data": data}))
+
+    assert caption.text == data["text"]
+    assert tokens is None or (caption.tokens.input, caption.tokens.output) == tokens[:2]
+    assert set(caption.extra) == set(extra)
+
+
+@pytest.mark.parametrize("data", [None, {}, {"text": 7}, []])
+def test_a_reply_without_a_caption_was_paid_and_keeps_its_bytes(data):
+    """Nothing proves that it was free."""
+    call = captions.upload_sync("https://x/a.mp4", user_prompt="u", system_prompt="s")
+    with pytest.raises(BadReply) as caught:
+        call.read(reply({"code": 0, "msg": "success", "data": data}))
+
+    assert caught.value.body
+
+
+@pytest.mark.parametrize("effort", [1, 10])
+def test_effort_and_style_are_sent_where_the_page_has_them(effort):
+    """As numbers and booleans of the JSON document."""
+    given = {"user_prompt": "u", "system_prompt": "s", "thinking": True, "qa": False}
+    call = captions.upload("https://x/a.mp4", reasoning_effort=effort, **given)
+
+    assert call.body.plain["reasoning_effort"] == effort
+    assert call.body.plain["qa"] is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reasoning_effort": 0, "thinking": True}, "must be 1 to 10, not 0"),
+        ({"reasoning_effort": 11, "thinking": True}, "must be 1 to 10, not 11"),
+        ({"reasoning_effort": 3}, "reasoning_effort needs thinking=True"),
+    ],
+)
+def test_an_effort_that_the_service_would_refuse_is_refused(changes, message):
+    """Before anything is sent."""
+    with pytest.raises(ValueError, match=message):
+        captions.upload("https://x/a.mp4", user_prompt="u", system_prompt="s", **changes)

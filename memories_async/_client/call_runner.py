@@ -162,7 +162,9 @@ class CallRunner:
         self.call, self.bucket = call, self.settings.bucket(call.host, call.family)
         self.earlier, self.limited, self.doubt, self.failure = self.attempts, 0, None, None
         if (seconds := self.settings.policy.deadline) is not None:
-            self.deadline = asyncio.get_running_loop().time() + seconds + call.allowance
+            self.deadline = (
+                asyncio.get_running_loop().time() + seconds + call.allowance + call.patience
+            )
         try:
             while True:
                 try:
@@ -225,7 +227,7 @@ class CallRunner:
             key=settings.key_of(call.host),
             proxy=settings.proxies.get(call.host),
             connect_timeout=policy.connect_timeout,
-            timeout=policy.timeout,
+            timeout=policy.timeout + call.patience,
             deadline=self.deadline,
             renew_permit=renew,
             on_sent=self._note_sent,

@@ -22,6 +22,7 @@ from memories_async._protocol.keys import (
     ENGINE_KEY_VARIABLE,
     KEY_VARIABLE,
     Key,
+    explain_missing_key,
 )
 from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
@@ -194,7 +195,7 @@ class EnvironmentSettings:
         key = self.find_key(api_key, "api_key")
         caption_key = self.find_key(caption_api_key, "caption_api_key") or key
         if caption_key is None:
-            raise ValueError(f"no API key: pass api_key= or set {KEY_VARIABLE}")
+            raise ValueError(explain_missing_key(f"pass api_key= or set {KEY_VARIABLE}"))
         return key, caption_key
 
     def find_proxies(self, given: str | None, hosts: Hosts) -> dict[Host, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from attrs import evolve, field, frozen
 from cattrs import BaseValidationError, transform_error
@@ -112,6 +113,9 @@ class Call(Generic[T]):
     ended by the policy's `timeout` all the same."""
     tag: str | None = field(default=None, eq=False)
     """The caller's own id of the call, for a caption. It is not sent, and no part of the identity."""
+    patience: float = 0.0
+    """Seconds that the service works before it answers, for which the policy's `timeout` and deadline
+    wait in addition."""
     save_to: Path | None = None
     """The file that a binary answer is written to; None where the answer is JSON."""
     # It follows from the name and the arguments, and partial functions do not compare.
@@ -143,6 +147,39 @@ class Call(Generic[T]):
             reasons = str(error)
         raise build_bad_reply(reply, f"the reply has an unexpected form: {reasons[:300]}")
 
+    def with_extra(self, extra: Mapping[str, Any] | None) -> Call[T]:
+        """Return the call with fields of *extra*, which its builder does not know, beside its own.
+
+        They go where the call's own arguments go: into the JSON document, the form or the query. Raises
+        `ValueError` for a field that the call has itself, and `TypeError` for what is no JSON.
+        """
+        if not extra:
+            return self
+        document = wire_json.loads(_dump_extra(extra))
+        body, pairs = self.body, tuple(_list_pairs(document))
+        taken = {name for name, _ in self.query} | {"callback"}
+        changed: dict[str, Any] = {"query": (*self.query, *pairs)}
+        if isinstance(body, Json) and not isinstance(body.document, tuple):
+            taken |= body.document.keys()
+            changed = {"body": Json({**body.document, **document})}
+        elif isinstance(body, Fields):
+            taken |= {name for name, _ in body.fields}
+            changed = {"body": Fields((*body.fields, *pairs))}
+        elif isinstance(body, Form):
+            taken |= {part.name for part in body.parts}
+            request = next((one for one in body.parts if isinstance(one.content, Json)), None)
+            if request is None:
+                changed = {"body": Form((*body.parts, *(Part(*pair) for pair in pairs)))}
+            elif isinstance(request.content, Json):
+                known = request.content.plain
+                taken |= known.keys()
+                full = evolve(request, content=Json({**known, **document}))
+                parts = tuple(full if part is request else part for part in body.parts)
+                changed = {"body": Form(parts)}
+        if both := sorted(taken & extra.keys()):
+            raise ValueError(f"extra must not hold {both[0]!r}, which {self.name} sends itself")
+        return evolve(self, **changed)
+
     def with_callback(self, url: str) -> Call[T]:
         """Return the call with *url* as the address to which the service delivers its result."""
         body: Body = self.body
@@ -162,6 +199,23 @@ class Call(Generic[T]):
                 parts.append(Part("callback", url))
             body = Form(tuple(parts))
         return evolve(self, body=body, needs_callback=False, welcomes_callback=False)
+
+
+def _dump_extra(extra: Mapping[str, Any]) -> bytes:
+    for name in extra:
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.\[\]-]+", name):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+            raise ValueError(f"extra must have names of letters, digits, _ . - [ ], not {name!r}")
+    try:
+        return wire_json.dumps(dict(extra))
+    except (TypeError, ValueError, UnicodeEncodeError) as error:
+        raise TypeError(f"extra must hold what JSON can express: {error}") from None
+
+
+def _list_pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """List the fields of *document* as a form has them: an array as a field for each element."""
+    for name, value in document.items():
+        for one in value if isinstance(value, list) else (value,):
+            yield name, one if isinstance(one, str) else wire_json.dumps(one).decode()
 
 
 def _add_callback(content: Json, url: str) -> Json:
@@ -213,32 +267,6 @@ def _identify_content(content: str | Json | Media) -> Any:
     return content.plain if isinstance(content, Json) else content
 
 
-def check_text(argument: str, value: str) -> str:
-    """Return *value* if it is text that is not blank; otherwise raise `TypeError` or `ValueError`."""
-    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
-        raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"{argument} must not be empty")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{argument} must be text that UTF-8 can encode") from None
-    return value
-
-
-def check_url(argument: str, value: str) -> str:
-    """Return *value* if it is a full http or https URL; otherwise raise `ValueError`."""
-    check_text(argument, value)
-    try:
-        parts = urlsplit(value)
-        is_full = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, a port beyond 65535
-        is_full = False
-    if not is_full or not value.isprintable():
-        raise ValueError(f"{argument} must be a full http or https URL, not {value!r}")
-    return value
-
-
 __all__ = [
     "Body",
     "Call",
@@ -247,8 +275,6 @@ __all__ = [
     "Json",
     "Part",
     "Progress",
-    "check_text",
-    "check_url",
     "derive_fingerprint",
     "estimate_transfer_time",
     "fingerprint",

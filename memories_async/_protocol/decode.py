@@ -89,3 +89,10 @@ def split_fields(data: Any, names: Iterable[str], renames: Mapping[str, str]) ->
         snake = renames.get(snake, snake)
         (known if snake in wanted else extra)[snake] = None if value == "null" else value
     return known | {"extra": extra}
+
+
+def read_size(data: Any) -> int:
+    """Read the number of bytes that were written; a reply in JSON is no file."""
+    if not isinstance(data, int):
+        raise TypeError("the reply is no file")
+    return data

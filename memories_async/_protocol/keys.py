@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 KEY_VARIABLE = "MEMORIES_API_KEY"
 CAPTION_KEY_VARIABLE = "MEMORIES_CAPTION_API_KEY"
+OTHER_KEY_VARIABLE = "MEMORIES_AI_API_KEY"
+"""What other programs read the key from, about as often; it is named where there is no key."""
 ACCOUNT_VARIABLE = "MEMORIES_ACCOUNT"
 ENGINE_KEY_VARIABLE = "MEMORIES_ENGINE_API_KEY"
 """The key of the vision model behind the embedded service; not a key of memories.ai."""
@@ -21,6 +23,13 @@ _SHORTEST = 8
 
 _BY_RARITY = "kvwybgfhpm_ucdlrosnitae-.5432109876"
 """The characters of most replies, from the rarest to the most frequent; the others are rarer."""
+
+
+def explain_missing_key(advice: str) -> str:
+    """Say that there is no key, with *advice*, and name the variable that holds one for others."""
+    is_elsewhere = os.environ.get(OTHER_KEY_VARIABLE, "").strip()
+    hint = f" ({OTHER_KEY_VARIABLE} is set, but this library does not read it)"
+    return f"no API key: {advice}{hint if is_elsewhere else ''}"
 
 
 class Key:

@@ -12,7 +12,12 @@ import attrs
 from attrs import frozen
 
 from memories_async import Policy
-from memories_async._protocol.keys import ACCOUNT_VARIABLE, CAPTION_KEY_VARIABLE, KEY_VARIABLE
+from memories_async._protocol.keys import (
+    ACCOUNT_VARIABLE,
+    CAPTION_KEY_VARIABLE,
+    KEY_VARIABLE,
+    explain_missing_key,
+)
 from memories_async._protocol.reply import Host
 from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
 from memories_async.limiter import LIMITER_VARIABLE, LimiterStatus
@@ -130,7 +135,8 @@ def find_network(configuration: Configuration) -> Iterator[Finding]:
 def find_problems(configuration: Configuration) -> Iterator[str]:
     """Report what keeps calls from being sent."""
     if configuration.key(Host.CAPTIONS) is None:
-        yield f"There is no API key: set {KEY_VARIABLE}. (memories-async demo needs none.)"
+        missing = explain_missing_key(f"set {KEY_VARIABLE}")
+        yield f"There is {missing}. (memories-async demo needs none.)"
     elif configuration.key(Host.SEARCH) is None:
         yield f"Only captions have a key ({CAPTION_KEY_VARIABLE}): set {KEY_VARIABLE} too."
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "serve": "Answer like memories.ai, from your own videos.",
     "search": "Find the clips of a video that match a picture.",
     "embed": "Embed a whole video as one vector.",
-    "caption": "Submit a video for captioning.",
+    "caption": "Caption a video, in the reply or by callback.",
     "resume": "Continue waiting for a caption; free.",
     "add": "Upload video files, and wait until they are ready.",
     "videos": "List videos, wait for them, delete them; all free.",

@@ -12,7 +12,12 @@ from attrs import field, frozen
 
 from memories_async import Client, Hosts, Limits, Policy
 from memories_async._client.configuration import VARIABLES, EnvironmentSettings, find_variables
-from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE, Key
+from memories_async._protocol.keys import (
+    CAPTION_KEY_VARIABLE,
+    KEY_VARIABLE,
+    Key,
+    explain_missing_key,
+)
 from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
 from memories_async.limiter import RateLimiter, find_default, in_process
@@ -66,8 +71,9 @@ class Configuration:
         """Make a client that has a key for *host*."""
         if self.key(host) is None:
             raise click.UsageError(
-                f"no API key: set {KEY_VARIABLE} in the environment; "
-                "`memories-async demo` needs none"
+                explain_missing_key(
+                    f"set {KEY_VARIABLE} in the environment; `memories-async demo` needs none"
+                )
             )
         return Client(
             api_key=self.given.get(KEY_VARIABLE),

@@ -1,9 +1,10 @@
-"""`memories-async caption`: submit a video for captioning, and wait for the caption with `--wait`."""
+"""`memories-async caption`: caption a video, in the reply or by callback."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -23,6 +24,7 @@ from memories_async.errors import OutcomeUnknown
 _EXAMPLES = """\
 \b
 Examples:
+  memories-async caption sea.mp4 --sync
   memories-async caption sea.mp4 --callback https://me/cb
   memories-async caption sea.mp4 \\
       --person Alice=alice.png --callback https://me/cb
@@ -58,6 +60,12 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
 )
 @click.option("--thinking", is_flag=True, help="Turn the reasoning mode on.")
 @click.option("--tag", metavar="TEXT", help="An id of yours, which the caption carries.")
+@click.option(
+    "--reasoning-effort",
+    type=click.IntRange(1, captions.MAX_EFFORT),
+    help="How hard to think; with --thinking.",
+)
+@click.option("--sync", is_flag=True, help="Get the caption in the reply: no callback is needed.")
 @click.option("--callback", metavar="URL", help="The URL to which the caption is POSTed.")
 @click.option("--wait", is_flag=True, help="Receive the caption here, on --port, and show it.")
 @_receiving.port_option
@@ -78,6 +86,8 @@ def command(
     persons: tuple[str, ...],
     thinking: bool,
     tag: str | None,
+    reasoning_effort: int | None,
+    sync: bool,
     callback: str | None,
     wait: bool,
     public_url: str | None,
@@ -86,40 +96,53 @@ def command(
     store: Path | None,
     dry_run: bool,
 ) -> None:
-    """Submit a video for captioning.
+    """Caption a video.
 
-    The video must be 20 to 300 seconds long and at most 20 MB. The service answers with a task;
-    the caption follows in one POST, to --callback or, with --wait, to this command. It is charged
-    when the task is accepted. If a wait ends early, the command prints how to continue it with
-    `memories-async resume`.
+    The video must be 20 to 300 seconds long and at most 20 MB. With --sync, the caption is in the
+    reply. Otherwise the service answers with a task, which is charged, and the caption follows in
+    one POST, to --callback or, with --wait, to this command. If a wait ends early, the command
+    prints how to continue it with `memories-async resume`; a lost reply to --sync loses the caption.
     """
     configuration = Configuration.read(run.account)
     with raise_usage_errors():
-        if wait == (callback is not None):
-            raise ValueError("give either --callback URL or --wait: captions come by callback only")
+        if [sync, wait, callback is not None].count(True) != 1:
+            raise ValueError("give one of --sync, --wait and --callback URL")
         if not wait and (port, public_url, store) != (None, None, None):
             raise ValueError("--port, --public-url and --store go with --wait")
         make = _receiving.make_receiver
         receiver = make(public_url, port, configuration, store) if wait else None
-        build = captions.upload if is_url(video) else captions.upload_file
-        call = build(
-            video,
-            user_prompt=user_prompt,
-            system_prompt=system_prompt,
-            callback=callback,
-            persons=parse_persons(persons, by_url=is_url(video)),
-            thinking=thinking,
-            tag=tag,
-        )
+        arguments: dict[str, Any] = {
+            "user_prompt": user_prompt,
+            "system_prompt": system_prompt,
+            "thinking": thinking,
+            "reasoning_effort": reasoning_effort,
+            "tag": tag,
+            "persons": parse_persons(persons, by_url=is_url(video)),
+        }
+        call = build_call(video, arguments, callback=callback, is_sync=sync)
     if dry_run:
         show_dry_run(run.screen, call, configuration)
     elif receiver is not None:
         reception = Reception(receiver=receiver, port=port or 0, timeout=timeout, store=store)
         show_caption(run, *run_async(submit_and_wait(run, call, configuration, reception)))
+    elif sync:
+        show_caption(run, None, send(run, call, configuration))
     else:
         task = send(run, call, configuration)
         run.screen.document({"task_id": task.task_id, "tag": tag, "callback": callback})
         run.screen.facts([("task", task.task_id), ("callback", str(callback))])
+
+
+def build_call(
+    video: str, arguments: Mapping[str, Any], *, callback: str | None, is_sync: bool
+) -> Call[Any]:
+    """Build the call for a file or a URL, whose caption comes in the reply or by callback."""
+    if is_sync:
+        return (captions.upload_sync if is_url(video) else captions.upload_file_sync)(
+            video, **arguments
+        )
+    build = captions.upload if is_url(video) else captions.upload_file
+    return build(video, callback=callback, **arguments)
 
 
 def is_url(text: str) -> bool:

@@ -62,7 +62,9 @@ class Limits:
     embeddings: Limit = Limit(1)
     video_upload: Limit = Limit(1, per=60)
     video_list: Limit = Limit(5)
-    video_delete: Limit = Limit(5)
+    video_delete: Limit = Limit(1)
+    """Five are documented; the service has refused deletes that followed each other faster."""
+    video_download: Limit = Limit(12, per=60)
     video_metadata: Limit = Limit(1)
     """On no page; the figure of similar endpoints."""
     asset_upload: Limit = Limit(1)

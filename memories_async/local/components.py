@@ -27,11 +27,17 @@ from memories_async.local.routes.assets import (
     DownloadAsset,
     UploadAsset,
 )
-from memories_async.local.routes.captions import CaptionFile, CaptionUrl
+from memories_async.local.routes.captions import build_caption_routes
 from memories_async.local.routes.embeddings import Embed
 from memories_async.local.routes.search import Search
 from memories_async.local.routes.uploads import UploadFile, UploadUrl
-from memories_async.local.routes.videos import DeleteVideos, ListVideos, VideoMetadata
+from memories_async.local.routes.videos import (
+    DeleteVideos,
+    DownloadBlob,
+    DownloadVideo,
+    ListVideos,
+    VideoMetadata,
+)
 from memories_async.local.state.accounts import Accounts
 from memories_async.local.state.faults import Faults
 from memories_async.local.state.page_limits import PageLimits
@@ -153,14 +159,15 @@ def _list_routes(
     store = ingest.upload_store
     return (
         Search(engine_pool=captions.engine_pool, upload_store=store, page_limits=page_limits),
-        CaptionUrl(caption_jobs=captions, page_limits=page_limits),
-        CaptionFile(caption_jobs=captions, page_limits=page_limits),
+        *build_caption_routes(captions, page_limits),
         Embed(engine_pool=captions.engine_pool, upload_store=store),
         UploadFile(ingest_jobs=ingest, page_limits=page_limits),
         UploadUrl(ingest_jobs=ingest, fetcher=captions.fetcher, page_limits=page_limits),
         VideoMetadata(upload_store=store),
         ListVideos(upload_store=store),
         DeleteVideos(upload_store=store),
+        DownloadVideo(upload_store=store),
+        DownloadBlob(upload_store=store),
         UploadAsset(ingest_jobs=ingest, page_limits=page_limits),
         AssetMetadata(upload_store=store),
         DeleteAsset(upload_store=store),

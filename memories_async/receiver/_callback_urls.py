@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import define, field
 
-from memories_async._protocol.call import check_url
+from memories_async._protocol.arguments import check_url
 
 MIN_SECRET_SIZE = 16
 """Bytes that a secret must have at least."""

@@ -14,8 +14,8 @@ import zlib
 from typing import Any, TypeGuard
 
 from memories_async._protocol import wire_json
-from memories_async._protocol.decode import FAILED, READY, converter, read_integer
-from memories_async.captions import Caption, Tokens
+from memories_async._protocol.decode import FAILED, READY, read_integer
+from memories_async.captions import Caption, read_tokens
 from memories_async.errors import BadReply, CaptionFailed
 
 MAX_TASK_ID = 1_000
@@ -166,10 +166,7 @@ def _find_text_field(document: dict[str, Any]) -> str | None:
 def _build_caption(document: dict[str, Any], text_field: str) -> Caption:
     data = document["data"]
     token = data.get("token")
-    try:
-        tokens = converter.structure(token, Tokens) if wire_json.is_object(token) else None
-    except Exception:  # noqa: BLE001  # cattrs raises groups of anything; a count is not worth a caption
-        tokens = None
+    tokens = read_tokens(token)
     is_unread = tokens is None and token is not None
     read = {text_field} if is_unread else {text_field, "token"}
     extra = {name: value for name, value in document.items() if name not in _KNOWN_FIELDS}

@@ -92,8 +92,11 @@ def test_a_video_by_url_is_sent_as_a_url(cli, reaching):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), "give either --callback URL or --wait"),
-        (("--wait", "--callback", "https://x.example/"), "give either --callback URL or --wait"),
+        ((), "give one of --sync, --wait and --callback URL"),
+        (
+            ("--wait", "--callback", "https://x.example/"),
+            "give one of --sync, --wait and --callback URL",
+        ),
         (("--callback", "https://x.example/", "--port", "1"), "--store go with --wait"),
         (("--wait", "--person", "Alice"), "--person must be NAME=PICTURE"),
         (("--wait", "--person", "=a.png"), "--person must be NAME=PICTURE"),
@@ -223,3 +226,13 @@ def test_the_installed_program_waits_and_ends(start, film, reaching):
 
     assert json.loads(out)["text"].endswith("A video.")
     assert time.monotonic() - begun < 30
+
+
+def test_caption_comes_in_the_reply_with_sync(cli, film, reaching):
+    """Nothing listens, and no callback is sent."""
+    ended = cli("caption", film, "--sync", "--thinking", "--reasoning-effort", "3")
+
+    assert (ended.code, ended.out) == (0, "[fixed answer, nothing was computed] A video.\n")
+    assert reaching.outbox.deliveries == ()
+    assert [entry.route for entry in reaching.account.statement] == ["captions.upload_file_sync"]
+    assert reaching.request_log[0].ignored_fields == ("reasoning_effort",)

@@ -22,6 +22,16 @@ ROOT = Path(__file__).parents[2]
 BOTH = pytest.mark.parametrize("kind", [Client, blocking.Client])
 
 
+def test_a_key_in_the_variable_of_other_programs_is_named(monkeypatch):
+    """It is not read, since it may belong to another account; its value is not shown."""
+    monkeypatch.delenv("MEMORIES_API_KEY", raising=False)
+    monkeypatch.setenv("MEMORIES_AI_API_KEY", "sk-of-another-program")
+    with pytest.raises(ValueError, match="MEMORIES_AI_API_KEY is set, but") as caught:
+        Client()
+
+    assert "sk-of" not in str(caught.value)
+
+
 def test_every_variable_has_a_name_of_its_own_and_a_meaning():
     """The table is what commands and documentation show."""
     names = [one.name for one in VARIABLES]

@@ -12,7 +12,7 @@ from callers import HASTY, Caller, Unlimited, client
 from samples import FOUND, caption_call, search_call
 from servers import answer, http, listening, serving, silent
 
-from memories_async import InProcessLimiter, Limit, Limits, Policy, clips
+from memories_async import InProcessLimiter, Limit, Limits, Policy, captions, clips
 from memories_async.errors import NotSent, OutcomeUnknown
 
 PATIENT = evolve(HASTY, timeout=30.0, deadline=60.0)
@@ -60,6 +60,17 @@ async def test_an_upload_longer_than_the_timeout_succeeds_while_bytes_move(conne
 
         assert server.requests == 1
     assert took[0] > 0.25
+
+
+async def test_a_caption_in_the_reply_may_take_longer_than_timeout_and_deadline(connect):
+    """The service works on the video before it answers."""
+    call = captions.upload_sync("https://x/a.mp4", user_prompt="u", system_prompt="s")
+    document = {"code": 0, "msg": "success", "data": {"text": "a cat"}}
+    async with serving(answer(document, after=0.4)) as server:
+        caller = connect(server.url, policy=evolve(HASTY, timeout=0.1, deadline=0.2))
+        assert (await caller.send(call)).text == "a cat"
+
+        assert server.requests == 1
 
 
 async def test_an_answer_after_the_deadline_is_unknown(connect):

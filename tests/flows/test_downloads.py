@@ -158,3 +158,29 @@ def _without_body(behaviour):
         await behaviour(exchange)
 
     return behave
+
+
+async def test_a_video_of_the_library_is_downloaded(service, library, film, tmp_path):
+    """By its number, and by the place where the service stores it."""
+    video = await library("videos.add", film, **QUICK)
+    by_number, by_place = tmp_path / "number.mp4", tmp_path / "place.mp4"
+
+    assert await library("videos.download", video.video_no, to=by_number) == film.stat().st_size
+    blob = f"{video.video_no}.mp4"
+    assert await library("videos.download_blob", "mavi-resource", blob, to=by_place) > 0
+
+    assert by_number.read_bytes() == by_place.read_bytes() == film.read_bytes()
+    with pytest.raises(InvalidRequest, match="video not found"):
+        await library("videos.download", "VI404", to=tmp_path / "none.mp4")
+    assert not (tmp_path / "none.mp4").exists()
+
+
+async def test_uploads_are_listed_by_their_tag_and_number(service, library, film):
+    """What the service is told beside the video is sent; what it does not act on is said."""
+    one = await library("videos.upload", film, tags=["cat", "dog"], camera_model="X1")
+    await library("videos.upload", film, tags=["cat"])
+
+    assert service.request_log[0].ignored_fields == ("camera_model",)
+    assert [v.video_no for v in await library.listed(tag="dog")] == [one.video_no]
+    assert len(await library.listed(tag="cat")) == 2
+    assert [v.video_no for v in await library.listed(video_nos=[one.video_no])] == [one.video_no]

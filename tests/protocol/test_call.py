@@ -11,13 +11,12 @@ from attrs import evolve
 from samples import CLIP, FOUND, PNG, caption_call, embed_call, reply, search_call
 
 from memories_async import Limits, assets, calls, captions, clips, embeddings, videos
+from memories_async._protocol.arguments import check_text, check_url
 from memories_async._protocol.call import (
     Fields,
     Form,
     Json,
     Part,
-    check_text,
-    check_url,
     estimate_transfer_time,
     fingerprint,
 )
@@ -219,6 +218,65 @@ def test_every_limit_applies_to_a_call(tmp_path):
         *(videos.metadata("VI1"), videos.delete(["VI1"])),
         *(assets.upload(b"film"), assets.metadata("re_1"), assets.delete("re_1")),
         assets.download("re_1", to=tmp_path / "film.mp4"),
+        videos.download("VI1", to=tmp_path / "film.mp4"),
     ]
 
     assert {call.family for call in sendable} == {limit.family for limit in Limits().describe()}
+
+
+EXTRA = {"mode": "fast", "level": 3, "is_new": True, "labels": ["a", "b"], "range": {"to": 9}}
+TEXT = [
+    *(("mode", "fast"), ("level", "3"), ("is_new", "true"), ("labels", "a"), ("labels", "b")),
+    ("range", '{"to":9}'),
+]
+
+
+def test_extra_fields_go_where_the_arguments_go():
+    """Into the JSON document, the JSON part of a form, its fields, a form's fields, or the query."""
+    assert embeddings.video("re_1", extra=EXTRA).body.plain == {
+        **embeddings.video("re_1").body.plain,
+        **EXTRA,
+    }
+    upload = captions.upload_file(b"film", user_prompt="u", system_prompt="s", extra=EXTRA)
+    assert upload.body.parts[0].content.plain.items() >= EXTRA.items()
+    fields = [(part.name, part.content) for part in search_call(extra=EXTRA).body.parts]
+    assert fields[-len(TEXT) :] == TEXT
+    assert videos.upload_url("https://x/a.mp4", extra=EXTRA).body.fields[-len(TEXT) :] == tuple(
+        TEXT
+    )
+    assert videos.metadata("VI1").with_extra(EXTRA).query[-len(TEXT) :] == tuple(TEXT)
+    assert videos.delete(["VI1"]).with_extra(EXTRA).query[-len(TEXT) :] == tuple(TEXT)
+
+
+def test_extra_fields_belong_to_the_identity_of_a_call():
+    """Another field may ask something else."""
+    plain, other = search_call(), search_call(extra={"mode": "fast"})
+
+    assert fingerprint(plain, "a") == fingerprint(search_call(extra={}), "a")
+    assert fingerprint(plain, "a") != fingerprint(other, "a")
+    assert fingerprint(other, "a") != fingerprint(search_call(extra={"mode": "slow"}), "a")
+
+
+@pytest.mark.parametrize("name", ["prompt", "video_no", "file", "callback"])
+def test_extra_may_not_hold_a_field_that_the_call_sends(name):
+    """Nor the callback, which the client fills in."""
+    with pytest.raises(ValueError, match=f"extra must not hold '{name}', which clips.search sends"):
+        search_call(extra={name: "x"})
+
+
+@pytest.mark.parametrize("name", ["", "a b", 'a"', "a\r\nX: y", 7])
+def test_extra_has_names_that_cannot_leave_their_place(name):
+    """A form writes them into a header."""
+    with pytest.raises(ValueError, match="extra must have names of letters"):
+        search_call(extra={name: "x"})
+
+
+def test_extra_is_json_and_does_not_change_later():
+    """What cannot be sent is refused, and what the caller changes afterwards is not sent."""
+    with pytest.raises(TypeError, match="extra must hold what JSON can express"):
+        search_call(extra={"a": object()})
+
+    labels = ["a"]
+    call = embeddings.video("re_1", extra={"labels": labels})
+    labels.append("b")
+    assert call.body.plain["labels"] == ["a"]

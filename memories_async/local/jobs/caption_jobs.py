@@ -30,7 +30,7 @@ from memories_async.local.state.faults import Fault
 from memories_async.local.state.forms import FormFile
 from memories_async.local.state.library import LocalVideo
 from memories_async.local.state.page_limits import PageLimits
-from memories_async.local.state.wire import explain_os_error
+from memories_async.local.state.wire import Reason, Refusal, explain_os_error
 
 __all__ = ["CaptionJobs", "CaptionOrder", "NamedPerson"]
 
@@ -58,7 +58,8 @@ class CaptionOrder:
     """A URL, or the file itself."""
     user_prompt: str
     system_prompt: str
-    callback: str
+    callback: str | None
+    """Where the caption is sent; None where it is in the reply."""
     persons: tuple[NamedPerson, ...]
     thinking: bool
 
@@ -75,9 +76,21 @@ class CaptionJobs:
     random: Random
     """Source of the task ids."""
 
+    async def answer(self, order: CaptionOrder) -> RouteAnswer:
+        """Write the caption of *order* at once; raises `Refusal` where the video exceeds a limit."""
+        try:
+            caption = await self._caption(order)
+        except (_OutsideLimits, Unreachable) as error:
+            raise Refusal(Reason.WRONG, str(error)) from error
+        item = self._draw_task_id()
+        return RouteAnswer(content=_format_caption(caption), item=item)
+
+    def _draw_task_id(self) -> str:
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
     async def accept(self, order: CaptionOrder, context: RequestContext) -> RouteAnswer:
         """Give *order* a task id; the work begins once it is paid."""
-        task_id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+        task_id = self._draw_task_id()
         fault = context.callback_fault
 
         async def begin(hold: Hold) -> None:
@@ -97,6 +110,7 @@ class CaptionJobs:
                 self.fetcher.policy.check(order.video)
             except Unreachable as error:
                 return f"the video will not be fetched: {error}"
+        assert order.callback is not None
         try:
             self.outbox.egress.policy.check(order.callback)
         except Unreachable as error:
@@ -111,6 +125,7 @@ class CaptionJobs:
             body = build_failure(task_id, "A failure, asked for by a fault.")
         if body["status"] != 0:
             hold.refund(task_id)
+        assert order.callback is not None
         result = DeliveryResult(task_id=task_id, url=order.callback, body=body)
         await self.outbox.dispatch(result, fault)
 
@@ -125,12 +140,7 @@ class CaptionJobs:
         except Exception:  # noqa: BLE001  # an engine may be anybody's; its errors are logged
             _log.exception("captioning failed")
             return build_failure(task_id, "The engine failed.")
-        tokens = {
-            "input": caption.input_tokens,
-            "output": caption.output_tokens,
-            "total": caption.input_tokens + caption.output_tokens,
-        }
-        return {"status": 0, "task_id": task_id, "data": {"text": caption.text, "token": tokens}}
+        return {"status": 0, "task_id": task_id, "data": _format_caption(caption)}
 
     async def _caption(self, order: CaptionOrder) -> CaptionText:
         index = await self._index(order.video)
@@ -190,3 +200,12 @@ class CaptionJobs:
         except ValueError:
             return None
         return await self.engine_pool.find_file(name) or await self.engine_pool.find(name)
+
+
+def _format_caption(caption: CaptionText) -> dict[str, object]:
+    tokens = {
+        "input": caption.input_tokens,
+        "output": caption.output_tokens,
+        "total": caption.input_tokens + caption.output_tokens,
+    }
+    return {"text": caption.text, "token": tokens}

@@ -44,10 +44,11 @@ class IngestJobs:
         kind: str,
         unique_id: str = DEFAULT,
         callback: str | None = None,
+        tags: tuple[str, ...] = (),
     ) -> tuple[StoredUpload, Callable[[Hold], Awaitable[None]]]:
         """Store a file; return it with the function that starts to parse it once it is paid."""
         stored = self.upload_store.add(
-            received, kind=kind, account=context.account, unique_id=unique_id
+            received, kind=kind, account=context.account, unique_id=unique_id, tags=tags
         )
         fault, dialect = context.callback_fault, context.dialect
 

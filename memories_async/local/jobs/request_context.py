@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -30,10 +30,16 @@ class RequestContext:
     """SHA-256 of the files that were read."""
     ignored: tuple[str, ...] = ()
     """Words of the prompt that the engine did not act on."""
+    ignored_fields: tuple[str, ...] = ()
+    """Names of the fields that the service did not act on."""
     note: str | None = None
     """Where the embedded service behaves differently from the real one."""
     drafts: list[Path] = field(factory=list[Path])
     """Files to delete at the end of the request, unless they were moved."""
+
+    def ignore_fields(self, given: Iterable[str], known: Collection[str]) -> None:
+        """Note which of the *given* fields the service does not act on: those that are not *known*."""
+        self.ignored_fields = tuple(dict.fromkeys(name for name in given if name not in known))
 
 
 @frozen(kw_only=True)

@@ -14,14 +14,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from attrs import define, field, frozen
 
 from memories_async.local.jobs.engine_pool import EnginePool
+from memories_async.local.jobs.request_context import RouteAnswer
 from memories_async.local.state.accounts import Account
 from memories_async.local.state.library import VIDEO, LocalVideo, build_id_digits
 
-__all__ = ["DEFAULT", "ReceivedFile", "Status", "StoredUpload", "UploadStore"]
+__all__ = [
+    "DEFAULT",
+    "ReceivedFile",
+    "Status",
+    "StoredUpload",
+    "UploadStore",
+    "build_file_answer",
+]
 
 Status = Literal["UNPARSE", "PARSE", "FAILED"]
 DEFAULT = "default"
@@ -54,6 +63,7 @@ class StoredUpload:
     cause: str | None = None
     duration: float | None = None
     """Seconds, once known."""
+    tags: tuple[str, ...] = ()
 
 
 @define(eq=False)
@@ -76,7 +86,13 @@ class UploadStore:
         return self._folder / f"draft-{next(self._drafts)}"
 
     def add(
-        self, received: ReceivedFile, *, kind: str, account: Account, unique_id: str
+        self,
+        received: ReceivedFile,
+        *,
+        kind: str,
+        account: Account,
+        unique_id: str,
+        tags: tuple[str, ...] = (),
     ) -> StoredUpload:
         """Store *received* as a new video or asset; its id is made from its content and its number."""
         self._count += 1
@@ -90,6 +106,7 @@ class UploadStore:
             name=received.file_name,
             size=received.size,
             created=time.time_ns() // 1_000_000,
+            tags=tags,
         )
         self._stored[number] = ((account, unique_id), stored)
         return stored
@@ -164,3 +181,10 @@ class UploadStore:
             status="PARSE",
             duration=self.engine_pool.get_known_duration(video),
         )
+
+
+def build_file_answer(stored: StoredUpload) -> RouteAnswer:
+    """Answer with the file of *stored*, under the name that it was uploaded with."""
+    disposition = f"attachment; filename*=UTF-8''{quote(stored.name)}"
+    headers = {"Content-Disposition": disposition}
+    return RouteAnswer(content=None, file=stored.video.path, item=stored.id, headers=headers)

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from aiohttp import web
 from attrs import define, evolve
@@ -79,6 +80,7 @@ class RequestPipeline:
                 size=request.content.total_bytes,
                 uploads=tuple(context.uploads),
                 ignored=context.ignored,
+                ignored_fields=context.ignored_fields,
                 note=context.note,
             )
         response = send(reply) if fault is None else await respond_with_fault(fault, request, reply)
@@ -152,7 +154,11 @@ class RequestPipeline:
         except Exception as error:  # noqa: BLE001  # an engine may be anybody's and raise anything
             return wire.refuse(route.host, _convert_error(error, route.name), self.dialect)
         reply = wire.succeed(route.host, answer.content, self.dialect)
-        return evolve(reply, headers=answer.headers, file=answer.file)
+        headers = dict(answer.headers)
+        if context.ignored or context.ignored_fields:
+            ignored = (*context.ignored, *context.ignored_fields)
+            headers["X-Local-Ignored"] = ", ".join(quote(one, safe=" '") for one in ignored)
+        return evolve(reply, headers=headers, file=answer.file)
 
     def _admit(self, route: Route[Any], context: RequestContext, arrival: float) -> None:
         account = context.account

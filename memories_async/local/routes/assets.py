@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from pathlib import PurePath
 from typing import Any
-from urllib.parse import quote
 
 from attrs import frozen
 
 from memories_async.local.jobs.ingest import IngestJobs
 from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
-from memories_async.local.jobs.upload_store import ReceivedFile, StoredUpload, UploadStore
+from memories_async.local.jobs.upload_store import (
+    ReceivedFile,
+    StoredUpload,
+    UploadStore,
+    build_file_answer,
+)
 from memories_async.local.pipeline.upload_stream import receive_upload
 from memories_async.local.state.library import ASSET
 from memories_async.local.state.page_limits import PageLimits
@@ -118,9 +122,7 @@ class DownloadAsset:
 
     async def work(self, order: StoredUpload, _: RequestContext) -> RouteAnswer:
         """Answer with the file."""
-        disposition = f"attachment; filename*=UTF-8''{quote(order.name)}"
-        headers = {"Content-Disposition": disposition}
-        return RouteAnswer(content=None, file=order.video.path, item=order.id, headers=headers)
+        return build_file_answer(order)
 
 
 async def _find_asset(upload_store: UploadStore, context: RequestContext) -> StoredUpload:

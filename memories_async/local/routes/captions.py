@@ -1,7 +1,7 @@
-"""`POST /v1/understand/upload` and `.../uploadFile`: the page "Video Caption".
+"""`POST /v1/understand/upload`, `uploadFile`, `uploadSync` and `uploadFileSync`: "Video Caption".
 
 Wrong fields, files and sizes are refused at once. What is known only when the video is decoded, such
-as its duration, is reported by callback as a failure.
+as its duration, is reported by callback as a failure; the routes without a callback refuse it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from memories_async.local.state.forms import (
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
-__all__ = ["CaptionFile", "CaptionUrl"]
+__all__ = ["CaptionFile", "CaptionUrl", "build_caption_routes"]
+
+_FIELDS = ("user_prompt", "system_prompt", "callback", "persons", "thinking")
 
 
 @frozen(kw_only=True)
@@ -37,6 +39,8 @@ class CaptionUrl:
     family: str = "captions"
     path: str = "/v1/understand/upload"
     method: str = "POST"
+    is_sync: bool = False
+    """Whether the caption is in the reply."""
     is_free: bool = False
     host: RouteHost = RouteHost.SECURITY
 
@@ -48,10 +52,15 @@ class CaptionUrl:
             NamedPerson(name=name, url=picture)
             for name, picture in _read_persons(fields, self.page_limits)
         )
-        return _build_order(fields, self.caption_jobs, video=url, persons=persons)
+        context.ignore_fields(fields, {"video_url", *_FIELDS})
+        return _build_order(
+            fields, self.caption_jobs, is_sync=self.is_sync, video=url, persons=persons
+        )
 
     async def work(self, order: CaptionOrder, context: RequestContext) -> RouteAnswer:
-        """Accept the task."""
+        """Accept the task, or write the caption where it is to be in the reply."""
+        if self.is_sync:
+            return await self.caption_jobs.answer(order)
         return await self.caption_jobs.accept(order, context)
 
 
@@ -68,6 +77,8 @@ class CaptionFile:
     family: str = "captions"
     path: str = "/v1/understand/uploadFile"
     method: str = "POST"
+    is_sync: bool = False
+    """Whether the caption is in the reply."""
     is_free: bool = False
     host: RouteHost = RouteHost.SECURITY
 
@@ -86,7 +97,10 @@ class CaptionFile:
         parts = [*form.files.get("files", []), *form.files.get("file", [])]
         video, *pictures = self._check_files(parts)
         persons = _match_pictures(_read_persons(fields, self.page_limits), pictures)
-        return _build_order(fields, self.caption_jobs, video=video, persons=persons)
+        context.ignore_fields(fields, _FIELDS)
+        return _build_order(
+            fields, self.caption_jobs, is_sync=self.is_sync, video=video, persons=persons
+        )
 
     def _check_files(self, files: list[FormFile]) -> list[FormFile]:
         if not files:
@@ -100,14 +114,42 @@ class CaptionFile:
         return files
 
     async def work(self, order: CaptionOrder, context: RequestContext) -> RouteAnswer:
-        """Accept the task."""
+        """Accept the task, or write the caption where it is to be in the reply."""
+        if self.is_sync:
+            return await self.caption_jobs.answer(order)
         return await self.caption_jobs.accept(order, context)
+
+
+def build_caption_routes(
+    caption_jobs: CaptionJobs, page_limits: PageLimits
+) -> tuple[CaptionUrl | CaptionFile, ...]:
+    """Build the four routes: a video by URL or as a file, its caption by callback or in the reply."""
+    jobs, limits = caption_jobs, page_limits
+    return (
+        CaptionUrl(caption_jobs=jobs, page_limits=limits),
+        CaptionFile(caption_jobs=jobs, page_limits=limits),
+        CaptionUrl(
+            caption_jobs=jobs,
+            page_limits=limits,
+            name="captions.upload_sync",
+            path="/v1/understand/uploadSync",
+            is_sync=True,
+        ),
+        CaptionFile(
+            caption_jobs=jobs,
+            page_limits=limits,
+            name="captions.upload_file_sync",
+            path="/v1/understand/uploadFileSync",
+            is_sync=True,
+        ),
+    )
 
 
 def _build_order(
     fields: Mapping[str, Any],
     caption_jobs: CaptionJobs,
     *,
+    is_sync: bool,
     video: str | FormFile,
     persons: tuple[NamedPerson, ...],
 ) -> CaptionOrder:
@@ -118,11 +160,12 @@ def _build_order(
         video=video,
         user_prompt=get_required(fields, "user_prompt"),
         system_prompt=get_required(fields, "system_prompt"),
-        callback=get_required(fields, "callback"),
+        callback=None if is_sync else get_required(fields, "callback"),
         persons=persons,
         thinking=thinking is True,
     )
-    caption_jobs.outbox.check_url(order.callback)
+    if order.callback is not None:
+        caption_jobs.outbox.check_url(order.callback)
     return order
 
 

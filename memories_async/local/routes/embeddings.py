@@ -36,6 +36,7 @@ class Embed:
     async def read(self, context: RequestContext) -> LocalVideo:
         """Find the asset; an unknown one is HTTP 400, as the page on errors states."""
         fields = await read_json(context.request)
+        context.ignore_fields(fields, {"asset_id", "model"})
         asset_id = get_required(fields, "asset_id")
         model = get_required(fields, "model")
         if model not in MODELS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from urllib.parse import quote
 
 from attrs import frozen
 
@@ -49,6 +48,7 @@ class Search:
         """Check the image first, then the other fields."""
         form = await read_form(context.request, largest=self.page_limits.image_size, most=1)
         context.uploads += [one.sha256 for one in form.uploads]
+        context.ignore_fields(form.fields, {"prompt", "video_no", "unique_id"})
         image = _check_image(next(iter(form.files.get("file", ())), None))
         prompt = get_required(form.fields, "prompt")
         video_no = get_required(form.fields, "video_no")
@@ -65,7 +65,7 @@ class Search:
         return SearchQuery(image=image.content, prompt=prompt, video=video, video_no=found.id)
 
     async def work(self, order: SearchQuery, context: RequestContext) -> RouteAnswer:
-        """Search the video; name the words of the prompt that were ignored in a header."""
+        """Search the video, and note the words of the prompt that were ignored."""
         if order.video is None:
             return RouteAnswer(content=[], item=order.video_no)
         found = await self.engine_pool.search(order.video, order.image, order.prompt)
@@ -78,9 +78,7 @@ class Search:
             }
             for clip in found.clips
         ]
-        ignored = ", ".join(quote(word, safe=" '") for word in found.ignored)
-        headers = {"X-Local-Ignored": ignored}
-        return RouteAnswer(content=clips, item=order.video_no, headers=headers)
+        return RouteAnswer(content=clips, item=order.video_no)
 
 
 def _check_image(image: FormFile | None) -> FormFile:

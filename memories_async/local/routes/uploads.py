@@ -6,6 +6,7 @@ on its length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from pathlib import PurePath
@@ -37,6 +38,7 @@ class UploadOptions:
 
     unique_id: str
     callback: str | None
+    tags: tuple[str, ...]
 
 
 @frozen(kw_only=True)
@@ -77,7 +79,7 @@ class UploadFile:
         )
         context.uploads.append(received.file.sha256)
         _check_file(received)
-        options = _read_options(received.fields, self.ingest_jobs, self.page_limits)
+        options = _read_options(received.fields, context, self.ingest_jobs, self.page_limits)
         return FileUpload(file=received.file, options=options)
 
     async def work(self, order: FileUpload, context: RequestContext) -> RouteAnswer:
@@ -103,7 +105,9 @@ class UploadUrl:
         """Check the fields, which must be a form and not JSON."""
         fields = await read_fields(context.request)
         url = get_required(dict(fields), "url")
-        return UrlUpload(url=url, options=_read_options(fields, self.ingest_jobs, self.page_limits))
+        others = [one for one in fields if one[0] != "url"]
+        options = _read_options(others, context, self.ingest_jobs, self.page_limits)
+        return UrlUpload(url=url, options=options)
 
     async def work(self, order: UrlUpload, context: RequestContext) -> RouteAnswer:
         """Fetch the video; the last part of the URL may name one of the library."""
@@ -149,10 +153,14 @@ def _check_file(received: ReceivedUpload) -> None:
 
 
 def _read_options(
-    fields: Iterable[tuple[str, str]], ingest_jobs: IngestJobs, page_limits: PageLimits
+    fields: Iterable[tuple[str, str]],
+    context: RequestContext,
+    ingest_jobs: IngestJobs,
+    page_limits: PageLimits,
 ) -> UploadOptions:
-    several = [*fields]
-    tags = [value for name, value in several if name == "tags" or name.startswith("tags[")]
+    several = [(re.sub(r"\[\d*\]$", "", name), value) for name, value in fields]
+    context.ignore_fields((name for name, _ in several), {"unique_id", "callback", "tags"})
+    tags = [value for name, value in several if name == "tags"]
     if len(tags) > page_limits.tags:
         raise Refusal(Reason.WRONG, f"At most {page_limits.tags} tags are supported.")
     given = dict(several)
@@ -163,14 +171,22 @@ def _read_options(
             sentence = f"The callback parameter is longer than {most} characters."
             raise Refusal(Reason.WRONG, sentence)
         ingest_jobs.outbox.check_url(callback)
-    return UploadOptions(unique_id=given.get("unique_id") or DEFAULT, callback=callback)
+    # The service adds a tag of its own to what comes through the API.
+    labels = (*tags, "api")
+    unique_id = given.get("unique_id") or DEFAULT
+    return UploadOptions(unique_id=unique_id, callback=callback, tags=labels)
 
 
 def _accept(
     ingest_jobs: IngestJobs, file: ReceivedFile, options: UploadOptions, context: RequestContext
 ) -> RouteAnswer:
     stored, begin = ingest_jobs.accept(
-        file, context, kind=VIDEO, unique_id=options.unique_id, callback=options.callback
+        file,
+        context,
+        kind=VIDEO,
+        unique_id=options.unique_id,
+        callback=options.callback,
+        tags=options.tags,
     )
     content = _format_upload(stored, context.dialect)
     return RouteAnswer(content=content, item=stored.id, then=begin)

@@ -1,24 +1,34 @@
-"""`get_metadata`, `list_videos` and `delete_videos` of the video library. All are free."""
+"""`get_metadata`, `list_videos`, `delete_videos` and `download` of the video library.
+
+All are free but the downloads, which cost one point here and are billed by the gigabyte there.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from attrs import frozen
 
 from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
-from memories_async.local.jobs.upload_store import DEFAULT, StoredUpload, UploadStore
+from memories_async.local.jobs.upload_store import (
+    DEFAULT,
+    StoredUpload,
+    UploadStore,
+    build_file_answer,
+)
 from memories_async.local.state.forms import get_required, read_json, read_strings
 from memories_async.local.state.library import VIDEO
 from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
 
-__all__ = ["DeleteVideos", "ListVideos", "VideoMetadata"]
+__all__ = ["DeleteVideos", "DownloadBlob", "DownloadVideo", "ListVideos", "VideoMetadata"]
 
 MOST_LISTED = 200
 """Largest size of a page, and the size where none is given, as in recorded answers."""
 MOST_DELETED = 100
+_LIST_FIELDS = ("page", "size", "unique_id", "video_name", "video_no", "video_nos", "status", "tag")
 _V1 = "/serve/api/v1"
 _Filter = Callable[[StoredUpload], bool]
 
@@ -73,6 +83,7 @@ class ListVideos:
     async def read(self, context: RequestContext) -> ListQuery:
         """Check page, size and filters."""
         fields = await read_json(context.request)
+        context.ignore_fields(fields, _LIST_FIELDS)
         return ListQuery(
             page=_read_number(fields, "page", 1, 2**31),
             size=_read_number(fields, "size", MOST_LISTED, MOST_LISTED),
@@ -128,6 +139,68 @@ class DeleteVideos:
         return RouteAnswer(content=None, item="")
 
 
+@frozen(kw_only=True)
+class DownloadVideo:
+    """Sends the file of one video."""
+
+    upload_store: UploadStore
+    name: str = "videos.download"
+    family: str = "video_download"
+    method: str = "POST"
+    path: str = f"{_V1}/download"
+    is_free: bool = False
+    host: RouteHost = RouteHost.V1
+
+    async def read(self, context: RequestContext) -> StoredUpload:
+        """Find the video in its `unique_id`."""
+        fields = await read_json(context.request)
+        context.ignore_fields(fields, {"video_no", "unique_id"})
+        video_no = get_required(fields, "video_no")
+        return await _find_video(
+            self.upload_store, video_no, context, _read_text(fields, "unique_id") or DEFAULT
+        )
+
+    async def work(self, order: StoredUpload, _: RequestContext) -> RouteAnswer:
+        """Answer with the file."""
+        return build_file_answer(order)
+
+
+@frozen(kw_only=True)
+class DownloadBlob:
+    """Sends the file of a video by its place in the storage: here any bucket, and its `video_no`."""
+
+    upload_store: UploadStore
+    name: str = "videos.download_blob"
+    family: str = "video_download"
+    method: str = "GET"
+    path: str = f"{_V1}/download"
+    is_free: bool = False
+    host: RouteHost = RouteHost.V1
+
+    async def read(self, context: RequestContext) -> StoredUpload:
+        """Find the video that the blob is named after."""
+        query = context.request.query
+        context.ignore_fields(query, {"bucket", "blob"})
+        get_required(query, "bucket")
+        video_no = PurePath(get_required(query, "blob")).stem
+        return await _find_video(self.upload_store, video_no, context, None)
+
+    async def work(self, order: StoredUpload, _: RequestContext) -> RouteAnswer:
+        """Answer with the file."""
+        return build_file_answer(order)
+
+
+async def _find_video(
+    upload_store: UploadStore, video_no: str, context: RequestContext, unique_id: str | None
+) -> StoredUpload:
+    found = await upload_store.find(
+        video_no, kind=VIDEO, account=context.account, unique_id=unique_id
+    )
+    if found is None:
+        raise Refusal(Reason.WRONG, "video not found")
+    return found
+
+
 def _format_video(stored: StoredUpload, dialect: Dialect) -> dict[str, Any]:
     fields = {
         "video_no": stored.id,
@@ -165,6 +238,8 @@ def _read_filters(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Filter,
         filters.append(lambda one: one.id == number)
     if isinstance(several, list):
         filters.append(lambda one: one.id in several)
+    if tag := _read_text(fields, "tag"):
+        filters.append(lambda one: tag in one.tags)
     if status:
         filters.append(lambda one: status in (one.status, _get_status(one, dialect)))
     return tuple(filters)

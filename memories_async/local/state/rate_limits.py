@@ -37,6 +37,7 @@ DOCUMENTED: Mapping[str, Rate] = {
     "video_metadata": Rate(),
     "video_list": Rate(5),
     "video_delete": Rate(5),
+    "video_download": Rate(12, per=60),
     "asset_upload": Rate(),
     "asset_metadata": Rate(),
     "asset_delete": Rate(),

@@ -38,6 +38,8 @@ class LoggedRequest:
     """The faults that were applied, as in `drop after + callback early`."""
     ignored: tuple[str, ...] = ()
     """Words of the prompt that the engine did not act on."""
+    ignored_fields: tuple[str, ...] = ()
+    """Names of the fields that the service did not act on."""
     note: str | None = None
     """Where the embedded service behaves differently from the real one."""
 

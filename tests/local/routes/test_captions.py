@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
 
@@ -304,3 +305,47 @@ async def test_caption_on_a_full_disk_fails_with_its_reason(
 
     assert receiver.bodies[0]["msg"] == "The service cannot use a file: No space left on device."
     assert service.account.paid == 0
+
+
+async def test_a_caption_comes_in_the_reply_where_it_is_asked_for_so(service, send):
+    """By URL and as a file; each is paid once, and no callback is needed."""
+    fields = {"user_prompt": "Tell all.", "system_prompt": "s"}
+    name = service.library[0].path.name
+    by_url = await send(
+        "/v1/understand/uploadSync", document={"video_url": f"https://x/{name}", **fields}
+    )
+    form = FormData()
+    form.add_field("req", json.dumps(fields))
+    form.add_field("files", b"40:x", filename="film.mp4")
+    as_file = await send("/v1/understand/uploadFileSync", data=form)
+
+    assert as_file.json["data"] == {
+        "text": "40 seconds. Tell all. []",
+        "token": {"input": 9, "output": 24, "total": 33},
+    }
+    assert by_url.json["data"]["text"] == "30 seconds. Tell all. []"
+    routes = [entry.route for entry in service.account.statement]
+    assert routes == ["captions.upload_sync", "captions.upload_file_sync"]
+
+
+async def test_a_video_outside_the_limits_is_refused_in_the_reply_and_free(service, send):
+    """The page's limits are known once the video is decoded."""
+    form = FormData()
+    form.add_field("req", '{"user_prompt": "u", "system_prompt": "s"}')
+    form.add_field("files", b"4:x", filename="film.mp4")
+    reply = await send("/v1/understand/uploadFileSync", data=form)
+
+    assert reply.json["code"] == -1
+    assert "it must be between" in reply.json["msg"]
+    assert service.account.paid == 0
+
+
+async def test_fields_that_are_not_acted_on_are_named(service, send):
+    """In a header of the reply, and in the request log."""
+    form = FormData()
+    form.add_field("req", '{"user_prompt": "u", "system_prompt": "s", "qa": true, "new one": 1}')
+    form.add_field("files", b"40:x", filename="film.mp4")
+    reply = await send("/v1/understand/uploadFileSync", data=form)
+
+    assert reply.headers["X-Local-Ignored"] == "qa, new one"
+    assert service.request_log[0].ignored_fields == ("qa", "new one")
