@@ -22,13 +22,14 @@ from memories_async._protocol.decode import (
     FAILED,
     READY,
     converter,
+    ignore_data,
     is_empty,
     read_size,
     split_fields,
 )
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
-from memories_async.videos import MAX_VIDEO_SIZE, ignore_data
+from memories_async.videos import MAX_VIDEO_SIZE
 
 _PATH = "/serve/api/v2"
 

@@ -23,7 +23,7 @@ from memories_async._protocol.call import (
     Progress,
     estimate_transfer_time,
 )
-from memories_async._protocol.decode import read_size
+from memories_async._protocol.decode import ignore_data, read_size
 from memories_async._protocol.library import Page, Video, read_optional_video, read_page, read_video
 from memories_async._protocol.reply import Host
 from memories_async._protocol.upload_options import UploadOptions, build_options
@@ -290,10 +290,6 @@ def _build_download(
     )
 
 
-def ignore_data(_: Any) -> None:
-    """Return None: the reply has no data beside its success."""
-
-
 __all__ = [
     "EXTENSIONS",
     "MAX_DELETED",
@@ -304,7 +300,6 @@ __all__ = [
     "delete",
     "download",
     "download_blob",
-    "ignore_data",
     "list",
     "metadata",
     "read_video",

@@ -96,3 +96,7 @@ def read_size(data: Any) -> int:
     if not isinstance(data, int):
         raise TypeError("the reply is no file")
     return data
+
+
+def ignore_data(_: Any) -> None:
+    """Return None: the reply has no data beside its success."""

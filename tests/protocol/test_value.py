@@ -56,6 +56,7 @@ def test_every_value_of_the_package_is_one():
         "Budget",
         "Call",
         "Exchange",
+        "Flow",
         "Hosts",
         "Limit",
         "Limits",
