@@ -22,6 +22,7 @@ from memories_async._protocol.caption_request import (
     MAX_IMAGE_SIZE,
     MAX_PERSONS,
     MAX_VIDEO_SIZE,
+    PATHS,
     Person,
     Prompts,
     check_persons,
@@ -34,12 +35,6 @@ from memories_async._protocol.value import Value
 
 PATIENCE = 600.0
 """Seconds for the work on a video whose caption is in the reply. The service documents none."""
-_PATHS = {
-    "upload": "/v1/understand/upload",
-    "upload_file": "/v1/understand/uploadFile",
-    "upload_sync": "/v1/understand/uploadSync",
-    "upload_file_sync": "/v1/understand/uploadFileSync",
-}
 
 
 @frozen(slots=False)
@@ -145,8 +140,7 @@ def upload_sync(
     as it works on the video; the call waits up to ten minutes longer than the policy's `timeout`.
 
     The arguments are those of `captions.upload`. Building the call raises `ValueError` or `TypeError`
-    as there. Sending it raises `OutcomeUnknown`, where the reply does not arrive, or another
-    `MemoriesError`. See memories.ai docs, "Video Caption".
+    as there, sending it `OutcomeUnknown` for a lost reply, and any other `MemoriesError`. See memories.ai docs, "Video Caption".
     """
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     body = describe_url(video_url, prompts, check_persons(persons, max_persons), None)
@@ -234,7 +228,7 @@ def _build_task(
     call = Call(
         name=f"captions.{name}",
         host=Host.CAPTIONS,
-        path=_PATHS[name],
+        path=PATHS[name],
         body=body,
         family="captions",
         unit="caption",
@@ -252,7 +246,7 @@ def _build_answered(
     call = Call(
         name=f"captions.{name}",
         host=Host.CAPTIONS,
-        path=_PATHS[name],
+        path=PATHS[name],
         body=body,
         family="captions",
         unit="caption",
@@ -265,7 +259,7 @@ def _build_answered(
 
 
 def read_tokens(token: object) -> Tokens | None:
-    """Read the counts of tokens; None where there are none, or none that can be read."""
+    """Read the counts of tokens; None where they are missing or cannot be read."""
     try:
         return converter.structure(token, Tokens) if wire_json.is_object(token) else None
     except Exception:  # noqa: BLE001  # cattrs raises groups of anything; a count is not worth a caption

@@ -24,6 +24,14 @@ MAX_EFFORT = 10
 """Highest `reasoning_effort` (memories.ai docs, "Video Caption")."""
 
 
+PATHS = {
+    "upload": "/v1/understand/upload",
+    "upload_file": "/v1/understand/uploadFile",
+    "upload_sync": "/v1/understand/uploadSync",
+    "upload_file_sync": "/v1/understand/uploadFileSync",
+}
+
+
 @frozen
 class Person:
     """A person to recognise by a reference picture.
