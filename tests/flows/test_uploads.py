@@ -46,7 +46,7 @@ async def test_options_reach_the_service(service, library, film):
     wrong = {"unique_id": "mine", "tags": [str(n) for n in range(21)]}
     with pytest.raises(InvalidRequest):
         await library("videos.upload", film, unique_id="mine", callback="http://127.0.0.1:9/")
-    with pytest.raises(InvalidRequest, match="At most 20 tags"):
+    with pytest.raises(ValueError, match="tags must be at most 20, not 21"):
         await library("videos.upload", film, **wrong)
     await service.drain()
 
