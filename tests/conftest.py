@@ -87,3 +87,16 @@ def _level_of_the_log():
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of this run's own."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    from postgres import PostgresServer, find_binaries
+
+    if find_binaries() is None:
+        pytest.skip("no PostgreSQL server is installed")
+    server = PostgresServer()
+    yield server
+    server.remove()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -39,7 +40,7 @@ _NOT_WRITABLE = {"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IO
 
 
 class DatabaseFailed(MemoriesError):
-    """The file of a ledger or receiver cannot be read or written; nothing was recorded."""
+    """The file or server of a ledger or receiver cannot be read or written; nothing was recorded."""
 
 
 class NotWritable(DatabaseFailed):
@@ -54,6 +55,8 @@ class Schema:
     steps: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...]
     """The statements, and functions, of each upgrade: from version 0 to 1, from 1 to 2. A released step
     never changes."""
+    postgres_steps: tuple[tuple[str, ...], ...] = ()
+    """The same for PostgreSQL."""
 
 
 def explain(path: Path, error: Exception) -> DatabaseFailed:
@@ -147,7 +150,7 @@ def copy_file(path: Path, folder: Path) -> Path:
     return copy
 
 
-def read_file_id(connection: sqlite3.Connection) -> bytes:
+def read_file_id(connection: Any) -> bytes:
     """Return the random id that the file was given when it was created."""
     found: tuple[bytes] = connection.execute("SELECT id FROM file").fetchone()
     return found[0]

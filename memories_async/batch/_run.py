@@ -16,6 +16,7 @@ from attrs import define, field
 
 from memories_async._client.settings import Settings
 from memories_async._database.file import DatabaseFailed
+from memories_async._database.group_commit import POLL
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
 from memories_async.batch._channel import Channel
@@ -36,7 +37,6 @@ from memories_async.errors import (
 )
 from memories_async.ledger._claimed import Claimed
 from memories_async.ledger._coordinator import (
-    POLL,
     Coordinator,
     InFlight,
     OtherAccount,

@@ -25,8 +25,6 @@ from memories_async.ledger._store import EntryStore
 
 T = TypeVar("T")
 
-POLL = 0.2
-"""Seconds between two looks at an entry whose call another process is sending."""
 Flight: TypeAlias = Future[MemoriesError | None]
 """Set to the error that ended the call, or to None: the ledger is then worth another look."""
 
@@ -60,12 +58,15 @@ class InFlight:
     """Another task of this process, or another process (no *flight*), is sending the call."""
 
     flight: Flight | None
+    wait_elsewhere: Callable[[], Awaitable[None]] | None = None
+    """Waits for another process."""
 
     async def wait(self) -> None:
         """Wait until the ledger is worth another look; raise what ended a call of this process."""
         tell_waiting("identical")
         if self.flight is None:
-            await asyncio.sleep(POLL)
+            if self.wait_elsewhere is not None:
+                await self.wait_elsewhere()
             return
         # Shielded: cancelling one waiter must not cancel the others.
         error = await asyncio.shield(asyncio.wrap_future(self.flight))
@@ -158,6 +159,7 @@ class Coordinator:
     ) -> list[Claim]:
         if not keys:
             return []
+        mark = self.store.database.mark()
         try:
             rows = await self.store.write(
                 lambda moves: [moves.claim(key, fresh=fresh, resend=resend) for key in keys]
@@ -167,13 +169,18 @@ class Coordinator:
                 self.store.write(lambda moves: moves.withdraw([key.key for key in keys]))
             )
             raise
-        return [self._build_claim(key, *row) for key, row in zip(keys, rows, strict=True)]
+        return [self._build_claim(key, *row, mark) for key, row in zip(keys, rows, strict=True)]
 
-    def _build_claim(self, key: EntryKey, row: EntryRow, owner: str | None) -> Claim:
+    def _build_claim(
+        self, key: EntryKey, row: EntryRow, owner: str | None, mark: int | None
+    ) -> Claim:
         end_flight = partial(self.flights.end, key.key)
         if owner is None:
             end_flight(None)
-            return explain_row(key, row)
+            claim = explain_row(key, row)
+            if isinstance(claim, InFlight):
+                return InFlight(None, partial(self.store.database.wait_for, key.key, mark))
+            return claim
         return Claimed(
             entry_key=key,
             entry=row.id,

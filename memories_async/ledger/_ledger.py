@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Self, TypeVar
 from weakref import finalize
 
-from memories_async._database.database import Database
 from memories_async._database.file import NotWritable, copy_file, explain
+from memories_async._database.group_commit import Database
+from memories_async._database.open import open_database
+from memories_async._database.sqlite import SqliteDatabase
 from memories_async._protocol.call import Call
 from memories_async.ledger._claimed import Claimed
 from memories_async.ledger._coordinator import Coordinator
 from memories_async.ledger._export import export, read_vector
+from memories_async.ledger._lease import Lease
 from memories_async.ledger._process_lock import ProcessLock
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._replies import read_data, write_reply
@@ -36,6 +39,9 @@ T = TypeVar("T")
 class Ledger:
     """A record in one SQLite file (mode 0600), shared by tasks, threads, loops and processes.
 
+    `Ledger("postgresql://user@host/database")` keeps it in PostgreSQL instead (extra `postgres`), shared
+    by processes on any number of hosts: in the schema `memories_async`, or in the one of `?schema=name`.
+
     The file is opened at first use. Pass the ledger to `Client(ledger=...)` or to
     `client.batch(ledger=...)`; free calls are not recorded. Its methods block: from a coroutine,
     call them with `asyncio.to_thread`. They raise `DatabaseFailed` where the disk is full or the
@@ -47,13 +53,15 @@ class Ledger:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._open(Database(Path(path), (SCHEMA,)))
+        self._open(open_database(path, (SCHEMA,)))
 
     def _open(self, database: Database) -> None:
-        self.path: Path = database.path
+        self.path: Path | None = database.path if isinstance(database, SqliteDatabase) else None
+        """The file; None for PostgreSQL."""
         self.database: Database = database
-        """The file itself, in which a receiver may keep its tables, too."""
-        self.coordinator: Coordinator = Coordinator(EntryStore(database, ProcessLock(self.path)))
+        """The file or schema itself, in which a receiver may keep its tables, too."""
+        lock = Lease(database) if self.path is None else ProcessLock(self.path)
+        self.coordinator: Coordinator = Coordinator(EntryStore(database, lock))
         """What a client and a batch use."""
         self._copy: Ledger | None = None
         """A private copy of a file that takes no writes, to read from."""
@@ -169,20 +177,20 @@ class Ledger:
         try:
             self._store.write_now(EntryWriter.release_dead)
         except NotWritable:
-            if not self.path.is_file():
+            if self.path is None or not self.path.is_file():
                 raise
-            return self._read_copy(look)
+            return self._read_copy(self.path, look)
         return self._store.read_now(look)
 
-    def _read_copy(self, look: Callable[[EntryReader], T]) -> T:
+    def _read_copy(self, path: Path, look: Callable[[EntryReader], T]) -> T:
         """Read a copy of a file that takes no writes, so that nothing in it is out of date."""
         if self._copy is None:
             folder = tempfile.TemporaryDirectory(prefix="memories_async-")
             try:
-                self._copy = Ledger(copy_file(self.path, Path(folder.name)))
+                self._copy = Ledger(copy_file(path, Path(folder.name)))
             except OSError as error:
-                raise explain(self.path, error) from None
-            self._copy.coordinator.store.lock.ledger = self.path
+                raise explain(path, error) from None
+            self._copy.coordinator.store = EntryStore(self._copy.database, ProcessLock(path))
             finalize(self._copy, folder.cleanup)
         store = self._copy.coordinator.store
         store.write_now(EntryWriter.release_dead)
@@ -204,4 +212,4 @@ class Ledger:
         self._open(database)
 
     def __repr__(self) -> str:
-        return f"Ledger({str(self.path)!r})"
+        return f"Ledger({str(self.database)!r})"

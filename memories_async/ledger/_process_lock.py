@@ -13,11 +13,13 @@ import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 from weakref import WeakSet
 
 from attrs import define, field
 
 from memories_async._database.file import create_private
+from memories_async._database.group_commit import Connection
 
 if sys.platform == "win32":
     import msvcrt
@@ -48,6 +50,10 @@ class ProcessLock:
 
     def __attrs_post_init__(self) -> None:
         _locks.add(self)
+
+    def within(self, connection: Connection) -> Self:  # noqa: ARG002  # as `Lease` has it
+        """Return the lock itself: it needs no database."""
+        return self
 
     def acquire(self) -> str:
         """Return the lock's name, taking the lock at first use. Only the writer thread calls it."""

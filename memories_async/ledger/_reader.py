@@ -1,14 +1,14 @@
-"""Reads of the ledger's entries in SQLite: lookups, pages and sums."""
+"""Reads of the ledger's entries: lookups, pages and sums, in SQL for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
+from memories_async._database.group_commit import Connection
 from memories_async._protocol.network import is_loopback
 from memories_async.errors import Billed
 from memories_async.ledger._schema import EntryRow
@@ -18,7 +18,7 @@ PAGE = 200
 """Entries read at once: a page is in memory with its replies."""
 _ROW = ("id", "state", "account", "owner", "attempts", "sent_at", "status", "message", "body")
 _ENTRY = (
-    "entries.id, hex(key), item, call, asked, account, unit, state, attempts, doubts, price,"
+    "entries.id, key, item, call, asked, account, unit, state, attempts, doubts, price,"
     " planned_at, sent_at, ended_at, status, message, body"
 )
 _WITH_REPLIES = "FROM entries LEFT JOIN replies USING (id)"
@@ -26,9 +26,9 @@ _WITH_REPLIES = "FROM entries LEFT JOIN replies USING (id)"
 
 @frozen
 class EntryReader:
-    """Reads the entries within one transaction of a SQLite connection."""
+    """Reads the entries within one transaction of a connection."""
 
-    connection: sqlite3.Connection
+    connection: Connection
 
     def find(self, key: str, *, fresh: bool = False) -> EntryRow | None:
         """Look up the entry that answers for *key*: a done one, else the latest.
@@ -74,9 +74,9 @@ class EntryReader:
         except ValueError:
             raise KeyError(key) from None
         row: tuple[bytes] | None = self.connection.execute(
-            "SELECT key FROM entries WHERE key = ?1"
-            " UNION ALL SELECT current FROM former_keys WHERE key = ?1 LIMIT 1",
-            (value,),
+            "SELECT key FROM entries WHERE key = ?"
+            " UNION ALL SELECT current FROM former_keys WHERE key = ? LIMIT 1",
+            (value, value),
         ).fetchone()
         if row is None:
             raise KeyError(key)
@@ -126,9 +126,11 @@ class EntryReader:
         """Count the entries by state and by call, and add up what they cost."""
         total, by_call = Summary(), dict[str, dict[State, int]]()
         rows = self.connection.execute(
-            "SELECT call, state, count(*), sum(attempts), sum(price * (state = 'done')),"
-            " sum(price * ((state IN ('sending', 'unknown')) + doubts)),"
-            " sum(price IS NULL AND (state IN ('done', 'sending', 'unknown') OR doubts > 0))"
+            "SELECT call, state, count(*), sum(attempts), "
+            " sum(CASE WHEN state = 'done' THEN price END),"
+            " sum(price * (CASE WHEN state IN ('sending', 'unknown') THEN 1 ELSE 0 END + doubts)),"
+            " sum(CASE WHEN price IS NULL AND (doubts > 0 OR state IN ('done', 'sending', 'unknown'))"
+            " THEN 1 ELSE 0 END)"
             " FROM entries GROUP BY call, state ORDER BY call, state"
         )
         for call, state, count, attempts, points, at_risk, unpriced in rows:
@@ -166,7 +168,7 @@ def _build_entry(row: Sequence[Any]) -> Entry:
     if state in {"sending", "unknown"} or (doubts and state != "done"):
         billed = "maybe"
     return Entry(
-        key=key.lower(),
+        key=key.hex(),
         item=item,
         call=call,
         asked=asked,

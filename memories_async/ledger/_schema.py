@@ -1,4 +1,4 @@
-"""The ledger's tables in SQLite, and the values that its moves take and return."""
+"""The ledger's tables, and the values that its moves take and return."""
 
 from __future__ import annotations
 
@@ -34,6 +34,41 @@ SCHEMA = Schema(
             "CREATE INDEX former_keys_current ON former_keys (current)",
             rewrite_keys,
             "CREATE INDEX entries_by_content ON entries (content)",
+        ),
+    ),
+    postgres_steps=(
+        (
+            """
+            CREATE TABLE entries (
+                id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key BYTEA NOT NULL,
+                content BYTEA, item TEXT, call TEXT NOT NULL, asked TEXT NOT NULL,
+                account TEXT NOT NULL, unit TEXT NOT NULL,
+                state TEXT NOT NULL DEFAULT 'planned', owner TEXT,
+                attempts INTEGER NOT NULL DEFAULT 0, doubts INTEGER NOT NULL DEFAULT 0,
+                price DOUBLE PRECISION, planned_at DOUBLE PRECISION NOT NULL,
+                sent_at DOUBLE PRECISION, ended_at DOUBLE PRECISION, status INTEGER, message TEXT
+            )
+            """,
+            "CREATE TABLE replies (id BIGINT PRIMARY KEY, body BYTEA NOT NULL)",
+            "CREATE TABLE former_keys (key BYTEA PRIMARY KEY, current BYTEA NOT NULL)",
+            # The server's clock decides when a lease has ended.
+            "CREATE TABLE owners (name TEXT PRIMARY KEY, expires_at TIMESTAMPTZ NOT NULL)",
+            "CREATE INDEX entries_by_key ON entries (key)",
+            "CREATE INDEX entries_by_content ON entries (content)",
+            "CREATE INDEX entries_at_work ON entries (owner) WHERE owner IS NOT NULL",
+            "CREATE INDEX entries_in_doubt ON entries (id) WHERE state = 'unknown'",
+            "CREATE INDEX former_keys_current ON former_keys (current)",
+            """
+            CREATE FUNCTION tell_of_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM pg_notify(TG_TABLE_SCHEMA, encode(NEW.key, 'hex'));
+                RETURN NULL;
+            END $$
+            """,
+            """
+            CREATE TRIGGER tell_of_entry AFTER UPDATE OF owner ON entries FOR EACH ROW
+            WHEN (OLD.owner IS NOT NULL AND NEW.owner IS NULL) EXECUTE FUNCTION tell_of_entry()
+            """,
         ),
     ),
 )

@@ -6,14 +6,16 @@ A coordinator asks for moves by name and never sees SQL: another database takes 
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from attrs import frozen
 
-from memories_async._database.database import Database
+from memories_async._database.group_commit import Database
 from memories_async._protocol.call import derive_fingerprint
+from memories_async.ledger._lease import Lease
 from memories_async.ledger._process_lock import ProcessLock
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._schema import AttemptEnd, EntryKey, EntryRow
@@ -23,14 +25,30 @@ T = TypeVar("T")
 DIED = "the process that sent it ended before an answer was recorded"
 
 
+class OwnerLock(Protocol):
+    """Tells whether those whom entries name as their owners still run, within one transaction."""
+
+    def acquire(self) -> str:
+        """Return the name under which this process owns entries."""
+        ...
+
+    def is_alive(self, name: str) -> bool:
+        """Whether the process that owns entries as *name* still runs."""
+        ...
+
+    def release_dead(self, name: str) -> None:
+        """Remove what is left of a process that has ended."""
+        ...
+
+
 @frozen
 class EntryWriter(EntryReader):
-    """Changes the entries within one transaction of a SQLite connection.
+    """Changes the entries within one transaction of a connection.
 
     An entry that is done never changes again; `fresh` calls get entries of their own.
     """
 
-    lock: ProcessLock
+    lock: OwnerLock
 
     def claim(self, key: EntryKey, *, fresh: bool, resend: bool) -> tuple[EntryRow, str | None]:
         """Make this process the owner of the entry of *key*; return the entry and the owner's name.
@@ -51,7 +69,7 @@ class EntryWriter(EntryReader):
         if elsewhere is not None:
             return elsewhere, None
         if row is None:
-            inserted = self.connection.execute(
+            self.connection.execute(
                 "INSERT INTO entries"
                 " (key, content, item, call, asked, account, unit, owner, planned_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -59,9 +77,12 @@ class EntryWriter(EntryReader):
                     *(bytes.fromhex(key.key), key.content, key.item, key.call, key.asked),
                     *(key.account, key.unit, name, time.time()),
                 ),
-            ).lastrowid
-            assert inserted is not None
-            return EntryRow(id=inserted, state="planned"), name
+            )
+            # The only writer inserted it.
+            newest = self.connection.execute(
+                "SELECT max(id) FROM entries WHERE key = ?", (bytes.fromhex(key.key),)
+            )
+            return EntryRow(id=newest.fetchone()[0], state="planned"), name
         self.connection.execute("UPDATE entries SET owner = ? WHERE id = ?", (name, row.id))
         return row, name
 
@@ -74,16 +95,17 @@ class EntryWriter(EntryReader):
 
     def withdraw(self, keys: Sequence[str]) -> None:
         """Undo claims under which no attempt was begun."""
-        self.connection.executemany(
-            "UPDATE entries SET owner = NULL WHERE key = ? AND owner = ?",
-            [(bytes.fromhex(key), self.lock.acquire()) for key in keys],
-        )
+        for key in keys:
+            self.connection.execute(
+                "UPDATE entries SET owner = NULL WHERE key = ? AND owner = ?",
+                (bytes.fromhex(key), self.lock.acquire()),
+            )
 
     def begin(self, entry: int, owner: str, price: float | None) -> bool:
         """Record the intent to send; False where the entry was settled or claimed meanwhile."""
-        return self._change_one(
+        return self.lock.is_alive(owner) and self._change_one(
             "UPDATE entries SET state = 'sending', attempts = attempts + 1, sent_at = ?, price = ?,"
-            " doubts = doubts + (state = 'unknown'), message = NULL, status = NULL"
+            " doubts = doubts + CASE state WHEN 'unknown' THEN 1 ELSE 0 END, message = NULL, status = NULL"
             " WHERE id = ? AND owner = ? AND state IN ('planned', 'refused', 'unknown')",
             (time.time(), price, entry, owner),
         )
@@ -103,11 +125,11 @@ class EntryWriter(EntryReader):
         """Record how an attempt ended, unless a callback settled the entry meanwhile."""
         changed = self._change_one(
             "UPDATE entries SET state = ?, status = ?, message = ?, ended_at = ?, owner = ?,"
-            " attempts = attempts - ?, doubts = max(0, doubts - ?)"
+            " attempts = attempts - ?, doubts = CASE WHEN doubts > 0 THEN doubts - ? ELSE 0 END"
             " WHERE id = ? AND owner = ? AND state = 'sending'",
             (
                 *(end.state, end.status, end.message, time.time(), None if end.final else owner),
-                *(end.is_withdrawn, end.restores_doubt, entry, owner),
+                *(int(end.is_withdrawn), int(end.restores_doubt), entry, owner),
             ),
         )
         if changed and end.body is not None:
@@ -184,15 +206,18 @@ class EntryWriter(EntryReader):
                 "UPDATE former_keys SET current = ? WHERE current = ?", (current, key)
             )
             self.connection.execute(
-                "INSERT OR REPLACE INTO former_keys VALUES (?, ?)", (key, current)
+                "INSERT INTO former_keys VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET current = excluded.current",
+                (key, current),
             )
         return len(rows)
 
     def forget(self, before: float) -> int:
         """Delete entries that ended before a time, except those perhaps paid; return how many."""
         self.release_dead()
-        # Deleted prompts and answers are overwritten, not only unlinked.
-        self.connection.execute("PRAGMA secure_delete = ON")
+        if isinstance(self.connection, sqlite3.Connection):
+            # Deleted prompts and answers are overwritten, not only unlinked.
+            self.connection.execute("PRAGMA secure_delete = ON")
         chosen = (
             "SELECT id FROM entries WHERE coalesce(ended_at, planned_at) < ? AND owner IS NULL"
             " AND state <> 'unknown' AND (state = 'done' OR doubts = 0)"
@@ -217,7 +242,10 @@ class EntryWriter(EntryReader):
         return next((row for row in found if row.state != "done"), None)
 
     def _keep_reply(self, entry: int, body: bytes) -> None:
-        self.connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (entry, body))
+        self.connection.execute(
+            "INSERT INTO replies VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+            (entry, body),
+        )
 
     def _change_one(self, statement: str, values: tuple[object, ...]) -> bool:
         return self.connection.execute(statement, values).rowcount == 1
@@ -225,21 +253,21 @@ class EntryWriter(EntryReader):
 
 @frozen
 class EntryStore:
-    """Runs moves and reads in transactions of one SQLite file.
+    """Runs moves and reads in transactions of one database.
 
     A move returns after its transaction is on the disk. All methods raise `DatabaseFailed`.
     """
 
     database: Database
-    lock: ProcessLock
+    lock: ProcessLock | Lease
 
     async def write(self, move: Callable[[EntryWriter], T]) -> T:
         """Run *move* in a transaction."""
-        return await self.database.write(lambda db: move(EntryWriter(db, self.lock)))
+        return await self.database.write(lambda db: move(EntryWriter(db, self.lock.within(db))))
 
     def write_now(self, move: Callable[[EntryWriter], T]) -> T:
         """Do as `write` does, blocking this thread."""
-        return self.database.write_now(lambda db: move(EntryWriter(db, self.lock)))
+        return self.database.write_now(lambda db: move(EntryWriter(db, self.lock.within(db))))
 
     async def read(self, look: Callable[[EntryReader], T]) -> T:
         """Run *look*, which only reads."""
@@ -250,6 +278,8 @@ class EntryStore:
         return self.database.read_now(lambda db: look(EntryReader(db)))
 
     def close(self) -> None:
-        """Commit what is queued, close the file and release this process's lock."""
+        """Commit what is queued, and release this process's lock."""
+        if isinstance(self.lock, Lease):  # it is a row of the database
+            self.lock.release()
         self.database.close()
         self.lock.release()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from pathlib import Path
 from typing import Any, Self
 
 import platformdirs
 from attrs import define, field
 
-from memories_async._database.database import Database
 from memories_async._database.file import Schema
+from memories_async._database.group_commit import Connection, Database
+from memories_async._database.open import open_database
 from memories_async.receiver._callback_urls import draw_secret
 from memories_async.receiver._records import (
     CallbackDelivery,
@@ -58,6 +58,53 @@ SCHEMA = Schema(
         ("ALTER TABLE callbacks ADD COLUMN trace TEXT",),
         ("ALTER TABLE callbacks ADD COLUMN tag TEXT",),
     ),
+    postgres_steps=(
+        (
+            """
+            CREATE TABLE callback_secret (
+                one INTEGER PRIMARY KEY CHECK (one = 1), secret BYTEA NOT NULL
+            )
+            """,
+            """
+            CREATE TABLE callbacks (
+                id BYTEA PRIMARY KEY, call TEXT NOT NULL, key TEXT,
+                issued_at DOUBLE PRECISION NOT NULL, task_id TEXT, told INTEGER NOT NULL DEFAULT 0
+            )
+            """,
+            "CREATE INDEX callbacks_task ON callbacks (task_id) WHERE task_id IS NOT NULL",
+            "CREATE INDEX callbacks_owed ON callbacks (id) WHERE key IS NOT NULL AND told = 0",
+            """
+            CREATE TABLE deliveries (
+                seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id BYTEA NOT NULL, task_id TEXT,
+                final INTEGER NOT NULL, body BYTEA NOT NULL, at DOUBLE PRECISION NOT NULL,
+                content_type TEXT NOT NULL DEFAULT ''
+            )
+            """,
+            "CREATE INDEX deliveries_id ON deliveries (id)",
+            "CREATE INDEX deliveries_task ON deliveries (task_id) WHERE task_id IS NOT NULL",
+            """
+            CREATE TABLE repetitions (
+                seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id BYTEA NOT NULL UNIQUE,
+                final INTEGER NOT NULL
+            )
+            """,
+            """
+            CREATE FUNCTION tell_of_callback() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM pg_notify(TG_TABLE_SCHEMA, 'callback ' || encode(NEW.id, 'hex'));
+                RETURN NULL;
+            END $$
+            """,
+            """
+            CREATE TRIGGER tell_of_callback AFTER INSERT ON deliveries
+            FOR EACH ROW EXECUTE FUNCTION tell_of_callback()
+            """,
+            """
+            CREATE TRIGGER tell_of_callback AFTER INSERT ON repetitions
+            FOR EACH ROW EXECUTE FUNCTION tell_of_callback()
+            """,
+        ),
+    ),
 )
 NEWS_PAGE = 500
 """Callbacks that `read_news` reads at once."""
@@ -85,13 +132,15 @@ class SqliteStore:
         if path is None:
             path = default_path()
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(Database(Path(path)))
+        return cls(open_database(path))
 
     async def get_secret(self) -> bytes:
         """Return the secret that the file holds, drawn at first use."""
 
-        def insert_or_select(db: sqlite3.Connection) -> bytes:
-            db.execute("INSERT OR IGNORE INTO callback_secret VALUES (1, ?)", (draw_secret(),))
+        def insert_or_select(db: Connection) -> bytes:
+            db.execute(
+                "INSERT INTO callback_secret VALUES (1, ?) ON CONFLICT DO NOTHING", (draw_secret(),)
+            )
             secret: bytes = db.execute("SELECT secret FROM callback_secret").fetchone()[0]
             return secret
 
@@ -100,7 +149,7 @@ class SqliteStore:
     async def add_submission(self, submission: Submission) -> None:
         """Store a submission."""
 
-        def insert(db: sqlite3.Connection) -> None:
+        def insert(db: Connection) -> None:
             db.execute(
                 "INSERT INTO callbacks (id, call, key, issued_at, trace, tag)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -119,7 +168,7 @@ class SqliteStore:
     async def set_task(self, submission_id: bytes, task_id: str) -> CallbackRecord:
         """Store which task the submit reply named; `KeyError` for an unknown submission."""
 
-        def update(db: sqlite3.Connection) -> CallbackRecord:
+        def update(db: Connection) -> CallbackRecord:
             db.execute("UPDATE callbacks SET task_id = ? WHERE id = ?", (task_id, submission_id))
             record = _load(db, submission_id)
             if record is None:
@@ -133,7 +182,7 @@ class SqliteStore:
     ) -> tuple[Verdict, CallbackRecord | None]:
         """Add a callback to its record, in one transaction."""
 
-        def add(db: sqlite3.Connection) -> tuple[Verdict, CallbackRecord | None]:
+        def add(db: Connection) -> tuple[Verdict, CallbackRecord | None]:
             before = _load(db, submission_id)
             if before is None:
                 return Verdict.REJECTED, None
@@ -145,15 +194,17 @@ class SqliteStore:
                     (
                         submission_id,
                         delivery.task_id,
-                        delivery.final,
+                        int(delivery.final),
                         delivery.body,
                         delivery.at,
                         delivery.content_type,
                     ),
                 )
             elif verdict not in {Verdict.REJECTED, Verdict.TOO_MANY}:
+                # A new row, and not a changed one, because it gets a new seq.
+                db.execute("DELETE FROM repetitions WHERE id = ?", (submission_id,))
                 db.execute(
-                    "INSERT OR REPLACE INTO repetitions (id, final) VALUES (?, ?)",
+                    "INSERT INTO repetitions (id, final) VALUES (?, ?)",
                     (submission_id, record.final_repetitions),
                 )
             return verdict, record
@@ -163,7 +214,7 @@ class SqliteStore:
     async def find(self, key: RecordKey) -> CallbackRecord | None:
         """Look a submission up."""
 
-        def select(db: sqlite3.Connection) -> CallbackRecord | None:
+        def select(db: Connection) -> CallbackRecord | None:
             if isinstance(key, bytes):
                 return _load(db, key)
             row = db.execute(
@@ -180,7 +231,7 @@ class SqliteStore:
     async def mark_reconciled(self, submission_id: bytes) -> None:
         """Store that the ledger was told."""
 
-        def update(db: sqlite3.Connection) -> None:
+        def update(db: Connection) -> None:
             db.execute("UPDATE callbacks SET told = 1 WHERE id = ?", (submission_id,))
 
         await self.database.write(update)
@@ -188,9 +239,9 @@ class SqliteStore:
     async def list_unreconciled(self) -> tuple[CallbackRecord, ...]:
         """List the records of which the ledger must still be told."""
 
-        def select(db: sqlite3.Connection) -> tuple[CallbackRecord, ...]:
+        def select(db: Connection) -> tuple[CallbackRecord, ...]:
             ids = db.execute(
-                "SELECT id FROM callbacks c WHERE key IS NOT NULL AND NOT told"
+                "SELECT id FROM callbacks c WHERE key IS NOT NULL AND told = 0"
                 " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id = c.id)"
             ).fetchall()
             records = (_load(db, row[0]) for row in ids)
@@ -206,7 +257,7 @@ class SqliteStore:
         tables = ("deliveries", "repetitions")
         last = None if since is None else since[1]
 
-        def select(db: sqlite3.Connection) -> tuple[Any, tuple[CallbackRecord, ...]]:
+        def select(db: Connection) -> tuple[Any, tuple[CallbackRecord, ...]]:
             if last is None:
                 newest = [db.execute(f"SELECT max(seq) FROM {name}") for name in tables]  # noqa: S608
                 return (version, [one.fetchone()[0] or 0 for one in newest]), ()
@@ -232,10 +283,10 @@ class SqliteStore:
             self.database.close()
 
     def __str__(self) -> str:
-        return str(self.database.path)
+        return str(self.database)
 
 
-def _load(db: sqlite3.Connection, submission_id: bytes) -> CallbackRecord | None:
+def _load(db: Connection, submission_id: bytes) -> CallbackRecord | None:
     rows = db.execute(
         "SELECT c.call, c.key, c.issued_at, c.trace, c.tag, c.task_id, c.told, r.final,"
         " d.task_id, d.final, d.body, d.at, d.content_type"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from names import NAMES
 
-from memories_async._database.database import Database
+from memories_async._database.sqlite import SqliteDatabase
 
 
 @pytest.fixture
@@ -16,6 +16,6 @@ def path(tmp_path):
 @pytest.fixture
 def database(path):
     """A database with the table of names."""
-    made = Database(path, (NAMES,))
+    made = SqliteDatabase(path, (NAMES,))
     yield made
     made.close()

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from names import NAMES, count, insert, written
 
-from memories_async._database import database as databases
+from memories_async._database import group_commit as databases
 from memories_async._database import group_commit
-from memories_async._database.database import Database
+from memories_async._database.sqlite import SqliteDatabase
 from memories_async._database.file import DatabaseFailed
 
 
@@ -103,7 +103,7 @@ def test_a_closed_database_is_opened_again_at_its_next_use(database) -> None:
 
 def test_every_commit_changes_the_version(database, path) -> None:
     """The version changes with the commits of this and of other processes, and only with them."""
-    other = Database(path, (NAMES,))
+    other = SqliteDatabase(path, (NAMES,))
     first = database.version()
     assert database.version() == first
 
@@ -118,8 +118,8 @@ def test_every_commit_changes_the_version(database, path) -> None:
 def test_two_writing_processes_both_finish(database, path) -> None:
     """Neither is starved though both write as fast as they can."""
     script = (
-        "import sys; from memories_async._database.database import Database\n"
-        "database = Database(sys.argv[1])\n"
+        "import sys; from memories_async._database.sqlite import SqliteDatabase\n"
+        "database = SqliteDatabase(sys.argv[1])\n"
         "for n in range(300): database.write_now("
         "lambda db: db.execute('INSERT INTO names VALUES (?)', (f'{sys.argv[2]} {n}',)))\n"
         "database.close()"

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import pytest
 from names import NAMES, count, insert, written
 
-from memories_async._database import database as databases
+from memories_async._database import group_commit as databases
 from memories_async._database import file as database_file
-from memories_async._database.database import Database
+from memories_async._database.sqlite import SqliteDatabase
 from memories_async._database.file import DatabaseFailed, Schema
 
 
@@ -48,7 +48,7 @@ def test_a_read_only_file_is_refused(database, path) -> None:
 
 def test_the_error_for_a_missing_folder_names_the_path(tmp_path) -> None:
     """For reads and for writes."""
-    database = Database(tmp_path / "missing" / "x.db")
+    database = SqliteDatabase(tmp_path / "missing" / "x.db")
 
     for use in (database.write_now, database.read_now):
         with pytest.raises(DatabaseFailed, match=r"missing.x\.db"):
@@ -81,7 +81,7 @@ def test_a_foreign_file_is_refused_and_left_unchanged(tmp_path) -> None:
 
     for path, words in ((text, "not a database"), (alien, "another program's")):
         before = path.read_bytes()
-        database = Database(path, (NAMES,))
+        database = SqliteDatabase(path, (NAMES,))
         with pytest.raises(DatabaseFailed, match=words):
             database.write_now(insert("a"))
         database.close()
@@ -109,7 +109,7 @@ def test_an_older_schema_is_backed_up_and_upgraded(database, path) -> None:
     database.close()
     newer = Schema("names", (*NAMES.steps, ("ALTER TABLE names ADD COLUMN born REAL",)))
 
-    updated = Database(path, (newer,))
+    updated = SqliteDatabase(path, (newer,))
     assert updated.read_now(lambda db: db.execute("SELECT * FROM names").fetchall()) == [
         ("kept", None)
     ]
@@ -144,10 +144,10 @@ def test_network_file_systems_are_refused(path, tmp_path, monkeypatch) -> None:
     mounts = database_file._read_mounts
     monkeypatch.setattr(database_file, "_read_mounts", lambda: mounts(table))
     with pytest.raises(DatabaseFailed, match="nfs4 is a network file system"):
-        Database(path).write_now(count)
+        SqliteDatabase(path).write_now(count)
 
     monkeypatch.setattr(database_file, "_read_mounts", lambda: mounts(tmp_path / "nothing"))
-    database = Database(path, (NAMES,))
+    database = SqliteDatabase(path, (NAMES,))
     assert database.write_now(count) == 0
     database.close()
 
@@ -187,8 +187,8 @@ def test_a_database_pickles_as_its_path(database) -> None:
 def test_a_program_that_never_closes_leaves_no_side_files(path) -> None:
     """The file is closed at exit."""
     script = (
-        "import sys; from memories_async._database.database import Database\n"
-        "Database(sys.argv[1]).write_now(lambda db: None)"
+        "import sys; from memories_async._database.sqlite import SqliteDatabase\n"
+        "SqliteDatabase(sys.argv[1]).write_now(lambda db: None)"
     )
 
     subprocess.run([sys.executable, "-X", "dev", "-c", script, str(path)], check=True)
@@ -215,7 +215,7 @@ def test_the_file_is_private_whatever_the_umask(path) -> None:
 
 @contextmanager
 def closing_database(path):
-    database = Database(path, (NAMES,))
+    database = SqliteDatabase(path, (NAMES,))
     yield database
     database.close()
 
@@ -233,7 +233,7 @@ def test_a_link_is_followed_when_the_database_is_built(database, path, tmp_path)
     (folder / "two.db").symlink_to(path)
     (tmp_path / "other").symlink_to(folder)
 
-    assert Database(tmp_path / "other" / "one.db").path == path.resolve()
+    assert SqliteDatabase(tmp_path / "other" / "one.db").path == path.resolve()
 
 
 def test_another_users_link_or_file_in_an_open_folder_is_refused(tmp_path, monkeypatch) -> None:
@@ -243,16 +243,16 @@ def test_another_users_link_or_file_in_an_open_folder_is_refused(tmp_path, monke
     (shared / "link.db").symlink_to(tmp_path / "target.db")
     (shared / "file.db").touch()
     monkeypatch.setattr(os, "geteuid", lambda: 12_345)
-    assert Database(shared / "link.db").path == (tmp_path / "target.db").resolve()
+    assert SqliteDatabase(shared / "link.db").path == (tmp_path / "target.db").resolve()
 
     shared.chmod(0o1777)
     if os.getuid() == 0:  # root's links are everybody's
         os.chown(shared / "link.db", 54_321, -1, follow_symlinks=False)
         os.chown(shared / "file.db", 54_321, -1)
     with pytest.raises(DatabaseFailed, match="another user's link"):
-        Database(shared / "link.db")
+        SqliteDatabase(shared / "link.db")
     with pytest.raises(DatabaseFailed, match="another user's file"):
-        Database(shared / "file.db").write_now(count)
+        SqliteDatabase(shared / "file.db").write_now(count)
 
 
 def test_a_file_with_a_second_name_is_refused(database, path) -> None:

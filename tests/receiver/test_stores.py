@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from memories_async import Receiver
-from memories_async._database.database import Database
+from memories_async._database.sqlite import SqliteDatabase
 from memories_async._database.file import DatabaseFailed, Schema
 from memories_async.ledger import Ledger
 from memories_async.receiver import (
@@ -144,7 +144,7 @@ async def test_a_delivery_is_read_as_it_was_stored(store) -> None:
 async def test_a_file_of_the_first_version_is_upgraded(path) -> None:
     """Its callbacks are found, and counted."""
     first = Schema("receiver", _sqlite_store.SCHEMA.steps[:1])
-    old = Database(path, (first,))
+    old = SqliteDatabase(path, (first,))
     for statement in (
         "INSERT INTO callbacks (id, call, issued_at, task_id) VALUES (x'61', 'c', 1.0, 't1')",
         "INSERT INTO deliveries (id, task_id, final, body, at) VALUES (x'61', 't1', 1, '{}', 2.0)",

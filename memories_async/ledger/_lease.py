@@ -1,0 +1,144 @@
+"""A lease in PostgreSQL that shows whether the process which is sending an entry's call still runs.
+
+Hosts share no lock files. A process renews its lease while it owns entries; the server's clock decides
+when the lease has ended. A process whose lease has ended sends nothing more: its name is dead, and
+`EntryWriter.begin` refuses every entry that was claimed under it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import sys
+import threading
+from weakref import WeakSet, ref
+
+from attrs import define, field, frozen
+
+from memories_async._database.file import DatabaseFailed
+from memories_async._database.group_commit import Connection, Database
+from memories_async.events import logger
+
+DURATION = 30.0
+"""Seconds after its last renewal at which a lease ends."""
+
+
+@define(eq=False)
+class Lease:
+    """This process's lease on the entries of one database; a forked child gets one of its own."""
+
+    database: Database
+    name: str = field(default="", init=False)
+    """Under which this process owns entries; empty until it does."""
+    _stopping: threading.Event = field(factory=threading.Event, init=False)
+    """Ends the thread that renews the lease."""
+
+    def __attrs_post_init__(self) -> None:
+        _leases.add(self)
+
+    def within(self, connection: Connection) -> LeaseTable:
+        """Return what a transaction needs to know of the leases."""
+        return LeaseTable(connection, self)
+
+    def hold(self, name: str) -> None:
+        """Renew the lease *name* from now on. Only the writer thread calls it."""
+        self._stopping.set()
+        self.name, self._stopping = name, threading.Event()
+        threading.Thread(
+            target=_renew,
+            args=(ref(self), self._stopping),
+            name="memories_async lease",
+            daemon=True,
+        ).start()
+
+    def renew(self) -> None:
+        """Postpone the end of the lease, if it has not ended."""
+        self.database.write_now(
+            lambda db: db.execute(
+                f"UPDATE owners SET expires_at = {_EXPIRY}"  # noqa: S608  # a constant
+                " WHERE name = ? AND expires_at > clock_timestamp()",
+                (DURATION, self.name),
+            )
+        )
+
+    def release(self) -> None:
+        """End the lease; may be called twice."""
+        name = self.name
+        self._stopping.set()
+        self.abandon()
+        if name:
+            try:
+                self.database.write_now(lambda db: self.within(db).release_dead(name))
+            except DatabaseFailed as error:
+                logger.warning("the lease ends by itself in %.0f s: %s", DURATION, error)
+
+    def abandon(self) -> None:
+        """Renew the lease no more: a forked child must not use its parent's."""
+        self.name, self._stopping = "", threading.Event()
+
+
+_EXPIRY = "clock_timestamp() + make_interval(secs => ?)"
+
+
+@frozen
+class LeaseTable:
+    """The leases of all processes, within one transaction."""
+
+    connection: Connection
+    lease: Lease
+
+    def acquire(self) -> str:
+        """Return the name of this process's lease, which is a new one where the last has ended."""
+        if self.lease.name and self.is_alive(self.lease.name):
+            return self.lease.name
+        name = secrets.token_hex(6)
+        self.connection.execute(
+            f"INSERT INTO owners VALUES (?, {_EXPIRY})",  # noqa: S608  # a constant
+            (name, DURATION),
+        )
+        self.lease.hold(name)
+        return name
+
+    def is_alive(self, name: str) -> bool:
+        """Whether the lease *name* has not ended."""
+        row = self.connection.execute(
+            "SELECT 1 FROM owners WHERE name = ? AND expires_at > clock_timestamp()", (name,)
+        ).fetchone()
+        return row is not None
+
+    def release_dead(self, name: str) -> None:
+        """Delete a lease."""
+        self.connection.execute("DELETE FROM owners WHERE name = ?", (name,))
+
+
+def _renew(lease: ref[Lease], stopping: threading.Event) -> None:
+    while not stopping.wait(DURATION / 3):
+        held = lease()
+        if held is None:
+            return
+        try:
+            held.renew()
+        except DatabaseFailed as error:
+            logger.warning("the lease on the ledger's entries is not renewed: %s", error)
+        del held
+
+
+_leases: WeakSet[Lease] = WeakSet()
+
+
+def abandon_all() -> None:
+    """Renew no lease of the parent's, in a forked child."""
+    for lease in [*_leases]:
+        lease.abandon()
+
+
+def release_all() -> None:
+    """End every lease, at exit, so that nobody waits for it."""
+    for lease in [*_leases]:
+        lease.release()
+
+
+if sys.platform != "win32":  # there is no fork to prepare for
+    os.register_at_fork(after_in_child=abandon_all)
+atexit.register(release_all)
