@@ -99,4 +99,7 @@ def postgres():
         pytest.skip("no PostgreSQL server is installed")
     server = PostgresServer()
     yield server
+    from memories_async.ledger import _lease
+
+    _lease.release_all()  # of ledgers that tests left open
     server.remove()

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from names import NAMES, count, insert, written
 
-from memories_async._database import group_commit as databases
 from memories_async._database import group_commit
-from memories_async._database.sqlite import SqliteDatabase
+from memories_async._database import group_commit as databases
 from memories_async._database.file import DatabaseFailed
+from memories_async._database.sqlite import SqliteDatabase
 
 
 async def test_writes_share_commits_and_each_returns_its_own_value(database, path) -> None:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 import pytest
 from names import NAMES, count, insert, written
 
-from memories_async._database import group_commit as databases
 from memories_async._database import file as database_file
-from memories_async._database.sqlite import SqliteDatabase
+from memories_async._database import group_commit as databases
 from memories_async._database.file import DatabaseFailed, Schema
+from memories_async._database.sqlite import SqliteDatabase
 
 
 def test_a_full_disk_fails_every_write_until_there_is_room(database, path) -> None:

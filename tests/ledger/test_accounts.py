@@ -8,7 +8,7 @@ import pickle
 import callers
 import pytest
 from batches import outcomes
-from ledgers import cancelled, states, until
+from ledgers import cancelled, end_process, states, until
 from samples import FOUND, KEY, embed_call, search_call
 from servers import answer, hang_up, serving, silent
 
@@ -90,15 +90,15 @@ async def test_a_call_in_flight_under_another_account_is_not_sent(ledger):
         assert server.requests == 1
 
 
-async def test_a_call_that_waits_under_another_account_is_not_sent(server, ledger):
+async def test_a_call_that_waits_under_another_account_is_not_sent(server, ledger, place):
     """It is claimed, and about to be paid; once its process is dead, it is not."""
-    one = Ledger(ledger.path)
+    one = Ledger(place)
     key = build_entry_key(search_call(), "one")
     (claim,) = await one.coordinator.claim([key])
     with pytest.raises(PaidElsewhere):
         await send(server, ledger, search_call(), account="two")
 
-    one.coordinator.store.lock.abandon()
+    end_process(one.coordinator.store)
     await send(server, ledger, search_call(), account="two")
     assert server.requests == 1
     await claim.close()

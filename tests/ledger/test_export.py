@@ -127,13 +127,13 @@ def test_parquet_without_pyarrow_names_the_extra(ledger, tmp_path, monkeypatch):
         ledger.export(tmp_path / "out.parquet")
 
 
-def test_memory_does_not_grow_with_the_entries(ledger, tmp_path):
+def test_memory_does_not_grow_with_the_entries(file_ledger, tmp_path):
     """Ten times the entries take the same peak."""
     peaks = []
     for count in (2_000, 20_000):
-        ledger.database.write_now(lambda connection, n=count: _insert(connection, n))
+        file_ledger.database.write_now(lambda connection, n=count: _insert(connection, n))
         tracemalloc.start()
-        ledger.export(tmp_path / "out.jsonl")
+        file_ledger.export(tmp_path / "out.jsonl")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 

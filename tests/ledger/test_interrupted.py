@@ -161,9 +161,9 @@ async def test_waiters_for_a_cancelled_sender_get_outcome_unknown(ledger):
         assert server.requests == 1
 
 
-async def test_two_ledgers_on_one_file_share_one_request(tmp_path):
+async def test_two_ledgers_in_one_place_share_one_request(place):
     """As two processes would."""
-    one, other = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
+    one, other = Ledger(place), Ledger(place)
     async with serving(answer(FOUND, after=0.05)) as server:
         async with (
             callers.patient_client(server.url, ledger=one) as first,
@@ -203,16 +203,16 @@ def build_key(entry):
     )
 
 
-async def test_a_failed_write_of_an_outcome_does_not_replace_the_outcome(ledger, caplog):
+async def test_a_failed_write_of_an_outcome_does_not_replace_the_outcome(file_ledger, caplog):
     """The caller gets the call's own error; the log says that the entry is unchanged."""
 
     async def spoil(exchange):
-        ledger.path.rename(ledger.path.with_name("moved.db"))
+        file_ledger.path.rename(file_ledger.path.with_name("moved.db"))
         await answer(WRONG)(exchange)
 
     async with (
         serving(spoil) as server,
-        callers.patient_client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=file_ledger) as client,
     ):
         with pytest.raises(InvalidRequest):
             await client.send(search_call())
@@ -220,9 +220,9 @@ async def test_a_failed_write_of_an_outcome_does_not_replace_the_outcome(ledger,
     assert "entry is unchanged" in caplog.text
 
 
-async def test_a_call_that_this_client_cannot_send_owns_no_entry(tmp_path):
+async def test_a_call_that_this_client_cannot_send_owns_no_entry(place):
     """A batch releases an item that its client has no receiver for."""
-    one, other = Ledger(tmp_path / "run.db"), Ledger(tmp_path / "run.db")
+    one, other = Ledger(place), Ledger(place)
     without_callback = captions.upload("https://example.com/v", user_prompt="a", system_prompt="b")
     async with callers.patient_client("http://localhost:9") as client:  # noqa: SIM117  # reads better apart
         async with client.batch({1: without_callback}, ledger=one) as batch:

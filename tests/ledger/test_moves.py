@@ -1,10 +1,11 @@
-"""Each move of an entry by itself, on one file that two processes share."""
+"""Each move of an entry by itself, on one ledger that two processes share."""
 
 from __future__ import annotations
 
 import time
 
 import pytest
+from ledgers import end_process, owner_name
 
 from memories_async._protocol.call import derive_fingerprint
 from memories_async.ledger import Ledger
@@ -13,9 +14,9 @@ from memories_async.ledger._store import DIED
 
 
 @pytest.fixture
-def stores(tmp_path):
+def stores(place):
     """The stores of two processes."""
-    ledgers = [Ledger(tmp_path / "run.db") for _ in range(2)]
+    ledgers = [Ledger(place) for _ in range(2)]
     yield [one.coordinator.store for one in ledgers]
     for one in ledgers:
         one.close()
@@ -71,10 +72,10 @@ def test_one_process_claims_an_entry_and_the_other_is_told(stores):
     one, two = stores
     row, owner = claim(one)
 
-    assert (row.state, owner) == ("planned", one.lock.acquire())
+    assert (row.state, owner) == ("planned", owner_name(one))
     assert claim(two) == (move(two, "find", KEY.key), None)
-    assert columns(one, "lower(hex(key)), content, call, asked, account, unit, owner") == [
-        (KEY.key, KEY.content, "clips.search", "{}", "a", "search", owner)
+    assert columns(one, "key, content, call, asked, account, unit, owner") == [
+        (bytes.fromhex(KEY.key), KEY.content, "clips.search", "{}", "a", "search", owner)
     ]
     assert abs(columns(one, "planned_at")[0][0] - time.time()) < 60
 
@@ -95,13 +96,13 @@ def test_what_a_dead_process_was_sending_is_unknown(stores):
     """Only `resend` claims it."""
     one, two = stores
     entry, _ = send(one)
-    one.lock.abandon()
+    end_process(one)
 
     row, owner = claim(two)
     assert (row.id, row.state, row.message, owner) == (entry, "unknown", DIED, None)
     assert columns(two, "owner") == [(None,)]
     row, owner = claim(two, resend=True)
-    assert (row.id, row.state, owner) == (entry, "unknown", two.lock.acquire())
+    assert (row.id, row.state, owner) == (entry, "unknown", owner_name(two))
     assert columns(two, "owner") == [(owner,)]
 
 
@@ -110,7 +111,7 @@ def test_an_intent_is_recorded_once_and_by_the_owner(stores):
     one, two = stores
     row, owner = claim(one)
 
-    assert not move(one, "begin", row.id, two.lock.acquire(), None)
+    assert not move(one, "begin", row.id, owner_name(two), None)
     assert move(one, "begin", row.id, owner, 2.0)
     assert not move(one, "begin", row.id, owner, 2.0)
     assert columns(one, "state, attempts, doubts, price") == [("sending", 1, 0, 2.0)]
@@ -181,10 +182,10 @@ def test_a_process_withdraws_its_own_claims_only(stores):
     claim(one)
     claim(one, OTHER)
     move(two, "withdraw", [KEY.key, OTHER.key])
-    assert [name for (name,) in columns(one, "owner")] == [one.lock.acquire()] * 2
+    assert [name for (name,) in columns(one, "owner")] == [owner_name(one)] * 2
 
     move(one, "withdraw", [KEY.key])
-    assert columns(one, "id, owner") == [(1, None), (2, one.lock.acquire())]
+    assert columns(one, "id, owner") == [(1, None), (2, owner_name(one))]
 
 
 def test_one_entry_of_an_owner_is_released_by_its_number(stores):
@@ -210,10 +211,10 @@ def test_the_entries_of_dead_processes_are_released_and_no_others(stores):
     one, two = stores
     send(one)
     claim(two, OTHER)
-    one.lock.abandon()
+    end_process(one)
     move(two, "release_dead")
 
-    assert columns(two, "state, owner") == [("planned", two.lock.acquire()), ("unknown", None)]
+    assert columns(two, "state, owner") == [("planned", owner_name(two)), ("unknown", None)]
 
 
 def test_a_call_that_is_live_under_another_account_is_not_claimed(stores):
@@ -224,7 +225,7 @@ def test_a_call_that_is_live_under_another_account_is_not_claimed(stores):
     for _ in range(2):
         row, owner = claim(two, make_key(account="b"))
         assert (row.id, row.account, owner) == (entry, "a", None)
-        one.lock.abandon()  # a dead process may have been paid, too
+        end_process(one)  # a dead process may have been paid, too
     assert row.state == "unknown"
     assert claim(two, make_key(account="b"), fresh=True)[1] is not None
 
@@ -233,10 +234,10 @@ def test_a_claim_of_a_dead_process_under_another_account_binds_nobody(stores):
     """It had not begun to send."""
     one, two = stores
     claim(one)
-    one.lock.abandon()
+    end_process(one)
 
-    assert claim(two, make_key(account="b"))[1] == two.lock.acquire()
-    assert columns(two, "account, owner") == [("a", None), ("b", two.lock.acquire())]
+    assert claim(two, make_key(account="b"))[1] == owner_name(two)
+    assert columns(two, "account, owner") == [("a", None), ("b", owner_name(two))]
 
 
 def test_an_unknown_entry_is_settled(stores):
@@ -269,7 +270,7 @@ def test_an_entry_that_is_being_sent_is_settled_only_by_a_reply(stores):
     for paid in (True, False):
         with pytest.raises(ValueError, match="is being sent right now; its outcome is about"):
             move(two, "settle", KEY.key, paid=paid, body=None)
-    one.lock.abandon()
+    end_process(one)
     move(two, "settle", KEY.key, paid=False, body=None)
     assert columns(two, "id, state, owner") == [(entry, "planned", None)]
 
@@ -323,7 +324,7 @@ def test_an_account_is_renamed_with_the_keys_of_its_entries(stores):
 
     assert move(one, "rename_account", "a", "b") == 2
     renamed = make_key(account="b")
-    assert sorted(columns(one, "account, lower(hex(key))")) == sorted(
+    assert sorted((account, key.hex()) for account, key in columns(one, "account, key")) == sorted(
         [
             ("b", OTHER.key),
             ("b", renamed.key),
@@ -344,7 +345,7 @@ def test_an_account_with_a_call_at_work_is_not_renamed(stores):
     claim(one)
     with pytest.raises(ValueError, match="a call of the account 'a' is being sent right now"):
         move(two, "rename_account", "a", "b")
-    one.lock.abandon()
+    end_process(one)
 
     assert move(two, "rename_account", "a", "b") == 1
 
@@ -360,7 +361,7 @@ def test_only_what_ended_before_and_is_certain_is_forgotten(stores):
     move(one, "retry", keys[2].key)
     claim(one, keys[3])
     claim(two, keys[4])
-    two.lock.abandon()
+    end_process(two)
 
     assert move(one, "forget", time.time() - 60) == 0
     assert move(one, "forget", time.time() + 60) == 2

@@ -24,12 +24,12 @@ from memories_async.ledger import DatabaseFailed, Ledger
 from memories_async.ledger._coordinator import InFlight, build_entry_key
 
 
-async def test_a_paid_call_is_answered_from_the_ledger(ledger):
+async def test_a_paid_call_is_answered_from_the_ledger(ledger, place):
     """The second call, by another client, reaches no server."""
     async with serving(answer(FOUND)) as server:
         async with callers.patient_client(server.url, ledger=ledger) as client:
             first = await client.send(search_call())
-        async with callers.patient_client(server.url, ledger=Ledger(ledger.path)) as client:
+        async with callers.patient_client(server.url, ledger=Ledger(place)) as client:
             assert await client.send(search_call()) == first
 
         assert server.requests == 1
@@ -220,32 +220,32 @@ async def test_another_server_has_entries_of_its_own(ledger):
         assert (one.requests, other.requests) == (1, 1)
 
 
-async def test_the_file_is_private_and_holds_no_key(ledger):
+async def test_the_file_is_private_and_holds_no_key(file_ledger):
     """Prompts and answers are readable by the owner only; the API key is not stored."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.patient_client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=file_ledger) as client,
     ):
         await client.send(search_call())
 
-    for path in ledger.path.parent.iterdir():
+    for path in file_ledger.path.parent.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert KEY.encode() not in path.read_bytes()
 
 
-async def test_a_call_that_cannot_be_recorded_is_not_sent(ledger):
+async def test_a_call_that_cannot_be_recorded_is_not_sent(file_ledger):
     """A full disk stops a call before its first byte."""
     async with (
         serving(answer(FOUND)) as server,
-        callers.patient_client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=file_ledger) as client,
     ):
         await client.send(search_call())
-        fill(ledger)
+        fill(file_ledger)
         with pytest.raises(DatabaseFailed, match="disk is full") as caught:  # noqa: PT012  # raised inside the loop
             for number in range(1000):
                 await client.send(search_call(prompt=f"{number} {'x' * 400}"))
 
-        paid = ledger.database.read_now(
+        paid = file_ledger.database.read_now(
             lambda c: c.execute("SELECT count(*) FROM entries WHERE state='done'").fetchone()[0]
         )
         assert server.requests == paid
@@ -262,24 +262,24 @@ def fill(ledger) -> None:
     ledger.database.write_now(limit)
 
 
-async def test_an_answer_that_cannot_be_recorded_is_not_lost(ledger):
+async def test_an_answer_that_cannot_be_recorded_is_not_lost(file_ledger):
     """The error says that it was paid, and carries the reply."""
     big = {**FOUND, "extra": "x" * 100_000}
 
     async def fill_up(exchange):
-        await asyncio.to_thread(fill, ledger)
+        await asyncio.to_thread(fill, file_ledger)
         await answer(big)(exchange)
 
     async with (
         serving(fill_up) as server,
-        callers.patient_client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=file_ledger) as client,
     ):
         with pytest.raises(DatabaseFailed, match="not recorded") as caught:
             await client.send(search_call())
 
     assert caught.value.billed == "yes"
     assert json.loads(caught.value.body) == big
-    assert states(ledger) == ["unknown"]
+    assert states(file_ledger) == ["unknown"]
 
 
 def test_a_ledger_pickles_as_its_path(ledger):
@@ -289,30 +289,30 @@ def test_a_ledger_pickles_as_its_path(ledger):
     assert (twin.path, repr(twin)) == (ledger.path, repr(ledger))
 
 
-async def test_an_unpickled_ledger_without_its_file_sends_nothing(ledger):
+async def test_an_unpickled_ledger_without_its_file_sends_nothing(file_ledger):
     """On a machine that has not the file, an empty one would pay for everything again."""
     async with serving(answer(FOUND)) as server:
-        async with callers.patient_client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=file_ledger) as client:
             await client.send(search_call())
             pickled = pickle.dumps(client)
-        ledger.close()
-        ledger.path.rename(ledger.path.with_name("elsewhere.db"))
+        file_ledger.close()
+        file_ledger.path.rename(file_ledger.path.with_name("elsewhere.db"))
         async with pickle.loads(pickled) as client:
             with pytest.raises(DatabaseFailed, match="no such file on this machine"):
                 await client.send(search_call())
 
         assert server.requests == 1
-    assert not ledger.path.exists()
+    assert not file_ledger.path.exists()
 
 
-async def test_a_ledger_behind_a_link_is_the_same_ledger(ledger, tmp_path):
+async def test_a_ledger_behind_a_link_is_the_same_ledger(file_ledger, tmp_path):
     """A call in flight is not taken for a dead process's, so `resend` sends it once."""
     (tmp_path / "links").mkdir()
     link = tmp_path / "links" / "link.db"
-    link.symlink_to(ledger.path)
+    link.symlink_to(file_ledger.path)
     async with (
         serving(silent) as server,
-        callers.patient_client(server.url, ledger=ledger) as client,
+        callers.patient_client(server.url, ledger=file_ledger) as client,
     ):
         sending = asyncio.create_task(client.send(search_call()))
         await until(lambda: server.requests)
@@ -322,16 +322,18 @@ async def test_a_ledger_behind_a_link_is_the_same_ledger(ledger, tmp_path):
         await cancelled(sending)
 
 
-async def test_a_ledger_that_takes_no_writes_is_read_and_exported(ledger, tmp_path, monkeypatch):
+async def test_a_ledger_that_takes_no_writes_is_read_and_exported(
+    file_ledger, tmp_path, monkeypatch
+):
     """Also where its log was left beside it, by a process that was killed."""
     async with serving(answer(FOUND), silent) as server:  # noqa: SIM117  # reads better apart
-        async with callers.patient_client(server.url, ledger=ledger) as client:
+        async with callers.patient_client(server.url, ledger=file_ledger) as client:
             await client.send(search_call())
             lost = asyncio.create_task(client.send(search_call(prompt="lost")))
             await until(lambda: server.requests == 2)
             archive = tmp_path / "archive"
             archive.mkdir()
-            for file in ledger.path.parent.glob("run.db*"):
+            for file in file_ledger.path.parent.glob("run.db*"):
                 if "-owner-" not in file.name and "-shm" not in file.name:
                     shutil.copy(file, archive)
             await cancelled(lost)

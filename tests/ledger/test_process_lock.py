@@ -50,31 +50,31 @@ async def test_an_entry_that_a_task_of_ours_never_closed_is_unknown(ledger):
         await cancelled(task)
 
 
-def test_a_forked_child_acquires_its_own_lock(ledger):
+def test_a_forked_child_acquires_its_own_lock(file_ledger):
     """The parent's lock ends with the parent."""
-    lock = ledger.coordinator.store.lock
+    lock = file_ledger.coordinator.store.lock
     mine = lock.acquire()
-    assert ledger.coordinator.flights.join("key") is None
+    assert file_ledger.coordinator.flights.join("key") is None
     child = os.fork()
     if child == 0:
-        fine = lock._handle < 0 and ledger.coordinator.flights.join("key") is None
+        fine = lock._handle < 0 and file_ledger.coordinator.flights.join("key") is None
         os._exit(0 if fine and lock.acquire() != mine else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert lock.acquire() == mine
-    assert ProcessLock(ledger.path).is_alive(mine)
+    assert ProcessLock(file_ledger.path).is_alive(mine)
 
 
-def test_the_child_of_a_fork_abandons_lock_and_flights(ledger):
+def test_the_child_of_a_fork_abandons_lock_and_flights(file_ledger):
     """The functions registered for the child, called in this process."""
-    lock = ledger.coordinator.store.lock
+    lock = file_ledger.coordinator.store.lock
     mine = lock.acquire()
-    assert ledger.coordinator.flights.join("key") is None
+    assert file_ledger.coordinator.flights.join("key") is None
     _process_lock.abandon_all()
-    ledger.coordinator.flights.clear()
+    file_ledger.coordinator.flights.clear()
 
-    assert not ProcessLock(ledger.path).is_alive(mine)
-    assert ledger.coordinator.flights.join("key") is None
+    assert not ProcessLock(file_ledger.path).is_alive(mine)
+    assert file_ledger.coordinator.flights.join("key") is None
 
 
 def test_a_released_lock_is_not_alive(tmp_path):

@@ -11,8 +11,8 @@ import pytest
 from attrs import evolve
 
 from memories_async import Receiver
-from memories_async._database.sqlite import SqliteDatabase
 from memories_async._database.file import DatabaseFailed, Schema
+from memories_async._database.sqlite import SqliteDatabase
 from memories_async.ledger import Ledger
 from memories_async.receiver import (
     CallbackDelivery,
