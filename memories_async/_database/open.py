@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeGuard
 
 from memories_async._database.file import Schema
 from memories_async._database.group_commit import Database
 from memories_async._database.sqlite import SqliteDatabase
 
 
-def is_postgres(place: object) -> bool:
+def is_postgres(place: object) -> TypeGuard[str]:
     """Whether *place* is the URL of a PostgreSQL database."""
     return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))
 
@@ -25,4 +26,4 @@ def open_database(place: str | os.PathLike[str], schemas: tuple[Schema, ...] = (
     from memories_async._database.postgres import PostgresDatabase  # noqa: PLC0415  # optional
     from memories_async._database.postgres_connection import PostgresUrl  # noqa: PLC0415
 
-    return PostgresDatabase(PostgresUrl.parse(str(place)), schemas)
+    return PostgresDatabase(PostgresUrl.parse(place), schemas)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve
 
+from memories_async._database.open import is_postgres
 from memories_async._protocol.call import Call
 from memories_async._protocol.network import Address
 from memories_async.captions import Caption, CaptionTask
@@ -50,9 +51,10 @@ class Receiver:
 
     *public_url* is where the service reaches the receiver, without a query; a port 0 in it stands
     for the port that `serve` takes, for trials on one machine. *store* is the path of a SQLite file,
-    a `Ledger` whose file is shared, or any `CallbackStore`; by default the client's ledger, else a
-    file of the user's own. All processes that submit, receive or wait name the same store. They need
-    no *secret* then: the store holds one. Nothing is opened before the first use.
+    the URL of a PostgreSQL database (extra `postgres`), a `Ledger` whose tables are shared, or any
+    `CallbackStore`; by default the client's ledger, else a file of the user's own. All processes that
+    submit, receive or wait name the same store. They need no *secret* then: the store holds one.
+    Nothing is opened before the first use.
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class Receiver:
         """
         self._url = _callback_urls.PublicUrl(public_url)
         self._secret = None if secret is None else _callback_urls.derive_key(secret)
-        self._store_source: StoreSource = store
+        # A URL may hold a password, which must not be pickled.
+        self._store_source: StoreSource = SqliteStore.at(store) if is_postgres(store) else store
         if not accept_for > 0:
             raise ValueError(f"accept_for must be above 0 seconds, not {accept_for}")
         self._accept_for = accept_for

@@ -1,4 +1,4 @@
-"""The default store: three tables in a SQLite file that any number of processes share."""
+"""The default store: tables in a SQLite file, or in PostgreSQL, that any number of processes share."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ SCHEMA = Schema(
             """
             CREATE TABLE callbacks (
                 id BYTEA PRIMARY KEY, call TEXT NOT NULL, key TEXT,
-                issued_at DOUBLE PRECISION NOT NULL, task_id TEXT, told INTEGER NOT NULL DEFAULT 0
+                issued_at DOUBLE PRECISION NOT NULL, task_id TEXT, told INTEGER NOT NULL DEFAULT 0,
+                trace TEXT, tag TEXT
             )
             """,
             "CREATE INDEX callbacks_task ON callbacks (task_id) WHERE task_id IS NOT NULL",
