@@ -85,24 +85,23 @@ class PostgresUrl:
         given = {**_DEFAULTS, **self.parameters, **self._secrets, "client_encoding": "utf8"}
         raw = psycopg.connect(**given, autocommit=True)  # type: ignore[arg-type]
         try:
-            version, encoding = (
-                raw.info.server_version,
-                raw.info.parameter_status("server_encoding"),
-            )
-            if version < _OLDEST * 10_000:
-                raise DatabaseFailed(
-                    f"{self}: PostgreSQL {version // 10_000} is too old: use {_OLDEST} or newer"
-                )
-            if encoding != "UTF8":
-                raise DatabaseFailed(
-                    f"{self}: its encoding is {encoding}: create a database with UTF8"
-                )
+            self._check(raw.info)
             patience = f"{PATIENCE:.0f}s"
             raw.execute(_SETTINGS, (quote_name(self.schema), patience, patience))
         except BaseException:
             raw.close()
             raise
         return raw
+
+    def _check(self, server: psycopg.ConnectionInfo) -> None:
+        major, encoding = (
+            server.server_version // 10_000,
+            server.parameter_status("server_encoding"),
+        )
+        if major < _OLDEST:
+            raise DatabaseFailed(f"{self}: PostgreSQL {major} is too old: use {_OLDEST} or newer")
+        if encoding != "UTF8":
+            raise DatabaseFailed(f"{self}: its encoding is {encoding}: create a database with UTF8")
 
     @property
     def lock_key(self) -> int:
