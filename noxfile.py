@@ -63,7 +63,11 @@ def lock(session: nox.Session) -> None:
     """Write LOCKS anew: exact versions with hashes, for every platform and Python; not in CI."""
     session.install(*group("lock"))
     project = PROJECT["project"]
-    extras = [one for name in ("local", "cli", "redis", "arrow", "otel") for one in EXTRAS[name]]
+    extras = [
+        one
+        for name in ("local", "cli", "redis", "arrow", "postgres", "otel")
+        for one in EXTRAS[name]
+    ]
     options = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate"]
     for name, (groups, is_with_package) in LOCKED.items():
         wanted = [one for each in groups for one in group(each)]

@@ -20,6 +20,7 @@ import cattrs  # noqa: F401
 import click  # noqa: F401
 import cv2  # noqa: F401
 import platformdirs  # noqa: F401
+import psycopg  # noqa: F401
 import pytest  # noqa: F401
 import redis.asyncio  # noqa: F401
 import rich.console  # noqa: F401
