@@ -18,7 +18,7 @@ import _harness as harness
 
 from memories_async import Limit
 from memories_async.limiter import Bucket
-from memories_async.limiter._file import FileStore, read_clock
+from memories_async.limiter._file_store import FileStore, read_clock
 from memories_async.limiter._rule import BucketState, Request, step
 from memories_async.limiter._store import pack_state, unpack_state
 

@@ -4,22 +4,35 @@ from typing import TYPE_CHECKING
 
 from memories_async._lazy import later
 from memories_async.limiter._in_process import InProcessLimiter, in_process
-from memories_async.limiter._limits import Bucket, Limit, LimitInForce, Limits, Priority
-from memories_async.limiter._rate_limiter import BucketStatus, LimiterStatus, Permit, RateLimiter
+from memories_async.limiter._limits import (
+    Bucket,
+    BucketStatus,
+    Limit,
+    LimiterStatus,
+    LimitInForce,
+    Limits,
+    Permit,
+    Priority,
+    RateLimiter,
+)
 
 if TYPE_CHECKING:
-    from memories_async.limiter._choice import LIMITER_VARIABLE, parse_limiter
-    from memories_async.limiter._file import FileLimiter, find_default
+    from memories_async.limiter._file import (
+        LIMITER_VARIABLE,
+        FileLimiter,
+        find_default,
+        parse_limiter,
+    )
     from memories_async.limiter._redis import RedisLimiter
 else:
     __getattr__ = later(
         __name__,
         {
             "FileLimiter": "._file",
-            "LIMITER_VARIABLE": "._choice",
+            "LIMITER_VARIABLE": "._file",
             "RedisLimiter": "._redis",
             "find_default": "._file",
-            "parse_limiter": "._choice",
+            "parse_limiter": "._file",
         },
     )
 

@@ -48,8 +48,6 @@ class BucketClient:
     unused: int = 0
     delay: float = 0.0
     """Seconds by which a renewed permit was late again, so that the next is reserved for later."""
-    is_closing: bool = False
-    """Whether slots are given back at once, because the process ends."""
 
     def take(self, waiter: Waiter, now: float) -> Reservation | None:
         """Take the reservation if it is *waiter*'s and its time has come."""
@@ -95,8 +93,7 @@ class BucketClient:
             *map(bool, self.told_wants)
         ]
         is_freed = self.busy < self.told_busy
-        is_urgent = is_freed and (self.is_contended or self.is_closing)
-        if is_changed or is_urgent or self.unused or self.has_news:
+        if is_changed or (is_freed and self.is_contended) or self.unused or self.has_news:
             return now
         if not (self.busy or self.told_busy or any(wants)):
             return inf

@@ -15,8 +15,7 @@ from weakref import WeakSet
 from attrs import define, field
 
 from memories_async.limiter._gcra import Gcra, Semaphore
-from memories_async.limiter._limits import Bucket, Priority
-from memories_async.limiter._rate_limiter import BucketStatus, LimiterStatus, Permit
+from memories_async.limiter._limits import Bucket, BucketStatus, LimiterStatus, Permit, Priority
 from memories_async.limiter._wait_queue import Waiter, WaitQueue
 
 

@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
-from memories_async.limiter._limits import Bucket
-from memories_async.limiter._rate_limiter import LimiterStatus
+from memories_async.limiter._limits import Bucket, LimiterStatus
 from memories_async.limiter._rule import BucketState, Request, Response, step
 from memories_async.limiter._shared import SharedLimiter
 from memories_async.limiter._store import StoreUnavailableError, pack_state, unpack_state
@@ -214,8 +213,4 @@ class RedisLimiter(SharedLimiter):
         return f"RedisLimiter({self._store.where!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _build, (self._url, self._account)
-
-
-def _build(url: str, account: str | None) -> RedisLimiter:
-    return RedisLimiter(url, account=account)
+        return partial(RedisLimiter, account=self._account), (self._url,)

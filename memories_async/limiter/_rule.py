@@ -138,10 +138,12 @@ def step(
     busy = sum(lease.busy for lease in leases.values())
     is_full = busy >= limit.concurrency
     line = order(leases, state.streak)
-    while line and now > gcra.next_at + OVERDUE and _is_absent(leases[line[0][2]], now):
+    while line and now > gcra.next_at + OVERDUE:
+        name, lease = line[0][2], leases[line[0][2]]
+        if now <= lease.until - LEASE + ABSENT:
+            break
         # It does not fetch the tick that is its own. It keeps its slots, and loses its place.
-        name = line[0][2]
-        leases = {**leases, name: evolve(leases[name], tickets=(0, 0, 0))}
+        leases = {**leases, name: evolve(lease, tickets=(0, 0, 0))}
         line = order(leases, state.streak)
     granted, streak = None, state.streak
     can_begin = bool(line) and (_has_slot(line[0]) or not is_full)
@@ -191,10 +193,6 @@ def order(leases: Mapping[str, Lease], streak: int) -> list[Place]:
         line.append(queues[priority].pop(0))
         streak = count_streak(streak, priority, batch_waits=bool(queues[Priority.BATCH]))
     return line
-
-
-def _is_absent(lease: Lease, now: float) -> bool:
-    return now > lease.until - LEASE + ABSENT
 
 
 def _has_slot(place: Place) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Self
 
 from attrs import define, evolve
 
 from memories_async.limiter._bucket_client import Reservation
-from memories_async.limiter._limits import Bucket
-from memories_async.limiter._rate_limiter import BucketStatus, LimiterStatus, Permit
+from memories_async.limiter._limits import Bucket, BucketStatus, LimiterStatus, Permit
 from memories_async.limiter._rule import BucketState
 from memories_async.limiter._store import StoreUnavailableError
 from memories_async.limiter._store_worker import StoreWorker
@@ -68,34 +67,24 @@ class SharedLimiter:
         return bucket if self._account is None else evolve(bucket, account=self._account)
 
     def _describe(self, *, store: str, where: str, shared_by: str) -> LimiterStatus:
-        fault, now, buckets = self._worker.fault, 0.0, dict[str, BucketState]()
+        fault, described = self._worker.fault, list[BucketStatus]()
         try:
-            now, found = self._worker.store.read_all()
-            buckets.update(found)
+            now, buckets = self._worker.store.read_all()
         except StoreUnavailableError as error:
-            fault = str(error)
-        return LimiterStatus(
-            store=store,
-            where=where,
-            shared_by=shared_by,
-            fault=fault,
-            buckets=_describe_buckets(buckets, now),
-        )
-
-
-def _describe_buckets(buckets: Mapping[str, BucketState], now: float) -> tuple[BucketStatus, ...]:
-    described = list[BucketStatus]()
-    for name, state in buckets.items():
-        account, _, family = name.rpartition(" ")
-        leases = [lease for lease in state.leases.values() if lease.until > now]
-        described.append(
-            BucketStatus(
-                account=account,
-                family=family,
-                wait=state.gcra.wait(now),
-                slowness=state.gcra.slowness,
-                busy=sum(lease.busy for lease in leases),
-                waiting=sum(any(lease.tickets) for lease in leases),
+            fault, now, buckets = str(error), 0.0, dict[str, BucketState]()
+        for name, state in buckets.items():
+            account, _, family = name.rpartition(" ")
+            leases = [lease for lease in state.leases.values() if lease.until > now]
+            described.append(
+                BucketStatus(
+                    account=account,
+                    family=family,
+                    wait=state.gcra.wait(now),
+                    slowness=state.gcra.slowness,
+                    busy=sum(lease.busy for lease in leases),
+                    waiting=sum(any(lease.tickets) for lease in leases),
+                )
             )
+        return LimiterStatus(
+            store=store, where=where, shared_by=shared_by, fault=fault, buckets=tuple(described)
         )
-    return tuple(described)

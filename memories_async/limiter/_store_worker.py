@@ -82,13 +82,17 @@ class StoreWorker:
             waiter = Waiter(asyncio.get_running_loop(), priority)
             client.queue.join(waiter)
         try:
-            while (reservation := self._try_take(client, waiter)) is None:
+            while True:
+                with self._cond:
+                    reservation = client.take(waiter, time.monotonic())
+                    if reservation is not None:
+                        return reservation
+                    self._rouse(client)
                 await waiter.sleep(None)
         finally:
             with self._cond:
                 client.queue.leave(waiter)
                 self._rouse(client)
-        return reservation
 
     async def renew(self, bucket: Bucket, reservation: Reservation, late: float) -> Reservation:
         """Exchange the tick of a request that is *late* seconds too late for one that is on time."""
@@ -137,7 +141,8 @@ class StoreWorker:
             if self._thread is None:
                 return
             for client in self._clients.values():
-                client.is_closing, client.busy = True, 0
+                # As if others waited for the slots: they are given back at once.
+                client.is_contended, client.busy = True, 0
                 self._rouse(client)
             self._cond.wait_for(
                 lambda: not any(client.told_busy for client in self._clients.values()), CLOSING
@@ -150,13 +155,6 @@ class StoreWorker:
         elif client.bucket.limit is not bucket.limit:
             client.bucket = bucket
         return client
-
-    def _try_take(self, client: BucketClient, waiter: Waiter) -> Reservation | None:
-        with self._cond:
-            reservation = client.take(waiter, time.monotonic())
-            if reservation is None:
-                self._rouse(client)
-            return reservation
 
     def _take_at_once(self, client: BucketClient, priority: Priority) -> Reservation | None:
         """Ask a local store without the thread, if nobody waits and the store is free."""
@@ -242,7 +240,10 @@ class StoreWorker:
                 self._fail(str(error))
             else:
                 if answer is not None:
-                    self._recover()
+                    if self.fault is not None:
+                        logger.warning("the shared limiter can be used again, at its full rate")
+                        self.fault = None
+                        self._alone.clear()
                     return *answer, None
                 self._fail("another process does not release the store")
         return time.monotonic(), self._ask_alone(bucket, request), self.fault
@@ -268,12 +269,6 @@ class StoreWorker:
                 MAX_SLOWNESS,
             )
         self.fault = reason
-
-    def _recover(self) -> None:
-        if self.fault is not None:
-            logger.warning("the shared limiter can be used again, at its full rate")
-            self.fault = None
-            self._alone.clear()
 
 
 _workers: weakref.WeakSet[StoreWorker] = weakref.WeakSet()

@@ -14,9 +14,8 @@ from attrs import evolve
 from limiters import bucket
 
 from memories_async import FileLimiter
-from memories_async.limiter import _file as module
-from memories_async.limiter import _locked_file
-from memories_async.limiter._file import RECORD, FileStore, find_clock_name, read_clock
+from memories_async.limiter import _file_store as module
+from memories_async.limiter._file_store import RECORD, FileStore, find_clock_name, read_clock
 from memories_async.limiter._rule import Request, pause_after_loss
 from memories_async.limiter._store import MAX_LEASES, StoreUnavailableError
 
@@ -162,7 +161,7 @@ def test_a_file_of_another_user_in_a_shared_folder_is_not_used(path, tmp_path, m
     exchange(path, bucket(), ASK)
     owner = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    monkeypatch.setattr(_locked_file, "ROOT", owner + 2)
+    monkeypatch.setattr(module, "ROOT", owner + 2)
     exchange(path, bucket(), ASK)
     tmp_path.chmod(0o1777)
     with pytest.raises(StoreUnavailableError, match="another user"):

@@ -99,7 +99,7 @@ def lock_twice(folder):
 def choose_limiters():
     """Build the limiters that Windows' users would get."""
     from memories_async import FileLimiter
-    from memories_async.limiter._file import find_default
+    from memories_async.limiter import find_default
 
     try:
         FileLimiter()
