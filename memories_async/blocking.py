@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 from attrs import define, field, frozen
 
 from memories_async import client
+from memories_async._client.configuration import OptionChanges
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
@@ -162,6 +163,16 @@ class Client(Endpoints[Blocking]):
         twin = type(self).__new__(type(self))
         vars(twin).update(vars(self))
         twin._client = self._client.with_policy(**changes)  # noqa: SLF001  # its own class
+        return twin
+
+    def with_options(self, **changes: Unpack[OptionChanges]) -> Self:
+        """Return a client with other options that shares this one's thread, connections and limiter.
+
+        See `memories_async.Client.with_options`.
+        """
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        twin._client = self._client.with_options(**changes)  # noqa: SLF001  # its own class
         return twin
 
     def batch(

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from attrs import evolve
 
 from memories_async._client.call_runner import draw_id
-from memories_async._client.configuration import EnvironmentSettings, explain_options
+from memories_async._client.configuration import (
+    EnvironmentSettings,
+    OptionChanges,
+    change_options,
+    explain_options,
+)
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import BrokenTransport, Sender, build_transport
 from memories_async._client.settings import CA, Hosts, Settings
@@ -98,6 +103,20 @@ class Client(Sender, Endpoints[Awaited]):
         vars(twin).update(vars(self))
         policy = evolve(self._settings.policy, **changes)
         twin._settings = evolve(self._settings, policy=policy)  # noqa: SLF001  # its own class
+        return twin
+
+    def with_options(self, **changes: Unpack[OptionChanges]) -> Self:
+        """Return a client with other options that shares this one's connections and limiter.
+
+        It takes *api_key*, *caption_api_key*, *account*, *limits*, *ledger* and *budget*; what is not
+        given stays as it is. With an *api_key*, both hosts get that key, and the account is another
+        one: a name does not go over to it, so that no ledger answers for the wrong account.
+        Closing one of the clients closes the connections of both. Raises `ValueError` for a wrong
+        option, and for another ledger where the receiver already works with one.
+        """
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        Sender.__init__(twin, change_options(self._settings, changes), self._transport)
         return twin
 
     def batch(

@@ -14,9 +14,11 @@ from callers import Scripted, client, over, settings_of
 from samples import ACCEPTED, FOUND, KEY, caption_call, reply, search_call
 
 from memories_async import (
+    Budget,
     Client,
     Hosts,
     InProcessLimiter,
+    Limit,
     Limits,
     Policy,
     Receiver,
@@ -126,6 +128,57 @@ def test_policies_change_by_name(kind):
         one.with_policy(attempts=0)
     with pytest.raises(TypeError):
         one.with_policy(patience=1)
+
+
+@BOTH
+def test_options_change_by_name(kind):
+    """What is not given stays, and the connections are shared."""
+    one = kind(api_key=KEY, caption_api_key="local-captions", account="team")
+    twin = one.with_options(limits=Limits(search=Limit(5)), budget=Budget(calls=9))
+
+    ours, theirs = settings_of(one), settings_of(twin)
+    assert (theirs.key, theirs.caption_key, theirs.account_name) == (*both_keys(ours), "team")
+    assert (theirs.limits.search, theirs.limiter) == (Limit(5), ours.limiter)
+    assert (len(theirs.budgets), ours.budgets) == (1, ())
+    assert settings_of(twin.with_options(budget=None)).budgets == ()
+    assert transport_of(twin) is transport_of(one)
+
+
+@BOTH
+def test_another_key_is_another_account(kind):
+    """A ledger would otherwise answer with what another account paid for."""
+    one = kind(api_key=KEY, caption_api_key="local-captions", account="team")
+    other = settings_of(one.with_options(api_key="local-other"))
+
+    assert [key.reveal() for key in both_keys(other)] == ["local-other"] * 2
+    assert other.account_name is None
+    assert settings_of(one.with_options(api_key="local-other", account="b")).account_name == "b"
+
+
+@BOTH
+@pytest.mark.parametrize("key", ["", None])
+def test_a_key_that_is_missing_does_not_fall_back_to_another(kind, key, monkeypatch):
+    """Whoever changes the key must not pay by the old one, nor by the environment's."""
+    monkeypatch.setenv("MEMORIES_API_KEY", "local-environment")
+    with pytest.raises(ValueError, match="api_key is empty"):
+        kind().with_options(api_key=key)
+
+
+@BOTH
+def test_an_option_that_connections_depend_on_cannot_change(kind):
+    """The error names those that can."""
+    with pytest.raises(TypeError, match=r"no option 'hosts'; there are api_key, .*budget"):
+        kind(api_key=KEY).with_options(hosts=Hosts())
+
+
+def both_keys(settings):
+    """The key, and the one for captions."""
+    return settings.key, settings.caption_key
+
+
+def transport_of(one):
+    """What a client of either kind sends by."""
+    return getattr(one, "_client", one)._transport
 
 
 @BOTH

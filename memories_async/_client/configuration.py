@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
-from memories_async._client.settings import ALLOW_HTTP_VARIABLE, Hosts
+from memories_async._client.settings import ALLOW_HTTP_VARIABLE, Hosts, Settings
 from memories_async._protocol.keys import (
     ACCOUNT_VARIABLE,
     CAPTION_KEY_VARIABLE,
@@ -26,8 +26,12 @@ from memories_async._protocol.keys import (
 )
 from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
+from memories_async.budget import Budget
 from memories_async.limiter import LIMITER_VARIABLE, Limit, Limits, parse_limiter
 from memories_async.policy import Policy
+
+if TYPE_CHECKING:
+    from memories_async.ledger import Ledger
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -254,3 +258,34 @@ def explain_options(init: Callable[P, None]) -> Callable[P, None]:
         init(*args, **options)
 
     return checked
+
+
+class OptionChanges(TypedDict, total=False):
+    """What `with_options` may change; see `Client`."""
+
+    api_key: str
+    caption_api_key: str
+    account: str | None
+    limits: Limits
+    ledger: Ledger | None
+    budget: Budget | None
+
+
+def change_options(settings: Settings, changes: OptionChanges) -> Settings:
+    """Return *settings* with the options in *changes*, checked as those of a new client are."""
+    known, given = list(OptionChanges.__annotations__), dict[str, Any](changes)
+    for name in given:
+        if name not in known:
+            raise TypeError(f"with_options has no option {name!r}; there are {', '.join(known)}")
+    changed: dict[str, Any] = {n: given[n] for n in ("limits", "ledger") if n in given}
+    if "budget" in given:
+        changed["budgets"] = () if given["budget"] is None else (given["budget"],)
+    for name in ("api_key", "caption_api_key"):
+        if name in given:
+            # Not the environment's: a caller who passes None must not pay by another key.
+            key = EnvironmentSettings({}).find_key(given[name] or "", name)
+            changed |= {"key": key, "account_name": None} if name == "api_key" else {}
+            changed["caption_key"] = key
+    if "account" in given:
+        changed["account_name"] = given["account"]
+    return evolve(settings, **changed)

@@ -52,6 +52,7 @@ async def awaited() -> None:
         assert_type(await client.embeddings.video("re_1", model="m"), Embedding)
         assert_type(await client.send(embeddings.video("re_1")), Embedding)
         assert_type(client.with_policy(attempts=1, deadline=None), Client)
+        assert_type(client.with_options(api_key="local-y", ledger=None), Client)
 
 
 def waited() -> None:
@@ -68,6 +69,7 @@ def waited() -> None:
         assert_type(client.embeddings.video("re_1").values, tuple[float, ...])
         assert_type(client.send(embeddings.video("re_1")), Embedding)
         assert_type(client.with_policy(resend_unknown=True), blocking.Client)
+        assert_type(client.with_options(account="team"), blocking.Client)
 
 
 def failed(error: MemoriesError) -> None:

@@ -57,6 +57,17 @@ def parts(exchange):
     ]
 
 
+async def test_a_client_with_another_key_shares_the_connections():
+    """As for the tenants of one application: each call carries the key of its own account."""
+    async with serving(answer(EMBEDDED)) as server:
+        async with client(server.url) as one:
+            await one.send(embed_call())
+            await one.with_options(api_key="local-other").send(embed_call())
+
+        keys = [exchange.headers["authorization"] for exchange in server.exchanges]
+        assert (keys, server.connections) == ([KEY, "local-other"], 1)
+
+
 async def test_a_search_is_the_form_of_its_page():
     """Text fields without a type, as browsers and *requests* send them."""
     exchange = await sent(search_call(prompt="rød ✓ trøje\r\nsecond line"), FOUND)
