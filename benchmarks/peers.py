@@ -23,7 +23,7 @@ from _peers import PEERS
 PAGE = Path(__file__).with_name("README.md")
 MARKED = re.compile(r"(<!-- peers: begin[^>]*-->\n).*(<!-- peers: end -->)", re.DOTALL)
 WAITING = ("lost", "crowd")
-"""Measures that count requests: three peers at a time do not disturb each other."""
+"""Measures that count requests and wait: three peers at a time."""
 WORKING = ("cpu", "imports", "upload", "life", "secret")
 LIMIT = 300.0
 

@@ -18,7 +18,7 @@ from aiohttp import web
 from _peers import PEERS
 from _peers.base import VECTOR
 
-TOLERANCE = 0.1
+TOLERANCE = 0.2
 """Seconds that a request may be early, because the network delays requests unevenly."""
 LIMITED = {"error": {"message": "too many requests"}}
 THROTTLED = {"x-amzn-ErrorType": "ThrottlingException"}
