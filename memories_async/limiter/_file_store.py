@@ -28,8 +28,7 @@ from memories_async.limiter._limits import Bucket
 from memories_async.limiter._rule import LEASE, BucketState, Request, Response, step
 from memories_async.limiter._store import StoreUnavailableError, pack_state, unpack_state
 
-ROOT = 0
-"""The user whom everybody has to trust."""
+ROOT = 0  # the user whom everybody has to trust
 
 
 @define(eq=False)
@@ -155,6 +154,7 @@ def find_clock_name() -> str:
         return ""
 
 
+@cache
 def _hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 

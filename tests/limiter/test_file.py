@@ -58,7 +58,7 @@ def test_a_restarted_machine_keeps_to_the_rate(path):
 
 @pytest.mark.parametrize("content", [b"# my notes\n", b"[]", b'{"some": "json"}' * 9])
 def test_a_file_of_another_kind_is_left_alone(path, content):
-    """It is somebody's; the store counts as unavailable."""
+    """The limiter does not overwrite it; the store counts as unavailable."""
     Path(path).write_bytes(content)
     with pytest.raises(StoreUnavailableError, match="is not a file of this library"):
         exchange(path, bucket(), ASK)
@@ -68,7 +68,7 @@ def test_a_file_of_another_kind_is_left_alone(path, content):
 
 @pytest.mark.parametrize("size", [0, 7, 40, 8192, 9000])
 def test_a_file_that_was_cut_off_begins_with_a_pause(path, size):
-    """Nobody knows what was sent: no process is served before a gap has passed."""
+    """The requests before are unknown: no process is served before a gap has passed."""
     exchange(path, bucket(1), ASK)
     os.truncate(path, size)
     lost, other = exchange(path, bucket(1), BEE), exchange(path, bucket(1, family="captions"), BEE)
@@ -109,7 +109,7 @@ def test_a_file_that_was_deleted_begins_with_a_pause_for_whoever_used_it(path):
 
 
 def test_a_member_that_remembers_a_tick_notices_a_new_file(path):
-    """It had not asked since the file was replaced by somebody who never used the old one."""
+    """Another process, which never used the old file, has created the new one."""
     first = exchange(path, bucket(1), ASK)
     Path(path).unlink()
     response = exchange(path, bucket(1), Request(member="a", wants=(0, 1, 0), known=first.permits))
@@ -119,7 +119,7 @@ def test_a_member_that_remembers_a_tick_notices_a_new_file(path):
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
 def test_the_file_is_private_whatever_the_umask(path, umask):
-    """Nobody else may hold the rate up, or read account names."""
+    """Other users can neither lock it nor read account names."""
     before = os.umask(umask)
     try:
         exchange(path, bucket(), ASK)
@@ -168,14 +168,14 @@ def test_a_file_of_another_user_in_a_shared_folder_is_not_used(path, tmp_path, m
         exchange(path, bucket(), ASK)
 
 
-def test_a_folder_that_is_missing_is_said(tmp_path):
-    """By its path."""
+def test_a_missing_folder_is_named_in_the_error(tmp_path):
+    """The store counts as unavailable."""
     with pytest.raises(StoreUnavailableError, match="No such file"):
         exchange(str(tmp_path / "no" / "account.limiter"), bucket(), ASK)
 
 
 def test_a_store_that_is_in_use_is_waited_for_only_so_long(path):
-    """Nobody waits for a stopped process for ever, and an event loop waits not at all."""
+    """A thread waits for a stopped process for its patience; an event loop does not wait."""
     store = FileStore(path)
     store.exchange(bucket(), ASK, patience=0.0)
     with Path(path).open("r+b") as holder:
@@ -309,8 +309,8 @@ def test_a_full_file_uses_the_record_that_was_idle_for_longest(path, monkeypatch
     assert len(FileStore(path, clock=lambda: 1010.0).read_all()[1]) == 2
 
 
-def test_what_is_in_force_is_said(path):
-    """Per bucket: who works, who waits, how slowly, and until when."""
+def test_describe_shows_the_state_of_each_bucket(path):
+    """Calls at work, waiting processes, slowness, and the time until the next tick."""
     limiter = FileLimiter(path)
 
     async def work():
@@ -324,8 +324,8 @@ def test_what_is_in_force_is_said(path):
     assert 0.5 < state.wait <= 1.02
 
 
-def test_a_fault_is_said_too(tmp_path):
-    """Instead of buckets."""
+def test_describe_shows_why_the_file_cannot_be_used(tmp_path):
+    """There are no buckets then."""
     said = FileLimiter(tmp_path / "no" / "limiter").describe()
 
     assert "No such file" in said.fault

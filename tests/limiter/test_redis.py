@@ -137,7 +137,7 @@ def test_a_connection_that_the_server_closed_while_idle_is_replaced(redis_url):
 
 
 def test_a_key_of_another_kind_counts_as_unavailable(redis_url):
-    """It is somebody's: nothing is overwritten."""
+    """Another program's key is not overwritten."""
     from redis import Redis
 
     with Redis.from_url(redis_url) as client:
@@ -148,7 +148,7 @@ def test_a_key_of_another_kind_counts_as_unavailable(redis_url):
 
 
 def test_a_server_that_is_not_there_counts_as_down(nowhere):
-    """What is said of it holds no password."""
+    """No message holds the password."""
     with pytest.raises(StoreUnavailableError, match="refused") as caught:
         exchange(nowhere, bucket(), ASK)
     said = RedisLimiter(nowhere).describe()
@@ -158,8 +158,8 @@ def test_a_server_that_is_not_there_counts_as_down(nowhere):
         assert "geheim" not in text
 
 
-def test_what_is_in_force_is_said(redis_url):
-    """Per bucket, by the server's clock."""
+def test_describe_shows_the_state_of_each_bucket(redis_url):
+    """Times are by the server's clock."""
     limiter = RedisLimiter(redis_url, account="acme")
 
     async def work():
@@ -198,13 +198,13 @@ def test_the_limiter_pickles_as_its_url(redis_url):
 
 
 def test_other_urls_are_refused():
-    """At once."""
+    """When the limiter is created."""
     with pytest.raises(ValueError, match="redis://"):
         RedisLimiter("https://example.com")
 
 
-def test_the_missing_extra_is_with_account(monkeypatch):
-    """At once, and how to get it."""
+def test_a_missing_extra_is_named_in_the_error(monkeypatch):
+    """When the limiter is created."""
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ImportError, match=r"memories_async\[redis\]"):
         RedisLimiter("redis://127.0.0.1:1/0")

@@ -26,7 +26,7 @@ from memories_async.limiter._wait_queue import Waiter
 
 @define(eq=False)
 class Memory:
-    """A store in this process, which can be down, far away, or in use by somebody else."""
+    """A store in this process, which can be down, far away, or locked by another process."""
 
     down: str | None = None
     away: float = 0.0
@@ -83,7 +83,7 @@ async def take(limiter, where, log=None, name=None):
 
 
 async def test_permits_come_in_order_and_evenly(limiter):
-    """Thirty at once."""
+    """Thirty calls that start together."""
     log = []
     await asyncio.gather(*(take(limiter, bucket(200), log, n) for n in range(30)))
 
@@ -136,7 +136,7 @@ async def until(is_so) -> None:
 
 
 async def test_a_tick_whose_waiter_was_cancelled_is_given_back(limiter, store):
-    """The store gave it, nobody took it: it is not charged."""
+    """The next call does not wait for it."""
     store.away = 0.05
     where = bucket(1, per=60)
     waiter = asyncio.ensure_future(take(limiter, where))
@@ -319,7 +319,7 @@ async def test_a_pause_reaches_the_store(limiter, store):
 
 async def test_without_the_store_calls_go_on_slowly_and_say_so(limiter, store, caplog):
     """Sixteen times slower, from the first call on; told once, and when it is over."""
-    store.down = "gone fishing"
+    store.down = "the server is down"
     with caplog.at_level(logging.WARNING, "memories_async"):
         begun = time.monotonic()
         faults = [await take(limiter, bucket(100)) for _ in range(2)]
@@ -327,7 +327,7 @@ async def test_without_the_store_calls_go_on_slowly_and_say_so(limiter, store, c
         store.down, limiter._worker._retry_at = None, 0.0
         fault = await take(limiter, bucket(100))
 
-    assert faults == ["gone fishing"] * 2
+    assert faults == ["the server is down"] * 2
     assert slow >= 2 * 16 / 100
     assert fault is None
     assert ["cannot be used" in r.message for r in caplog.records] == [True, False]
@@ -459,8 +459,8 @@ async def test_the_worker_begins_anew_in_a_child_and_gives_back_at_the_end(limit
     await asyncio.wait_for(take(limiter, where), 5)
 
 
-def test_an_outage_at_the_end_of_the_process_is_nobodys_concern(limiter, store, caplog):
-    """Nothing is said, and nothing waits long."""
+def test_an_outage_at_the_end_of_the_process_is_not_logged(limiter, store, caplog):
+    """The process does not wait for the store either."""
     asyncio.run(limiter.permit(bucket(500)).__aenter__())
     store.down = "gone"
     limiter._worker.close()
