@@ -277,7 +277,7 @@ def test_an_unpickled_database_refuses_a_missing_file(database, path) -> None:
 
 
 def test_an_unpickled_database_refuses_another_file(database, path) -> None:
-    """Another file of the same name, and one that somebody touched."""
+    """Another file of the same name, and a file that was touched."""
     pickled = pickle.dumps(database)
     database.close()
     path.unlink()

@@ -114,7 +114,7 @@ async def test_a_callback_that_is_not_final_ends_no_wait(receiver, at_once):
 
 @pytest.mark.parametrize("first", [None, "UNPARSE", "PARSE"])
 async def test_a_callback_that_says_ready_is_heard_after_another_one(receiver, first):
-    """The service may call back twice, with equal words, when an upload arrived and when it is parsed."""
+    """The service may call back twice, with the same text, when an upload arrived and when it is parsed."""
     statuses, asked = [], asyncio.Event()
     video, urls = Video(video_no="VI1", status="UNPARSE"), []
 

@@ -156,7 +156,7 @@ async def test_delete_sends_a_hundred_ids_in_each_request(service, library):
 
 
 async def test_delete_ignores_videos_that_were_deleted_before(service, library):
-    """The code 0409 for several does not say which, so each is deleted by itself."""
+    """The code 0409 for several videos does not name one, so each is deleted by itself."""
     made = [await library("videos.upload", b"film") for _ in range(2)]
     service.faults.add(kind="code", code="0409", route="videos.delete")
     await library("videos.delete", [one.video_no for one in made])
@@ -245,7 +245,7 @@ async def test_find_upload_finds_a_name_that_the_service_chose(service, library,
 
 
 async def test_delete_reports_a_busy_service(service, library):
-    """0409 means "done before", except where the words say that the service is busy."""
+    """0409 means "done before", unless the message says that the service is busy."""
     service.faults.add(kind="code", code="0409", message="Service is busy, try later", times=None)
 
     with pytest.raises(Refused) as caught:

@@ -1,4 +1,4 @@
-"""An upload over the wire: what is sent, who is told how far it got, and what a lost reply is."""
+"""An upload over the wire: the request, the progress callback, and a lost reply."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ async def test_state_shows_engine_and_account_without_a_key(service, local, sear
 
 
 async def test_state_sets_points_and_dialect(service, local, embed):
-    """And disables the account."""
+    """It also disables the account."""
     await local("POST", "state", {"points": 1, "dialect": {"v2_code": 200}})
 
     assert (await embed()).json["code"] == 200

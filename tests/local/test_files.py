@@ -285,7 +285,7 @@ async def test_two_videos_are_indexed_at_once(lasting, tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
 async def test_service_that_stops_ends_its_engines_processes(lasting):
-    """Whoever still waits gets an error."""
+    """A request that still waits gets an error."""
     async with LocalService([lasting], limits=None) as service:
         video = service.library[0]
         indexing = asyncio.ensure_future(service._components.engine_pool.index(video))

@@ -24,7 +24,7 @@ def submit(service, caption):
 
 
 async def test_inbox_waits_for_the_callback_of_a_task(service, submit):
-    """In any order, also for one that came already."""
+    """Waits may begin in any order, also after the callback has arrived."""
     first, second = await submit(), await submit(user_prompt="More.")
 
     late = await service.inbox.wait(second)
@@ -52,7 +52,7 @@ async def test_each_waiter_gets_the_first_callback(service, submit):
 
 
 async def test_wait_times_out_with_the_name_of_the_task(service):
-    """And leaves no waiter behind."""
+    """No waiter is left behind."""
     with pytest.raises(TimeoutError, match=r"no callback for nobody within 0\.001 s"):
         await service.inbox.wait("nobody", timeout=0.001)
     with pytest.raises(TimeoutError, match=r"no callback for nobody within 0\.001 s"):
@@ -71,7 +71,7 @@ async def test_reset_empties_the_inbox(service, submit):
 
 
 async def test_body_that_is_not_an_object_is_refused(service, http):
-    """And not kept."""
+    """It is not kept."""
     async with http.post(service.inbox.url, data=b"[]") as reply:
         assert reply.status == 400
     assert service.inbox.received == ()

@@ -30,7 +30,7 @@ async def test_service_answers_between_enter_and_exit_only(films, engine):
 
 
 async def test_running_service_cannot_be_entered(service):
-    """And goes on."""
+    """The service continues to run."""
     url = service.url
 
     with pytest.raises(RuntimeError, match="running already"):
@@ -49,7 +49,7 @@ async def test_service_listens_on_the_given_port(films, engine, unused_tcp_port)
 
 @pytest.mark.parametrize("settings", [{}, {"allow_remote": True}, {"api_key": "local-key"}])
 def test_host_for_other_machines_needs_consent_and_a_key(engine, settings):
-    """Nobody opens the service to a network by accident, or without a key."""
+    """The service cannot be opened to a network by accident, or without a key."""
     with pytest.raises(ValueError, match=r"other machines can reach '0\.0\.0\.0'"):
         LocalService(engine=engine, host="0.0.0.0", **settings)
 
@@ -116,7 +116,7 @@ async def test_index_that_was_dropped_from_memory_is_loaded_again(
 
 
 async def test_cancelled_warm_up_leaves_the_index_to_other_requests(service, search, engine, until):
-    """The decoding goes on."""
+    """Decoding continues."""
     begun, go_on, index = threading.Event(), threading.Event(), engine.index
 
     def slowly(path):
@@ -137,7 +137,7 @@ async def test_cancelled_warm_up_leaves_the_index_to_other_requests(service, sea
 
 
 async def test_client_that_stops_waiting_pays(service, search, engine, until):
-    """The work goes on."""
+    """The work continues."""
     begun, left = threading.Event(), threading.Event()
 
     def wait(index, image, prompt):

@@ -171,7 +171,7 @@ def test_the_commands_help_imports_no_client(option):
 
 @pytest.mark.parametrize("package", ["memories_async", "memories_async.local"])
 def test_every_public_name_is_there(package):
-    """Listed once, in order, and seen by whoever looks around; no other is."""
+    """The public names are listed once, in order, and appear in `dir`; no other name does."""
     there = importlib.import_module(package)
 
     assert sorted(set(there.__all__)) == sorted(there.__all__) == dir(there)

@@ -32,7 +32,7 @@ def seen(tmp_path_factory):
 
 
 def test_the_child_lacks_what_windows_lacks(seen):
-    """So that the other tests say something."""
+    """Otherwise the other tests here would prove nothing."""
     assert seen["hidden"] == ["fcntl", "grp", "pwd", "resource", "register_at_fork", "geteuid"]
 
 

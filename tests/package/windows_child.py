@@ -1,4 +1,4 @@
-"""Hides what Windows lacks, uses the core, and prints what came of it as JSON: see test_windows.py."""
+"""Hides what Windows lacks, uses the core, and prints the result as JSON: see test_windows.py."""
 
 from __future__ import annotations
 

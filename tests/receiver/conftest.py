@@ -14,7 +14,7 @@ URL = "https://public.example/memories"
 
 @pytest.fixture(autouse=True)
 def _no_file_of_the_users_own(tmp_path, monkeypatch) -> None:
-    """The tests leave the file of the user who runs them alone."""
+    """Keep the tests away from the file of the user who runs them."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 

@@ -64,7 +64,7 @@ async def test_a_length_beyond_the_limit_is_refused_unread(length, status) -> No
 async def test_a_body_that_cannot_be_stored_is_logged_without_its_token(
     body, status, caplog
 ) -> None:
-    """An empty one and one that is too long."""
+    """A body that is empty and a body that is too long are both refused."""
     service = CallbackService(MemoryStore(), None, 1_000.0, SECRET)
 
     answer = await _callback_service.handle(lambda: service, head(GOOD), body)

@@ -229,7 +229,7 @@ class _RecordingProtocol(asyncio.Protocol):
 
 
 def test_a_connection_forwards_events_only_while_it_is_open() -> None:
-    """aiohttp hears nothing of a connection that was refused."""
+    """The server refuses the connection before aiohttp sees it."""
     inner = _RecordingProtocol()
     connection = _server._TimedConnection(inner, {})
 

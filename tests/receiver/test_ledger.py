@@ -46,7 +46,7 @@ async def test_a_callback_turns_an_unknown_entry_into_done(service, client, film
 async def test_a_waiter_reconciles_what_a_web_worker_received(
     service, client, film, ledger
 ) -> None:
-    """The worker has only the file; a process that waits with the ledger tells the ledger."""
+    """The worker has only the file; the process that waits and has the ledger updates the ledger."""
     worker = Receiver("http://127.0.0.1:0/cb", store=ledger.path)
     service.faults.add(kind="drop", when="after", route="captions")
     service.faults.add(callback="delay", seconds=0.1)

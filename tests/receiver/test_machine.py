@@ -159,7 +159,7 @@ class Orders(RuleBasedStateMachine):
 
     @invariant()
     def every_waiter_gets_the_callback_that_counts(self) -> None:
-        """Those who wait are woken with it, and a new wait returns it at once."""
+        """It wakes the waiters, and a new wait returns it at once."""
         for one in getattr(self, "submissions", ()):
             expected = one.expected()
             if one.bound or one.error is not None:

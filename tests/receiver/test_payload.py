@@ -239,7 +239,7 @@ def test_a_failure_may_be_said_by_other_fields(document) -> None:
 
 
 def test_an_empty_text_gives_way_to_a_response() -> None:
-    """The field that has words is the caption."""
+    """The caption is the field that holds text."""
     data = {"text": "", "response": "A dog."}
 
     assert caption(success() | {"data": data}).text == "A dog."
@@ -361,7 +361,7 @@ def test_a_bad_reply_says_that_waiting_again_may_help() -> None:
 
 @pytest.mark.parametrize("task_id", [None, 7, "", "x" * 1_001, "a\x00b", "a\nb", "\ud800", ["t"]])
 def test_a_task_id_must_be_short_and_printable(task_id) -> None:
-    """Any other is ignored, and the token alone tells the task."""
+    """Any other task id is ignored: the token identifies the task."""
     assert read(success(task_id=task_id)).task_id is None
 
 

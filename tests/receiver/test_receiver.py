@@ -340,7 +340,7 @@ async def test_port_0_stands_for_the_port_that_is_served() -> None:
 
 
 async def test_port_0_stands_for_a_port_that_is_still_served() -> None:
-    """Of several, the one that was opened last."""
+    """Of several servers, the port of the one that was opened last is used."""
     receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
     send = FakeSend()
     async with receiver.serve() as first:

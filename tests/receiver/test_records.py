@@ -123,7 +123,7 @@ def test_the_content_type_decides_what_is_equal() -> None:
 
 
 def test_only_a_submission_with_entry_task_and_callback_needs_reconciling() -> None:
-    """And only until the ledger has been told."""
+    """A record is kept only until the ledger has it."""
     keyed = CallbackRecord(submission=evolve(SUBMISSION, key="k"))
 
     assert add(keyed, make_delivery("x")).needs_reconciling

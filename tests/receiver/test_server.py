@@ -116,7 +116,7 @@ def _without_date(answer: bytes) -> list[bytes]:
     ],
 )
 async def test_every_odd_request_has_its_status(served, request_, status) -> None:
-    """The status alone says what is wrong; forwarding headers change nothing."""
+    """The reply has a status and no details; forwarding headers change nothing."""
     assert await served.status(**request_) == status
 
 
@@ -146,7 +146,7 @@ async def test_a_sender_is_asked_to_continue_only_with_a_good_token(served) -> N
 async def test_a_forged_compressed_request_prints_no_traceback(
     served, encoding, has_token, caplog, capfd
 ) -> None:
-    """Whoever sends it; with a good token it is stored as it came."""
+    """Any sender is accepted; with a valid token the body is stored unchanged."""
     caplog.set_level(logging.DEBUG)
     path = served.path if has_token else "/cb/forged"
 

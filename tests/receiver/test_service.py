@@ -52,7 +52,7 @@ async def test_awkward_callbacks_change_nothing(service, client, receiver, film,
 
 
 async def test_a_failed_caption_raises(service, client, receiver, film) -> None:
-    """The error has the service's words."""
+    """The error contains the service's message."""
     service.faults.add(callback="failure")
 
     async with client(receiver=receiver) as one:

@@ -111,7 +111,7 @@ def test_errors_come_as_they_are():
 
 
 def test_a_copy_with_another_policy_shares_the_thread():
-    """And closing either closes it."""
+    """Closing either client closes the connections of both."""
     with aside(answer(FOUND)) as url:
         one = blocking.Client(**settings(url))
         one.send(search_call())
@@ -214,7 +214,7 @@ def test_a_client_that_nobody_holds_any_more_ends_its_thread():
 
 
 async def test_a_script_killed_in_a_call_leaves_one_request():
-    """Nothing is sent again behind anybody's back."""
+    """No request is repeated without the caller."""
     async with serving(silent) as server:
         process = script(server.url, "one.send(search_call())")
         await server.saw(1)

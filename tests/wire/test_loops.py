@@ -53,7 +53,7 @@ class serving_aside:  # noqa: N801  # used like a function
 
 
 def test_one_client_works_under_three_runs(url):
-    """And the sessions of the loops that ended are closed, though nobody called `aclose`."""
+    """The sessions of loops that ended are closed without a call of `aclose`."""
     one = client(url)
     for _ in range(3):
         assert len(asyncio.run(one.send(search_call()))) == 1
@@ -261,7 +261,7 @@ async def test_inherited_sessions_are_neither_used_nor_closed(url):
 
 
 def in_child(work) -> int:
-    """Run *work* in a forked child; 0 if it came through."""
+    """Run *work* in a forked child; return 0 if it succeeded."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -298,7 +298,7 @@ def test_both_clients_work_in_a_forked_child(url):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("limiter", [in_process, InProcessLimiter()])
 def test_a_child_forked_in_the_middle_of_a_call_holds_none_of_its_permits(url, limiter):
-    """The parent's permits are not the child's: nobody there would ever give them back."""
+    """The child does not inherit the parent's permits, which it could never give back."""
     one = blocking.Client(
         **settings(url, limiter=limiter, limits=Limits(search=Limit(100_000, concurrency=1)))
     )

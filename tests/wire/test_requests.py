@@ -169,7 +169,7 @@ async def test_an_open_file_is_sent_from_where_it_stood():
 
 
 async def test_a_prompt_cannot_break_out_of_its_part():
-    """The boundary is random, so nobody can write it in advance."""
+    """The boundary is random, so it cannot be predicted."""
     exchange = await sent(search_call(prompt=BOUNDARY), FOUND)
     again = await sent(search_call(prompt=BOUNDARY), FOUND)
 
@@ -200,7 +200,7 @@ async def test_neither_proxies_nor_keys_come_from_the_environment(monkeypatch, t
 
 
 async def test_a_transport_can_be_used_by_itself(transport):
-    """A request needs neither a limiter nor anybody who watches; a GET has no body."""
+    """A request needs neither a limiter nor hooks; a GET has no body."""
     transport = build_transport(user_agent="mine", ssl=None, kind=transport)
     key = Key(KEY, variable="MEMORIES_API_KEY")
     limits = {"connect_timeout": 5.0, "timeout": 5.0, "deadline": None}

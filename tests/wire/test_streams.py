@@ -85,7 +85,7 @@ async def test_a_file_that_opens_slowly_is_closed_when_nobody_waits_for_it(tmp_p
 
 
 async def test_a_disk_that_fails_behind_a_finished_body_is_no_scandal(tmp_path, monkeypatch):
-    """A read ahead that nobody needs any more may fail in silence."""
+    """The error of a read-ahead that is no longer needed is not reported."""
     told = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
 

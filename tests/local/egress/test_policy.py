@@ -114,7 +114,7 @@ def test_off_policy_allows_no_host(url):
 
 
 def test_policy_refuses_a_misspelt_setting():
-    """It would forbid every host without a word."""
+    """It would forbid every host without an error."""
     with pytest.raises(ValueError, match="'anywere' is none of off, loopback, anywhere"):
         EgressPolicy("anywere")
 

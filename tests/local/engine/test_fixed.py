@@ -34,7 +34,7 @@ def test_fixed_engine_marks_its_answers(fixed, video):
 
 
 def test_fixed_engine_returns_its_clips(video):
-    """And acts on no word of the prompt."""
+    """The prompt has no effect on it."""
     clip = Match(start_time=1, end_time=2, score=0.5)
     fixed = FixedEngine(clips=(clip,))
 

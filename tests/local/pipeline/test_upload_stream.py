@@ -33,7 +33,7 @@ async def test_disconnected_upload_leaves_no_file(service, http, until):
 
 
 async def test_service_deletes_uploads_when_it_stops(films, engine):
-    """Also one that is being parsed."""
+    """An upload that is being parsed is deleted as well."""
     async with LocalService(
         films, engine=engine, parsing_seconds=60, page_limits=PageLimits()
     ) as service:

@@ -25,7 +25,7 @@ def read_rows(heading: str) -> list[list[str]]:
 
 
 def list_known_words() -> set[str]:
-    """Every word of the table of prompts."""
+    """The page contains every word of the table of prompts."""
     return set(re.findall(r"[a-z]+", " ".join(cells[0] for cells in read_rows("| words |"))))
 
 
@@ -55,7 +55,7 @@ def test_each_listed_phrase_is_known(asked):
     ("heading", "kinds"), [("| `kind` |", Kind), ("| `callback` |", CallbackKind)]
 )
 def test_page_lists_every_fault(heading, kinds):
-    """And no other."""
+    """The page lists no other fault."""
     listed = {name for cells in read_rows(heading) for name in re.findall(r"`(\w+)`", cells[0])}
 
     assert listed == set(get_args(kinds))

@@ -27,7 +27,7 @@ async def test_search_returns_clips_in_the_pages_envelope(search):
 
 
 async def test_headers_name_the_engine_and_the_ignored_words(search):
-    """So nobody takes the answer for that of the real service."""
+    """The answer cannot be mistaken for that of the real service."""
     reply = await search(prompt="red café and dragée")
 
     assert reply.headers["X-Local-Engine"] == "bytes/1"
@@ -35,7 +35,7 @@ async def test_headers_name_the_engine_and_the_ignored_words(search):
 
 
 async def test_search_without_a_match_is_an_empty_list(search):
-    """And is paid."""
+    """An empty result is billed like any other."""
     assert (await search(b"green")).json["data"] == []
 
 

@@ -88,7 +88,7 @@ async def test_upload_that_is_not_a_video_fails_and_is_refunded(service, upload,
 async def test_exception_of_an_engine_fails_the_upload(
     service, upload, fetch_metadata, engine, caplog
 ):
-    """Nobody waits for ever."""
+    """The upload ends with an error instead of waiting without end."""
     engine.index = lambda path: 1 / 0
     number = (await upload()).json["data"]["videoNo"]
     await service.drain()

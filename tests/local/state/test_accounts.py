@@ -89,7 +89,7 @@ async def test_prices_can_be_set_by_route(films, engine):
 
 
 async def test_caption_key_is_valid_on_the_caption_host_only(films, engine, receiver):
-    """And the other key everywhere else."""
+    """The other key is accepted on the other hosts."""
     keys = {"api_key": "local-a", "caption_api_key": "local-b"}
     async with LocalService([films], engine=engine, **keys) as service:
         assert (service.api_key, service.caption_api_key) == ("local-a", "local-b")
@@ -112,7 +112,7 @@ async def _ask_both_hosts(service, key):
 
 
 async def test_accounts_have_points_and_statements_of_their_own(service, search):
-    """One that is empty leaves the other alone."""
+    """An empty balance does not affect the other account."""
     other = service.open_account(api_key="local-other", points=1)
 
     codes = [

@@ -34,7 +34,7 @@ def test_window_admits_a_request_that_is_slightly_early():
 
 
 def test_accounts_and_families_have_windows_of_their_own():
-    """One that is full leaves the others alone."""
+    """A full limit does not affect the others."""
     windows = SlidingWindows(DOCUMENTED)
 
     assert admitted(windows, 0.0) == [True]

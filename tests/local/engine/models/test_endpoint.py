@@ -42,7 +42,7 @@ def test_key_over_plain_http_is_refused(host):
     "url", ["http://localhost:1", "http://[::1]:1/v1", "https://models.example"]
 )
 def test_key_over_https_or_loopback_is_accepted(url):
-    """Nobody else can read it there."""
+    """Other users of the machine cannot read it there."""
     assert OpenAIEngine(base=FixedEngine(), base_url=url, model="tiny", api_key=KEY).key is not None
 
 

@@ -64,7 +64,7 @@ def test_idle_process_is_used_again(processes, place):
 
 
 def test_threads_share_at_most_four_processes(processes, place):
-    """And no more than there are cores."""
+    """The pool starts no more workers than there are cores."""
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: pool.ask(Facts, ANSWER, "facts", place), range(16)))
 
@@ -216,7 +216,7 @@ def test_interrupted_question_ends_its_process(processes, place, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on Windows")
 def test_forked_process_starts_its_own_children(place):
-    """The parent goes on using its own."""
+    """The parent keeps its own workers."""
     code = (
         "import os, sys; from pathlib import Path\n"
         "from memories_async.local.engine.processes import pool\n"

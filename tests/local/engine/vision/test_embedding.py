@@ -22,7 +22,7 @@ def near(left, right):
 
 @pytest.mark.parametrize("dimensions", [1, 512, 1024, 1408])
 def test_embedding_has_the_dimensions_asked_for(index, dimensions):
-    """And length 1, in finite numbers."""
+    """Its numbers are finite, and its length is 1."""
     vector = embed(index.summary, dimensions)
 
     assert len(vector) == dimensions
