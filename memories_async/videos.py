@@ -249,7 +249,19 @@ def download(
         "video_no": check_text("video_no", video_no),
         "unique_id": check_text("unique_id", unique_id),
     }
-    return _build_download("download", to, body=Json(body)).with_extra(extra)
+    call = Call(
+        name="videos.download",
+        host=Host.SEARCH,
+        path="/serve/api/v1/download",
+        body=Json(body),
+        family="video_download",
+        unit="download",
+        repeatable=True,
+        save_to=check_target(to),
+        allowance=estimate_transfer_time(MAX_VIDEO_SIZE),
+        decode=read_size,
+    )
+    return call.with_extra(extra)
 
 
 def download_blob(bucket: str, blob: str, *, to: str | os.PathLike[str]) -> Call[int]:
@@ -264,24 +276,13 @@ def download_blob(bucket: str, blob: str, *, to: str | os.PathLike[str]) -> Call
     `MemoriesError`. See memories.ai docs, "Download by Bucket & Blob".
     """
     query = (("bucket", check_text("bucket", bucket)), ("blob", check_text("blob", blob)))
-    return _build_download("download_blob", to, query=query)
-
-
-def _build_download(
-    name: str,
-    to: str | os.PathLike[str],
-    *,
-    body: Json | None = None,
-    query: tuple[tuple[str, str], ...] = (),
-) -> Call[int]:
     return Call(
-        name=f"videos.{name}",
-        host=Host.SEARCH,
-        method="POST" if body else "GET",
-        path="/serve/api/v1/download",
-        body=body,
+        name="videos.download_blob",
+        host=Host.EMBEDDINGS,
+        method="GET",
+        path="/serve/api/v2/download",
         query=query,
-        family="video_download",
+        family="asset_download",
         unit="download",
         repeatable=True,
         save_to=check_target(to),

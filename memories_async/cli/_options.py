@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from memories_async._protocol import wire_json
 from memories_async.cli._run import CommandRun
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -97,6 +98,30 @@ account = click.option(
 dry_run = click.option(
     "--dry-run", is_flag=True, help="Show the call, its fields and its cost; send nothing."
 )
+
+
+extra_option = click.option(
+    "--extra",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A field of the service that has no option here; VALUE is JSON, or else text.",
+)
+
+
+def parse_extra(pairs: Iterable[str]) -> dict[str, Any]:
+    """Parse the values of `--extra`."""
+    extra: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not name or not sign:
+            raise ValueError(f"--extra must be NAME=VALUE, not {pair!r}")
+        if name in extra:
+            raise ValueError(f"--extra {name} is given twice; for a list, write {name}=[...]")
+        try:
+            extra[name] = wire_json.loads(text.encode())
+        except wire_json.NotJson:
+            extra[name] = text
+    return extra
 
 
 @contextmanager

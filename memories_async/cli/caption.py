@@ -15,7 +15,14 @@ from memories_async._protocol.reply import Host
 from memories_async.cli import _receiving
 from memories_async.cli._calls import CallObserver, run_async, send
 from memories_async.cli._dry_run import show_dry_run
-from memories_async.cli._options import account, common, dry_run, raise_usage_errors
+from memories_async.cli._options import (
+    account,
+    common,
+    dry_run,
+    extra_option,
+    parse_extra,
+    raise_usage_errors,
+)
 from memories_async.cli._receiving import Reception, show_caption
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
@@ -65,6 +72,8 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
     type=click.IntRange(1, captions.MAX_EFFORT),
     help="How hard to think; with --thinking.",
 )
+@click.option("--qa", is_flag=True, help="Ask for an answer in the style of a chat.")
+@extra_option
 @click.option("--sync", is_flag=True, help="Get the caption in the reply: no callback is needed.")
 @click.option("--callback", metavar="URL", help="The URL to which the caption is POSTed.")
 @click.option("--wait", is_flag=True, help="Receive the caption here, on --port, and show it.")
@@ -87,6 +96,8 @@ def command(
     thinking: bool,
     tag: str | None,
     reasoning_effort: int | None,
+    qa: bool,
+    extra: tuple[str, ...],
     sync: bool,
     callback: str | None,
     wait: bool,
@@ -116,6 +127,8 @@ def command(
             "system_prompt": system_prompt,
             "thinking": thinking,
             "reasoning_effort": reasoning_effort,
+            "qa": qa or None,
+            "extra": parse_extra(extra),
             "tag": tag,
             "persons": parse_persons(persons, by_url=is_url(video)),
         }

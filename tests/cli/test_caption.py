@@ -236,3 +236,27 @@ def test_caption_comes_in_the_reply_with_sync(cli, film, reaching):
     assert reaching.outbox.deliveries == ()
     assert [entry.route for entry in reaching.account.statement] == ["captions.upload_file_sync"]
     assert reaching.request_log[0].ignored_fields == ("reasoning_effort",)
+
+
+def test_fields_of_ones_own_are_sent(cli, film, reaching):
+    """JSON where the value is some, else text."""
+    ended = cli("caption", film, "--sync", "--qa", "--extra", "language=de", "--extra", "n=[2]")
+
+    assert ended.code == 0
+    assert reaching.request_log[0].ignored_fields == ("qa", "language", "n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--extra", "language"), "--extra must be NAME=VALUE, not 'language'"),
+        (("--extra", "a=1", "--extra", "a=2"), "--extra a is given twice"),
+        (("--extra", "user_prompt=x"), "extra must not hold 'user_prompt'"),
+    ],
+)
+def test_a_wrong_field_is_refused_before_anything_is_sent(cli, film, reaching, words, told):
+    """In one line that names it."""
+    ended = cli("caption", film, "--sync", *words)
+
+    assert (ended.code, reaching.account.calls) == (2, 0)
+    assert told in ended.err

@@ -171,11 +171,11 @@ class DownloadBlob:
 
     upload_store: UploadStore
     name: str = "videos.download_blob"
-    family: str = "video_download"
+    family: str = "asset_download"
     method: str = "GET"
-    path: str = f"{_V1}/download"
+    path: str = "/serve/api/v2/download"
     is_free: bool = False
-    host: RouteHost = RouteHost.V1
+    host: RouteHost = RouteHost.V2
 
     async def read(self, context: RequestContext) -> StoredUpload:
         """Find the video that the blob is named after."""
