@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,9 +21,15 @@ def check_text(argument: str, value: str) -> str:
     return value
 
 
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]*[A-Za-z0-9](/[!-~]*)?")
+"""The usual URL, with a host name and no port, which needs no parser."""
+
+
 def check_url(argument: str, value: str) -> str:
     """Return *value* if it is a full http or https URL; otherwise raise `ValueError`."""
     check_text(argument, value)
+    if _PLAIN_URL.fullmatch(value):
+        return value
     try:
         parts = urlsplit(value)
         is_full = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

@@ -93,6 +93,14 @@ def unwrap(reply: Reply, host: Host, *, is_free: bool = False) -> Any:
     if reply.saved is not None:
         return reply.saved
     document = _read_document(reply)
+    code = document.get("code")
+    if (
+        reply.status == HTTPStatus.OK
+        and (code == "0000" or (code == 0 and type(code) is int))
+        and "success" not in document
+        and "failed" not in document
+    ):
+        return document.get("data")  # the usual answer, first
     error = _find_error(reply, host, document, is_free=is_free)
     if error is not None:
         raise error

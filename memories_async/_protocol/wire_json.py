@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeGuard
 
 
@@ -103,7 +103,46 @@ def _is_text_only(document: dict[Any, Any]) -> bool:
 
 def canonical(document: object) -> bytes:
     """Write *document* so that equal documents give equal bytes."""
+    if _write_sorted is not None and _is_text(document):
+        written = _write_sorted(document)
+        # What is not printable ASCII is escaped by the standard library, and by orjson it is not.
+        if written.isascii() and b"\x7f" not in written:
+            return written
     return _encode_canonically(document).encode("ascii")
+
+
+_TEXT = frozenset({str, bool, type(None)})
+_NESTED = _TEXT | {dict, list, tuple}
+
+
+def _is_text(document: object) -> bool:
+    """Tell whether *document* holds text, flags and nulls only, which both libraries write alike."""
+    if is_object(document):
+        values: Iterable[object] = document.values()
+    elif is_sequence(document):
+        values = document
+    else:
+        return type(document) in _TEXT
+    kinds = set(map(type, values))
+    return kinds <= _TEXT or (kinds <= _NESTED and all(map(_is_text, values)))
+
+
+def _choose_sorted_writer() -> Callable[[object], bytes] | None:
+    try:
+        import orjson  # noqa: PLC0415  # optional
+    except ImportError:
+        return None
+
+    def write(document: object) -> bytes:
+        try:
+            return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # a lone surrogate, or a key that is no text
+            return b"\x7f"
+
+    return write
+
+
+_write_sorted = _choose_sorted_writer()
 
 
 # Built once: a batch that resumes hashes a million calls.

@@ -171,6 +171,7 @@ def test_the_outcome_of_an_item_is_plain_data():
         "error": None,
         "billed": "yes",
         "replayed": False,
+        "upload": None,
     }
     assert failed.to_dict()["error"]["type"] == "InsufficientCredits"
     assert json.loads(Outcome(key=1, call=None, error=KeyError("x")).to_json())["error"] == "'x'"
