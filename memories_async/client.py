@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from attrs import evolve
@@ -15,6 +16,7 @@ from memories_async._client.configuration import (
     explain_options,
 )
 from memories_async._client.loop_thread import LoopThread
+from memories_async._client.polling import wait_for_upload
 from memories_async._client.sender import BrokenTransport, Sender, build_transport
 from memories_async._client.settings import CA, Hosts, Settings
 from memories_async._http.transport import Transport
@@ -131,8 +133,9 @@ class Client(Sender, Endpoints[Awaited]):
     ) -> Batch[K, T]:
         """Send many calls; see `Batch`.
 
-        *calls* is a mapping, or a sync or async iterable of `(key, call)`, and may be endless.
-        *ledger* is the client's own unless given. *concurrency* bounds the requests in flight.
+        *calls* is a mapping, or a sync or async iterable of `(key, call)`, and may be endless; a
+        flow, such as `embeddings.video_file(path)`, stands for a call. *ledger* is the client's own
+        unless given. *concurrency* bounds the requests in flight, of uploads and of other calls each.
         *on_unknown* says what becomes of calls that were sent, in this run or an earlier one, with
         an unknown outcome: `park` reports them, `resend` risks paying twice, `raise` stops at the
         first. *budget* holds in addition to the client's. *drain* is for how many seconds requests
@@ -145,9 +148,11 @@ class Client(Sender, Endpoints[Awaited]):
         settings = derive_settings(
             self._settings, ledger=ledger, budget=budget, on_unknown=on_unknown
         )
+        sender = Sender(settings, self._transport)
         return Batch(
             calls,
-            Sender(settings, self._transport)._open,  # noqa: SLF001  # its base
+            sender._open,  # noqa: SLF001  # its base
+            partial(wait_for_upload, sender),
             settings,
             batch_id=draw_id(),
             concurrency=concurrency,

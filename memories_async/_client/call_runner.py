@@ -64,6 +64,11 @@ class AttemptHook(Protocol):
         ...
 
 
+def is_observed(settings: Settings) -> bool:
+    """Tell whether anybody is told of the calls of a client with *settings*."""
+    return settings.observers != (log,) or logger.logger.isEnabledFor(logging.INFO)
+
+
 @define(eq=False)
 class CallRunner:
     """One call from its beginning to its end, as a context; `run` is its loop of attempts.
@@ -113,8 +118,7 @@ class CallRunner:
         self._outer = current_call.get()
         current_call.set(self)
         settings = self.settings
-        is_observed = settings.observers != (log,) or logger.logger.isEnabledFor(logging.INFO)
-        if is_observed and self.reporter is None:
+        if self.reporter is None and is_observed(settings):
             self.reporter = CallReporter(
                 settings, self.call, self.call_id, self.item, self.batch_id
             )

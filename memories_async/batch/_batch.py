@@ -25,6 +25,7 @@ from memories_async.batch._run import BatchRun, OnUnknown
 from memories_async.batch._source import Calls, DaemonThread, open_source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome, Plan, Progress
+from memories_async.batch._waits import WaitForUpload
 from memories_async.budget import Budget
 from memories_async.events import BatchBegan, BatchEnded, tell
 from memories_async.ledger import Ledger
@@ -41,17 +42,22 @@ CONCURRENCY = 64
 class Batch(Generic[K, T]):
     """Calls being sent, as an async iterator of outcomes in the order in which they end.
 
-    An item is a call, or a function without arguments that builds one: what it raises is the outcome of
-    that item. A failing item does not stop the others. An error that every other item would meet does (401,
-    402, 403, twenty refusals in the same
-    words with no answer between, a spent budget, a ledger that cannot be written): the iteration ends, and `stopped` is
-    that error. An exception of the iterable that brings the calls is raised after the outcomes.
+    An item is a call, a flow (`embeddings.video_file`, `clips.search_file`), or a function without
+    arguments that builds one: what it raises is the outcome of that item. The file of a flow is
+    uploaded, waited for, and then the call is sent; uploads have workers of their own, so that each
+    call is sent as soon as its file is ready.
+
+    A failing item does not stop the others. An error that every other item would meet does (401, 402,
+    403, the first twenty items refused in the same words or answered by something else than the service,
+    a spent budget, a ledger that cannot be written): the iteration ends, and `stopped` is that error.
+    An exception of the iterable that brings the calls is raised after the outcomes.
     """
 
     def __init__(
         self,
         calls: Calls[K, T],
         open_call: Callable[[Call[Any], object, str], CallRunner],
+        wait: WaitForUpload,
         settings: Settings,
         *,
         batch_id: str,
@@ -64,6 +70,7 @@ class Batch(Generic[K, T]):
         self._calls = calls
         self._open_call = open_call
         self._id = batch_id
+        self._wait = wait
         self._settings = settings
         self._concurrency = concurrency or CONCURRENCY
         self._on_unknown: OnUnknown = on_unknown
@@ -109,6 +116,7 @@ class Batch(Generic[K, T]):
         self._run = BatchRun(
             source=open_source(self._calls),
             open_call=lambda call, key: self._open_call(call, key, self._id),
+            wait=self._wait,
             settings=settings,
             coordinator=self._coordinator(),
             tally=Tally(

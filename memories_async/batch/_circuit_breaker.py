@@ -1,15 +1,41 @@
-"""A circuit breaker for a batch: while the network is away, its workers wait instead of failing items."""
+"""When a batch waits instead of failing items, and when it stops: decided from the items' outcomes."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from typing import Any
 
 from attrs import define, field
+
+from memories_async._database.file import DatabaseFailed
+from memories_async.batch._values import Outcome
+from memories_async.errors import (
+    AuthenticationFailed,
+    BadReply,
+    BudgetExceeded,
+    InsufficientCredits,
+    MemoriesError,
+    PermissionDenied,
+    Refused,
+)
 
 PATIENCE = 900.0
 """Seconds without a reply after which items fail."""
 LONGEST = 30.0
 """The longest wait between two tries, in seconds."""
+REFUSALS = 20
+"""Items in a row with one general refusal, and with none answered, after which a batch stops."""
+# An item that ends in one of these shows what is wrong with every other item, too.
+_STOPPING = (
+    AuthenticationFailed,
+    InsufficientCredits,
+    PermissionDenied,
+    BudgetExceeded,
+    DatabaseFailed,
+)
+_ID = re.compile(r"\b[0-9a-f-]{13,}\b|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.,Z+:\d]*", re.IGNORECASE)
+"""A request id, such as a UUID, or a time."""
 
 
 @define(eq=False)
@@ -37,3 +63,41 @@ class CircuitBreaker:
             return False
         await asyncio.sleep(min(max(lasted, 1.0), LONGEST))
         return True
+
+
+@define(eq=False)
+class FaultDetector:
+    """Tells from the outcomes of a batch whether every other item would fail as well."""
+
+    _count: int = field(default=0, init=False)
+    """Items in a row with the same general refusal; -1 once an item was answered."""
+    _last: tuple[object, ...] = field(default=(), init=False)
+
+    def is_hopeless(self, outcome: Outcome[Any, Any]) -> bool:
+        """Take in *outcome*; return whether the batch should stop."""
+        error = outcome.error
+        if error is None:
+            if not outcome.replayed:
+                self._count = -1  # the account is fine: a refusal is the item's own
+        elif self._count >= 0 and isinstance(error, MemoriesError) and _is_general(error):
+            words = (error.status, error.code, _drop_ids(error.message, outcome))
+            self._count, self._last = self._count + 1 if words == self._last else 1, words
+        return isinstance(error, _STOPPING) or self._count >= REFUSALS
+
+
+def _is_general(error: MemoriesError) -> bool:
+    """Tell whether *error* may be about the account or the address, and not about the item.
+
+    The caption host refuses a wrong key by the code -1, which has no documented meaning. A server
+    that answers with a page instead of JSON is not the service.
+    """
+    if type(error) is Refused:
+        return True
+    is_json = (error.body or b"{").lstrip().startswith((b"{", b"["))
+    return isinstance(error, Refused | BadReply) and error.code is None and not is_json
+
+
+def _drop_ids(words: str, outcome: Outcome[Any, Any]) -> str:
+    """Replace the ids and times by which a service numbers its replies; ids of the call itself stay."""
+    asked = "" if outcome.call is None else str(outcome.call)
+    return _ID.sub(lambda found: found[0] if found[0] in asked else "#", words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 from attrs import define, field
 
 from memories_async._client.settings import Settings
-from memories_async._protocol.call import Call
+from memories_async._protocol.call import Call, identify
+from memories_async._protocol.flow import Flow
+from memories_async._protocol.reply import Reply
 from memories_async.batch._source import AHEAD, Calls, Item, build_call, iterate_pairs
 from memories_async.batch._values import Plan
 from memories_async.errors import MemoriesError
@@ -47,15 +50,41 @@ class _PlanCounts:
         for _, item in items:
             self.kinds["items"] += 1
             try:
-                call = build_call(item)
+                built = build_call(item)
             except Exception:  # noqa: BLE001  # a builder may raise anything: it is one item's
                 self.kinds["invalid"] += 1
                 continue
-            kind = self._classify(call, reader)
-            self.kinds[kind] += 1
-            if kind == "calls":
-                self.families[call.family] += 1
-                self.units.update([call.unit] if call.unit else [])
+            if isinstance(built, Flow):
+                self._add_flow(built, reader)
+            else:
+                self._count(built, self._classify(built, reader))
+
+    def _add_flow(self, flow: Flow[Any], reader: EntryReader | None) -> None:
+        """Count the upload, if it would be sent, and the call, which decides about the item."""
+        kind = self._classify(flow.upload, reader)
+        if kind not in {"calls", "repeated", "paid"}:
+            self.kinds[kind] += 1  # without the upload there is no call
+            return
+        if kind == "calls":
+            self._count(flow.upload, kind)
+            self.kinds["uploads"] += 1
+        # The id of a new upload is not known yet; one of its own lets equal calls be counted once.
+        upload_id = identify(flow.upload)[0].hex()
+        if kind == "paid" and reader is not None:
+            key = build_entry_key(flow.upload, self.settings.account(flow.upload)).key
+            row = reader.find(key)
+            if row is not None and row.body is not None:
+                reply = Reply(status=row.status or 200, body=row.body)
+                with suppress(MemoriesError):
+                    upload_id = flow.read_id(flow.upload.read(reply))
+        call = flow.build_call(upload_id)
+        self._count(call, self._classify(call, reader))
+
+    def _count(self, call: Call[Any], kind: str) -> None:
+        self.kinds[kind] += 1
+        if kind == "calls":
+            self.families[call.family] += 1
+            self.units.update([call.unit] if call.unit else [])
 
     def _classify(self, call: Call[Any], reader: EntryReader | None) -> str:
         if not is_recorded(call):
@@ -81,7 +110,16 @@ class _PlanCounts:
         limits, prices = self.settings.limits, dict[str, float]()
         for budget in self.settings.budgets:
             prices.update(budget.prices)
-        names = ("items", "paid", "unknown", "paid_elsewhere", "repeated", "invalid", "calls")
+        names = (
+            "items",
+            "paid",
+            "unknown",
+            "paid_elsewhere",
+            "repeated",
+            "invalid",
+            "calls",
+            "uploads",
+        )
         seconds = (count * limits.of(family).interval for family, count in self.families.items())
         points = None
         if prices and self.units.keys() <= prices.keys():

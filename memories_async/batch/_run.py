@@ -1,4 +1,4 @@
-"""Runs a batch: one feeder and a number of workers over its jobs, inside one task group.
+"""Runs a batch: one feeder, and workers over its calls and over the uploads of its flows.
 
 The feeder reads only as far ahead as the workers have room, so memory does not grow with the number
 of items. When a batch ends early its claimed entries are released and stay *planned*.
@@ -7,34 +7,25 @@ of items. When a batch ends early its claimed entries are released and stay *pla
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 from attrs import define, field
 
+from memories_async._client.call_runner import CallRunner, is_observed
 from memories_async._client.settings import Settings
-from memories_async._database.file import DatabaseFailed
 from memories_async._database.group_commit import POLL
 from memories_async._protocol.call import Call
-from memories_async._protocol.reply import Reply
 from memories_async.batch._channel import Channel
-from memories_async.batch._circuit_breaker import CircuitBreaker
-from memories_async.batch._jobs import Job, OpenCall, prepare_jobs
+from memories_async.batch._circuit_breaker import CircuitBreaker, FaultDetector
+from memories_async.batch._jobs import Job, WorkerHook, continue_flow, prepare_jobs
 from memories_async.batch._source import DaemonThread, Source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome
-from memories_async.errors import (
-    AuthenticationFailed,
-    BudgetExceeded,
-    InsufficientCredits,
-    MemoriesError,
-    NotSent,
-    OutcomeUnknown,
-    PermissionDenied,
-    Refused,
-)
+from memories_async.batch._waits import UploadWaits, WaitForUpload
+from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 from memories_async.ledger._claimed import Claimed
 from memories_async.ledger._coordinator import (
     Coordinator,
@@ -49,18 +40,7 @@ T = TypeVar("T")
 
 OnUnknown = Literal["park", "resend", "raise"]
 BUFFER = 1024
-"""Outcomes that the caller has not taken yet, above which the batch waits."""
-REFUSALS = 20
-"""Items that are refused in the same words, by a code without a documented meaning and with none
-answered, after which the batch stops: the caption host refuses a wrong key so."""
-# An item that ends in one of these shows what is wrong with every other item, too.
-_STOPPING = (
-    AuthenticationFailed,
-    InsufficientCredits,
-    PermissionDenied,
-    BudgetExceeded,
-    DatabaseFailed,
-)
+"""Outcomes not taken yet, above which the batch waits."""
 
 
 @define(eq=False)
@@ -68,7 +48,8 @@ class BatchRun(Generic[K, T]):
     """The state of a batch that was entered."""
 
     source: Source[K, T]
-    open_call: OpenCall
+    open_call: Callable[[Call[Any], object], CallRunner]
+    wait: WaitForUpload
     settings: Settings
     coordinator: Coordinator | None
     tally: Tally
@@ -83,34 +64,49 @@ class BatchRun(Generic[K, T]):
     """Items that were under way when the batch was left."""
     stopped: Exception | None = field(default=None, init=False)
     """The error of the item that stopped the batch."""
-    _jobs: Channel[Job[K, T]] = field(init=False)
+    _calls: Channel[Job[K, T]] = field(init=False)
+    _uploads: Channel[Job[K, T]] = field(init=False)
+    """The uploads of flows, which have a limit and workers of their own: calls do not wait for them."""
+    _uploaders: int = field(default=0, init=False)
+    """How many of those workers have been started."""
+    _waits: UploadWaits[K, T] = field(init=False)
     _breaker: CircuitBreaker = field(factory=CircuitBreaker, init=False)
+    _faults: FaultDetector = field(factory=FaultDetector, init=False)
     _idle: set[asyncio.Task[Any]] = field(factory=set[asyncio.Task[Any]], init=False)
     """Tasks that send nothing now and can be cancelled without losing anything."""
     _dropped: list[Job[K, T]] = field(factory=list[Job[K, T]], init=False)
     """Jobs that were waiting when the batch was stopped."""
     _preparing: DaemonThread = field(factory=DaemonThread, init=False)
-    _refusals: int = field(default=0, init=False)
-    """How many items in a row were refused in the same words; -1 once an item was answered."""
-    _last_refusal: Refused | None = field(default=None, init=False)
     _is_stopping: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._jobs = Channel[Job[K, T]](self.concurrency)
+        self._calls = Channel[Job[K, T]](self.concurrency)
+        self._uploads = Channel[Job[K, T]](self.concurrency)
 
     async def run(self) -> None:
         """Run until every item has its outcome, or until `stop`."""
         try:
-            async with asyncio.TaskGroup() as group:
-                self._idle.add(group.create_task(self._feed()))
+            async with asyncio.TaskGroup() as calling:
                 for _ in range(self.concurrency):
-                    group.create_task(self._work())
+                    calling.create_task(self._work(self._calls))
+                async with asyncio.TaskGroup() as uploading:
+                    self._waits = UploadWaits(
+                        wait=self.wait,
+                        tally=self.tally,
+                        start=lambda waiting: self._idle.add(uploading.create_task(waiting)),
+                        send=self._calls.add,
+                        fail=self._end_items,
+                    )
+                    self._idle.add(uploading.create_task(self._feed(uploading)))
+                # No upload is under way any more, so no further call comes.
+                self._calls.end()
         finally:
             self.outbox.end()
-            for job in (*self._dropped, *self._jobs.take_all()):
-                self.cancelled += job.runner.is_suspended
-                job.runner.end(asyncio.CancelledError())
-                await _release(job)
+            for job in (*self._dropped, *self._calls.take_all(), *self._uploads.take_all()):
+                if job.runner is not None:
+                    self.cancelled += job.runner.is_suspended
+                    job.runner.end(asyncio.CancelledError())
+                await job.release()
             self._preparing.end()
             await self.source.aclose()
 
@@ -120,12 +116,13 @@ class BatchRun(Generic[K, T]):
             return
         self._is_stopping = True
         self.outbox.widen()
-        self._dropped = self._jobs.take_all()
-        self._jobs.end()
+        for jobs in (self._calls, self._uploads):
+            self._dropped += jobs.take_all()
+            jobs.end()
         for task in self._idle:
             task.cancel()
 
-    def mark_sending(self, worker: asyncio.Task[Any], *, is_sending: bool) -> None:
+    def _mark_sending(self, worker: asyncio.Task[Any], is_sending: bool) -> None:
         """Count a request that begins or ends; `stop` cancels only workers that send nothing."""
         if is_sending:
             self._idle.discard(worker)
@@ -134,74 +131,114 @@ class BatchRun(Generic[K, T]):
             self._idle.add(worker)
             self.tally.in_flight -= 1
 
-    async def _feed(self) -> None:
+    async def _feed(self, group: asyncio.TaskGroup) -> None:
         try:
             while items := await self.source.read():
                 while items:
                     prepared = await self._preparing.run(
-                        partial(
-                            prepare_jobs, items, self.coordinator, self.settings, self.open_call
-                        )
+                        partial(prepare_jobs, items, self.coordinator, self.settings)
                     )
                     items = items[len(prepared) :]
-                    answered = [one for one in prepared if isinstance(one, Outcome)]
-                    await self._emit(self._tell_of(answered))
-                    await self._enqueue([one for one in prepared if isinstance(one, Job)])
+                    outcomes = [one for one in prepared if isinstance(one, Outcome)]
+                    self._tell_of(outcomes)
+                    await self._emit(outcomes)
+                    await self._hand_out([one for one in prepared if isinstance(one, Job)], group)
         except BaseException as error:  # of the caller's iterable, or of the ledger
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise  # this batch is stopping; without it, the iterable waited for a cancelled task
             self.failure = error
         finally:
-            self._jobs.end()
+            self._uploads.end()
 
-    async def _enqueue(self, jobs: list[Job[K, T]]) -> None:
+    async def _hand_out(self, jobs: list[Job[K, T]], group: asyncio.TaskGroup) -> None:
+        uploads = [job for job in jobs if job.is_upload]
+        for _ in range(self._uploaders, min(self.concurrency, self._uploaders + len(uploads))):
+            self._uploaders += 1
+            group.create_task(self._work(self._uploads))
+        await self._enqueue(self._calls, [job for job in jobs if job.flow is None])
+        await self._enqueue(self._uploads, uploads)
+        for job in jobs:
+            if job.upload is not None:
+                await self._waits.add(job)
+
+    async def _enqueue(self, lane: Channel[Job[K, T]], jobs: list[Job[K, T]]) -> None:
         """Claim jobs and hand them to the workers, as many at a time as there is room for."""
         while jobs:
-            room = await self._jobs.wait_for_room()
+            room = await lane.wait_for_room()
             some, jobs = jobs[:room], jobs[room:]
             await self._claim(some)
-            self._jobs.add(some)
+            lane.add(some)
 
     async def _claim(self, jobs: Iterable[Job[K, T]]) -> None:
-        recorded = [(job, job.entry_key) for job in jobs if job.entry_key is not None]
+        recorded = [job for job in jobs if job.fingerprint is not None]
         if self.coordinator is None or not recorded:
             return
+        keys = [key for job in recorded if (key := job.build_entry_key(self.settings)) is not None]
         resend = self.on_unknown == "resend"
-        claims = await self.coordinator.claim([key for _, key in recorded], resend=resend)
-        for (job, _), claim in zip(recorded, claims, strict=True):
+        claims = await self.coordinator.claim(keys, resend=resend)
+        for job, claim in zip(recorded, claims, strict=True):
             job.claim = claim
 
-    async def _work(self) -> None:
+    async def _work(self, lane: Channel[Job[K, T]]) -> None:
         task = asyncio.current_task()
         assert task is not None
-        while not self._is_stopping and (taken := await self._jobs.take(1)):
+        while not self._is_stopping and (taken := await lane.take(1)):
             (job,) = taken
             self._idle.add(task)
+            job.runner = job.runner or self.open_call(job.call, job.key)
             try:
-                with job.runner:
-                    outcome = await self._process(job, task)
-                    job.runner.is_suspended = outcome is None
-                    job.runner.error = None if outcome is None else outcome.error
+                with job.runner as runner:
+                    outcome = await self._process(job, runner, task)
+                    runner.is_suspended = outcome is None
+                    runner.error = None if outcome is None else outcome.error
             except asyncio.CancelledError:
                 self.cancelled += 1
                 raise
             finally:
                 self._idle.discard(task)
-                await _release(job)
+                await job.release()
             if outcome is None:
-                self._jobs.add([job])
-            else:
-                await self._emit([outcome])
+                lane.add([job])
+            elif job.is_upload and outcome.error is None:
                 self._stop_if_hopeless(outcome)
+                if not self._is_stopping:
+                    await self._continue(job, outcome, task)
+            else:
+                if job.upload is not None:
+                    self._waits.leave()
+                await self._end_items([outcome])
 
-    def _tell_of(self, outcomes: list[Outcome[K, T]]) -> list[Outcome[K, T]]:
+    async def _continue(
+        self, job: Job[K, T], uploaded: Outcome[K, Any], task: asyncio.Task[Any]
+    ) -> None:
+        """Wait with *job*, whose file is *uploaded*, for room among those that wait for the service."""
+        self._idle.add(task)
+        try:
+            failed = await self._preparing.run(
+                partial(continue_flow, job, uploaded, self.coordinator, self.settings)
+            )
+            if failed is None:
+                await self._waits.add(job)
+        finally:
+            self._idle.discard(task)
+        if failed is not None:
+            await self._end_items([failed])
+
+    def _tell_of(self, outcomes: list[Outcome[K, T]]) -> None:
         """Tell the observers of items that have an outcome and that no worker took."""
+        if not is_observed(self.settings):
+            return
         for outcome in outcomes:
-            if outcome.call is not None:
-                with self.open_call(outcome.call, outcome.key) as runner:
-                    runner.error = outcome.error
-        return outcomes
+            for one in (outcome.upload, outcome):
+                if one is not None and one.call is not None:
+                    with self.open_call(one.call, one.key) as runner:
+                        runner.error = one.error
+
+    async def _end_items(self, outcomes: list[Outcome[K, T]]) -> None:
+        await self._emit(outcomes)
+        for outcome in outcomes:
+            self._stop_if_hopeless(outcome)
 
     async def _emit(self, outcomes: list[Outcome[K, T]]) -> None:
         if outcomes:
@@ -209,22 +246,18 @@ class BatchRun(Generic[K, T]):
                 self.tally.count(outcome)
             await self.outbox.put(outcomes)
 
-    def _stop_if_hopeless(self, outcome: Outcome[K, T]) -> None:
+    def _stop_if_hopeless(self, outcome: Outcome[K, Any]) -> None:
         """Stop where the outcome shows that the other items would fail as well."""
-        error, last = outcome.error, self._last_refusal
-        if type(error) is Refused and self._refusals >= 0:
-            is_same = last is None or (last.code, last.message) == (error.code, error.message)
-            self._refusals, self._last_refusal = self._refusals + 1 if is_same else 1, error
-        elif not outcome.replayed and error is None:
-            self._refusals = -1  # the account is fine: a refusal is the item's own
-        if isinstance(error, _STOPPING) or self._refusals >= REFUSALS:
-            self.stopped = self.stopped or error
+        if self._faults.is_hopeless(outcome):
+            self.stopped = self.stopped or outcome.error
             self.stop()
-        elif isinstance(error, OutcomeUnknown) and self.on_unknown == "raise":
-            self.failure = self.failure or error
+        elif isinstance(outcome.error, OutcomeUnknown) and self.on_unknown == "raise":
+            self.failure = self.failure or outcome.error
             self.stop()
 
-    async def _process(self, job: Job[K, T], task: asyncio.Task[Any]) -> Outcome[K, T] | None:
+    async def _process(
+        self, job: Job[K, T], runner: CallRunner, task: asyncio.Task[Any]
+    ) -> Outcome[K, T] | None:
         """Send or answer one item; None where it has to be queued again."""
         try:
             self.settings.check(job.call)
@@ -237,7 +270,7 @@ class BatchRun(Generic[K, T]):
                         await job.claim.wait()
                 job.claim = None
                 return None
-            outcome = job.succeed(await self._answer(job, job.claim, task))
+            outcome = job.succeed(await self._answer(job, job.claim, runner, task))
         except NotSent as error:
             if error.transient and await self._breaker.wait():
                 job.claim = None
@@ -252,49 +285,16 @@ class BatchRun(Generic[K, T]):
         self,
         job: Job[K, T],
         claim: Claimed | Paid | Unknown | OtherAccount | None,
+        runner: CallRunner,
         task: asyncio.Task[Any],
-    ) -> T:
-        async def send(call: Call[T], entry: Claimed | None) -> T:
-            worker = WorkerHook(self, task)
+    ) -> Any:
+        async def send(call: Call[Any], entry: Claimed | None) -> Any:
+            worker = WorkerHook(partial(self._mark_sending, task))
             try:
-                return await job.runner.submit(call, entry, worker)
+                return await runner.submit(call, entry, worker)
             finally:
                 self.tally.in_flight -= worker.is_sending
 
         if self.coordinator is None or claim is None:
             return await send(job.call, None)
         return await self.coordinator.resolve(claim, job.call, send)
-
-
-@define(eq=False)
-class WorkerHook:
-    """Tells a batch when the request of one worker is out; see `AttemptHook`."""
-
-    run: BatchRun[Any, Any]
-    worker: asyncio.Task[Any]
-    is_sending: bool = field(default=False, init=False)
-
-    async def sending(self) -> None:
-        """Count the request, and keep `stop` from cancelling it."""
-        self.is_sending = True
-        self.run.mark_sending(self.worker, is_sending=True)
-
-    def sent(self) -> None:
-        """Do nothing: the request counts since it had its permit."""
-
-    async def answered(self, reply: Reply) -> None:
-        """Do nothing: the worker ends the request."""
-
-    async def failed(self, error: MemoriesError, *, final: bool) -> None:  # noqa: ARG002  # a hook's
-        """Let `stop` cancel the wait for the next attempt."""
-        if self.is_sending and not final:
-            self.is_sending = False
-            self.run.mark_sending(self.worker, is_sending=False)
-
-    def cancelled(self) -> None:
-        """Note nothing: the worker ends the request."""
-
-
-async def _release(job: Job[Any, Any]) -> None:
-    if isinstance(job.claim, Claimed):
-        await job.claim.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import copy_context
@@ -14,22 +15,26 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from attrs import define, field
 
 from memories_async._protocol.call import Call
+from memories_async._protocol.flow import Flow
 
 K = TypeVar("K")
 T = TypeVar("T")
-Builder: TypeAlias = Callable[[], Call[T]]
-Item: TypeAlias = tuple[K, Call[T] | Builder[T]]
+Builder: TypeAlias = Callable[[], Call[T]] | Callable[[], Flow[T]] | Callable[[], Call[T] | Flow[T]]
+Item: TypeAlias = tuple[K, Call[T] | Flow[T] | Builder[T]]
 Calls: TypeAlias = (
     Mapping[K, Call[T]]
+    | Mapping[K, Flow[T]]
     | Mapping[K, Builder[T]]
     | Iterable[tuple[K, Call[T]]]
+    | Iterable[tuple[K, Flow[T]]]
     | Iterable[tuple[K, Builder[T]]]
     | Iterable[Item[K, T]]
     | AsyncIterable[tuple[K, Call[T]]]
+    | AsyncIterable[tuple[K, Flow[T]]]
     | AsyncIterable[tuple[K, Builder[T]]]
     | AsyncIterable[Item[K, T]]
 )
-"""Calls, or functions that build them, under keys of the caller's."""
+"""Calls or flows, or functions that build them, under keys of the caller's."""
 
 AHEAD = 512
 """The largest number of items that are read before they are asked for."""
@@ -63,10 +68,10 @@ def iterate_pairs(calls: Any) -> Iterable[Item[Any, Any]]:
     return items
 
 
-def build_call(call: Call[T] | Builder[T]) -> Call[T]:
-    """Return the call of an item, building it where the item has a function."""
+def build_call(call: Call[T] | Flow[T] | Builder[T]) -> Call[T] | Flow[T]:
+    """Return the call or flow of an item, building it where the item has a function."""
     built = call() if callable(call) else call
-    if not isinstance(built, Call):  # pyright: ignore[reportUnnecessaryIsInstance]  # of a caller
+    if not isinstance(built, Call | Flow):  # pyright: ignore[reportUnnecessaryIsInstance]  # of a caller
         raise TypeError(
             f"an item must be (key, call) or (key, builder), not {type(built).__name__}"
         )
@@ -134,7 +139,8 @@ class _ThreadSource(Generic[K, T]):
     """
 
     items: Iterator[Item[K, T]]
-    _found: list[Item[K, T]] = field(factory=list[Any], init=False)
+    _found: deque[Item[K, T]] = field(factory=deque[Any], init=False)
+    """Items are added and taken without the lock, which takes longer than a whole item may."""
     _error: BaseException | None = field(default=None, init=False)
     _is_ended: bool = field(default=False, init=False)
     _is_closed: bool = field(default=False, init=False)
@@ -155,13 +161,14 @@ class _ThreadSource(Generic[K, T]):
             self._thread = thread
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
         with self._changed:
-            if not self._found and not self._is_ended:
-                self._wake = partial(loop.call_soon_threadsafe, woken.set)
-            else:
+            self._wake = partial(loop.call_soon_threadsafe, woken.set)
+            # Looked at after it can be woken: an item that comes meanwhile wakes it.
+            if self._found or self._is_ended:
+                self._wake = None
                 woken.set()
         await woken.wait()
+        found = [self._found.popleft() for _ in range(len(self._found))]
         with self._changed:
-            found, self._found = self._found, []
             self._changed.notify()
         if not found and self._error is not None:
             raise self._error
@@ -170,13 +177,15 @@ class _ThreadSource(Generic[K, T]):
     def _run(self) -> None:
         try:
             for item in self.items:
-                with self._changed:
-                    self._found.append(item)
+                self._found.append(item)
+                if self._wake is not None:
                     self._wake_reader()
-                    while len(self._found) >= AHEAD and not self._is_closed:
-                        self._changed.wait()
-                    if self._is_closed:
-                        break
+                if len(self._found) >= AHEAD:
+                    with self._changed:
+                        while len(self._found) >= AHEAD and not self._is_closed:
+                            self._changed.wait()
+                if self._is_closed:
+                    break
         except BaseException as error:  # noqa: BLE001  # raised to the reader; `sys.exit`, too
             self._error = error
         with self._changed:

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, field
 
 from memories_async.batch._values import Outcome, Progress
-from memories_async.errors import OutcomeUnknown, Refused
+from memories_async.errors import Billed, OutcomeUnknown, PaidElsewhere, Refused
 from memories_async.limiter import Limits
 
 WINDOW = 60.0
@@ -28,10 +28,13 @@ class Tally:
     total: int | None = None
     price: Callable[[str | None], float | None] = field(default=lambda _: None)
     in_flight: int = field(default=0, init=False)
+    waiting: int = field(default=0, init=False)
     _began: float = field(init=False)
     _kinds: Counter[str] = field(factory=Counter[str], init=False)
+    _sent: int = field(default=0, init=False)
+    """Items that needed a request."""
     _families: Counter[str] = field(factory=Counter[str], init=False)
-    """Items that needed a request, by endpoint family."""
+    """The requests that they needed, by endpoint family."""
     _recent: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]], init=False)
     """How many items had needed a request, once a second over the window."""
     _points: float | None = field(default=None, init=False)
@@ -43,18 +46,30 @@ class Tally:
     def count(self, outcome: Outcome[Any, Any]) -> None:
         """Add one item."""
         self._kinds[_classify(outcome)] += 1
-        if outcome.replayed or outcome.call is None:
+        sent = [
+            (one, one.call)
+            for one in (outcome, outcome.upload)
+            if one is not None
+            and one.call is not None
+            and not (one.replayed or isinstance(one.error, PaidElsewhere))
+        ]
+        if not sent:
             return
-        self._families[outcome.call.family] += 1
+        self._sent += 1
+        for one, call in sent:
+            self._families[call.family] += 1
+            self._add_price(call.unit, one.billed)
         now = self.clock()
         if not self._recent or now - self._recent[-1][0] >= 1.0:
-            self._recent.append((now, self._families.total()))
+            self._recent.append((now, self._sent))
         while now - self._recent[0][0] > WINDOW:
             self._recent.popleft()
-        price = self.price(outcome.call.unit)
-        if price is not None and outcome.billed == "yes":
+
+    def _add_price(self, unit: str | None, billed: Billed) -> None:
+        price = self.price(unit)
+        if price is not None and billed == "yes":
             self._points = (self._points or 0.0) + price
-        if price is not None and outcome.billed == "maybe":
+        if price is not None and billed == "maybe":
             self._at_risk = (self._at_risk or 0.0) + price
 
     def progress(self) -> Progress:
@@ -62,13 +77,14 @@ class Tally:
         now, rate, is_measured = self.clock(), 0.0, False
         if self._recent:
             then, count = self._recent[0]
-            rate = (self._families.total() - count) / max(now - then, 1.0)
+            rate = (self._sent - count) / max(now - then, 1.0)
             is_measured = now - then >= MEASURED and rate > 0
         remaining = None if self.total is None else self.total - self._kinds.total()
         return Progress(
             total=self.total,
             **{name: self._kinds[name] for name in _KINDS},
             in_flight=self.in_flight,
+            waiting=self.waiting,
             elapsed=now - self._began,
             rate=rate,
             seconds_left=None
@@ -83,7 +99,7 @@ class Tally:
 
         The slower of the limits and the observed *rate* decides. None before the first request.
         """
-        sent = self._families.total()
+        sent = self._sent
         if items <= 0 or not sent:
             return 0.0 if items <= 0 else None
         at_limits = max(

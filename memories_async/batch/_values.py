@@ -17,18 +17,22 @@ T = TypeVar("T")
 
 @frozen(kw_only=True, slots=False)
 class Outcome(Value, Generic[K, T]):
-    """How one item ended: with an *answer* or an *error*."""
+    """How one item ended: with an *answer* or an *error*. Of a flow, `upload` tells the upload's part."""
 
     key: K
     """The item's key, as the caller gave it."""
     call: Call[T] | None
-    """None where the item's builder failed."""
+    """What brought the answer or the error: of a flow whose upload failed, the upload. None where the
+    item's builder failed."""
     answer: T | None = None
     error: Exception | None = None
     billed: Billed = "no"
-    """Whether this run paid for the item; `maybe` also where an earlier run may have."""
+    """Whether this run paid for `call`; `maybe` also where an earlier run may have."""
     replayed: bool = False
-    """Whether the outcome comes from the ledger and this run sent nothing."""
+    """Whether the outcome comes from the ledger and this run sent nothing for `call`."""
+    upload: Outcome[K, Any] | None = None
+    """How the upload of a flow ended, with its own `answer`, `billed` and `replayed`; None for a call, and
+    where the upload is `call` itself."""
 
     def result(self) -> T:
         """Return the answer, or raise the error."""
@@ -45,12 +49,13 @@ class Outcome(Value, Generic[K, T]):
             "error": make_plain(self.error),
             "billed": self.billed,
             "replayed": self.replayed,
+            "upload": None if self.upload is None else self.upload.to_dict(),
         }
 
     @classmethod
     def list_field_types(cls) -> dict[str, tuple[Any, bool]]:
         """Return the types of the fields of `to_dict`."""
-        plain = {"key": Any, "call": str | None, "answer": Any, "error": Any}
+        plain = {"key": Any, "call": str | None, "answer": Any, "error": Any, "upload": Any}
         return {
             name: (kind, True) for name, kind in (plain | {"billed": str, "replayed": bool}).items()
         }
@@ -73,6 +78,8 @@ class Progress(Value):
     """Failed before anything was sent: safe to run again."""
     in_flight: int = 0
     """Requests being sent now."""
+    waiting: int = 0
+    """Items of flows whose uploads the service is processing now."""
     elapsed: float = 0.0
     """Seconds since the batch was entered."""
     rate: float = 0.0
@@ -106,7 +113,9 @@ class Plan(Value):
     invalid: int
     """Items whose call cannot be built or whose media cannot be read."""
     calls: int
-    """Requests that would be sent."""
+    """Requests that would be sent, uploads of flows included."""
+    uploads: int = 0
+    """Uploads of flows among them: each file once."""
     by_unit: Mapping[str, int] = field(factory=dict[str, int])
     """Requests that would be billed, by unit."""
     seconds: float

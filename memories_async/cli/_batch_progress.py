@@ -75,6 +75,7 @@ def format_progress(progress: Progress, *, replayed: str = "from the ledger") ->
         (progress.unknown, "unknown"),
         (progress.unsent, "not sent"),
         (progress.in_flight, "in flight"),
+        (progress.waiting, "being processed"),
     ]
     parts = [f"{progress.finished:,}{total}"]
     parts += [f"{count:,} {what}" for count, what in counts if count]
@@ -108,6 +109,7 @@ def list_plan(plan: Plan) -> list[tuple[str, str]]:
         ("repeated", f"{plan.repeated:,}"),
         ("unreadable", f"{plan.invalid:,}"),
         ("calls to send", f"{plan.calls:,}" + (f" ({billed})" if billed else "")),
+        ("uploads among them", f"{plan.uploads:,}"),
         ("shortest time", format_duration(plan.seconds)),
         ("cost", "unknown: add --price" if plan.points is None else f"{plan.points:g} points"),
     ]

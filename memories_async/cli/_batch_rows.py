@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from attrs import define, field, frozen
 
-from memories_async import Call, Person, assets, captions, clips, embeddings, videos
+from memories_async import Call, Flow, Person, assets, captions, clips, embeddings, videos
 from memories_async._protocol import wire_json
 from memories_async.cli._tables import Columns, Row, read_table
 
@@ -19,12 +18,8 @@ from memories_async.cli._tables import Columns, Row, read_table
 class RowFormat:
     """How the rows of a command become calls."""
 
-    build: Callable[[Row], Call[Any]]
+    build: Callable[[Row], Call[Any] | Flow[Any]]
     columns: Columns
-    id_column: str = ""
-    """The column of the video or asset that a row with a `file` leaves out: it is uploaded first."""
-    upload: Callable[[Row], Call[Any]] | None = None
-    """Builds the upload of a row's `file`."""
 
 
 @define(eq=False)
@@ -38,8 +33,6 @@ class Rows:
     report: Callable[[str], None]
     """Called with a message for each row that is wrong."""
     invalid: int = field(default=0, init=False)
-    ids: dict[str, str] = field(factory=dict[str, str], init=False)
-    """The ids of uploaded files, by their keys in `list_uploads`."""
     _count: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -49,37 +42,17 @@ class Rows:
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[tuple[str, Call[Any]]]:
+    def __iter__(self) -> Iterator[tuple[str, Call[Any] | Flow[Any]]]:
         self.invalid = 0
         for number, row in enumerate(self._read(), 1):
             try:
-                call = self.format.build(self._fill_in({**self.defaults, **row}))
+                call = self.format.build({**self.defaults, **row})
             except (KeyError, TypeError, ValueError) as error:
                 self.invalid += 1
                 reason = f"no {error}" if isinstance(error, KeyError) else error
                 self.report(f"{self.path.name}, row {number}: {reason}")
             else:
                 yield str(row.get("key", number)), call
-
-    def list_uploads(self) -> dict[str, Callable[[], Call[Any]]]:
-        """List the uploads that rows with a `file` need, each file of a scope once."""
-        uploads: dict[str, Callable[[], Call[Any]]] = {}
-        if self.format.upload is not None:
-            for row in self._read():
-                whole = {**self.defaults, **row}
-                if "file" in whole and self.format.id_column not in whole:
-                    uploads[name_upload(whole)] = partial(self.format.upload, whole)
-        return uploads
-
-    def _fill_in(self, row: dict[str, Any]) -> Row:
-        """Fill in the id of an uploaded file."""
-        name = self.format.id_column
-        if name and "file" in row and name not in row:
-            number = self.ids.get(name_upload(row))
-            if number is None:
-                raise ValueError(f"{row['file']} was not uploaded")
-            row[name] = number
-        return row
 
     def _read(self) -> Iterator[Row]:
         try:
@@ -89,25 +62,20 @@ class Rows:
             raise click.UsageError(f"--from {self.path}: {reason}; nothing was sent") from error
 
 
-def name_upload(row: Row) -> str:
-    """Name the upload of a row's file: files of another scope are other videos."""
-    scope = row.get("unique_id", "default")
-    return str(row["file"]) if scope == "default" else f"{row['file']} in {scope}"
+def build_search(row: Row) -> Call[Any] | Flow[Any]:
+    """Build a search from `image`, `video_no` or `file`, `prompt`, `unique_id`."""
+    options = {"prompt": row["prompt"], "unique_id": row.get("unique_id", "default")}
+    if "file" in row and "video_no" not in row:
+        return clips.search_file(row["image"], video=row["file"], **options)
+    return clips.search(row["image"], video_no=row["video_no"], **options)
 
 
-def build_search(row: Row) -> Call[Any]:
-    """Build a search from `image`, `video_no`, `prompt`, `unique_id`."""
-    return clips.search(
-        row["image"],
-        prompt=row["prompt"],
-        video_no=row["video_no"],
-        unique_id=row.get("unique_id", "default"),
-    )
-
-
-def build_embedding(row: Row) -> Call[Any]:
-    """Build an embedding from `asset_id`, `model`."""
-    return embeddings.video(row["asset_id"], model=row.get("model", embeddings.DEFAULT_MODEL))
+def build_embedding(row: Row) -> Call[Any] | Flow[Any]:
+    """Build an embedding from `asset_id` or `file`, `model`."""
+    model = row.get("model", embeddings.DEFAULT_MODEL)
+    if "file" in row and "asset_id" not in row:
+        return embeddings.video_file(row["file"], model=model)
+    return embeddings.video(row["asset_id"], model=model)
 
 
 def build_video(row: Row) -> Call[Any]:
@@ -157,14 +125,10 @@ SEARCHES = RowFormat(
     columns=Columns(
         required=(("image",), ("video_no", "file"), ("prompt",)), optional=("unique_id",)
     ),
-    id_column="video_no",
-    upload=build_video,
 )
 EMBEDDINGS = RowFormat(
     build=build_embedding,
     columns=Columns(required=(("asset_id", "file"),), optional=("model",)),
-    id_column="asset_id",
-    upload=build_asset,
 )
 VIDEOS = RowFormat(
     build=build_video, columns=Columns(required=(("file",),), optional=("unique_id",))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 from attrs import asdict, field, frozen
 
-from memories_async import Call, Client, Ledger
+from memories_async import Client, Ledger
 from memories_async._protocol.reply import Host
-from memories_async.batch import Batch, Plan, Progress
+from memories_async.batch import Batch, Progress
 from memories_async.cli._batch_captions import Await, CaptionOptions, CaptionWriter
 from memories_async.cli._batch_options import BatchOptions
 from memories_async.cli._batch_progress import format_progress, list_plan, show_progress
@@ -25,7 +25,8 @@ from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import Configuration
 from memories_async.errors import OutcomeUnknown, PaidElsewhere
 
-_UPLOAD_TIMEOUT = 1800.0
+_CURRENT = {"in_flight", "waiting"}
+"""Counts that are zero at the end."""
 _LISTED = 5
 """Keys that are named in a line."""
 
@@ -75,17 +76,22 @@ class BatchCommand:
     """Keys of items that may have been charged."""
     paid_elsewhere: list[str] = field(factory=list[str], init=False)
     """Keys of items that another account paid."""
+    uploaded: list[str] = field(factory=list[str], init=False)
+    """Keys of items whose file was uploaded in this run."""
 
     async def run_with(self, client: Client) -> int:
         """Send the calls with *client*, or plan them; return the exit code."""
         options, screen = self.options, self.run.screen
         async with client:
-            uploads = self.rows.list_uploads()
+            batch = client.batch(
+                self.rows,
+                ledger=self.ledger,
+                concurrency=options.concurrency,
+                on_unknown=options.on_unknown,
+                budget=options.budget,
+            )
             if options.dry_run:
-                return await self.show_plan(client, uploads)
-            if uploads:
-                await self.upload_files(client, uploads)
-            batch = self.make_batch(client, self.rows)
+                return await self.show_plan(batch)
             async with AsyncExitStack() as stack:
                 follow: Await | None = None
                 if self.captions is not None:
@@ -99,48 +105,12 @@ class BatchCommand:
             screen.note(f"{count_noun(count, 'entry', 'entries')} written to {options.out}")
         return self.report(batch)
 
-    def make_batch(self, client: Client, calls: Any) -> Batch[str, Any]:
-        """Make a batch with the command's options."""
-        options = self.options
-        return client.batch(
-            calls,
-            ledger=self.ledger,
-            concurrency=options.concurrency,
-            on_unknown=options.on_unknown,
-            budget=options.budget,
-        )
-
-    async def show_plan(self, client: Client, uploads: dict[str, Callable[[], Call[Any]]]) -> Exit:
-        """Show what the uploads and the calls would send and cost."""
-        screen, plans = self.run.screen, dict[str, Plan]()
-        if uploads:
-            plans["uploads"] = await self.make_batch(client, uploads).plan()
-            # The ids are not known yet; each file gets one of its own, so that calls are counted.
-            start = "re_" if self.rows.format.id_column == "asset_id" else "VI"
-            self.rows.ids |= {name: f"{start}{at}" for at, name in enumerate(uploads)}
-        plans["plan"] = await self.make_batch(client, self.rows).plan()
-        screen.document({name: asdict(plan) for name, plan in plans.items()})
-        if uploads:
-            screen.say("First, the files are uploaded:", style="bold")
-            screen.facts(list_plan(plans["uploads"]), indent=2)
-            screen.say("Then:", style="bold")
-        screen.facts(list_plan(plans["plan"]), indent=2 if uploads else 0)
+    async def show_plan(self, batch: Batch[str, Any]) -> Exit:
+        """Show what the batch would send and cost."""
+        screen, plan = self.run.screen, await batch.plan()
+        screen.document({"plan": asdict(plan)})
+        screen.facts(list_plan(plan))
         return Exit.USAGE if self.rows.invalid else Exit.DONE
-
-    async def upload_files(
-        self, client: Client, uploads: dict[str, Callable[[], Call[Any]]]
-    ) -> None:
-        """Upload the files of the rows, wait until they are ready, and note their ids."""
-        screen = self.run.screen
-        waiter = UploadWaiter(self.run, _UPLOAD_TIMEOUT, screen.note)
-        batch = self.make_batch(client, uploads)
-        progress = show_progress(screen, lambda: batch.progress)
-        async with waiter.open(client) as follow, batch, progress:
-            await self.read_outcomes(batch, follow)
-        if batch.stopped is not None:
-            raise batch.stopped
-        name = self.rows.format.id_column
-        self.rows.ids |= {one["key"]: one[name] for one in waiter.added}
 
     async def read_outcomes(self, batch: Batch[str, Any], follow: Await | None) -> None:
         """Report each error, and start to wait for each caption or upload."""
@@ -153,6 +123,8 @@ class BatchCommand:
                     self.paid_elsewhere.append(outcome.key)
                 elif outcome.error is not None:
                     self.run.screen.note(f"{outcome.key}: {outcome.error}")
+                if outcome.upload is not None and outcome.upload.billed == "yes":
+                    self.uploaded.append(outcome.key)
                 if follow is not None:
                     await follow(outcome)
         except asyncio.CancelledError:
@@ -164,9 +136,10 @@ class BatchCommand:
     def report(self, batch: Batch[str, Any]) -> int:
         """Show the counts; return the exit code."""
         screen, progress, stopped = self.run.screen, batch.progress, batch.stopped
-        counts = {name: value for name, value in asdict(progress).items() if name != "in_flight"}
+        counts = {name: value for name, value in asdict(progress).items() if name not in _CURRENT}
         document = {
             **counts,
+            "uploaded": len(self.uploaded),
             "invalid": self.rows.invalid,
             "stopped": None if stopped is None else str(stopped),
             "ledger": str(self.options.ledger),
@@ -177,6 +150,8 @@ class BatchCommand:
             document["added"] = self.uploads.added
         screen.document(document)
         screen.say(format_progress(progress))
+        if self.uploaded:
+            screen.say(f"{count_noun(len(self.uploaded), 'file')} uploaded")
         if self.captions is not None:
             screen.say(f"{count_noun(self.captions.written, 'caption')} in {self.captions.path}")
         if stopped is not None:

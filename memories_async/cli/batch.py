@@ -72,7 +72,7 @@ def search(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     """Search with many pictures.
 
     The columns of a row: image, video_no, prompt, unique_id, and a key of yours. With a file
-    instead of video_no, the file is uploaded first, once for all its rows, and waited for.
+    instead of video_no, the file is uploaded, once for all its rows, and searched when it is ready.
     """
     defaults = take_defaults(settings, "prompt", "video_no")
     rows = Rows(source, defaults, SEARCHES, run.screen.note)
@@ -86,7 +86,7 @@ def embed(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     """Embed many videos.
 
     The columns of a row: asset_id, model, and a key of yours. With a file instead of asset_id, the
-    file is uploaded first, once for all its rows, and waited for.
+    file is uploaded, once for all its rows, and embedded when it is ready.
     """
     defaults = take_defaults(settings, "model")
     rows = Rows(source, defaults, EMBEDDINGS, run.screen.note)

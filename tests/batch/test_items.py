@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import callers
 import pytest
@@ -16,7 +17,7 @@ from samples import ACCEPTED, EMBEDDED, caption_call, embed_call
 from servers import answer, raw, serving
 
 from memories_async import assets
-from memories_async.errors import InvalidRequest, Refused
+from memories_async.errors import BadReply, InvalidRequest, Refused
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 
@@ -111,6 +112,43 @@ async def test_the_same_refusal_of_every_item_stops_the_batch(ledger):
         assert server.requests <= 22
     assert len(found) <= 22
     assert type(batch.stopped) is Refused
+
+
+async def test_a_refusal_numbered_by_the_service_is_the_same_refusal(ledger):
+    """A request id and a time do not make another fault of it."""
+
+    async def refuse(exchange):
+        await exchange.receive()
+        words = f"Not enabled (request {uuid4()} at 2026-11-28T09:00:{server.requests % 60:02}Z)"
+        await answer({"code": -1, "msg": words})(exchange)
+
+    calls = {n: caption_call(user_prompt=f"{n}") for n in range(100)}
+    async with serving(refuse) as server, callers.patient_client(server.url) as client:
+        assert len(await outcomes(client, calls, ledger=ledger, concurrency=1)) == 20
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(404, InvalidRequest), (405, Refused), (200, BadReply)]
+)
+async def test_a_server_that_is_not_the_service_stops_the_batch(ledger, status, kind):
+    """A wrong base URL answers every request with the same page."""
+    page = b"<html><head><title>404 Not Found</title></head></html>"
+    async with (
+        serving(answer(page, status)) as server,
+        callers.patient_client(server.url) as client,
+        client.batch(items(100), ledger=ledger, concurrency=1) as batch,
+    ):
+        found = [outcome async for outcome in batch]
+
+    assert (len(found), server.requests) == (20, 20)
+    assert isinstance(batch.stopped, kind)
+
+
+async def test_unknown_assets_stop_no_batch(ledger):
+    """The service says in JSON that an asset is unknown: that is the item's own fault."""
+    unknown = answer({"detail": "asset not found"}, 404)
+    async with serving(unknown) as server, callers.patient_client(server.url) as client:
+        assert len(await outcomes(client, items(60), ledger=ledger)) == 60
 
 
 async def test_refusals_between_answers_stop_no_batch(ledger):

@@ -88,7 +88,7 @@ def test_a_row_leads_from_a_file_to_its_embedding(cli, service, files, tmp_path)
     first = cli(*words, "--json")
     again = cli(*words, "--json")
 
-    assert (plan["uploads"]["calls"], plan["plan"]["calls"]) == (2, 2)
+    assert (plan["plan"]["uploads"], plan["plan"]["calls"]) == (2, 4)
     assert (first.code, first.json["done"] + first.json["replayed"]) == (0, 3)
     assert (again.code, again.json["replayed"]) == (0, 3)
     assert len(service.uploads) == 2
