@@ -12,10 +12,10 @@ from memories_async._database.file import DatabaseFailed
 from memories_async.batch._values import Outcome
 from memories_async.errors import (
     AuthenticationFailed,
-    BadReply,
     BudgetExceeded,
     InsufficientCredits,
     MemoriesError,
+    OutcomeUnknown,
     PermissionDenied,
     Refused,
 )
@@ -76,9 +76,10 @@ class FaultDetector:
     def is_hopeless(self, outcome: Outcome[Any, Any]) -> bool:
         """Take in *outcome*; return whether the batch should stop."""
         error = outcome.error
+        if outcome.replayed:
+            return False  # an earlier run's: it says nothing about the service now
         if error is None:
-            if not outcome.replayed:
-                self._count = -1  # the account is fine: a refusal is the item's own
+            self._count = -1  # the account is fine: a refusal is the item's own
         elif self._count >= 0 and isinstance(error, MemoriesError) and _is_general(error):
             words = (error.status, error.code, _drop_ids(error.message, outcome))
             self._count, self._last = self._count + 1 if words == self._last else 1, words
@@ -94,7 +95,7 @@ def _is_general(error: MemoriesError) -> bool:
     if type(error) is Refused:
         return True
     is_json = (error.body or b"{").lstrip().startswith((b"{", b"["))
-    return isinstance(error, Refused | BadReply) and error.code is None and not is_json
+    return isinstance(error, Refused | OutcomeUnknown) and error.code is None and not is_json
 
 
 def _drop_ids(words: str, outcome: Outcome[Any, Any]) -> str:

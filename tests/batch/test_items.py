@@ -17,7 +17,7 @@ from samples import ACCEPTED, EMBEDDED, caption_call, embed_call
 from servers import answer, raw, serving
 
 from memories_async import assets
-from memories_async.errors import BadReply, InvalidRequest, Refused
+from memories_async.errors import BadReply, InvalidRequest, OutcomeUnknown, Refused
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 
@@ -128,7 +128,7 @@ async def test_a_refusal_numbered_by_the_service_is_the_same_refusal(ledger):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(404, InvalidRequest), (405, Refused), (200, BadReply)]
+    ("status", "kind"), [(404, InvalidRequest), (501, OutcomeUnknown), (200, BadReply)]
 )
 async def test_a_server_that_is_not_the_service_stops_the_batch(ledger, status, kind):
     """A wrong base URL answers every request with the same page."""
@@ -136,12 +136,16 @@ async def test_a_server_that_is_not_the_service_stops_the_batch(ledger, status, 
     async with (
         serving(answer(page, status)) as server,
         callers.patient_client(server.url) as client,
-        client.batch(items(100), ledger=ledger, concurrency=1) as batch,
     ):
-        found = [outcome async for outcome in batch]
+        async with client.batch(items(100), ledger=ledger, concurrency=1) as batch:
+            found = [outcome async for outcome in batch]
+        requests, server.script[:] = server.requests, [answer(EMBEDDED)]
+        again = await outcomes(client, items(100), ledger=ledger, concurrency=1)
 
-    assert (len(found), server.requests) == (20, 20)
+    assert (len(found), requests) == (20, 20)
     assert isinstance(batch.stopped, kind)
+    # What is parked of that run does not stop the next one.
+    assert len(again) == 100
 
 
 async def test_unknown_assets_stop_no_batch(ledger):
