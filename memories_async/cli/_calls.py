@@ -9,21 +9,16 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from attrs import define
+from attrs import define, field
 
 from memories_async import Client
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Host
 from memories_async.cli._run import CommandRun
 from memories_async.cli._settings import Configuration
-from memories_async.events import Answered, Degraded, Event, Failed, Sending, Waiting
+from memories_async.events import Answered, Began, Degraded, Ended, Event, Failed, Sending, Waiting
 
 T = TypeVar("T")
-
-_FREE = frozenset(
-    {"videos.metadata", "videos.list", "videos.delete", "assets.metadata", "assets.delete"}
-)
-"""Free calls: an interrupt while one of them is in flight costs nothing."""
 
 
 @define(eq=False)
@@ -34,12 +29,18 @@ class CallObserver:
     requests: int = 0
     """Requests that the latest billed call has sent."""
     _failure: str = ""
+    _free: set[str] = field(factory=set[str])
+    """Ids of the free calls under way: an interrupt of one of them costs nothing."""
 
     def __call__(self, event: Event) -> None:
         """Follow *event*."""
         screen = self.run.screen
         match event:
-            case Sending() if event.call in _FREE:
+            case Began(unit=None):
+                self._free.add(event.call_id)
+            case Ended():
+                self._free.discard(event.call_id)
+            case Sending() if event.call_id in self._free:
                 pass
             case Sending():
                 self.run.in_flight, self.requests = event.call, event.attempt

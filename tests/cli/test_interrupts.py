@@ -48,6 +48,22 @@ def test_the_message_of_an_interrupt_depends_on_the_state_of_the_call():
     assert bills == ["no", "maybe", "yes"]
 
 
+def test_a_free_call_in_flight_is_not_named():
+    """Which calls are free is what each call says of itself when it begins."""
+    from memories_async.cli._calls import CallObserver
+    from memories_async.cli._run import CommandRun
+    from memories_async.events import Began, Sending
+
+    run = CommandRun()
+    observe = CallObserver(run)
+    for unit in (None, "search"):
+        call = {"call_id": str(unit), "call": "a.call"}
+        rest = dict.fromkeys(("price", "model", "item", "batch_id"))
+        observe(Began(**call, **rest, base_url="", family="search", unit=unit, account="a"))
+        observe(Sending(**call, attempt=1, waited=0, method="GET", url=""))
+        assert (run.in_flight is None) == (unit is None)
+
+
 def test_ctrl_c_ends_with_130(cli, monkeypatch, video):
     """Whatever was going on."""
 
