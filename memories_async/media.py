@@ -201,8 +201,10 @@ def check_file_name(argument: str, name: str) -> str:
 
 def _check_source(argument: str, source: object) -> _Content:
     """Return *source* as a path, bytes or a file; raise if it is nothing of these."""
-    if isinstance(source, bytes | bytearray | memoryview):
+    if isinstance(source, bytes | bytearray):
         return bytes(source)
+    if isinstance(source, memoryview):
+        return source.tobytes()
     if isinstance(source, str | os.PathLike):
         path = Path(os.fspath(source))
         try:

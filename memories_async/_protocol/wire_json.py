@@ -87,7 +87,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 def dumps(document: object) -> bytes:
     """Write *document* compactly in UTF-8, keeping the order of its fields."""
-    if _write is not None and type(document) is dict and _is_text_only(document):
+    if _write is not None and _is_text_only(document):
         # orjson writes numbers and dates in its own way, but text as the standard library does.
         try:
             return _write(document)
@@ -97,8 +97,8 @@ def dumps(document: object) -> bytes:
     return _encode(document).encode("utf-8", "backslashreplace")
 
 
-def _is_text_only(document: dict[Any, Any]) -> bool:
-    return {*map(type, document), *map(type, document.values())} == {str}
+def _is_text_only(document: object) -> bool:
+    return is_object(document) and {*map(type, document), *map(type, document.values())} == {str}
 
 
 def canonical(document: object) -> bytes:
