@@ -1,6 +1,7 @@
-"""Generate Video Embedding: one vector for a whole video.
+"""Generate Video Embedding and Generate Image Embedding: one vector for a whole video or a picture.
 
-memories.ai docs, "Generate Video Embedding" (`POST /serve/api/v2/embeddings/video`).
+memories.ai docs, "Generate Video Embedding" and "Generate Image Embedding" (`POST
+/serve/api/v2/embeddings/video` and `.../image`).
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 from memories_async import assets, media
 from memories_async._protocol import wire_json
 from memories_async._protocol.arguments import check_text
-from memories_async._protocol.call import Call, Json
+from memories_async._protocol.call import Call, Form, Json, Part
 from memories_async._protocol.flow import FIRST_INTERVAL, LATER, TIMEOUT, Flow
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 
 DEFAULT_MODEL = "multimodalembedding@001"
-"""The only model in the documentation."""
+"""The only model of videos in the documentation."""
 
 
 if TYPE_CHECKING:
@@ -87,6 +88,40 @@ def video_file(
         timeout=timeout,
         interval=interval,
     )
+
+
+def image(
+    file: media.Source,
+    *,
+    model: str = DEFAULT_MODEL,
+    max_image_size: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Call[Embedding]:
+    """Embed the picture *file* with *model* as one vector.
+
+    The answer is an `Embedding`, a vector of floats that can be compared with those of videos and
+    pictures of the same model. A success is billed as one image embedding. A repeat is safe: it gives
+    the same answer and is billed again.
+
+    *file* is a path, bytes or a file open for bytes: .jpg, .jpeg, .png, .gif, .bmp or .webp. The page
+    states no size limit; *max_image_size* sets one in bytes. *model* is `multimodalembedding@001` or
+    `mobileclip`. *extra* are further fields of the request.
+
+    Building the call raises `ValueError` or `TypeError` for a file that is no picture, or an empty
+    model. Sending it raises `MemoriesError`. See memories.ai docs, "Generate Image Embedding".
+    """
+    picture = media.prepare_image("file", file, name="image", max_size=max_image_size)
+    call = Call(
+        name="embeddings.image",
+        host=Host.EMBEDDINGS,
+        path="/serve/api/v2/embeddings/image",
+        body=Form((Part("file", picture), Part("model", check_text("model", model)))),
+        family="embeddings",
+        unit="image embedding",
+        repeatable=True,
+        decode=partial(_read_embedding, model=model),
+    )
+    return call.with_extra(extra)
 
 
 class Embedding(Value, _Doubles):  # noqa: PLW1641  # unhashable, like the array that it is

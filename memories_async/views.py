@@ -44,9 +44,10 @@ class Captions(View[S]):
 
 
 class Embeddings(View[S]):
-    """Generate Video Embedding: one vector for a whole video."""
+    """Generate Video Embedding: one vector for a whole video or a picture."""
 
     video: Final = EndpointMethod(embeddings.video)
+    image: Final = EndpointMethod(embeddings.image)
     video_file: Final = EndpointMethod(embeddings.video_file)
 
 

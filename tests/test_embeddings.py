@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import EMBEDDED, embed_call, reply
+from samples import EMBEDDED, PNG, embed_call, reply
 
 from memories_async import Embedding, embeddings
 from memories_async._protocol.reply import Host
@@ -185,3 +185,33 @@ def test_a_copy_of_an_embedding_is_the_same_value(copied):
 def test_the_repr_of_an_embedding_shows_a_few_numbers():
     """A thousand would fill the screen."""
     assert repr(embedding()) == "Embedding([0.5, -0.25, 1, ...], model='m', len=3)"
+
+
+def test_an_image_is_sent_as_a_form():
+    """With the model; it is billed apart from videos."""
+    call = embeddings.image(PNG, model="mobileclip")
+    file, model = call.body.parts
+
+    assert (call.path, call.unit) == ("/serve/api/v2/embeddings/image", "image embedding")
+    assert (file.name, file.content.name, file.content.content_type) == (
+        "file",
+        "image.png",
+        "image/png",
+    )
+    assert (model.name, model.content) == ("model", "mobileclip")
+    assert call.read(reply({"code": 200, "data": {"embedding": [0.5, 1]}})).model == "mobileclip"
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "told"),
+    [
+        (b"", {}, "file must not be empty"),
+        (b"no picture", {}, "file must be one of .jpg"),
+        (PNG, {"model": " "}, "model must not be empty"),
+        (PNG, {"max_image_size": 9}, "file must be at most 9 bytes"),
+    ],
+)
+def test_a_wrong_image_is_refused_when_the_call_is_built(file, options, told):
+    """The message names the argument."""
+    with pytest.raises(ValueError, match=told):
+        embeddings.image(file, **options)

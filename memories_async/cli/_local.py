@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -18,6 +18,7 @@ from memories_async.cli._settings import CACHE
 
 if TYPE_CHECKING:
     from memories_async.local.engine.protocol import Engine
+    from memories_async.local.state.rate_limits import Rate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,16 +113,22 @@ def engine_options(function: F) -> F:
     return kind(url(model(function)))
 
 
-def parse_rate(_: click.Context, parameter: click.Parameter, value: str) -> float | None:
+RequestRate = float | Literal["documented"] | None
+"""The value of `--rate`; None for no limit."""
+
+
+def parse_rate(_: click.Context, parameter: click.Parameter, value: str) -> RequestRate:
     """Parse the value of `--rate`."""
     if value == "none":
         return None
+    if value == "documented":
+        return "documented"
     try:
         rate = float(value)
     except ValueError:
         rate = 0.0
     if not 0 < rate < float("inf"):
-        raise click.BadParameter("must be a number above 0, or none", param=parameter)
+        raise click.BadParameter("must be a number above 0, documented or none", param=parameter)
     return rate
 
 
@@ -133,8 +140,26 @@ def rate_option(default: str) -> Callable[[F], F]:
         default=default,
         show_default=True,
         metavar="N",
-        help="Requests a second for each kind of call; none for no limit.",
+        help="Requests a second for each kind of call; documented for those of the service's pages, "
+        "none for no limit.",
     )
+
+
+def choose_limits(rate: RequestRate) -> Mapping[str, Rate] | float | None:
+    """Return the limits of the embedded service that `--rate` stands for."""
+    from memories_async.local.state.rate_limits import DOCUMENTED
+
+    return DOCUMENTED if rate == "documented" else rate
+
+
+def describe_limits(limits: Mapping[str, Rate]) -> str:
+    """Say in a line which limits a service has."""
+    rates = {rate.count / rate.per for rate in limits.values()}
+    if not rates:
+        return "none"
+    if len(rates) == 1:
+        return f"{rates.pop():g} a second for each kind of call"
+    return "as documented: uploads 1 a minute, lists and deletions 5 a second, most others 1"
 
 
 @contextmanager

@@ -16,6 +16,8 @@ import click
 from memories_async._protocol.keys import ENGINE_KEY_VARIABLE
 from memories_async.cli._local import (
     EngineOptions,
+    RequestRate,
+    choose_limits,
     engine_options,
     rate_option,
     report_start_errors,
@@ -53,7 +55,7 @@ def command(
     /,
     *,
     videos: tuple[Path, ...],
-    rate: float | None,
+    rate: RequestRate,
     engine: Any,
     engine_url: str | None,
     engine_model: str | None,
@@ -70,7 +72,7 @@ def command(
         with report_start_errors():
             from memories_async.local import LocalService
 
-            service = LocalService(videos, engine=options.build(), limits=rate)
+            service = LocalService(videos, engine=options.build(), limits=choose_limits(rate))
             stack.enter_context(service)
         # Nothing of the caller's stands between COMMAND and the service.
         hidden = {PROXY, CA, ENGINE_KEY_VARIABLE}

@@ -18,6 +18,9 @@ from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
 from memories_async._protocol.network import is_loopback
 from memories_async.cli._local import (
     EngineOptions,
+    RequestRate,
+    choose_limits,
+    describe_limits,
     engine_options,
     rate_option,
     report_start_errors,
@@ -53,7 +56,7 @@ class ServeOptions:
     port: int
     host: str
     allow_remote: bool
-    rate: float | None
+    rate: RequestRate
     points: int
     callbacks: Literal["off", "loopback", "anywhere"]
     warm: bool
@@ -83,7 +86,7 @@ class ServeOptions:
             host=self.host,
             allow_remote=self.allow_remote,
             engine=self.engine.build(),
-            limits=self.rate,
+            limits=choose_limits(self.rate),
             points=self.points,
             callbacks=self.callbacks,
         )
@@ -117,7 +120,7 @@ class ServeOptions:
     is_flag=True,
     help="Let other machines connect, in plain HTTP; needs MEMORIES_API_KEY.",
 )
-@rate_option("1")
+@rate_option("documented")
 @click.option(
     "--points",
     type=click.IntRange(0),
@@ -195,7 +198,6 @@ def announce(run: CommandRun, service: LocalService) -> None:
         for one in service.library
     ]
     environment = environment_of(service)
-    rates = {f"{rate.count / rate.per:g}" for rate in service.limits.values()}
     screen = run.screen
     screen.document({"url": service.url, "environment": environment, "library": library})
     screen.say(f"memories.ai on this machine: {service.url}", style="bold")
@@ -204,7 +206,7 @@ def announce(run: CommandRun, service: LocalService) -> None:
             ("key", service.api_key),
             ("engine", service.engine.name),
             ("account", f"{service.account.points:,} points"),
-            ("limits", f"{rates.pop()} a second for each kind of call" if rates else "none"),
+            ("limits", describe_limits(service.limits)),
         ]
     )
     screen.say()
@@ -277,6 +279,7 @@ def format_request(request: LoggedRequest) -> str:
         f"{request.size:,} bytes",
         f"fault: {request.fault}" if request.fault else "",
         f"prompt words without effect: {', '.join(request.ignored)}" if request.ignored else "",
+        f"ignored fields: {', '.join(request.ignored_fields)}" if request.ignored_fields else "",
         request.note or "",
     ]
     return f"{at}  {request.route:<20}  {answer:<8}  {'; '.join(filter(None, remarks))}"

@@ -28,7 +28,7 @@ from memories_async.local.routes.assets import (
     UploadAsset,
 )
 from memories_async.local.routes.captions import build_caption_routes
-from memories_async.local.routes.embeddings import Embed
+from memories_async.local.routes.embeddings import Embed, EmbedImage
 from memories_async.local.routes.search import Search
 from memories_async.local.routes.uploads import UploadFile, UploadUrl
 from memories_async.local.routes.videos import (
@@ -161,6 +161,7 @@ def _list_routes(
         Search(engine_pool=captions.engine_pool, upload_store=store, page_limits=page_limits),
         *build_caption_routes(captions, page_limits),
         Embed(engine_pool=captions.engine_pool, upload_store=store),
+        EmbedImage(engine_pool=captions.engine_pool, page_limits=page_limits),
         UploadFile(ingest_jobs=ingest, page_limits=page_limits),
         UploadUrl(ingest_jobs=ingest, fetcher=captions.fetcher, page_limits=page_limits),
         VideoMetadata(upload_store=store),

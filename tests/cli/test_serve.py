@@ -62,7 +62,7 @@ def test_serve_prints_what_another_terminal_needs(cli, film, fixed, visit):
     for name in ("V1", "V2", "CAPTION"):
         assert f"export MEMORIES_{name}_BASE_URL={url}" in ended.out
     assert f"{film.name}  {video.video_no}  {video.asset_id}" in ended.out
-    assert "1 a second for each kind of call" in ended.out
+    assert "as documented: uploads 1 a minute" in ended.out
     assert "stopped: 0 requests, 0 points spent" in ended.err
 
 
@@ -71,10 +71,11 @@ def test_serve_lists_requests_as_they_arrive(cli, film, fixed, visit):
     visit(_embed)
 
     loud = cli("serve", "--videos", film, "--port", 0, "--rate", "none")
-    quiet = cli("serve", "--videos", film, "--port", 0, "--quiet")
+    quiet = cli("serve", "--videos", film, "--port", 0, "--quiet", "--rate", "3")
 
     assert "embeddings.video" in loud.out
     assert "limits   none" in loud.out
+    assert "3 a second for each kind of call" in quiet.out
     assert "embeddings.video" not in quiet.out
     assert "stopped: 1 request, 1 point spent" in quiet.err
 
@@ -107,9 +108,9 @@ def test_serve_takes_only_a_local_key_from_the_environment(cli, film, fixed, vis
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--rate", "0"), "must be a number above 0, or none"),
-        (("--rate", "fast"), "must be a number above 0, or none"),
-        (("--rate", "inf"), "must be a number above 0, or none"),
+        (("--rate", "0"), "must be a number above 0, documented or none"),
+        (("--rate", "fast"), "must be a number above 0, documented or none"),
+        (("--rate", "inf"), "must be a number above 0, documented or none"),
         (("--host", "0.0.0.0"), "other machines could connect; add --allow-remote"),
         (("--host", "0.0.0.0", "--allow-remote"), "set MEMORIES_API_KEY to a text that begins"),
         (("--videos", "/nowhere"), "'/nowhere' does not exist"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +104,17 @@ class EnginePool:
             vector = await self.in_thread(lambda: self.engine.embed(index, self.dimensions))
             self._embeddings[video.path] = vector
         return self._embeddings[video.path]
+
+    async def embed_content(self, content: bytes, file_name: str) -> tuple[float, ...]:
+        """Compute the vector of a file that is in memory, such as a picture."""
+
+        def embed_copy() -> tuple[float, ...]:
+            with tempfile.TemporaryDirectory(prefix="memories-") as folder:
+                path = Path(folder) / f"file{Path(file_name).suffix.lower()}"
+                path.write_bytes(content)
+                return self.engine.embed(self.engine.index(path), self.dimensions)
+
+        return await self.in_index_thread(embed_copy)
 
     async def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Describe the video of *index*."""

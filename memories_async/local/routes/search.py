@@ -14,7 +14,7 @@ from memories_async.local.state.library import VIDEO, LocalVideo
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
-__all__ = ["Search"]
+__all__ = ["Search", "check_image"]
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
@@ -49,7 +49,7 @@ class Search:
         form = await read_form(context.request, largest=self.page_limits.image_size, most=1)
         context.uploads += [one.sha256 for one in form.uploads]
         context.ignore_fields(form.fields, {"prompt", "video_no", "unique_id"})
-        image = _check_image(next(iter(form.files.get("file", ())), None))
+        image = check_image(next(iter(form.files.get("file", ())), None))
         prompt = get_required(form.fields, "prompt")
         video_no = get_required(form.fields, "video_no")
         scope = form.fields.get("unique_id") or DEFAULT
@@ -81,7 +81,7 @@ class Search:
         return RouteAnswer(content=clips, item=order.video_no)
 
 
-def _check_image(image: FormFile | None) -> FormFile:
+def check_image(image: FormFile | None) -> FormFile:
     """Return *image*; refuse one that the page forbids, naming the file."""
     if image is None:
         raise Refusal(Reason.MISSING, "The file parameter cannot be empty!")

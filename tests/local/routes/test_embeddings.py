@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 import pytest
+from aiohttp import FormData
 
 from memories_async.local import Dialect
 
@@ -109,3 +110,32 @@ async def test_exception_of_an_engine_is_http_500_and_free(service, embed, engin
     assert again.status == 200
     assert service.account.paid == 1
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("model", ["multimodalembedding@001", "mobileclip"])
+async def test_a_picture_is_embedded_as_a_video_of_one_frame(service, send, model):
+    """One vector, paid like any other."""
+    form = FormData(default_to_multipart=True)
+    form.add_field("file", b"1:x", filename="a.png", content_type="image/png")
+    form.add_field("model", model)
+
+    reply = await send("/serve/api/v2/embeddings/image", data=form)
+
+    assert (reply.json["code"], len(reply.json["data"]["embedding"])) == ("0000", 1024)
+    assert service.account.statement[-1].route == "embeddings.image"
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "told"),
+    [("a.txt", "mobileclip", "not of an allowed type"), ("a.png", "other", "not supported")],
+)
+async def test_a_wrong_picture_or_model_is_refused(service, send, name, model, told):
+    """For free."""
+    form = FormData(default_to_multipart=True)
+    form.add_field("file", b"1:x", filename=name, content_type="image/png")
+    form.add_field("model", model)
+
+    reply = await send("/serve/api/v2/embeddings/image", data=form)
+
+    assert (reply.status, service.account.paid) == (400, 0)
+    assert told in reply.json["msg"]
