@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ProcessingFailed,
         RateLimited,
         Refused,
+        UnclearUpload,
         WaitTimeout,
     )
     from memories_async.ledger import Ledger
@@ -91,6 +92,7 @@ else:
             "Refused": ".errors",
             "Tokens": ".captions",
             "Video": ".videos",
+            "UnclearUpload": ".errors",
             "WaitTimeout": ".errors",
             "assets": ".assets",
             "blocking": ".blocking",
@@ -147,6 +149,7 @@ __all__ = [
     "RedisLimiter",
     "Refused",
     "Tokens",
+    "UnclearUpload",
     "Video",
     "WaitTimeout",
     "__version__",

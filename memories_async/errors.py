@@ -178,6 +178,13 @@ class ProcessingFailed(MemoriesError):
     default_billed: ClassVar[Billed] = "maybe"
 
 
+class UnclearUpload(MemoriesError):
+    """Several videos of the library may be the file that is looked for: the caller must choose."""
+
+    candidates: tuple[str, ...] = ()
+    """Their `video_no`."""
+
+
 class WaitTimeout(MemoriesError):
     """The upload is not ready yet. Waiting for it can go on later, in any process."""
 
@@ -206,5 +213,6 @@ __all__ = [
     "ProcessingFailed",
     "RateLimited",
     "Refused",
+    "UnclearUpload",
     "WaitTimeout",
 ]

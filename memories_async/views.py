@@ -72,7 +72,7 @@ class Videos(View[S]):
     delete: Final = FlowMethod(library.delete_videos)
     add: Final = FlowMethod(library.add_video)
     wait: Final = FlowMethod(library.wait_for_video)
-    find_upload: Final = FlowMethod(library.find_upload)
+    find: Final = FlowMethod(library.find_video)
     reconcile: Final = FlowMethod(library.reconcile)
 
 

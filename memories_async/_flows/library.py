@@ -6,7 +6,9 @@ awaited and blocking.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import unquote
 
 from memories_async import assets, media, videos
@@ -15,8 +17,13 @@ from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call, Progress
 from memories_async._protocol.flow import FIRST_INTERVAL, TIMEOUT
 from memories_async.assets import Asset
-from memories_async.errors import Conflict
+from memories_async.errors import Conflict, UnclearUpload
 from memories_async.videos import Page, Video
+
+_HASH = re.compile(r"[0-9a-fA-F-]{16,}")
+"""A name that the service drew for an upload."""
+_ADDED = re.compile(r"[0-9a-fA-F_-]+")
+"""What the service adds to a name: a time in milliseconds, or a hash."""
 
 
 async def wait_for_video(
@@ -151,41 +158,60 @@ async def _delete(client: Sender, video_nos: tuple[str, ...], unique_id: str) ->
             await _delete(client, (video_no,), unique_id)
 
 
-async def find_upload(
+async def find_video(
     client: Sender,
     file: media.Source,
     *,
     video_name: str | None = None,
     unique_id: str = "default",
 ) -> Video | None:
-    """Find an upload of *file* in the library by its name and size. Free, and safe to repeat.
+    """Find *file* in the library, without a ledger. Free, and safe to repeat.
 
-    The answer is the `Video`, or None if the library does not list it, or not yet. Use it after an
-    upload whose outcome is unknown: a video that is listed was accepted and billed. The service may
-    store an upload under a name of its own; then a video of exactly the same size is found. *video_name* and
-    *unique_id* are those of the upload. Raises any `MemoriesError` of a request.
+    The answer is the `Video` of exactly this size whose name is one under which the service stores such
+    a file: with or without extension, percent-encoded, with a number or hash before or after it, or
+    replaced by a hash. A lone video of exactly this size is found under any name. None says that the
+    library lists no video of this size, or not yet. *video_name* and *unique_id* are those of an upload.
+
+    Raises `UnclearUpload` where several videos may be the file, or one whose size is not listed; and any
+    `MemoriesError` of a request.
     """
     sent = videos.upload(file, video_name=video_name, unique_id=unique_id).media[0]
-    others: list[Video] = []
-    # The service may store a name without its extension or replace it, so the second pass goes through
-    # the whole library.
-    for name in (sent.name, None):
-        following: Call[Page] | None = videos.list(video_name=name, unique_id=unique_id)
-        while following is not None:
-            page = await client.send(following)
-            for video in page.videos:
-                if _has_name(video, sent.name) and video.size in {None, sent.size}:
-                    return video
-                if video.size == sent.size:
-                    others.append(video)
-            following = page.after(following)
-    # A video of exactly this size under another name is this one; of several, the newest.
-    return max(others, key=lambda video: video.create_time or 0, default=None)
+    exact, unsized = list[Video](), list[Video]()
+    # The service does not say what its filter by name compares, so the whole library is searched.
+    following: Call[Page] | None = videos.list(unique_id=unique_id)
+    while following is not None:
+        page = await client.send(following)
+        exact += (one for one in page.videos if one.size == sent.size)
+        unsized += (one for one in page.videos if one.size is None)
+        following = page.after(following)
+    named = [one for one in exact if is_stored_name(one.video_name or "", sent.name)]
+    candidates = (
+        named or exact or [one for one in unsized if one.video_name in _list_names(sent.name)]
+    )
+    if not candidates or (len(candidates) == 1 and exact):
+        return next(iter(candidates), None)
+    what = (
+        f"{len(candidates)} videos have its size" if exact else "a video has its name, and no size"
+    )
+    numbers = tuple(one.video_no for one in candidates)
+    where = f"{what}: {', '.join(numbers)}"
+    error = UnclearUpload(f"unclear whether {sent.label} is in the library: {where}")
+    error.candidates = numbers
+    raise error
 
 
-def _has_name(video: Video, name: str) -> bool:
-    stored = unquote(video.video_name or "")
-    return stored in {name, name.rpartition(".")[0]}
+def is_stored_name(stored: str, name: str) -> bool:
+    """Whether the service may have stored a file called *name* under the name *stored*."""
+    given = unquote(stored)
+    if any(known in given for known in _list_names(name)):
+        before, _, after = given.partition(name.rpartition(".")[0])
+        added = f"{before}{after.removesuffix(Path(name).suffix)}"
+        return not added or bool(_ADDED.fullmatch(added))
+    return bool(_HASH.fullmatch(given.partition(".")[0]))
+
+
+def _list_names(name: str) -> tuple[str, str]:
+    return name, name.rpartition(".")[0]
 
 
 async def reconcile(
@@ -202,9 +228,10 @@ async def reconcile(
     The arguments are those given to `videos.upload`. If the library lists the upload, the answer is the
     `Video`, and the ledger records the upload as paid, so that it is reused from then on. None means
     that the library does not list it, or not yet; `Ledger.settle` or `Ledger.retry` then allows to send
-    it again. Raises any `MemoriesError` of a request.
+    it again. Raises `UnclearUpload` where several videos may be the upload, and any `MemoriesError` of a
+    request; nothing is recorded then.
     """
-    found = await find_upload(client, file, video_name=video_name, unique_id=unique_id)
+    found = await find_video(client, file, video_name=video_name, unique_id=unique_id)
     if found is not None:
         call = videos.upload(
             file, video_name=video_name, unique_id=unique_id, callback=callback, tags=tags

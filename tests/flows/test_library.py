@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 
 import pytest
 
@@ -14,11 +15,13 @@ from memories_async import (
     Limits,
     OutcomeUnknown,
     Refused,
+    UnclearUpload,
     Video,
     assets,
     videos,
     views,
 )
+from memories_async._flows.library import is_stored_name
 from memories_async._protocol.reply import Reply
 from memories_async.local import Dialect
 
@@ -201,47 +204,79 @@ def test_every_form_of_asset_metadata_is_read(data, known):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_find_upload_finds_a_lost_upload_that_arrived(service, library, film, when):
+async def test_find_finds_a_lost_upload_that_arrived(service, library, film, when):
     """By name and size; None says that it is not listed."""
     service.faults.add(kind="drop", when=when, route="videos.upload")
     with pytest.raises(OutcomeUnknown):
         await library("videos.upload", film)
 
-    found = await library("videos.find_upload", film)
+    found = await library("videos.find", film)
 
     assert (found is not None) == (when == "after")
     assert found is None or found.video_no == service.uploads[0].id
 
 
-async def test_find_upload_finds_a_name_without_extension(service, library, film):
+async def test_find_finds_a_name_without_extension(service, library, film):
     """The filter by name finds nothing, so the whole library is searched."""
     await library("videos.upload", film)
     service.uploads[0].name = "holiday"
 
-    assert (await library("videos.find_upload", film)).video_name == "holiday"
+    assert (await library("videos.find", film)).video_name == "holiday"
 
 
-async def test_find_upload_ignores_another_video_of_the_same_name(library, film, tmp_path):
+async def test_find_ignores_another_video_of_the_same_name(library, film, tmp_path):
     """Its size differs; every page is searched."""
     for size in (5, film.stat().st_size, 7):
         await library("videos.upload", b"x" * size, video_name="holiday")
 
-    found = await library("videos.find_upload", film)
+    found = await library("videos.find", film)
 
     assert found.size == film.stat().st_size
     film.write_bytes(b"x" * 99)
-    assert await library("videos.find_upload", film) is None
+    assert await library("videos.find", film) is None
 
 
 @pytest.mark.parametrize(
     "stored", ["1be6a69f3c6e49bf986235d68807ab1f", "holiday%2Emp4", "1744905509814_holiday.mp4"]
 )
-async def test_find_upload_finds_a_name_that_the_service_chose(service, library, film, stored):
+async def test_find_finds_a_name_that_the_service_chose(service, library, film, stored):
     """The size is exactly the file's; None would let it be paid again."""
     await library("videos.upload", film)
     service.uploads[0].name = stored
 
-    assert (await library("videos.find_upload", film)).video_name == stored
+    assert (await library("videos.find", film)).video_name == stored
+
+
+async def test_find_says_that_it_is_unclear(service, library, film):
+    """Of several videos of the same size under such names, none is taken; nothing is recorded."""
+    numbers = [(await library("videos.upload", film)).video_no for _ in range(2)]
+
+    for method in ("videos.find", "videos.reconcile"):
+        with pytest.raises(UnclearUpload, match="2 videos have its size") as unclear:
+            await library(method, film)
+        assert sorted(unclear.value.candidates) == sorted(numbers)
+    assert pickle.loads(pickle.dumps(unclear.value)).candidates == unclear.value.candidates
+    service.uploads[0].name = "another film.mp4"
+    assert (await library("videos.find", film)).video_no == service.uploads[1].id
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_same"),
+    [
+        ("my film.mp4", True),
+        ("my%20film", True),
+        ("1744905509814_my film.mp4", True),
+        ("my film_1744905509814.mp4", True),
+        ("1be6a69f3c6e49bf986235d68807ab1f", True),
+        ("1be6a69f-3c6e-49bf-9862-35d68807ab1f.mp4", True),
+        ("my film two.mp4", False),
+        ("other.mp4", False),
+        ("", False),
+    ],
+)
+def test_names_under_which_a_file_is_stored(stored, is_same):
+    """As recordings and samples of the service have them."""
+    assert is_stored_name(stored, "my film.mp4") is is_same
 
 
 async def test_delete_reports_a_busy_service(service, library):

@@ -50,8 +50,8 @@ async def test_options_reach_the_service(service, library, film):
         await library("videos.upload", film, **wrong)
     await service.drain()
 
-    assert await library("videos.find_upload", film) is None
-    assert await library("videos.find_upload", film, unique_id="mine") is not None
+    assert await library("videos.find", film) is None
+    assert await library("videos.find", film, unique_id="mine") is not None
     assert {one.url for one in service.outbox.deliveries} == {"http://127.0.0.1:9/"}
 
 

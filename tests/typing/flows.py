@@ -70,7 +70,7 @@ def waited() -> None:
         assert_type(client.videos.wait("VI1"), Video)
         assert_type(client.videos.list(size=10), Iterator[Video])
         assert_type(client.videos.metadata("VI1"), Video | None)
-        assert_type(client.videos.find_upload(FILM), Video | None)
+        assert_type(client.videos.find(FILM), Video | None)
         assert_type(client.assets.add(b"film"), Asset)
         assert_type(client.assets.wait("re_1", interval=2), Asset)
         assert_type(client.clips.search_file(b"x", video=FILM, prompt="p"), tuple[Clip, ...])
