@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from attrs import evolve
 
-from memories_async._client.call_runner import draw_id
+from memories_async._client.call_reporter import draw_id
 from memories_async._client.configuration import (
     EnvironmentSettings,
     OptionChanges,

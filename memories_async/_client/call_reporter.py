@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+import os
+import random
+import sys
+from collections.abc import Awaitable
 from time import monotonic
 from typing import Any
 
@@ -22,18 +25,30 @@ from memories_async.errors import (
 from memories_async.events import (
     Answered,
     Began,
+    BucketPaused,
+    BucketResumed,
     CallOutcome,
     Degraded,
     Ended,
     Event,
     Failed,
+    Observer,
     Sending,
     Sent,
     Waiting,
     WaitReason,
     tell,
 )
-from memories_async.limiter import Permit
+from memories_async.limiter import Bucket, Permit
+
+_ids = random.Random()  # noqa: S311  # ids guard nothing, and a program may seed its own generator
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_ids.seed)
+
+
+def draw_id() -> str:
+    """Draw an id for a call or a batch."""
+    return f"{_ids.getrandbits(64):016x}"
 
 
 @define(eq=False)
@@ -46,6 +61,7 @@ class CallReporter:
     item: object
     """The key of a batch's item."""
     batch_id: str | None
+    observers: tuple[Observer, ...]
     waited: float = field(default=0.0, init=False)
     """Seconds of all waits so far."""
     _began_at: float = field(factory=monotonic, init=False)
@@ -59,8 +75,8 @@ class CallReporter:
     def begin(self) -> None:
         """Tell that the call begins."""
         call, body = self.call, self.call.body
-        document = body.document if isinstance(body, Json) else None
-        model = document.get("model") if isinstance(document, Mapping) else None
+        document = body.document if isinstance(body, Json) else ()
+        model = None if isinstance(document, tuple) else document.get("model")
         self._tell(
             Began(
                 call_id=self.call_id,
@@ -68,7 +84,7 @@ class CallReporter:
                 base_url=self.settings.hosts.of(call.host),
                 family=call.family,
                 unit=call.unit,
-                price=self.settings.price(call.unit),
+                price=self.settings.price(call.unit) if self.settings.budgets else None,
                 model=model if isinstance(model, str) else None,
                 account=self.settings.account(call),
                 tag=call.tag,
@@ -125,6 +141,19 @@ class CallReporter:
             )
         )
         self._sending_since = monotonic()
+
+    def tell_paused(self, bucket: Bucket, seconds: float) -> None:
+        """Tell that the service refused an attempt for its rate, so that its bucket is paused."""
+        self.settings.paused.setdefault((bucket.account, bucket.family), monotonic())
+        self._tell(BucketPaused(account=bucket.account, family=bucket.family, seconds=seconds))
+
+    def tell_permit(self, bucket: Bucket) -> None:
+        """Count the wait for a permit; tell where it is the first one after a pause."""
+        self.end_wait()
+        paused = self.settings.paused
+        if paused and (since := paused.pop((bucket.account, bucket.family), None)) is not None:
+            seconds = monotonic() - since
+            self._tell(BucketResumed(account=bucket.account, family=bucket.family, seconds=seconds))
 
     def renew_permit(self, permit: Permit, *, attempt: int) -> Awaitable[None] | None:
         """Do what `Permit.renew_if_late` does, and tell of the wait."""
@@ -193,7 +222,7 @@ class CallReporter:
         )
 
     def _tell(self, event: Event) -> None:
-        tell(self.settings.observers, event)
+        tell(self.observers, event)
 
 
 def name_item(key: object) -> str:

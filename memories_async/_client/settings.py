@@ -110,6 +110,10 @@ class Settings:
     budgets: tuple[Budget, ...] = ()
     priority: Priority = Priority.INTERACTIVE
     """Which calls get a permit first: those of a batch come after the others."""
+    paused: dict[tuple[str, str], float] = field(
+        factory=dict[tuple[str, str], float], repr=False, eq=False
+    )
+    """Since when buckets are paused, by account and family, on the clock `monotonic`: for events."""
     _buckets: dict[tuple[Host, str], Bucket] = field(
         factory=dict[tuple[Host, str], Bucket], init=False, repr=False, eq=False
     )
@@ -179,11 +183,12 @@ class Settings:
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self.ssl, tls.SSLContext):
             raise TypeError("an SSLContext does not pickle: pass ssl= the path of a CA file")
-        return {name: getattr(self, name) for name in _FIELDS}
+        return {name: getattr(self, name) for name in _FIELDS if name != "paused"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "paused", {})
         object.__setattr__(self, "_buckets", {})
 
 

@@ -16,8 +16,9 @@ from attrs import define, field, frozen
 
 from memories_async._protocol.call import Body, Progress
 from memories_async._protocol.keys import Key
+from memories_async.events import CallLogger
 
-log = logging.getLogger(__name__)
+log = CallLogger(logging.getLogger(__name__))
 
 KEEP_ALIVE = 2.0
 """Seconds that a connection may be idle before it is used. Later the server may close it while a

@@ -32,8 +32,9 @@ from memories_async._http.transport import (
     read_reply,
 )
 from memories_async._protocol.reply import Reply
+from memories_async.events import CallLogger
 
-log = logging.getLogger("memories_async")
+log = CallLogger(logging.getLogger("memories_async"))
 
 VERIFIED = ((3, 14, 1), (3, 15))
 """The versions of aiohttp, from and below, over which the tests of this transport have passed."""

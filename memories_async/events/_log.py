@@ -13,6 +13,8 @@ from memories_async.events._values import (
     BatchBegan,
     BatchEnded,
     Began,
+    BucketPaused,
+    BucketResumed,
     CallbackReceived,
     Degraded,
     Ended,
@@ -78,12 +80,22 @@ class CallLogger(logging.LoggerAdapter[logging.Logger]):
 logger: CallLogger = CallLogger(logging.getLogger("memories_async"))
 
 
+class CallFormatter(logging.Formatter):
+    """Writes the ids of a record's call and trace at the end of its line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """Write the line."""
+        ids = [f"{name} {vars(record).get(f'{name}_id')}" for name in ("call", "trace")]
+        known = ", ".join(one for one in ids if not one.endswith("None"))
+        return super().formatMessage(record) + (f" [{known}]" if known else "")
+
+
 def show_log(level: int) -> None:
     """Write the log from *level* on to the standard error stream, unless the program handles it."""
     logger.setLevel(level)
     if not logger.hasHandlers():
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        handler.setFormatter(CallFormatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
         logger.logger.addHandler(handler)
 
 
@@ -94,7 +106,7 @@ def log(event: Event) -> None:
         logger.log(level, "%s", message)
 
 
-def describe(event: Event) -> tuple[int, str]:  # noqa: C901  # one case for each kind of event
+def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0912  # a case for each event
     """Write *event* as a line for the log, and say at which level."""
     level = logging.DEBUG
     match event:
@@ -124,6 +136,10 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901  # one case for eac
             )
         case CallbackReceived():
             text = f"callback: {event.kind}"
+        case BucketPaused():
+            return level, f"{event.family}: paused for {event.seconds:.1f} s"
+        case BucketResumed():
+            return level, f"{event.family}: resumed after {event.seconds:.1f} s"
         case BatchBegan():
             return level, f"batch {event.batch_id}: began"
         case BatchEnded():

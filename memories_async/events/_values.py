@@ -31,7 +31,7 @@ one with a token that has expired or is of another task; one without a token of 
 that could not be stored."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class CallEvent:
     """Base of the events of a call."""
 
@@ -41,7 +41,7 @@ class CallEvent:
     """The call's name, such as `clips.search`."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Began(CallEvent):
     """A call begins. It is told once, before everything else of the call."""
 
@@ -65,7 +65,7 @@ class Began(CallEvent):
     """The batch that sends the call."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Waiting(CallEvent):
     """The call waits before it goes on."""
 
@@ -78,7 +78,7 @@ class Waiting(CallEvent):
     """How long, where that is known: the limiter hands out permits without saying when."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Sending(CallEvent):
     """A request is about to leave; it had its permit."""
 
@@ -90,14 +90,14 @@ class Sending(CallEvent):
     """The address, without the query."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Sent(CallEvent):
     """The first bytes of the request leave: from here on it may be billed."""
 
     attempt: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Answered(CallEvent):
     """An attempt ended with an answer."""
 
@@ -109,7 +109,7 @@ class Answered(CallEvent):
     """Bytes of the reply's body."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Failed(CallEvent):
     """An attempt, or the wait for its permit, ended without an answer."""
 
@@ -119,7 +119,7 @@ class Failed(CallEvent):
     """From the permit to the failure; 0 where there was no permit."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Degraded(CallEvent):
     """The store of the shared limiter cannot be used: the permit came from a slow rate of this process."""
 
@@ -127,7 +127,7 @@ class Degraded(CallEvent):
     reason: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Ended(CallEvent):
     """A call ended. It is told once, after everything else of the call."""
 
@@ -145,7 +145,27 @@ class Ended(CallEvent):
     """What the caller is given in place of an answer."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
+class BucketPaused:
+    """The service refused a request for its rate: no call of the bucket is sent for a while."""
+
+    account: str
+    family: str
+    """The endpoint family, such as `search`."""
+    seconds: float
+
+
+@frozen(kw_only=True, slots=False)
+class BucketResumed:
+    """The first call after a pause has its permit. The rate is lower than before, and grows back."""
+
+    account: str
+    family: str
+    seconds: float
+    """How long the bucket was paused."""
+
+
+@frozen(kw_only=True, slots=False)
 class BatchBegan:
     """A batch was entered. Its items are calls that carry its `batch_id`."""
 
@@ -154,7 +174,7 @@ class BatchBegan:
     """How many items there are; None where the iterable has no length."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class BatchEnded:
     """A batch ended, after its items. What was never begun is in no count."""
 
@@ -173,7 +193,7 @@ class BatchEnded:
     """What stopped it early; a `CancelledError` where it was left before its requests had ended."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class CallbackReceived:
     """A receiver answered a callback, which is stored by then if it is of use."""
 
@@ -190,7 +210,8 @@ class CallbackReceived:
 
 
 CallEvents: TypeAlias = Began | Waiting | Sending | Sent | Answered | Failed | Degraded | Ended
-Event: TypeAlias = CallEvents | BatchBegan | BatchEnded | CallbackReceived
+BucketEvents: TypeAlias = BucketPaused | BucketResumed
+Event: TypeAlias = CallEvents | BucketEvents | BatchBegan | BatchEnded | CallbackReceived
 
 
 class Observer(Protocol):

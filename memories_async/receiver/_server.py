@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from attrs import define, field
 
 from memories_async._protocol.network import Address, is_loopback
+from memories_async.events import CallLogger
 from memories_async.receiver._callback_service import CallbackService, RequestHead, handle
 
 HEAD_SECONDS = 5.0
@@ -34,7 +35,7 @@ BROKEN = (OSError, HttpProcessingError, web.RequestPayloadError)
 
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: CallLogger = CallLogger(logging.getLogger(__name__))
 _http_log = logging.getLogger("memories_async.receiver.http")
 
 

@@ -81,6 +81,10 @@ class Telemetry:
         match event:
             case events.Began():
                 self._begin(event)
+            case events.BucketPaused():
+                self._metrics.pauses.add(1, {"memories.bucket": event.family})
+            case events.BucketResumed():
+                pass
             case events.BatchBegan():
                 self._begin_batch(event)
             case events.BatchEnded():

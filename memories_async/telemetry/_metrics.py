@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,6 +86,9 @@ class Metrics:
         self.queue = meter.create_up_down_counter(
             "memories.limiter.queue", "{call}", "Calls that wait for a permit now."
         )
+        self.pauses = meter.create_counter(
+            "memories.limiter.pauses", "{pause}", "Pauses after a refusal for the rate."
+        )
         self.calls = meter.create_counter("memories.calls", "{call}", "Calls that ended.")
         self.requests = meter.create_counter("memories.requests", "{request}", "Requests sent.")
         self.points = meter.create_counter(
@@ -126,7 +131,8 @@ class Metrics:
             self.points.add(began.price, {"memories.call": call.label, "memories.billed": billed})
 
 
-def describe_server(url: str) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def describe_server(url: str) -> Mapping[str, Any]:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return {"server.address": parts.hostname or "", "server.port": port}

@@ -27,6 +27,8 @@ from memories_async.events import (
     BatchBegan,
     BatchEnded,
     Began,
+    BucketPaused,
+    BucketResumed,
     CallEvent,
     Ended,
     Failed,
@@ -249,6 +251,20 @@ async def test_a_wait_for_the_rate_is_told_apart_from_a_slow_service():
     assert second[-1].waited == sending.waited
     assert second[-1].seconds >= sending.waited + answered.seconds
     assert first[-1].waited < second[-1].waited
+
+
+async def test_a_pause_of_a_bucket_and_its_end_are_told(tmp_path):
+    """Once for each refusal, and with the first permit after it, also where that is a batch's."""
+    events = []
+    one = over(Storm(["limited", "limited"]), observers=[events.append], limiter=Unlimited())
+    await one.send(embed_call())
+    async with one.batch({1: embed_call(), 2: embed_call()}) as batch:
+        assert len([outcome async for outcome in batch]) == 2
+
+    told = [event for event in events if isinstance(event, BucketPaused | BucketResumed)]
+    assert [type(event) for event in told] == [BucketPaused, BucketResumed] * 2
+    assert {event.family for event in told} == {"embeddings"}
+    assert all(event.seconds >= 0 for event in told)
 
 
 async def test_what_a_budget_forbids_is_told_as_unsent():

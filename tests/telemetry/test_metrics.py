@@ -34,6 +34,7 @@ async def test_calls_and_requests_are_counted_by_what_they_cost(recorded, tmp_pa
     assert total(calls, outcome="done", billed="yes", replayed=False) == 1
     assert total(calls, outcome="done", billed="no", replayed=True) == 1
     assert total(calls, outcome="unknown", billed="maybe", replayed=False) == 1
+    assert sum(recorded.points("memories.limiter.pauses").values()) == 1
     assert total(calls, call="embeddings.video") == sum(calls.values()) == 3
 
 
