@@ -7,7 +7,6 @@ import random
 from collections.abc import Awaitable
 from contextvars import Token
 from functools import partial
-from logging import INFO
 from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -21,7 +20,7 @@ from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
 from memories_async.errors import Billed, MemoriesError, NotSent, RateLimited, add_context
-from memories_async.events import CurrentCall, Observer, WaitReason, current_call, logger
+from memories_async.events import CurrentCall, WaitReason, current_call, logger
 from memories_async.limiter import Bucket, Permit, Priority
 
 if TYPE_CHECKING:
@@ -52,11 +51,6 @@ class AttemptHook(Protocol):
     def cancelled(self) -> None:
         """Note that the call was cancelled: nothing more comes of the attempt under way."""
         ...
-
-
-def find_observers(settings: Settings) -> tuple[Observer, ...]:
-    """Return who is told of a client's calls: the log, which comes first, only where it is written."""
-    return settings.observers if logger.logger.isEnabledFor(INFO) else settings.observers[1:]
 
 
 @define(eq=False)
@@ -107,7 +101,7 @@ class CallRunner:
     def __enter__(self) -> Self:
         self._token = current_call.set(self)
         settings = self.settings
-        observers = find_observers(settings)
+        observers = settings.find_observers()
         if observers and self.reporter is None:
             self.reporter = CallReporter(
                 settings, self.call, self.call_id, self.item, self.batch_id, observers

@@ -7,6 +7,7 @@ import re
 import ssl as tls
 from collections.abc import Mapping
 from importlib import import_module
+from logging import INFO
 from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, evolve, field, fields, frozen
@@ -17,7 +18,7 @@ from memories_async._protocol.network import is_cleartext, split_base_url
 from memories_async._protocol.reply import Host, Reply
 from memories_async.budget import Budget
 from memories_async.errors import MemoriesError
-from memories_async.events import Observer
+from memories_async.events import Observer, logger
 from memories_async.limiter import Bucket, Limits, Priority, RateLimiter
 from memories_async.policy import Policy
 
@@ -140,6 +141,10 @@ class Settings:
         """Look up what a success costs in points, where a budget knows it."""
         prices = (budget.prices.get(unit or "") for budget in self.budgets)
         return next((price for price in prices if price is not None), None)
+
+    def find_observers(self) -> tuple[Observer, ...]:
+        """Return who is told of calls: the log, which comes first, only where it is written."""
+        return self.observers if logger.logger.isEnabledFor(INFO) else self.observers[1:]
 
     def bucket(self, host: Host, family: str) -> Bucket:
         """Return the bucket whose limit holds for calls of this account and *family*."""

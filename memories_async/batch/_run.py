@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.call_runner import CallRunner, find_observers
+from memories_async._client.call_runner import CallRunner
 from memories_async._client.settings import Settings
 from memories_async._database.group_commit import POLL
 from memories_async._protocol.call import Call
@@ -227,7 +227,7 @@ class BatchRun(Generic[K, T]):
 
     def _tell_of(self, outcomes: list[Outcome[K, T]]) -> None:
         """Tell the observers of items that have an outcome and that no worker took."""
-        if not find_observers(self.settings):
+        if not self.settings.find_observers():
             return
         for outcome in outcomes:
             for one in (outcome.upload, outcome):

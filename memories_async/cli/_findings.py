@@ -19,7 +19,7 @@ from memories_async._protocol.keys import (
     explain_missing_key,
 )
 from memories_async._protocol.reply import Host
-from memories_async.cli._settings import CA, HOSTS, KNOWN, POLICY, PROXY, RATES, Configuration
+from memories_async.cli._settings import CA, HOSTS, KNOWN, LOG, POLICY, PROXY, RATES, Configuration
 from memories_async.limiter import LIMITER_VARIABLE, LimiterStatus
 
 
@@ -130,6 +130,12 @@ def find_network(configuration: Configuration) -> Iterator[Finding]:
     else:
         text = ", ".join(f"{name}: {url}" for name, url in shown.items())
         yield Finding("proxy", text or "none", origin, bool(shown))
+
+
+def find_log(configuration: Configuration) -> Iterator[Finding]:
+    """Report from which level on the log is shown."""
+    level = configuration.given.get(LOG)
+    yield Finding("level", level or "as the program sets it", LOG, level is not None)
 
 
 def find_problems(configuration: Configuration) -> Iterator[str]:

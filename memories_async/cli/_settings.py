@@ -26,6 +26,7 @@ HOSTS = find_variables("hosts")
 POLICY = find_variables("policy")
 RATES = find_variables("limits")
 PROXY, CA, CACHE = "MEMORIES_PROXY", "MEMORIES_CA_FILE", "MEMORIES_CACHE"
+LOG = "MEMORIES_LOG"
 KNOWN = frozenset(one.name for one in VARIABLES)
 """Every variable that has an effect."""
 

@@ -45,6 +45,7 @@ _SECTIONS: dict[str, Callable[[Configuration], Iterator[Finding]]] = {
     "limits": _findings.find_limits,
     "policy": _findings.find_policy,
     "network": _findings.find_network,
+    "log": _findings.find_log,
 }
 _CORE = ("aiohttp", "attrs", "cattrs", "anyio", "platformdirs")
 _OPENCV = tuple(

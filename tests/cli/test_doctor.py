@@ -308,3 +308,12 @@ def test_a_check_without_a_key_sends_nothing(cli):
 
     assert ended.code == 2
     assert "There is no API key" in ended.out
+
+
+def test_doctor_says_whether_the_log_is_shown(cli, monkeypatch):
+    """By the variable that shows it."""
+    assert cli("doctor", "--json").json["log"]["level"]["given"] is False
+    monkeypatch.setenv("MEMORIES_LOG", "info")
+    level = cli("doctor", "--json").json["log"]["level"]
+
+    assert (level["value"], level["variable"], level["given"]) == ("info", "MEMORIES_LOG", True)
