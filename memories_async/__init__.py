@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         UnclearUpload,
         WaitTimeout,
     )
+    from memories_async.film import FilmPlan, LongCaption
     from memories_async.ledger import Ledger
     from memories_async.limiter import (
         FileLimiter,
@@ -63,6 +64,8 @@ else:
             "Caption": ".captions",
             "CaptionFailed": ".errors",
             "CaptionTask": ".captions",
+            "FilmPlan": ".film",
+            "LongCaption": ".film",
             "Client": ".client",
             "Clip": ".clips",
             "Conflict": ".errors",
@@ -127,6 +130,7 @@ __all__ = [
     "Embedding",
     "Exchange",
     "FileLimiter",
+    "FilmPlan",
     "Flow",
     "Hosts",
     "InProcessLimiter",
@@ -135,6 +139,7 @@ __all__ = [
     "Ledger",
     "Limit",
     "Limits",
+    "LongCaption",
     "MemoriesError",
     "NotSent",
     "Outcome",

@@ -154,6 +154,13 @@ class Client(Endpoints[Blocking]):
         """
         return self._thread.wait(self._client.settle(call, answer=answer))
 
+    def is_paid(self, call: Call[Any]) -> bool:
+        """Whether the ledger has an answer to *call*, so that sending it costs nothing.
+
+        Without a ledger it is False. The call's files are read.
+        """
+        return self._thread.wait(self._client.is_paid(call))
+
     def run(self, flow: Callable[[client.Client], Coroutine[Any, Any, T]], /) -> T:
         """Run *flow*, a coroutine function, with the asynchronous client, and return its result."""
         return self._thread.wait(flow(self._client))

@@ -20,7 +20,7 @@ from memories_async._client.methods import (
 )
 from memories_async._client.sender import Sender
 from memories_async._flows import captions as caption_flows
-from memories_async._flows import library
+from memories_async._flows import library, long_captions
 
 S = TypeVar("S")
 
@@ -41,6 +41,8 @@ class Captions(View[S]):
     upload_file_sync: Final = EndpointMethod(captions.upload_file_sync)
     caption: Final = FlowMethod(caption_flows.caption)
     caption_file: Final = FlowMethod(caption_flows.caption_file)
+    caption_long: Final = FlowMethod(long_captions.caption_long)
+    plan_long: Final = FlowMethod(long_captions.plan_long)
 
 
 class Embeddings(View[S]):

@@ -77,6 +77,17 @@ class Sender:
         billed: Billed = "yes" if runner.attempts and not call.is_free else "no"
         return Exchange(answer=answer, reply=reply, attempts=runner.attempts, billed=billed)
 
+    async def is_paid(self, call: Call[Any]) -> bool:
+        """Whether the ledger has an answer to *call*, so that sending it costs nothing.
+
+        Without a ledger it is False. The call's files are read.
+        """
+        ledger, settings = self._settings.ledger, self._settings
+        if ledger is None:
+            return False
+        key = await asyncio.to_thread(fingerprint, call, settings.account(call))
+        return await ledger.has_reply(key)
+
     async def settle(self, call: Call[T], *, answer: T) -> bool:
         """Record in the ledger that *call*, whose outcome was unknown, was paid and answered.
 

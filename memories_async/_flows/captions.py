@@ -44,7 +44,7 @@ async def caption(
         max_persons=max_persons,
         tag=tag,
     )
-    return await _submit_and_wait(client, call, timeout)
+    return await wait_for_caption(client, await submit(client, call), timeout)
 
 
 async def caption_file(
@@ -79,20 +79,24 @@ async def caption_file(
         max_persons=max_persons,
         tag=tag,
     )
-    return await _submit_and_wait(client, call, timeout)
+    return await wait_for_caption(client, await submit(client, call), timeout)
 
 
-async def _submit_and_wait(
-    client: Sender, call: Call[CaptionTask], seconds: float | None
-) -> Caption:
-    task: CaptionTask | OutcomeUnknown
+async def submit(client: Sender, call: Call[CaptionTask]) -> CaptionTask | OutcomeUnknown:
+    """Submit a video; return what the receiver can wait for."""
     try:
-        task = await client.send(call)
+        return await client.send(call)
     except OutcomeUnknown as lost:
         # The reply is lost, but the service may have accepted the task, and call back.
         if lost.callback is None:
             raise
-        task = lost
+        return lost
+
+
+async def wait_for_caption(
+    client: Sender, task: CaptionTask | OutcomeUnknown, seconds: float | None
+) -> Caption:
+    """Wait for a caption. Raises the lost submission where its callback does not come either."""
     receiver = client.receiver
     assert receiver is not None  # or nothing would have been sent
     try:

@@ -15,6 +15,8 @@ from memories_async._protocol.reply import Host
 from memories_async.cli import _receiving
 from memories_async.cli._calls import CallObserver, run_async, send
 from memories_async.cli._dry_run import show_dry_run
+from memories_async.cli._exits import Exit
+from memories_async.cli._long_captions import LongOptions
 from memories_async.cli._options import (
     account,
     common,
@@ -37,6 +39,7 @@ Examples:
       --person Alice=alice.png --callback https://me/cb
   memories-async caption https://me/sea.mp4 --wait \\
       --public-url https://me.example --port 8000
+  memories-async caption film.mkv --long --sync --dry-run
 """
 _USER_PROMPT = "Summarize what happens in the video."
 _SYSTEM_PROMPT = "You are a video understanding system that describes what it sees."
@@ -77,6 +80,13 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
 @click.option("--sync", is_flag=True, help="Get the caption in the reply: no callback is needed.")
 @click.option("--callback", metavar="URL", help="The URL to which the caption is POSTed.")
 @click.option("--wait", is_flag=True, help="Receive the caption here, on --port, and show it.")
+@click.option(
+    "--long",
+    "is_long",
+    is_flag=True,
+    help="Cut a film over 300 s or 20 MB into pieces; each is charged as one caption.",
+)
+@click.option("--ledger", metavar="FILE", help="With --long: the record of what is paid.")
 @_receiving.port_option
 @_receiving.public_url_option
 @_receiving.timeout_option
@@ -101,27 +111,33 @@ def command(
     sync: bool,
     callback: str | None,
     wait: bool,
+    is_long: bool,
+    ledger: str | None,
     public_url: str | None,
     port: int | None,
     timeout: float,
     store: Path | None,
     dry_run: bool,
-) -> None:
+) -> int:
     """Caption a video.
 
     The video must be 20 to 300 seconds long and at most 20 MB. With --sync, the caption is in the
     reply. Otherwise the service answers with a task, which is charged, and the caption follows in
     one POST, to --callback or, with --wait, to this command. If a wait ends early, the command
     prints how to continue it with `memories-async resume`; a lost reply to --sync loses the caption.
+
+    A longer or larger film is captioned with --long, which cuts it where shots change.
     """
     configuration = Configuration.read(run.account)
     with raise_usage_errors():
         if [sync, wait, callback is not None].count(True) != 1:
             raise ValueError("give one of --sync, --wait and --callback URL")
+        if is_long and (is_url(video) or callback is not None or store is not None):
+            raise ValueError("--long takes a file and --sync or --wait; --ledger is its store")
+        if ledger is not None and not is_long:
+            raise ValueError("--ledger goes with --long")
         if not wait and (port, public_url, store) != (None, None, None):
             raise ValueError("--port, --public-url and --store go with --wait")
-        make = _receiving.make_receiver
-        receiver = make(public_url, port, configuration, store) if wait else None
         arguments: dict[str, Any] = {
             "user_prompt": user_prompt,
             "system_prompt": system_prompt,
@@ -132,6 +148,11 @@ def command(
             "tag": tag,
             "persons": parse_persons(persons, by_url=is_url(video)),
         }
+        if is_long:
+            long = LongOptions(ledger=ledger, port=port, public_url=public_url, timeout=timeout)
+            return long.caption(run, video, configuration, arguments, wait=wait, dry_run=dry_run)
+        make = _receiving.make_receiver
+        receiver = make(public_url, port, configuration, store) if wait else None
         call = build_call(video, arguments, callback=callback, is_sync=sync)
     if dry_run:
         show_dry_run(run.screen, call, configuration)
@@ -144,6 +165,7 @@ def command(
         task = send(run, call, configuration)
         run.screen.document({"task_id": task.task_id, "tag": tag, "callback": callback})
         run.screen.facts([("task", task.task_id), ("callback", str(callback))])
+    return Exit.DONE
 
 
 def build_call(

@@ -82,6 +82,11 @@ class Ledger:
         """
         return self.coordinator.send_once(call, account, send, fresh=fresh, price=price)
 
+    async def has_reply(self, key: str) -> bool:
+        """Whether the call under *key* was paid and its answer is here."""
+        keys = [bytes.fromhex(key)]
+        return bool(await self.coordinator.store.read(lambda reader: reader.find_replies(keys)))
+
     def summary(self) -> Summary:
         """Count the entries by state, and add up what they cost."""
         return self._read(EntryReader.summarize)

@@ -1,0 +1,222 @@
+"""The caption of a film that is too long or too large for one: cut, captioned in pieces, joined."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import evolve, frozen
+
+from memories_async import captions, media
+from memories_async._client.sender import Sender
+from memories_async._flows.captions import TIMEOUT, wait_for_caption
+from memories_async._protocol.call import Call, Form
+from memories_async.captions import Caption, CaptionTask, Person
+from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
+from memories_async.film import FilmPlan, LongCaption, Piece, PieceCaption
+from memories_async.film._values import join_captions
+
+if TYPE_CHECKING:
+    from memories_async.film._cutter import FilmCutter
+
+T = TypeVar("T")
+Film = str | os.PathLike[str]
+PieceCall = Call[Any]
+_AT_ONCE = 4
+"""Pieces that are cut and sent at once; each is a temporary file of at most 20 MB."""
+
+
+async def plan_long(
+    client: Sender, video: Film, *, max_video_size: int = captions.MAX_VIDEO_SIZE
+) -> FilmPlan:
+    """Plan into which pieces `captions.caption_long` cuts *video*. Free; nothing is sent.
+
+    The answer is a `FilmPlan`; each of its pieces is billed as one caption. *video* is the path of a
+    film, *max_video_size* the bytes allowed for a piece. A film that is too long or too large is
+    decoded once to find its cuts. Needs the extra `local`. Raises `ValueError` for a file that
+    cannot be read as a video.
+    """
+    del client
+    return await _in_thread(make_cutter(video, max_video_size), lambda cutter: cutter.plan())
+
+
+async def caption_long(
+    client: Sender,
+    video: Film,
+    *,
+    user_prompt: str,
+    system_prompt: str,
+    persons: Iterable[Person] = (),
+    thinking: bool = False,
+    reasoning_effort: int | None = None,
+    qa: bool | None = None,
+    max_video_size: int = captions.MAX_VIDEO_SIZE,
+    max_persons: int | None = captions.MAX_PERSONS,
+    extra: Mapping[str, Any] | None = None,
+    tag: str | None = None,
+    timeout: float | None = TIMEOUT,  # noqa: ASYNC109  # the name that the design fixed
+    plan: FilmPlan | None = None,
+    on_piece: Callable[[PieceCaption], None] | None = None,
+) -> LongCaption:
+    """Caption a film of any length: cut it into pieces that the service takes, and join the captions.
+
+    The answer is a `LongCaption`: one text, whose times count from the beginning of the film, and the
+    caption or the error of each piece. A film over 300 seconds or *max_video_size* bytes is cut where
+    shots change, into as few pieces as possible, at most 480 lines high; a shorter one is sent as it
+    is. Each piece is billed as one caption: `captions.plan_long` says how many there are. With a
+    receiver that serves, captions come by callback; without one, in the replies, as of
+    `captions.upload_file_sync`. Needs the extra `local`.
+
+    With a ledger, a call that was stopped at any moment goes on when it is repeated: a piece is
+    recognised by the content of *video* and its times, so that none is paid twice. Without a ledger, a
+    repeat pays for all of them.
+
+    *video* is the path of a film. The other arguments are those of `captions.upload_file`; *timeout*
+    holds for the callback of each piece. *plan* is the answer of `captions.plan_long` for the same
+    file, if there is one: the film is not searched for cuts again. *on_piece* is called with each piece as it ends. Raises
+    `ValueError` for a film that cannot be read or arguments that cannot be sent; where no piece has a
+    caption, the error of the first one.
+    """
+    cutter = make_cutter(video, max_video_size)
+    build = partial(
+        captions.upload_file_sync if client.receiver is None else captions.upload_file,
+        user_prompt=user_prompt,
+        system_prompt=system_prompt,
+        persons=tuple(persons),
+        thinking=thinking,
+        reasoning_effort=reasoning_effort,
+        qa=qa,
+        max_video_size=max_video_size,
+        max_persons=max_persons,
+        extra=extra,
+        tag=tag,
+    )
+    build(b"-")  # a mistake in an argument is raised before the film is decoded
+    if plan is None:
+        plan = await _in_thread(cutter, lambda cutter: cutter.plan())
+    elif plan.size != cutter.path.stat().st_size:
+        raise ValueError(f"plan is of another file: {plan.size:,} bytes, which {video} has not")
+    digest = await _in_thread(cutter, lambda cutter: _prepare(cutter.path).digest())
+    job = _LongJob(client, cutter, build, digest, timeout, on_piece or (lambda _: None))
+    pieces = await job.run(plan)
+    if all(piece.caption is None for piece in pieces):
+        error = pieces[0].error
+        assert error is not None
+        raise error
+    return join_captions(pieces, tag)
+
+
+@frozen(eq=False)
+class _LongJob:
+    """Cuts one piece after the other, and sends some at once."""
+
+    client: Sender
+    cutter: FilmCutter
+    build: Callable[[media.Source], PieceCall]
+    digest: str
+    timeout: float | None
+    on_piece: Callable[[PieceCaption], None]
+
+    async def run(self, plan: FilmPlan) -> tuple[PieceCaption, ...]:
+        """Return the captions of all pieces, in order."""
+        slots, cutting = asyncio.Semaphore(_AT_ONCE), asyncio.Lock()
+        running = [
+            asyncio.ensure_future(self.caption(piece, slots, cutting, is_whole=plan.is_whole))
+            for piece in plan.pieces
+        ]
+        try:
+            return tuple(await asyncio.gather(*running))
+        finally:
+            for one in running:
+                one.cancel()
+            await asyncio.wait(running)
+
+    async def caption(
+        self, piece: Piece, slots: asyncio.Semaphore, cutting: asyncio.Lock, *, is_whole: bool
+    ) -> PieceCaption:
+        """Caption a piece; what it comes to instead is its error."""
+        ended = PieceCaption(start_time=piece.start_time, end_time=piece.end_time)
+        try:
+            async with slots:
+                answer = await self.send(piece, cutting, is_whole=is_whole)
+            if not isinstance(answer, Caption):
+                answer = await wait_for_caption(self.client, answer, self.timeout)
+            ended = evolve(ended, caption=answer)
+        except MemoriesError as error:
+            ended = evolve(ended, error=error)
+        self.on_piece(ended)
+        return ended
+
+    async def send(
+        self, piece: Piece, cutting: asyncio.Lock, *, is_whole: bool
+    ) -> Caption | CaptionTask | OutcomeUnknown:
+        """Send a piece; one that the ledger holds as paid is not cut again."""
+        if is_whole:
+            return await self._send(self.build(self.cutter.path))
+        paid = self.identify(self.build(b"-"), piece)
+        if await self.client.is_paid(paid):
+            return await self._send(paid)
+        # It has no name on the disk, so that nothing is left of it when the process is killed.
+        with tempfile.TemporaryFile(prefix="memories-") as file:
+            async with cutting:
+                try:
+                    await _in_thread(self.cutter, lambda cutter: cutter.cut(piece, file))
+                except (OSError, ValueError) as error:
+                    raise NotSent(f"the piece cannot be cut: {error}", call=paid.name) from error
+            return await self._send(self.identify(self.build(file), piece))
+
+    async def _send(self, call: PieceCall) -> Caption | CaptionTask | OutcomeUnknown:
+        try:
+            answer: Caption | CaptionTask = await self.client.send(call)
+        except OutcomeUnknown as lost:
+            # The service may have accepted the task, and call back.
+            if lost.callback is None:
+                raise
+            return lost
+        return answer
+
+    def identify(self, call: PieceCall, piece: Piece) -> PieceCall:
+        """Give a call the identity of its piece: another FFmpeg may encode it to other bytes."""
+        from memories_async.film._cutter import RECIPE  # noqa: PLC0415  # needs an extra
+
+        name = f"{RECIPE} {self.digest} {piece.start_time:.3f} {piece.end_time:.3f}"
+        identity = hashlib.blake2b(name.encode(), digest_size=20).hexdigest()
+        assert isinstance(call.body, Form)
+        parts = tuple(
+            evolve(part, content=evolve(part.content, identity=identity))
+            if part.content is call.media[0] and isinstance(part.content, media.Media)
+            else part
+            for part in call.body.parts
+        )
+        return evolve(call, body=Form(parts))
+
+
+async def _in_thread(cutter: FilmCutter, work: Callable[[FilmCutter], T]) -> T:
+    """Run *work* in a thread; a cancelled call tells it to stop, and waits until it has."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, cutter))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        cutter.is_stopped.set()
+        await asyncio.wait([running])
+        raise
+
+
+def _prepare(path: Path) -> media.Media:
+    return media.prepare_video("video", path, max_size=None)
+
+
+def make_cutter(video: Film, max_size: int) -> FilmCutter:
+    """Make what plans and cuts *video*. Raises `ValueError` for a path that is no video's."""
+    # Imported here: the core does without the extra that the cutter needs.
+    from memories_async.film._cutter import FilmCutter  # noqa: PLC0415
+
+    path = Path(video)
+    _prepare(path)
+    return FilmCutter(path, max_size)
