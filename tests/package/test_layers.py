@@ -22,7 +22,7 @@ LAYERS = (
     *("videos", "assets", "clips", "captions", "embeddings"),
     *("policy", "events", "limiter", "calls", "budget"),
     *("_http", "_database", "ledger", "_client.loop_thread", "receiver", "_client", "batch"),
-    *("film", "_flows", "views", "client", "blocking", "telemetry", "__init__"),
+    *("film", "_flows", "views", "client", "blocking", "telemetry", "ray", "__init__"),
     *("local.egress", "local.engine", "local.state", "local.jobs", "local.pipeline"),
     *("local.routes", "local", "pytest_plugin", "cli", "__main__"),
 )
@@ -46,7 +46,7 @@ def name_module(path: Path) -> str:
 
 
 MODULES = {name_module(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-CORE = [name for name in MODULES if name.partition(".")[0] not in {"local", "cli", "pytest_plugin"}]
+CORE = [name for name in MODULES if name.partition(".")[0] not in {"local", "cli", "pytest_plugin", "ray"}]
 
 
 @cache
