@@ -11,7 +11,6 @@ import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
-from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Self, TypeVar
@@ -30,7 +29,7 @@ from memories_async.ledger._process_lock import ProcessLock
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._replies import read_data, write_reply
 from memories_async.ledger._schema import SCHEMA
-from memories_async.ledger._store import EntryStore, EntryWriter
+from memories_async.ledger._store import EntryStore
 from memories_async.ledger._values import Entry, State, Summary
 
 T = TypeVar("T")
@@ -89,14 +88,17 @@ class Ledger:
 
     def summary(self) -> Summary:
         """Count the entries by state, and add up what they cost."""
-        return self._read(EntryReader.summarize)
+        return self._read(lambda reader: reader.summarize())
 
     def entries(self, *, state: State | None = None) -> Iterator[Entry]:
         """Iterate over the entries, oldest first, one page in memory at a time."""
         after = 0
-        while page := self._read(partial(EntryReader.list_page, after=after, state=state)):
+        while page := self._list_page(after, state):
             yield from (entry for _, entry in page)
             after = page[-1][0]
+
+    def _list_page(self, after: int, state: State | None) -> list[tuple[int, Entry]]:
+        return self._read(lambda reader: reader.list_page(after, state))
 
     def unknown(self) -> tuple[Entry, ...]:
         """List the calls that were sent and whose outcome is unknown: they may have been paid."""
@@ -154,7 +156,7 @@ class Ledger:
             raise TypeError(f"before must be a datetime or Unix seconds, not {before!r}")
         if not isfinite(before):
             raise ValueError(f"before must be a finite number of seconds, not {before!r}")
-        return self._store.write_now(partial(EntryWriter.forget, before=before))
+        return self._store.write_now(lambda moves: moves.forget(before))
 
     def export(self, path: str | os.PathLike[str], *, state: State | None = None) -> int:
         """Write the entries to a `.parquet`, `.csv` or `.jsonl` file; return how many.
@@ -162,7 +164,7 @@ class Ledger:
         Memory does not grow with their number. In Parquet (extra `arrow`) embeddings are lists of
         one fixed size. In CSV, text that a spreadsheet would run as a formula is quoted.
         """
-        sample = self._read(EntryReader.find_embedding)
+        sample = self._read(lambda reader: reader.find_embedding())
         vector = None if sample is None else read_vector(read_data(sample))
         return export(self.entries(state=state), Path(path), numbers=len(vector or ()))
 
@@ -180,7 +182,7 @@ class Ledger:
     def _read(self, look: Callable[[EntryReader], T]) -> T:
         """Read, after releasing what dead processes were sending."""
         try:
-            self._store.write_now(EntryWriter.release_dead)
+            self._store.write_now(lambda moves: moves.release_dead())
         except NotWritable:
             if self.path is None or not self.path.is_file():
                 raise
@@ -198,7 +200,7 @@ class Ledger:
             self._copy.coordinator.store = EntryStore(self._copy.database, ProcessLock(path))
             finalize(self._copy, folder.cleanup)
         store = self._copy.coordinator.store
-        store.write_now(EntryWriter.release_dead)
+        store.write_now(lambda moves: moves.release_dead())
         return store.read_now(look)
 
     def __enter__(self) -> Self:

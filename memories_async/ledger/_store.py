@@ -110,6 +110,11 @@ class EntryWriter(EntryReader):
             (time.time(), price, entry, owner),
         )
 
+    def has_begun(self, entry: int, owner: str) -> bool:
+        """Whether *owner* recorded the intent to send *entry*, and no end of the attempt since."""
+        row = self.find_by_id(entry)
+        return row is not None and (row.state, row.owner) == ("sending", owner)
+
     def finish(self, entry: int, status: int | None, body: bytes) -> bool:
         """Record a paid reply; an entry keeps its first one."""
         changed = self._change_one(

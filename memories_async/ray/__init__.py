@@ -5,6 +5,7 @@ limiter keeps the account's rate over all of them, and the ledger answers a row 
 also where Ray runs a task a second time.
 """
 
+from memories_async.ray._cluster_ledger import cluster_ledger
 from memories_async.ray._transforms import Embed, Search, Send
 
-__all__ = ["Embed", "Search", "Send"]
+__all__ = ["Embed", "Search", "Send", "cluster_ledger"]

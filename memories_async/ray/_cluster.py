@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from memories_async.client import Client
 from memories_async.limiter import RedisLimiter
+from memories_async.ray._cluster_ledger import ClusterLedger
 from memories_async.ray._libraries import ray
 
 
@@ -17,4 +18,10 @@ def check_shared(client: Client) -> None:
         raise ValueError(  # noqa: TRY004  # its type is right
             f"limiter must be shared by the {nodes} nodes of this cluster, not {settings.limiter!r}:"
             " pass Client(limiter=RedisLimiter(...)), or every node calls at the account's rate"
+        )
+    ledger = settings.ledger
+    if ledger is not None and ledger.path is not None and not isinstance(ledger, ClusterLedger):
+        raise ValueError(
+            f"ledger must be shared by the {nodes} nodes of this cluster, not {ledger!r}: pass"
+            " cluster_ledger(...) or Ledger('postgresql://...'), or every node pays for itself"
         )

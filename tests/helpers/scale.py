@@ -10,10 +10,16 @@ import threading
 import time
 from pathlib import Path
 
-from memories_async import Embedding, Limit, Limits
+import pytest
 
+from memories_async import Client, Embedding, FileLimiter, Hosts, Limit, Limits
+
+FILMS = 1000
+WORKER = "ray::MapWorker(MapBatches(Embed))"
+"""The title of a process that sends calls."""
 KEY = "local-key"
 """The key of the service; workers read it from their environment."""
+ray = pytest.importorskip("ray", reason="Ray is installed by `nox -s scale`")
 VECTOR = Embedding([0.5] * 1024, model="multimodalembedding@001")
 UNLIMITED = Limits(embeddings=Limit(100_000.0))
 
@@ -54,3 +60,37 @@ def find_process(title: str) -> int | None:
         except OSError:
             continue
     return None
+
+
+def connect(service, folder, **settings) -> Client:
+    """Make a client whose workers on one machine share a limiter in *folder*."""
+    given = {"limits": UNLIMITED, "limiter": FileLimiter(folder / "limiter"), **settings}
+    return Client(api_key=service.api_key, hosts=Hosts.at(service.url), **given)
+
+
+def embed(service, client, number=1000, workers=2) -> list[dict]:
+    """Embed the first *number* films of the service on Ray Data; return the rows."""
+    from memories_async.ray import Embed
+
+    ids = [{"asset_id": video.asset_id} for video in list(service.library)[:number]]
+    rows = ray.data.from_items(ids, override_num_blocks=20)
+    return rows.map_batches(
+        Embed,
+        fn_constructor_kwargs={"client": client},
+        batch_size=50,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=0.5,
+    ).take_all()
+
+
+def check_paid_once(service, ledger, rows, run_again) -> None:
+    """Check that nothing was paid twice, and that one more run does what is left."""
+    assert len(rows) == FILMS
+    summary = ledger.summary()
+    assert (summary.done + summary.unknown, summary.sending) == (FILMS, 0)
+    assert max(count_paid(service).values()) == 1
+    settle_by(service, ledger)
+    assert [row["error"] for row in run_again()] == [None] * FILMS
+    paid = count_paid(service)
+    assert (len(paid), paid.total()) == (FILMS, FILMS)

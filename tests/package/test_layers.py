@@ -46,7 +46,11 @@ def name_module(path: Path) -> str:
 
 
 MODULES = {name_module(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-CORE = [name for name in MODULES if name.partition(".")[0] not in {"local", "cli", "pytest_plugin", "ray"}]
+CORE = [
+    name
+    for name in MODULES
+    if name.partition(".")[0] not in {"local", "cli", "pytest_plugin", "ray"}
+]
 
 
 @cache
