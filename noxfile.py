@@ -124,6 +124,13 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report", "--skip-covered", "--show-missing")
 
 
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Kill workers, ledgers and servers under Ray and Dask; `-- -m "not slow"` runs the quick part."""
+    session.install(".[all,ray]", "dask[distributed]", *group("test"))
+    session.run("python", "-m", "pytest", "tests/scale", *session.posargs)
+
+
 @nox.session(venv_backend="uv|virtualenv")
 def lowest(session: nox.Session) -> None:
     """Run the core's and the engine's tests with the oldest dependencies that the project allows."""

@@ -13,7 +13,7 @@ def check_shared(client: Client) -> None:
     nodes = sum(node["Alive"] for node in ray.nodes()) if ray.is_initialized() else 1
     if nodes == 1:
         return
-    settings = client._settings  # noqa: SLF001  # its own package
+    settings = client._settings  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its own package
     if not isinstance(settings.limiter, RedisLimiter):
         raise ValueError(  # noqa: TRY004  # its type is right
             f"limiter must be shared by the {nodes} nodes of this cluster, not {settings.limiter!r}:"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from scale import KEY
 
 from memories_async.local import LocalService
 from memories_async.local.engine.fixed import FixedEngine
@@ -21,6 +20,8 @@ def films(tmp_path_factory):
 @pytest.fixture
 def service(films, monkeypatch):
     """The embedded service over *films*, without limits; its key is in the environment."""
+    from scale import KEY  # which skips where Ray is not installed
+
     with LocalService(films, engine=FixedEngine(), limits=None, api_key=KEY) as running:
         monkeypatch.setenv("MEMORIES_API_KEY", KEY)
         yield running
