@@ -228,6 +228,39 @@ async def test_an_answer_of_an_identical_call_is_told_as_a_replay(tmp_path):
     assert second[-1].waited > 0
 
 
+async def test_items_that_wait_when_the_batch_is_left_are_told_as_cancelled(tmp_path):
+    """One is waiting, the other one was put back into the queue: each has begun, and ends."""
+    events, has_begun = [], asyncio.Event()
+
+    def observe(event):
+        events.append(event)
+        if [type(one) for one in events].count(Began) == 3:
+            has_begun.set()
+
+    class Silent(Storm):
+        async def carry(self, attempt):
+            attempt.on_sent()
+            await asyncio.sleep(60)
+
+    with Ledger(tmp_path / "run.db") as ledger:
+        one = over(Silent([]), observers=[observe], ledger=ledger)
+        first = asyncio.create_task(one.send(embed_call()))
+        while not any(isinstance(event, Sent) for event in events):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        async with one.batch({1: embed_call(), 2: embed_call()}, concurrency=1, drain=0.01):
+            await has_begun.wait()
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+
+    calls = by_call(events)
+    assert len(calls) == 3
+    for told in calls.values():
+        check_call(told)
+        assert told[-1].outcome == "cancelled"
+    (ended,) = [event for event in events if isinstance(event, BatchEnded)]
+    assert ended.cancelled == 2
+
+
 async def test_a_wait_for_the_rate_is_told_apart_from_a_slow_service():
     """What the limiter takes counts as waited, what the service takes does not."""
     events = []
