@@ -23,7 +23,11 @@ def open_database(place: str | os.PathLike[str], schemas: tuple[Schema, ...] = (
     """
     if not is_postgres(place):
         return SqliteDatabase(Path(place), schemas)
-    from memories_async._database.postgres import PostgresDatabase  # noqa: PLC0415  # optional
-    from memories_async._database.postgres_connection import PostgresUrl  # noqa: PLC0415
-
+    try:
+        from memories_async._database.postgres import PostgresDatabase  # noqa: PLC0415  # optional
+        from memories_async._database.postgres_connection import PostgresUrl  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(
+            f"PostgreSQL needs psycopg: pip install 'memories_async[postgres]' ({error})"
+        ) from None
     return PostgresDatabase(PostgresUrl.parse(place), schemas)

@@ -8,17 +8,13 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+import psycopg
 from attrs import field, frozen
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 
 from memories_async._database.file import PATIENCE, DatabaseFailed, NotWritable
 from memories_async._database.group_commit import Cursor
-
-try:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
-    from psycopg.pq import TransactionStatus
-except ImportError:
-    raise ImportError("PostgreSQL needs psycopg: pip install 'memories_async[postgres]'") from None
 
 SCHEMA = "memories_async"
 """The schema that holds the tables, where the URL names none."""
@@ -129,11 +125,8 @@ class PostgresUrl:
         shown = f"postgresql://{place}{f':{port}' if port else ''}/{name}"
         return shown if self.schema == SCHEMA else f"{shown}?schema={quote(self.schema, safe='')}"
 
-    def __getstate__(self) -> tuple[dict[str, str], str]:
-        return self.parameters, self.schema
-
-    def __setstate__(self, state: tuple[dict[str, str], str]) -> None:
-        self.__init__(*state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PostgresUrl, (self.parameters, self.schema)
 
 
 def quote_name(name: str) -> str:

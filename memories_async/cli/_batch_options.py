@@ -10,7 +10,7 @@ import click
 from attrs import frozen
 
 from memories_async import Budget
-from memories_async.cli._options import account, common
+from memories_async.cli._options import LedgerPlace, LedgerType, account, common
 from memories_async.cli._run import pass_run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,8 +25,9 @@ _OPTIONS = (
     click.option(
         "--ledger",
         required=True,
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="The file that records the calls; made if it is not there.",
+        type=LedgerType(dir_okay=False),
+        metavar="FILE",
+        help="Record the calls in this file, or at a postgresql:// URL; made if it is not there.",
     ),
     click.option(
         "--out",
@@ -80,7 +81,7 @@ def batch_options(function: F) -> F:
 class BatchOptions:
     """The options of every batch."""
 
-    ledger: Path
+    ledger: LedgerPlace
     out: Path | None
     concurrency: int | None
     on_unknown: Any

@@ -44,7 +44,7 @@ def run_batch(
     configuration = Configuration.read(run.account)
     with raise_usage_errors():
         options = BatchOptions.parse(**settings)
-        ledger = Ledger(options.ledger)
+        ledger = options.ledger.open()
         captions = None
         if caption_options is not None:
             captions = caption_options.make_writer(configuration, ledger, report=run.screen.note)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from attrs import field, frozen
 
 from memories_async._protocol import wire_json
 from memories_async.cli._run import CommandRun
+
+if TYPE_CHECKING:
+    from memories_async.ledger import Ledger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +33,41 @@ class HelpFormatter(click.HelpFormatter):
         """Write a list of terms with their descriptions."""
         held = [(term, text.replace("-", "\N{NON-BREAKING HYPHEN}")) for term, text in rows]
         super().write_dl(held, *args, **settings)
+
+
+@frozen
+class LedgerPlace:
+    """Where a ledger is: a path, or a URL, whose text has no password."""
+
+    given: str = field(repr=False)
+    _shown: str
+
+    def open(self) -> Ledger:
+        """Return the ledger, which is opened at first use."""
+        from memories_async.ledger import Ledger
+
+        return Ledger(self.given)
+
+    def __str__(self) -> str:
+        return self._shown
+
+
+class LedgerType(click.Path):
+    """Reads the place of a ledger."""
+
+    name = "file|url"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Check a URL as it is; a path like every other."""
+        from memories_async._database.open import is_postgres, open_database
+
+        if not is_postgres(value):
+            path = super().convert(value, param, ctx)
+            return LedgerPlace(str(path), str(path))
+        try:
+            return LedgerPlace(value, str(open_database(value)))
+        except (ValueError, ImportError) as error:
+            self.fail(str(error), param, ctx)
 
 
 class Context(click.Context):

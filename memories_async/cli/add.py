@@ -9,11 +9,18 @@ from typing import Any
 import click
 from attrs import asdict, define, field
 
-from memories_async import Asset, Client, Ledger, Video, assets, videos
+from memories_async import Asset, Client, Video, assets, videos
 from memories_async.calls import Exchange
 from memories_async.cli._calls import run_flow
 from memories_async.cli._dry_run import show_dry_run
-from memories_async.cli._options import account, common, dry_run, raise_usage_errors
+from memories_async.cli._options import (
+    LedgerPlace,
+    LedgerType,
+    account,
+    common,
+    dry_run,
+    raise_usage_errors,
+)
 from memories_async.cli._problems import describe_error
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
@@ -42,7 +49,10 @@ With --ledger, each file is uploaded once, whatever its name.
 @click.option("--no-wait", is_flag=True, help="Do not wait until each file is ready.")
 @click.option("--fresh", is_flag=True, help="Upload again what the ledger already has.")
 @click.option(
-    "--ledger", metavar="FILE", help="Record uploads in this file, and reuse the recorded ones."
+    "--ledger",
+    type=LedgerType(),
+    metavar="FILE",
+    help="Record uploads in this file, or at a postgresql:// URL, and reuse the recorded ones.",
 )
 @click.option(
     "--unique-id",
@@ -68,7 +78,7 @@ def command(
     as_asset: bool,
     no_wait: bool,
     fresh: bool,
-    ledger: str | None,
+    ledger: LedgerPlace | None,
     unique_id: str | None,
     timeout: float,
     dry_run: bool,
@@ -94,7 +104,7 @@ def command(
         return 0
     uploader = _Uploader(run, as_asset, scope, None if no_wait else timeout, fresh)
     with ExitStack() as stack:
-        record = None if ledger is None else stack.enter_context(Ledger(ledger))
+        record = None if ledger is None else stack.enter_context(ledger.open())
         return uploader.add_all(files, configuration, ledger=record)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from attrs import asdict
 
-from memories_async.cli._options import Group, common, raise_usage_errors
+from memories_async.cli._options import Group, LedgerPlace, LedgerType, common, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import count_noun
 from memories_async.ledger import Entry, Ledger, State
@@ -30,9 +30,7 @@ Examples:
   memories-async ledger export run.db out.parquet
 """
 _STATES: tuple[State, ...] = ("planned", "sending", "done", "refused", "unknown")
-_file = click.argument(
-    "path", metavar="LEDGER", type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+_place = click.argument("place", metavar="LEDGER", type=LedgerType(exists=True, dir_okay=False))
 _keys = click.argument("keys", nargs=-1, metavar="[KEY]...")
 _all = click.option("--all", "every", is_flag=True, help="Every unknown call.")
 
@@ -42,17 +40,20 @@ _all = click.option("--all", "every", is_flag=True, help="Every unknown call.")
 def command() -> None:
     """Read a ledger, settle unknown calls, export.
 
+    LEDGER is a file, or the postgresql:// URL of a database: leave the password to PGPASSWORD or to
+    ~/.pgpass.
+
     A KEY may be shortened as long as it names one unknown call.
     """
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger summary run.db")
-@_file
+@_place
 @common
 @pass_run
-def summary(run: CommandRun, path: Path) -> None:
+def summary(run: CommandRun, place: LedgerPlace) -> None:
     """Count the calls by state, and add up their cost."""
-    with Ledger(path) as ledger:
+    with place.open() as ledger:
         found = ledger.summary()
     run.screen.document(asdict(found))
     rows = [
@@ -75,15 +76,15 @@ def summary(run: CommandRun, path: Path) -> None:
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger unknown run.db")
-@_file
+@_place
 @common
 @pass_run
-def unknown(run: CommandRun, path: Path) -> None:
+def unknown(run: CommandRun, place: LedgerPlace) -> None:
     """List the calls that may have been charged.
 
     They were sent and not answered, or their answers could not be understood.
     """
-    with Ledger(path) as ledger:
+    with place.open() as ledger:
         found = ledger.unknown()
     run.screen.document({"unknown": [build_document(entry) for entry in found]})
     if not found:
@@ -105,7 +106,7 @@ def unknown(run: CommandRun, path: Path) -> None:
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger settle run.db 3fa2c1 --not-paid")
-@_file
+@_place
 @_keys
 @_all
 @click.option(
@@ -116,7 +117,7 @@ def unknown(run: CommandRun, path: Path) -> None:
 @pass_run
 def settle(
     run: CommandRun,
-    path: Path,
+    place: LedgerPlace,
     keys: tuple[str, ...],
     *,
     every: bool,
@@ -129,7 +130,7 @@ def settle(
     now on; with --not-paid, a call is sent when it is next requested. `memories-async ledger
     unknown` shows each KEY.
     """
-    with raise_usage_errors(), Ledger(path) as ledger:
+    with raise_usage_errors(), place.open() as ledger:
         data = None if answer is None else json.loads(answer)
         found = find_keys(ledger, keys, every=every)
         if answer is not None and len(found) != 1:
@@ -141,18 +142,18 @@ def settle(
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger retry run.db 3fa2c1")
-@_file
+@_place
 @_keys
 @_all
 @common
 @pass_run
-def retry(run: CommandRun, path: Path, keys: tuple[str, ...], *, every: bool) -> None:
+def retry(run: CommandRun, place: LedgerPlace, keys: tuple[str, ...], *, every: bool) -> None:
     """Allow unknown calls to be sent again.
 
     They may then be paid twice. A call is sent when it is next requested, for example by the same
     batch.
     """
-    with raise_usage_errors(), Ledger(path) as ledger:
+    with raise_usage_errors(), place.open() as ledger:
         found = find_keys(ledger, keys, every=every)
         for key in found:
             ledger.retry(key)
@@ -164,19 +165,19 @@ def retry(run: CommandRun, path: Path, keys: tuple[str, ...], *, every: bool) ->
     "rename-account",
     epilog="\b\nExample:\n  memories-async ledger rename-account run.db OLD team",
 )
-@_file
+@_place
 @click.argument("old")
 @click.argument("new")
 @common
 @pass_run
-def rename_account(run: CommandRun, path: Path, old: str, new: str) -> None:
+def rename_account(run: CommandRun, place: LedgerPlace, old: str, new: str) -> None:
     """Give the entries of account OLD to account NEW.
 
     After a change of the API key, calls that were paid with the old key are then not paid again.
     `memories-async ledger summary` shows the accounts; OLD may be shortened. NEW is the name that
     --account or MEMORIES_ACCOUNT gives.
     """
-    with raise_usage_errors(), Ledger(path) as ledger:
+    with raise_usage_errors(), place.open() as ledger:
         names = ledger.summary().by_account
         found = [name for name in names if name == old] or [
             name for name in names if name.startswith(old)
@@ -190,7 +191,7 @@ def rename_account(run: CommandRun, path: Path, old: str, new: str) -> None:
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger forget run.db --before 2026-01-01")
-@_file
+@_place
 @click.option(
     "--before",
     required=True,
@@ -200,27 +201,27 @@ def rename_account(run: CommandRun, path: Path, old: str, new: str) -> None:
 )
 @common
 @pass_run
-def forget(run: CommandRun, path: Path, before: datetime) -> None:
+def forget(run: CommandRun, place: LedgerPlace, before: datetime) -> None:
     """Delete old calls with their replies.
 
     Unknown calls and calls that are being sent stay. A deleted call is paid again if it is
     requested again.
     """
-    with raise_usage_errors(), Ledger(path) as ledger:
+    with raise_usage_errors(), place.open() as ledger:
         count = ledger.forget(before=before.astimezone())
     run.screen.document({"deleted": count, "before": before.astimezone().isoformat()})
     run.screen.say(f"{count_noun(count, 'entry', 'entries')} deleted")
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger export run.db out.parquet")
-@_file
+@_place
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--state", type=click.Choice(_STATES), help="Only the calls in this state.")
 @common
 @pass_run
-def export(run: CommandRun, path: Path, out: Path, *, state: Any) -> None:
+def export(run: CommandRun, place: LedgerPlace, out: Path, *, state: Any) -> None:
     """Write the ledger to OUT, a .parquet, .csv or .jsonl file."""
-    with raise_usage_errors(), Ledger(path) as ledger:
+    with raise_usage_errors(), place.open() as ledger:
         count = ledger.export(out, state=state)
     run.screen.document({"out": str(out), "entries": count})
     run.screen.say(f"{count_noun(count, 'entry', 'entries')} written to {out}")

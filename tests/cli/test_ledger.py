@@ -181,3 +181,15 @@ def test_old_calls_are_forgotten(cli, ledger):
 
     assert (kept.json["deleted"], gone.out) == (0, "1 entry deleted\n")
     assert cli("ledger", "summary", ledger, "--json").json["unknown"] == 1
+
+
+def test_a_ledger_in_postgresql(cli, postgres):
+    """The command takes its URL, and shows it without the password."""
+    url = postgres.url(password="hidden")
+
+    assert cli("ledger", "summary", url, "--json").json["done"] == 0
+    told = cli("ledger", "settle", url, "aa", "--paid")
+    assert told.code != 0
+    wrong = cli("ledger", "summary", "postgresql://u:hidden@[::1/x")
+    assert wrong.code == 2
+    assert not any("hidden" in one.err + one.out for one in (told, wrong))
