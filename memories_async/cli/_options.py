@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import field, frozen
 
-from memories_async._protocol import wire_json
 from memories_async.cli._run import CommandRun
 
 if TYPE_CHECKING:
@@ -149,6 +148,8 @@ extra_option = click.option(
 
 def parse_extra(pairs: Iterable[str]) -> dict[str, Any]:
     """Parse the values of `--extra`."""
+    from memories_async._protocol import wire_json
+
     extra: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
