@@ -80,22 +80,27 @@ async def add_video(
 ) -> Video:
     """Upload *file* into the library and wait until it can be searched.
 
-    The answer is the `Video`, in status PARSE. The upload is billed by the length of the video. With a
-    ledger, a file of the same content that this account uploaded before is not uploaded again unless
-    *fresh* is true; without a ledger, every call uploads and is billed.
+    The answer is the `Video`, in status PARSE. The upload is billed by the length of the video. What is
+    there already is not uploaded again unless *fresh* is true: with a ledger, a file of the same content
+    that this account uploaded before; without one, a file that the library lists with this size and a
+    name under which the service stores it, see `videos.find`.
 
     *file* is a path, bytes or a file open for bytes: .mp4, .avi, .mkv or .mov. *video_name* defaults to
     the name of the file, *unique_id* is a scope within the account, *progress* is called with the bytes
     sent and the bytes in all. *timeout* and *interval* are seconds, as in `videos.wait`.
 
-    Raises `ValueError` for a file that the service would refuse; `OutcomeUnknown` if the reply to the
-    upload was lost (see `videos.reconcile`); `ProcessingFailed` if the service could not process the
+    Raises `ValueError` for a file that the service would refuse; `UnclearUpload` if several videos of the
+    library may be the file; `OutcomeUnknown` if the reply to the upload was lost (see
+    `videos.reconcile`); `ProcessingFailed` if the service could not process the
     video, or has deleted one that the ledger remembers; `WaitTimeout` after *timeout* seconds of
     waiting; and any other `MemoriesError`.
     """
     track, settings = ProgressTracker(progress), PollSettings(timeout, interval)
     call = videos.upload(file, video_name=video_name, unique_id=unique_id, progress=track)
-    number = (await client.send(call, fresh=fresh)).video_no
+    video = None if fresh else await find_uploaded(client, call, unique_id)
+    if video is None:
+        video = await client.send(call, fresh=fresh)
+    number = video.video_no
     question = videos.metadata(number, unique_id=unique_id)
     settings = track.adjust(settings)
     return await wait_until_ready(client, question, number, settings, receiver=client.receiver)
@@ -158,6 +163,20 @@ async def _delete(client: Sender, video_nos: tuple[str, ...], unique_id: str) ->
             await _delete(client, (video_no,), unique_id)
 
 
+async def find_uploaded(client: Sender, upload: Call[Video], unique_id: str) -> Video | None:
+    """Find the video that *upload* would add again; None where a ledger decides that, or it is new.
+
+    A video of the same size under a foreign name may be another film, and one that failed is no use.
+    """
+    if client._settings.ledger is not None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its own package
+        return None
+    sent = upload.media[0]
+    found = await _search_library(client, sent, unique_id)
+    if found is None or found.failed or not is_stored_name(found.video_name or "", sent.name):
+        return None
+    return found
+
+
 async def find_video(
     client: Sender,
     file: media.Source,
@@ -175,7 +194,11 @@ async def find_video(
     Raises `UnclearUpload` where several videos may be the file, or one whose size is not listed; and any
     `MemoriesError` of a request.
     """
-    sent = videos.upload(file, video_name=video_name, unique_id=unique_id).media[0]
+    upload = videos.upload(file, video_name=video_name, unique_id=unique_id)
+    return await _search_library(client, upload.media[0], unique_id)
+
+
+async def _search_library(client: Sender, sent: media.Media, unique_id: str) -> Video | None:
     exact, unsized = list[Video](), list[Video]()
     # The service does not say what its filter by name compares, so the whole library is searched.
     following: Call[Page] | None = videos.list(unique_id=unique_id)

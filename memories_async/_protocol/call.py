@@ -214,7 +214,7 @@ def _dump_extra(extra: Mapping[str, Any]) -> bytes:
 def _list_pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """List the fields of *document* as a form has them: an array as a field for each element."""
     for name, value in document.items():
-        for one in value if isinstance(value, list) else (value,):
+        for one in value if wire_json.is_array(value) else (value,):
             yield name, one if isinstance(one, str) else wire_json.dumps(one).decode()
 
 

@@ -10,7 +10,8 @@ import click
 from attrs import asdict, define, field
 
 from memories_async import Asset, Client, Video, assets, videos
-from memories_async.calls import Exchange
+from memories_async._flows.library import find_uploaded
+from memories_async._protocol.call import Progress
 from memories_async.cli._calls import run_flow
 from memories_async.cli._dry_run import show_dry_run
 from memories_async.cli._options import (
@@ -47,7 +48,7 @@ With --ledger, each file is uploaded once, whatever its name.
     help="Make an asset, for embed; the default is a video, for search.",
 )
 @click.option("--no-wait", is_flag=True, help="Do not wait until each file is ready.")
-@click.option("--fresh", is_flag=True, help="Upload again what the ledger already has.")
+@click.option("--fresh", is_flag=True, help="Upload again what is there already.")
 @click.option(
     "--ledger",
     type=LedgerType(),
@@ -86,8 +87,9 @@ def command(
     """Upload video files, and wait until they are ready.
 
     A FILE is a .mp4, .avi, .mkv or .mov file of at most 3 GB. Each upload makes a new video and is
-    charged by the video's length, also for the same file: --ledger reuses earlier uploads. The
-    service accepts one upload a minute.
+    charged by the video's length. A file that the library lists with its size and name is not
+    uploaded again, nor one that --ledger knows; --fresh uploads it all the same. The service accepts
+    one upload a minute.
     """
     if as_asset and unique_id is not None:
         raise click.UsageError("--unique-id is for videos; assets have none")
@@ -136,20 +138,29 @@ class _Uploader:
         self.run.screen.document({"added": self.added})
         return 0
 
+    async def add_video(
+        self, client: Client, file: str, progress: Progress | None
+    ) -> tuple[Video, bool]:
+        """Upload a file unless it is there; return the video, and whether it was charged now."""
+        call = videos.upload(file, unique_id=self.unique_id, progress=progress)
+        if not self.fresh and (found := await find_uploaded(client, call, self.unique_id)):
+            return found, False
+        sent = await client.exchange(call, fresh=self.fresh)
+        return sent.answer, sent.billed == "yes"
+
     async def add(self, client: Client, file: str) -> None:
         """Upload a file, and wait until it is ready."""
         screen = self.run.screen
         with screen.upload_bar(Path(file).name) as progress:
-            sent: Exchange[Video] | Exchange[Asset]
+            answer: Video | Asset
             if self.as_asset:
                 upload = assets.upload(file, progress=progress)
                 sent = await client.exchange(upload, fresh=self.fresh)
+                answer, is_charged = sent.answer, sent.billed == "yes"
             else:
-                call = videos.upload(file, unique_id=self.unique_id, progress=progress)
-                sent = await client.exchange(call, fresh=self.fresh)
-        answer: Video | Asset = sent.answer
+                answer, is_charged = await self.add_video(client, file, progress)
         number = answer.asset_id if isinstance(answer, Asset) else answer.video_no
-        if is_charged := sent.billed == "yes":
+        if is_charged:
             self.run.paid_note = f"{number} was uploaded and charged"
             screen.note(f"charged: 1 {'asset' if self.as_asset else 'video'} for {file}")
         else:

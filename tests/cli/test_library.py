@@ -23,12 +23,32 @@ def _haste(monkeypatch):
         monkeypatch.setenv(f"MEMORIES_{family}_RATE", "1000")
 
 
-def test_a_file_becomes_a_video(cli, film, service):
-    """One line for each file: its number first."""
+@pytest.fixture
+def new_film(tmp_path):
+    """A file that the library does not hold."""
+    path = tmp_path / "new.mp4"
+    path.write_bytes(b"a film of another minute")
+    return path
+
+
+def test_what_the_library_holds_is_not_uploaded_again(cli, film, service):
+    """Without a ledger, by size and name; `--fresh` uploads it all the same."""
     ended = cli("add", film)
 
-    assert (ended.code, ended.err) == (0, f"charged: 1 video for {film}\n")
-    assert ended.out == f"{service.uploads[0].id}  PARSE  {film}\n"
+    assert (
+        ended.err == f"not charged: {film} was uploaded before, as {service.library[0].video_no}\n"
+    )
+    assert service.account.paid == 0
+    assert cli("add", film, "--fresh").code == 0
+    assert service.account.paid == 1
+
+
+def test_a_file_becomes_a_video(cli, new_film, service):
+    """One line for each file: its number first."""
+    ended = cli("add", new_film)
+
+    assert (ended.code, ended.err) == (0, f"charged: 1 video for {new_film}\n")
+    assert ended.out == f"{service.uploads[0].id}  PARSE  {new_film}\n"
 
 
 def test_a_file_becomes_an_asset(cli, film, service):
@@ -41,12 +61,12 @@ def test_a_file_becomes_an_asset(cli, film, service):
     assert cli("embed", added["asset_id"]).code == 0
 
 
-def test_several_files_are_one_document(cli, film, service, tmp_path):
+def test_several_files_are_one_document(cli, new_film, service, tmp_path):
     """In their order; without waiting, each is what its upload was answered."""
     other = tmp_path / "other.mp4"
-    other.write_bytes(b"another film")
+    other.write_bytes(b"another new_film")
 
-    added = cli("add", film, other, "--no-wait", "--unique-id", "mine", "--json").json["added"]
+    added = cli("add", new_film, other, "--no-wait", "--unique-id", "mine", "--json").json["added"]
 
     assert [one["video_no"] for one in added] == [one.id for one in service.uploads]
     assert [one["status"] for one in added] == ["UNPARSE"] * 2
@@ -72,32 +92,32 @@ def test_a_ledger_saves_the_second_upload(cli, film, service, tmp_path):
     assert service.account.paid == 2
 
 
-def test_a_video_that_cannot_be_parsed_ends_with_5(cli, film, service):
+def test_a_video_that_cannot_be_parsed_ends_with_5(cli, new_film, service):
     """With the service's reason."""
     service.faults.add(callback="failure")
 
-    ended = cli("add", film)
+    ended = cli("add", new_film)
 
     assert ended.code == 5
     assert "could not be processed: A failure, asked for by a fault" in ended.err
 
 
-def test_a_wait_that_times_out_names_the_video(cli, film, service):
+def test_a_wait_that_times_out_names_the_video(cli, new_film, service):
     """It can be waited for later."""
     service.faults.add(kind="null", route="videos.metadata", times=None)
 
-    ended = cli("add", film, "--timeout", "0.05")
+    ended = cli("add", new_film, "--timeout", "0.05")
 
     assert ended.code == 5
     assert f"{service.uploads[0].id} is not ready after 0.05 s" in ended.err
 
 
 @pytest.mark.parametrize("json_wanted", [True, False])
-def test_what_was_added_is_shown_also_where_a_later_file_fails(cli, film, service, json_wanted):
+def test_what_was_added_is_shown_also_where_a_later_file_fails(cli, new_film, service, json_wanted):
     """It was paid."""
     service.faults.add(kind="code", code="0402", route="videos.upload", skip=1)
 
-    ended = cli("add", film, film, *(["--json"] if json_wanted else []))
+    ended = cli("add", new_film, new_film, "--fresh", *(["--json"] if json_wanted else []))
 
     assert ended.code == 1
     assert service.uploads[0].id in ended.out
@@ -136,15 +156,15 @@ def test_wrong_arguments_are_refused_before_anything_is_sent(cli, film, service,
     assert service.account.calls == 0
 
 
-def test_lists_waits_for_and_deletes_videos(cli, film, service):
+def test_lists_waits_for_and_deletes_videos(cli, new_film, service):
     """A person's table, and a program's document."""
-    number = cli("add", film, "--no-wait", "--json").json["added"][0]["video_no"]
+    number = cli("add", new_film, "--no-wait", "--json").json["added"][0]["video_no"]
 
     assert cli("videos", "wait", number).out == f"{number}  PARSE\n"
     waited = cli("videos", "wait", number, "--json").json["videos"]
-    table = cli("videos", "list", "--name", film.name, "--status", "PARSE").out.splitlines()
+    table = cli("videos", "list", "--name", new_film.name, "--status", "PARSE").out.splitlines()
     assert table[0].split() == ["video", "status", "seconds", "MB", "name"]
-    assert table[1].split() == [number, "PARSE", "60", "0.0", film.name]
+    assert table[1].split() == [number, "PARSE", "60", "0.0", new_film.name]
     assert waited[0]["video_no"] == number
     assert cli("videos", "delete", number, "--yes").out == "1 video deleted\n"
     assert service.uploads == ()
@@ -164,10 +184,10 @@ def test_delete_asks_for_confirmation(video, cli, *, monkeypatch, answer, code, 
     assert len(cli("videos", "list", "--json").json["videos"]) == left
 
 
-def test_an_interrupt_while_waiting_names_what_was_paid(start, film, service, until_said):
+def test_an_interrupt_while_waiting_names_what_was_paid(start, new_film, service, until_said):
     """The number is not lost, and nobody fears that it may have been charged twice."""
     service.faults.add(kind="null", route="videos.metadata", times=None)
-    process = start("add", film)
+    process = start("add", new_film)
     until_said(lambda: any(seen.route == "videos.metadata" for seen in service.request_log))
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)

@@ -10,7 +10,7 @@ from samples import PNG
 
 from memories_async import Client, OutcomeUnknown, ProcessingFailed, embeddings, videos
 from memories_async._client import polling
-from memories_async.errors import PaidElsewhere
+from memories_async.errors import PaidElsewhere, UnclearUpload
 
 QUICK = {"interval": 0.004, "timeout": 10}
 
@@ -48,12 +48,24 @@ async def test_another_account_or_scope_uploads_its_own(service, connect, ledger
     assert uploads(service) == 3
 
 
-async def test_without_a_ledger_every_add_uploads(service, library, film):
-    """Nothing is recorded."""
-    for _ in range(2):
+async def test_without_a_ledger_add_looks_into_the_library(service, library, film, tmp_path):
+    """By size and name: the same size under a foreign name may be another film."""
+    first = await library("videos.add", film, **QUICK)
+    assert await library("videos.add", film, **QUICK) == first
+    assert uploads(service) == 1
+
+    await library("videos.add", film, fresh=True, **QUICK)
+    assert uploads(service) == 2
+    with pytest.raises(UnclearUpload):
         await library("videos.add", film, **QUICK)
 
-    assert uploads(service) == 2
+    other = tmp_path / "other.mp4"
+    other.write_bytes(bytes(reversed(film.read_bytes())))
+    assert (await library("videos.add", other, unique_id="b", **QUICK)).video_no != first.video_no
+    third = tmp_path / "third.mp4"
+    third.write_bytes(film.read_bytes())
+    await library("videos.add", third, unique_id="b", **QUICK)
+    assert uploads(service) == 4
 
 
 @pytest.mark.parametrize("kind", ["videos", "assets"])

@@ -110,13 +110,13 @@ async def test_a_file_is_read_in_a_thread(service, tmp_path):
 @pytest.mark.parametrize("kind", ["videos", "assets"])
 async def test_an_upload_whose_reply_is_lost_is_not_repeated(service, library, film, kind, when):
     """A repeat would add another video, so the caller decides."""
-    service.faults.add(kind="drop", when=when, route=kind)
+    service.faults.add(kind="drop", when=when, route=f"{kind}.upload")
 
     with pytest.raises(OutcomeUnknown) as caught:
         await library(f"{kind}.add", film)
 
     assert caught.value.billed == "maybe"
-    assert service.account.calls == 1
+    assert [one.route for one in service.request_log if "upload" in one.route] == [f"{kind}.upload"]
     assert len(service.uploads) == (when == "after")
 
 
