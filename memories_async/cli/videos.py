@@ -1,16 +1,18 @@
-"""`memories-async videos`: list the videos of an account, wait for them, delete them."""
+"""`memories-async videos`: list the videos of an account, wait for them, download and delete them."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 from attrs import asdict
 
 from memories_async import Client, Video, videos
-from memories_async.cli._calls import run_flow
-from memories_async.cli._options import Group, common, raise_usage_errors
+from memories_async.cli._calls import run_flow, send
+from memories_async.cli._dry_run import show_dry_run
+from memories_async.cli._options import Group, account, common, dry_run, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import Configuration
@@ -21,6 +23,7 @@ _EXAMPLES = """\
 Examples:
   memories-async videos list --status FAILED
   memories-async videos wait VI62
+  memories-async videos download VI62 --to sea.mp4
   memories-async videos delete VI62 VI63
 """
 _scope = click.option(
@@ -35,7 +38,7 @@ _scope = click.option(
 @click.group(cls=Group, epilog=_EXAMPLES)
 @common
 def command() -> None:
-    """List videos, wait for them, delete them; all free."""
+    """List videos, wait for them, delete them, all free; download them, which is charged."""
 
 
 @command.command("list", epilog="\b\nExample:\n  memories-async videos list --status FAILED")
@@ -111,6 +114,39 @@ def wait_command(run: CommandRun, numbers: tuple[str, ...], timeout: float, uniq
     with run.screen.status("waiting ..."):
         found = run_flow(run, wait_for_all, Configuration.read(run.account))
     run.screen.document({"videos": [build_document(video) for video in found]})
+
+
+@command.command(
+    "download", epilog="\b\nExample:\n  memories-async videos download VI62 --to sea.mp4"
+)
+@click.argument("number", metavar="VIDEO_NO")
+@click.option("--to", required=True, metavar="FILE", help="The file to write.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@_scope
+@account
+@dry_run
+@common
+@pass_run
+def download_command(
+    run: CommandRun, number: str, to: str, unique_id: str, *, force: bool, dry_run: bool
+) -> None:
+    """Download the original file of VIDEO_NO; charged by the gigabyte.
+
+    FILE appears once it is complete. A download that fails leaves nothing, and keeps the old FILE.
+    """
+    with raise_usage_errors():
+        call = videos.download(number, to=to, unique_id=unique_id)
+        if Path(to).is_dir():
+            raise ValueError(f"--to must be a file, not the folder {to}")
+        if Path(to).exists() and not force:
+            raise ValueError(f"--to names a file that exists, {to}: add --force to replace it")
+    configuration = Configuration.read(run.account)
+    if dry_run:
+        show_dry_run(run.screen, call, configuration)
+        return
+    size = send(run, call, configuration)
+    run.screen.document({"video_no": number, "to": to, "size": size})
+    run.screen.say(f"{number}  {size:,} bytes  {to}")
 
 
 @command.command("delete", epilog="\b\nExample:\n  memories-async videos delete VI62 VI63 --yes")

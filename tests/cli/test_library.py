@@ -142,6 +142,10 @@ def test_a_dry_run_uploads_nothing(cli, film, service):
         (["videos", "delete", "VI1", "VI2"], "deleting 2 videos is final: add --yes"),
         (["videos", "delete", "VI1"], "deleting 1 video is final"),
         (["videos", "delete", "--yes", ""], "video_nos must not be empty"),
+        (["videos", "download", "VI1"], "Missing option '--to'"),
+        (["videos", "download", " ", "--to", "x.mp4"], "video_no must not be empty"),
+        (["videos", "download", "VI1", "--to", "{film}"], "add --force to replace it"),
+        (["videos", "download", "VI1", "--to", "{film}", "--unique-id", ""], "unique_id must not"),
         (["videos", "wait", " "], "video_no must not be empty"),
         (["videos", "list", "--unique-id", ""], "unique_id must not be empty"),
         (["videos", "list", "--status", "XX"], "'XX' is not one of 'PARSE', 'UNPARSE', 'FAILED'"),
@@ -243,3 +247,37 @@ def test_a_video_is_written_as_plain_json(cli, video):
         "create_time",
     }
     assert json.dumps(shown)
+
+
+def test_a_video_is_downloaded(cli, film, service, video, tmp_path):
+    """A file that exists is kept unless `--force` says otherwise; a failure keeps it too."""
+    target = tmp_path / "copy.mp4"
+    words = ("videos", "download", video.video_no, "--to", target)
+
+    first = cli(*words)
+    assert (first.code, target.read_bytes()) == (0, film.read_bytes())
+    assert first.out == f"{video.video_no}  {film.stat().st_size} bytes  {target}\n"
+    assert first.err.startswith("charged: 1 download (")
+
+    target.write_bytes(b"mine")
+    assert cli(*words).code == 2
+    service.faults.add(kind="code", code="0001", route="videos.download")
+    assert cli(*words, "--force").code == 1
+    assert (target.read_bytes(), service.account.paid) == (b"mine", 1)
+
+    assert cli(*words, "--force", "--json").json == {
+        "video_no": video.video_no,
+        "to": str(target),
+        "size": film.stat().st_size,
+    }
+    assert target.read_bytes() == film.read_bytes()
+
+
+def test_a_dry_run_downloads_nothing(cli, service, video, tmp_path):
+    """And says what it would cost."""
+    target = tmp_path / "copy.mp4"
+
+    ended = cli("videos", "download", video.video_no, "--to", target, "--dry-run")
+
+    assert (ended.code, target.exists(), service.account.calls) == (0, False, 0)
+    assert "1 download if it succeeds" in ended.out
