@@ -20,7 +20,7 @@ Waiter: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
 
 
 @define(eq=False)
-class Listener:
+class NotificationListener:
     """Counts the notifications of one schema, in a thread that starts when they are first needed."""
 
     url: PostgresUrl

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from memories_async._database.file import PATIENCE, DatabaseFailed, Schema
 from memories_async._database.group_commit import Database, Work, WriteJob, WriteResult, run_job
-from memories_async._database.listener import Listener
+from memories_async._database.listener import NotificationListener
 from memories_async._database.postgres_connection import (
     PostgresConnection,
     PostgresUrl,
@@ -43,7 +43,7 @@ class PostgresDatabase(Database):
     _schemas: tuple[Schema, ...] = ()
     _id: bytes | None = None
     """The id of the only tables that may be used, once the database was pickled."""
-    listener: Listener = field(init=False)
+    listener: NotificationListener = field(init=False)
     _writer: PostgresConnection | None = field(default=None, init=False)
     _reader: PostgresConnection | None = field(default=None, init=False)
     _is_known: bool = field(default=False, init=False)
@@ -51,7 +51,7 @@ class PostgresDatabase(Database):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        self.listener = Listener(self.url)
+        self.listener = NotificationListener(self.url)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PostgresDatabase, (self.url, self._schemas, self.read_now(_read_id))

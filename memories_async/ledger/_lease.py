@@ -28,7 +28,7 @@ TRUSTED = 1.0
 
 
 @define(eq=False)
-class Lease:
+class OwnerLease:
     """This process's lease on the entries of one database; a forked child gets one of its own."""
 
     database: Database
@@ -95,7 +95,7 @@ class LeaseTable:
     """The leases of all processes, within one transaction."""
 
     connection: Connection
-    lease: Lease
+    lease: OwnerLease
 
     def acquire(self) -> str:
         """Return the name of this process's lease, which is a new one where the last has ended."""
@@ -128,7 +128,7 @@ class LeaseTable:
         self.connection.execute("DELETE FROM owners WHERE name = ?", (name,))
 
 
-def _renew(lease: ref[Lease], stopping: threading.Event) -> None:
+def _renew(lease: ref[OwnerLease], stopping: threading.Event) -> None:
     while not stopping.wait(DURATION / 3):
         held = lease()
         if held is None or not held.is_renewed_by(stopping):
@@ -140,7 +140,7 @@ def _renew(lease: ref[Lease], stopping: threading.Event) -> None:
         del held
 
 
-_leases: WeakSet[Lease] = WeakSet()
+_leases: WeakSet[OwnerLease] = WeakSet()
 
 
 def abandon_all() -> None:

@@ -24,7 +24,7 @@ from memories_async._protocol.call import Call
 from memories_async.ledger._claimed import Claimed
 from memories_async.ledger._coordinator import Coordinator
 from memories_async.ledger._export import export, read_vector
-from memories_async.ledger._lease import Lease
+from memories_async.ledger._lease import OwnerLease
 from memories_async.ledger._process_lock import ProcessLock
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._replies import read_data, write_reply
@@ -59,7 +59,7 @@ class Ledger:
         """The file; None for PostgreSQL."""
         self.database: Database = database
         """The file or schema itself, in which a receiver may keep its tables, too."""
-        lock = Lease(database) if self.path is None else ProcessLock(self.path)
+        lock = OwnerLease(database) if self.path is None else ProcessLock(self.path)
         self.coordinator: Coordinator = Coordinator(EntryStore(database, lock))
         """What a client and a batch use."""
         self._copy: Ledger | None = None

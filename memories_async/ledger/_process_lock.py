@@ -51,7 +51,7 @@ class ProcessLock:
     def __attrs_post_init__(self) -> None:
         _locks.add(self)
 
-    def within(self, connection: Connection) -> Self:  # noqa: ARG002  # as `Lease` has it
+    def within(self, connection: Connection) -> Self:  # noqa: ARG002  # as `OwnerLease` has it
         """Return the lock itself: it needs no database."""
         return self
 

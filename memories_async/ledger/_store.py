@@ -15,7 +15,7 @@ from attrs import frozen
 
 from memories_async._database.group_commit import Database
 from memories_async._protocol.call import derive_fingerprint
-from memories_async.ledger._lease import Lease
+from memories_async.ledger._lease import OwnerLease
 from memories_async.ledger._process_lock import ProcessLock
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._schema import AttemptEnd, EntryKey, EntryRow
@@ -264,7 +264,7 @@ class EntryStore:
     """
 
     database: Database
-    lock: ProcessLock | Lease
+    lock: ProcessLock | OwnerLease
 
     async def write(self, move: Callable[[EntryWriter], T]) -> T:
         """Run *move* in a transaction."""
@@ -284,7 +284,7 @@ class EntryStore:
 
     def close(self) -> None:
         """Commit what is queued, and release this process's lock."""
-        if isinstance(self.lock, Lease):  # it is a row of the database
+        if isinstance(self.lock, OwnerLease):  # it is a row of the database
             self.lock.release()
         self.database.close()
         self.lock.release()

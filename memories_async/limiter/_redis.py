@@ -27,7 +27,7 @@ T = TypeVar("T")
 Command = tuple[str | bytes, ...]
 
 
-class Send(Protocol):
+class SendCommands(Protocol):
     """Sends commands in one round trip, and returns the response to each."""
 
     def __call__(self, *commands: Command) -> list[Any]: ...
@@ -93,7 +93,7 @@ class RedisStore:
         return None
 
     def _try_exchange(
-        self, send: Send, bucket: Bucket, request: Request
+        self, send: SendCommands, bucket: Bucket, request: Request
     ) -> tuple[float, Response] | None:
         """Read, apply the rule, and write; None if another process wrote meanwhile."""
         key, asked_at = self.prefix + bucket.name, time.monotonic()
@@ -121,7 +121,7 @@ class RedisStore:
         """See `BucketStore.read_all`."""
         return self._converse(self._read_all)
 
-    def _read_all(self, send: Send) -> tuple[float, Mapping[str, BucketState]]:
+    def _read_all(self, send: SendCommands) -> tuple[float, Mapping[str, BucketState]]:
         buckets, cursor = dict[str, BucketState](), b""
         (clock,) = send(("TIME",))
         while cursor != b"0":
@@ -137,7 +137,7 @@ class RedisStore:
         """See `BucketStore.forget`."""
         self._client = None
 
-    def _converse(self, converse: Callable[[Send], T]) -> T:
+    def _converse(self, converse: Callable[[SendCommands], T]) -> T:
         """Call *converse* with a connection; once more, if the server had closed an idle one."""
         redis = _import_redis()
         if self._client is None:
