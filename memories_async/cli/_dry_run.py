@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Fields, Form, Json, Part
 from memories_async.cli._screen import Screen
 from memories_async.cli._settings import Configuration
@@ -65,7 +66,7 @@ def list_fields(call: Call[Any]) -> dict[str, Any]:
 
 
 def list_parts(parts: tuple[Part, ...]) -> dict[str, Any]:
-    """List the parts of a form; repeated names are numbered, a JSON part gives its own fields."""
+    """List the parts of a form; repeated files are numbered, a JSON part gives its own fields."""
     fields: dict[str, Any] = {}
     for part in parts:
         content = part.content
@@ -81,6 +82,9 @@ def list_parts(parts: tuple[Part, ...]) -> dict[str, Any]:
                 "size": content.size,
                 "source": str(content.source) if isinstance(content.source, Path) else "bytes",
             }
+        elif name in fields:  # text that may be repeated, such as tags
+            known = fields[name]
+            fields[name] = [*(known if wire_json.is_array(known) else [known]), content]
         else:
             fields[name] = content
     return fields

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from attrs import asdict, define, field
@@ -27,16 +28,54 @@ from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._settings import Configuration
 from memories_async.errors import MemoriesError
 
+F = TypeVar("F", bound=Callable[..., Any])
 _EXAMPLES = """\
 \b
 Examples:
   memories-async add sea.mp4          # a video, to search
   memories-async add --asset sea.mp4  # an asset, to embed
   memories-async add *.mp4 --ledger uploads.db
+  memories-async add sea.mp4 --tag beach --tag 2026
   memories-async add sea.mp4 --json | jq .added
 
 With --ledger, each file is uploaded once, whatever its name.
 """
+
+_OPTIONS = {
+    "tags": "--tag",
+    "folder_id": "--folder-id",
+    "camera_model": "--camera-model",
+    "datetime_taken": "--taken",
+    "latitude": "--latitude",
+    "longitude": "--longitude",
+}
+"""Arguments of an upload, and the options that give them."""
+
+
+def upload_options(function: F) -> F:
+    """Add to a command the options that tell the service of a video."""
+    for option in (
+        click.option("--longitude", type=float, metavar="DEGREES", help="-180 to 180."),
+        click.option(
+            "--latitude", type=float, metavar="DEGREES", help="-90 to 90; with --longitude."
+        ),
+        click.option(
+            "--taken",
+            "datetime_taken",
+            metavar="TIME",
+            help='When it was taken, such as "2026-11-28 09:30:00".',
+        ),
+        click.option("--camera-model", metavar="TEXT", help="The camera that took it."),
+        click.option("--folder-id", type=int, metavar="N", help="The folder of the library."),
+        click.option(
+            *("--tag", "tags"),
+            multiple=True,
+            metavar="TEXT",
+            help="A label of the video; up to 20. Labels do not change a video that is there.",
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 @click.command(epilog=_EXAMPLES)
@@ -60,6 +99,7 @@ With --ledger, each file is uploaded once, whatever its name.
     metavar="ID",
     help="The scope of the videos; searches must name the same.  [default: default]",
 )
+@upload_options
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
@@ -74,6 +114,7 @@ With --ledger, each file is uploaded once, whatever its name.
 @pass_run
 def command(
     run: CommandRun,
+    /,
     files: tuple[str, ...],
     *,
     as_asset: bool,
@@ -83,6 +124,7 @@ def command(
     unique_id: str | None,
     timeout: float,
     dry_run: bool,
+    **given: Any,
 ) -> int:
     """Upload video files, and wait until they are ready.
 
@@ -93,10 +135,13 @@ def command(
     """
     if as_asset and unique_id is not None:
         raise click.UsageError("--unique-id is for videos; assets have none")
+    options = take_options(given)
+    if as_asset and options:
+        raise click.UsageError(f"{', '.join(_OPTIONS[name] for name in options)}: for videos only")
     scope = unique_id or "default"
     with raise_usage_errors():
         calls = [
-            assets.upload(file) if as_asset else videos.upload(file, unique_id=scope)
+            assets.upload(file) if as_asset else videos.upload(file, unique_id=scope, **options)
             for file in files
         ]
     configuration = Configuration.read(run.account)
@@ -104,7 +149,7 @@ def command(
         for call in calls:
             show_dry_run(run.screen, call, configuration)
         return 0
-    uploader = _Uploader(run, as_asset, scope, None if no_wait else timeout, fresh)
+    uploader = _Uploader(run, as_asset, scope, None if no_wait else timeout, fresh, options)
     with ExitStack() as stack:
         record = None if ledger is None else stack.enter_context(ledger.open())
         return uploader.add_all(files, configuration, ledger=record)
@@ -118,6 +163,8 @@ class _Uploader:
     timeout: float | None
     """Seconds to wait for a file; None does not wait."""
     fresh: bool
+    options: dict[str, Any]
+    """What the service is told of each video."""
     added: list[dict[str, Any]] = field(factory=list[dict[str, Any]], init=False)
 
     def add_all(self, files: tuple[str, ...], configuration: Configuration, **settings: Any) -> int:
@@ -142,7 +189,7 @@ class _Uploader:
         self, client: Client, file: str, progress: Progress | None
     ) -> tuple[Video, bool]:
         """Upload a file unless it is there; return the video, and whether it was charged now."""
-        call = videos.upload(file, unique_id=self.unique_id, progress=progress)
+        call = videos.upload(file, unique_id=self.unique_id, progress=progress, **self.options)
         if not self.fresh and (found := await find_uploaded(client, call, self.unique_id)):
             return found, False
         sent = await client.exchange(call, fresh=self.fresh)
@@ -178,6 +225,11 @@ class _Uploader:
         status = answer.upload_status if isinstance(answer, Asset) else answer.status
         screen.say(f"{number}  {status or 'accepted'}  {file}")
         self.run.paid_note = ""
+
+
+def take_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the options of an upload that were given, under the names of the library."""
+    return {name: given[name] for name in _OPTIONS if given[name] not in (None, ())}
 
 
 def build_document(answer: Video | Asset, file: str, *, is_charged: bool) -> dict[str, Any]:

@@ -138,6 +138,11 @@ def test_a_dry_run_uploads_nothing(cli, film, service):
     [
         (["add"], "Missing argument 'FILE...'"),
         (["add", "--asset", "--unique-id", "x", "{film}"], "--unique-id is for videos"),
+        (["add", "--asset", "--tag", "x", "--taken", "y", "{film}"], "--tag, --taken: for videos"),
+        (["add", "--taken", "noon", "{film}"], "datetime_taken must be a datetime"),
+        (["add", "--latitude", "1", "{film}"], "latitude and longitude must be given together"),
+        (["add", "--latitude", "91", "--longitude", "1", "{film}"], "latitude must be from -90 to"),
+        (["add", "--tag", "", "{film}"], "tags must not be empty"),
         (["add", "{film}", "nowhere.mp4"], "file cannot be read: nowhere.mp4"),
         (["videos", "delete", "VI1", "VI2"], "deleting 2 videos is final: add --yes"),
         (["videos", "delete", "VI1"], "deleting 1 video is final"),
@@ -281,3 +286,20 @@ def test_a_dry_run_downloads_nothing(cli, service, video, tmp_path):
 
     assert (ended.code, target.exists(), service.account.calls) == (0, False, 0)
     assert "1 download if it succeeds" in ended.out
+
+
+def test_an_upload_tells_the_service_of_the_video(cli, new_film, service):
+    """Each option is a field of the upload; a dry run shows them."""
+    words = ("add", new_film, "--tag", "sea", "--tag", "2026", "--folder-id", "-1", "--no-wait")
+    more = ("--camera-model", "X1", "--taken", "2026-11-28 09:30:00", "--latitude", "0")
+
+    shown = cli(*words, *more, "--longitude", "8.5", "--dry-run", "--json").json
+    ended = cli(*words, *more, "--longitude", "8.5")
+
+    fields = json.dumps(shown)
+    for value in ("sea", "-1", "X1", "2026-11-28 09:30:00", "8.5"):
+        assert value in fields
+    assert ended.code == 0
+    assert {"sea", "2026"} <= set(service.uploads[0].tags)
+    seen = next(one for one in service.request_log if one.route == "videos.upload")
+    assert {"camera_model", "datetime_taken", "latitude", "longitude"} <= set(seen.ignored_fields)
