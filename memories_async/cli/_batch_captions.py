@@ -1,4 +1,4 @@
-"""Receiving the captions of a batch while it runs, and writing them to a file as they arrive."""
+"""Getting the captions of a batch, in the replies or by callback, and writing them to a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TextIO, TypeVar
 import click
 from attrs import asdict, define, field, frozen
 
-from memories_async import CaptionTask
+from memories_async import Caption, CaptionTask
 from memories_async.batch import Outcome
 from memories_async.cli import _receiving
 from memories_async.cli._receiving import Reception
@@ -31,22 +31,27 @@ _captions_option = click.option(
     "--captions",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="For rows without a callback: receive the captions here, on --port, and write them to this "
-    "file as JSON lines.",
+    help="Write the captions to this file as JSON lines; without --sync, those of rows without a "
+    "callback, received here, on --port.",
+)
+_sync_option = click.option(
+    "--sync",
+    is_flag=True,
+    help="Get each caption in the reply, and record it in the ledger: no callback is needed.",
 )
 
 
 def caption_options(function: F) -> F:
     """Add the options of `CaptionOptions` to a command."""
-    return _captions_option(
-        _receiving.port_option(_receiving.public_url_option(_receiving.timeout_option(function)))
-    )
+    received = _receiving.public_url_option(_receiving.timeout_option(function))
+    return _sync_option(_captions_option(_receiving.port_option(received)))
 
 
 @frozen(kw_only=True)
 class CaptionOptions:
-    """Whether the command receives captions, and how."""
+    """Whether the captions come in the replies, are received by the command, or go elsewhere."""
 
+    sync: bool
     captions: Path | None
     port: int | None
     public_url: str | None
@@ -54,7 +59,10 @@ class CaptionOptions:
 
     def check(self, *, callback: str | None) -> None:
         """Raise `ValueError` for options that exclude one another."""
-        if self.captions is None:
+        if self.sync:
+            if callback is not None or self.port is not None or self.public_url is not None:
+                raise ValueError("--callback, --port and --public-url do not go with --sync")
+        elif self.captions is None:
             if self.port is not None or self.public_url is not None:
                 raise ValueError("--port and --public-url go with --captions")
         elif callback is not None:
@@ -65,9 +73,11 @@ class CaptionOptions:
     def make_writer(
         self, configuration: Configuration, ledger: Ledger, *, report: Callable[[str], None]
     ) -> CaptionWriter | None:
-        """Make what receives the captions and stores them in the ledger's file; None without it."""
+        """Make what writes the captions, and receives them without --sync; None without --captions."""
         if self.captions is None:
             return None
+        if self.sync:
+            return CaptionWriter(None, self.captions, report)
         receiver = _receiving.make_receiver(self.public_url, self.port, configuration, ledger)
         reception = Reception(receiver=receiver, port=self.port, timeout=self.timeout)
         return CaptionWriter(reception, self.captions, report)
@@ -77,7 +87,8 @@ class CaptionOptions:
 class CaptionWriter:
     """Waits for the captions of a batch, and writes each as a JSON line."""
 
-    reception: Reception
+    reception: Reception | None
+    """None where the captions are in the replies."""
     path: Path
     report: Callable[[str], None]
     """Called with a message for each caption that fails or does not arrive."""
@@ -86,9 +97,9 @@ class CaptionWriter:
     _waiting: int = field(default=0, init=False)
 
     @property
-    def receiver(self) -> Receiver:
-        """The receiver that the client needs."""
-        return self.reception.receiver
+    def receiver(self) -> Receiver | None:
+        """The receiver that the client needs, if any."""
+        return None if self.reception is None else self.reception.receiver
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Await]:
@@ -99,40 +110,53 @@ class CaptionWriter:
         except OSError as error:
             raise click.UsageError(f"--captions: {self.path}: {error.strerror}") from error
         with file:
-            async with self.reception.open(), asyncio.TaskGroup() as group:
+            if self.reception is None:
+
+                async def write_caption(outcome: Outcome[str, Any]) -> None:
+                    if isinstance(outcome.answer, Caption):
+                        self._write(outcome.key, None, outcome.answer, file)
+
+                yield write_caption
+                return
+            reception = self.reception
+            async with reception.open(), asyncio.TaskGroup() as group:
 
                 async def await_caption(outcome: Outcome[str, Any]) -> None:
                     task = find_task(outcome)
                     if task is not None:
                         await slots.acquire()
                         self._waiting += 1
-                        group.create_task(self._write(outcome.key, task, file, slots))
+                        waiting = self._wait(reception, outcome.key, task, file)
+                        group.create_task(waiting).add_done_callback(lambda _: slots.release())
 
                 yield await_caption
                 if self._waiting:
                     self.report(f"waiting for {count_noun(self._waiting, 'caption')}")
 
-    async def _write(
-        self, key: str, task: CaptionTask | OutcomeUnknown, file: TextIO, slots: asyncio.Semaphore
+    def _write(self, key: str, task_id: str | None, caption: Caption, file: TextIO) -> None:
+        line = {
+            "key": key,
+            "task_id": task_id,
+            "tag": caption.tag,
+            "text": caption.text,
+            "tokens": None if caption.tokens is None else asdict(caption.tokens),
+        }
+        print(json.dumps(line), file=file, flush=True)
+        self.written += 1
+
+    async def _wait(
+        self, reception: Reception, key: str, task: CaptionTask | OutcomeUnknown, file: TextIO
     ) -> None:
         """Wait for one caption, and write it."""
         try:
-            caption = await self.reception.wait(task)
-            line = {
-                "key": key,
-                "task_id": task.task_id if isinstance(task, CaptionTask) else None,
-                "tag": caption.tag,
-                "text": caption.text,
-                "tokens": None if caption.tokens is None else asdict(caption.tokens),
-            }
-            print(json.dumps(line), file=file, flush=True)
-            self.written += 1
+            caption = await reception.wait(task)
+            task_id = task.task_id if isinstance(task, CaptionTask) else None
+            self._write(key, task_id, caption, file)
         except MemoriesError as error:
             self.missing += 1
             self.report(f"{key}: {error.message}")
         finally:
             self._waiting -= 1
-            slots.release()
 
 
 def find_task(outcome: Outcome[str, Any]) -> CaptionTask | OutcomeUnknown | None:

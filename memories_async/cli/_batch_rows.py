@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,24 +89,28 @@ def build_asset(row: Row) -> Call[Any]:
     return assets.upload(row["file"])
 
 
-def build_caption(row: Row) -> Call[Any]:
-    """Build a caption from `video` (a URL or a file), prompts, `callback`, `persons`, `thinking`, `tag`."""
+def build_caption(row: Row, *, is_sync: bool = False) -> Call[Any]:
+    """Build a caption from `video` (a URL or a file), prompts, `persons`, `thinking`, `tag`, `callback`.
+
+    The caption is in the reply if *is_sync*, without a `callback`.
+    """
     video = str(row["video"])
     by_url = video.startswith(("http://", "https://"))
     persons = [
         Person(name, url=picture) if by_url else Person(name, image=picture)
         for name, picture in parse_persons(row.get("persons"))
     ]
+    arguments: dict[str, Any] = {
+        "user_prompt": row["user_prompt"],
+        "system_prompt": row["system_prompt"],
+        "persons": persons,
+        "thinking": str(row.get("thinking", "")).lower() in {"1", "true", "yes"},
+        "tag": None if row.get("tag") is None else str(row["tag"]),
+    }
+    if is_sync:
+        return (captions.upload_sync if by_url else captions.upload_file_sync)(video, **arguments)
     build = captions.upload if by_url else captions.upload_file
-    return build(
-        video,
-        user_prompt=row["user_prompt"],
-        system_prompt=row["system_prompt"],
-        callback=row["callback"],
-        persons=persons,
-        thinking=str(row.get("thinking", "")).lower() in {"1", "true", "yes"},
-        tag=None if row.get("tag") is None else str(row["tag"]),
-    )
+    return build(video, callback=row["callback"], **arguments)
 
 
 def parse_persons(given: Any) -> Iterator[tuple[str, Any]]:
@@ -138,6 +143,13 @@ CAPTIONS = RowFormat(
     build=build_caption,
     columns=Columns(
         required=(("video",), ("user_prompt",), ("system_prompt",), ("callback",)),
+        optional=("persons", "thinking", "tag"),
+    ),
+)
+SYNC_CAPTIONS = RowFormat(
+    build=partial(build_caption, is_sync=True),
+    columns=Columns(
+        required=(("video",), ("user_prompt",), ("system_prompt",)),
         optional=("persons", "thinking", "tag"),
     ),
 )

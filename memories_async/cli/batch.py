@@ -11,7 +11,15 @@ from attrs import fields
 from memories_async._protocol.reply import Host
 from memories_async.cli._batch_captions import CaptionOptions, caption_options
 from memories_async.cli._batch_options import batch_options
-from memories_async.cli._batch_rows import ASSETS, CAPTIONS, EMBEDDINGS, SEARCHES, VIDEOS, Rows
+from memories_async.cli._batch_rows import (
+    ASSETS,
+    CAPTIONS,
+    EMBEDDINGS,
+    SEARCHES,
+    SYNC_CAPTIONS,
+    VIDEOS,
+    Rows,
+)
 from memories_async.cli._batch_run import run_batch
 from memories_async.cli._batch_uploads import UploadWaiter
 from memories_async.cli._options import Group, common, raise_usage_errors
@@ -25,6 +33,8 @@ Examples:
       --ledger run.db --out vectors.parquet
   memories-async batch search --from queries.jsonl \\
       --ledger run.db --prompt "red shirt"
+  memories-async batch caption --from videos.csv \\
+      --ledger run.db --sync --captions captions.jsonl
   memories-async batch caption --from videos.csv \\
       --ledger run.db --callback https://me/cb --dry-run
   memories-async batch caption --from videos.csv \\
@@ -107,13 +117,16 @@ def embed(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
 @caption_options
 @batch_options
 def caption(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
-    """Submit many videos for captioning.
+    """Caption many videos, in the replies or by callback.
 
     The columns of a row: video (a file or a URL), user_prompt, system_prompt, callback, persons
     (NAME=PICTURE;NAME=PICTURE), thinking, tag (an id of yours, which each caption carries), and a
     key of yours.
 
-    With --captions, the command ends when every caption has arrived or its --timeout has passed.
+    With --sync, each caption is in the reply, without a callback, and the ledger keeps it; --captions
+    writes it to a file too. A reply that is lost loses the caption, which may have been charged.
+
+    With --captions alone, the command ends when every caption has arrived or its --timeout has passed.
     Run it again to write the captions that arrived before and wait for the rest: the ledger has
     both.
     """
@@ -121,9 +134,9 @@ def caption(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     defaults = take_defaults(settings, "user_prompt", "system_prompt", "callback")
     with raise_usage_errors():
         chosen.check(callback=defaults.get("callback"))
-    if chosen.captions is not None:
+    if chosen.captions is not None and not chosen.sync:
         defaults["callback"] = None
-    rows = Rows(source, defaults, CAPTIONS, run.screen.note)
+    rows = Rows(source, defaults, SYNC_CAPTIONS if chosen.sync else CAPTIONS, run.screen.note)
     return run_batch(run, rows, Host.CAPTIONS, settings, caption_options=chosen)
 
 

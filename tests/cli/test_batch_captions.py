@@ -156,3 +156,63 @@ def test_a_port_without_captions_is_refused(cli, calling_back, words):
     ended = cli(*words[:8], "--port", "1")
 
     assert "--port and --public-url go with --captions" in ended.err
+
+
+@pytest.fixture
+def sync_words(words):
+    """The same batch, whose captions are in the replies."""
+    return (*words[:-2], "--sync")
+
+
+def test_captions_come_in_the_replies(cli, service, sync_words, lines):
+    """Without a callback or a port; a second run writes the same from the ledger, free."""
+    first = cli(*sync_words)
+    written = sorted(lines(), key=lambda line: line["key"])
+    again = cli(*sync_words, "--json")
+
+    assert (first.code, again.code) == (0, 0)
+    assert "3 captions in " in first.out
+    assert [line["key"] for line in written] == ["v0", "v1", "v2"]
+    assert all(line["text"] and line["tokens"] and line["task_id"] is None for line in written)
+    assert sorted(lines(), key=lambda line: line["key"]) == written
+    assert (again.json["replayed"], again.json["captions"]) == (3, 3)
+    assert service.account.paid == 3
+    assert {seen.route for seen in service.request_log} == {"captions.upload_file_sync"}
+
+
+def test_captions_of_replies_are_kept_by_the_ledger(cli, service, sync_words, tmp_path):
+    """Without --captions, --out has them."""
+    words = [word for word in sync_words if word not in ("--captions", tmp_path / "captions.jsonl")]
+
+    ended = cli(*words, "--out", tmp_path / "out.jsonl", "--json")
+
+    assert ended.code == 0
+    assert "captions" not in ended.json
+    assert (tmp_path / "out.jsonl").read_text().count("A video.") == 3
+    assert not (tmp_path / "captions.jsonl").exists()
+
+
+def test_a_lost_reply_with_the_caption_is_unknown(cli, service, sync_words, lines):
+    """It may have been charged, and no callback brings it; the others are written."""
+    service.faults.add(kind="drop", when="after", times=1)
+
+    assert cli(*sync_words).code == cli(*sync_words).code == 4
+    assert len(lines()) == 2
+    assert service.account.paid == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--callback", "https://me.example/cb"),
+        ("--port", 1),
+        ("--public-url", "https://me.example"),
+    ],
+)
+def test_captions_in_replies_take_no_callback(cli, service, sync_words, options):
+    """Nothing is sent."""
+    ended = cli(*sync_words, *options)
+
+    assert ended.code == 2
+    assert "do not go with --sync" in ended.err
+    assert service.account.calls == 0
