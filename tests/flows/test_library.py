@@ -219,9 +219,10 @@ async def test_find_finds_a_lost_upload_that_arrived(service, library, film, whe
 async def test_find_finds_a_name_without_extension(service, library, film):
     """The filter by name finds nothing, so the whole library is searched."""
     await library("videos.upload", film)
-    service.uploads[0].name = "holiday"
+    service.dialect = Dialect(stem_names=True)
 
-    assert (await library("videos.find", film)).video_name == "holiday"
+    assert (await library("videos.find", film)).video_name == film.stem
+    assert (await library("videos.reconcile", film)).video_no == service.uploads[0].id
 
 
 async def test_find_ignores_another_video_of_the_same_name(library, film, tmp_path):

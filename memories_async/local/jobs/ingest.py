@@ -14,7 +14,13 @@ from memories_async.local.jobs.background import BackgroundTasks
 from memories_async.local.jobs.callbacks import DeliveryResult, Outbox
 from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.jobs.request_context import RequestContext
-from memories_async.local.jobs.upload_store import DEFAULT, ReceivedFile, StoredUpload, UploadStore
+from memories_async.local.jobs.upload_store import (
+    DEFAULT,
+    DEFAULT_FOLDER,
+    ReceivedFile,
+    StoredUpload,
+    UploadStore,
+)
 from memories_async.local.state.accounts import Hold
 from memories_async.local.state.faults import Fault
 from memories_async.local.state.library import VIDEO
@@ -45,10 +51,16 @@ class IngestJobs:
         unique_id: str = DEFAULT,
         callback: str | None = None,
         tags: tuple[str, ...] = (),
+        folder_id: int = DEFAULT_FOLDER,
     ) -> tuple[StoredUpload, Callable[[Hold], Awaitable[None]]]:
         """Store a file; return it with the function that starts to parse it once it is paid."""
         stored = self.upload_store.add(
-            received, kind=kind, account=context.account, unique_id=unique_id, tags=tags
+            received,
+            kind=kind,
+            account=context.account,
+            unique_id=unique_id,
+            tags=tags,
+            folder_id=folder_id,
         )
         fault, dialect = context.callback_fault, context.dialect
 

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 from urllib.parse import quote
 
@@ -22,9 +22,11 @@ from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.jobs.request_context import RouteAnswer
 from memories_async.local.state.accounts import Account
 from memories_async.local.state.library import VIDEO, LocalVideo, build_id_digits
+from memories_async.local.state.wire import Dialect
 
 __all__ = [
     "DEFAULT",
+    "DEFAULT_FOLDER",
     "ReceivedFile",
     "Status",
     "StoredUpload",
@@ -35,6 +37,8 @@ __all__ = [
 Status = Literal["UNPARSE", "PARSE", "FAILED"]
 DEFAULT = "default"
 """The `unique_id` of a request that gives none; assets have no other."""
+DEFAULT_FOLDER = -1
+"""The `folder_id` of an upload that gives none, and of the library."""
 Scope = tuple[Account, str]
 
 
@@ -64,6 +68,11 @@ class StoredUpload:
     duration: float | None = None
     """Seconds, once known."""
     tags: tuple[str, ...] = ()
+    folder_id: int = DEFAULT_FOLDER
+
+    def get_name(self, dialect: Dialect) -> str:
+        """Return the name as *dialect* shows it."""
+        return PurePath(self.name).stem if dialect.stem_names else self.name
 
 
 @define(eq=False)
@@ -93,6 +102,7 @@ class UploadStore:
         account: Account,
         unique_id: str,
         tags: tuple[str, ...] = (),
+        folder_id: int = DEFAULT_FOLDER,
     ) -> StoredUpload:
         """Store *received* as a new video or asset; its id is made from its content and its number."""
         self._count += 1
@@ -107,6 +117,7 @@ class UploadStore:
             size=received.size,
             created=time.time_ns() // 1_000_000,
             tags=tags,
+            folder_id=folder_id,
         )
         self._stored[number] = ((account, unique_id), stored)
         return stored

@@ -20,9 +20,14 @@ from memories_async.local.egress.policy import Unreachable
 from memories_async.local.engine.content_cache import hash_content
 from memories_async.local.jobs.ingest import IngestJobs
 from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
-from memories_async.local.jobs.upload_store import DEFAULT, ReceivedFile, StoredUpload
+from memories_async.local.jobs.upload_store import (
+    DEFAULT,
+    DEFAULT_FOLDER,
+    ReceivedFile,
+    StoredUpload,
+)
 from memories_async.local.pipeline.upload_stream import FileSink, ReceivedUpload, receive_upload
-from memories_async.local.state.forms import get_required, read_fields
+from memories_async.local.state.forms import get_required, read_fields, read_folder_id
 from memories_async.local.state.library import VIDEO
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
@@ -39,6 +44,7 @@ class UploadOptions:
     unique_id: str
     callback: str | None
     tags: tuple[str, ...]
+    folder_id: int
 
 
 @frozen(kw_only=True)
@@ -159,7 +165,9 @@ def _read_options(
     page_limits: PageLimits,
 ) -> UploadOptions:
     several = [(re.sub(r"\[\d*\]$", "", name), value) for name, value in fields]
-    context.ignore_fields((name for name, _ in several), {"unique_id", "callback", "tags"})
+    context.ignore_fields(
+        (name for name, _ in several), {"unique_id", "callback", "tags", "folder_id"}
+    )
     tags = [value for name, value in several if name == "tags"]
     if len(tags) > page_limits.tags:
         raise Refusal(Reason.WRONG, f"At most {page_limits.tags} tags are supported.")
@@ -174,7 +182,13 @@ def _read_options(
     # The service adds a tag of its own to what comes through the API.
     labels = (*tags, "api")
     unique_id = given.get("unique_id") or DEFAULT
-    return UploadOptions(unique_id=unique_id, callback=callback, tags=labels)
+    folder_id = read_folder_id(given.get("folder_id"))
+    return UploadOptions(
+        unique_id=unique_id,
+        callback=callback,
+        tags=labels,
+        folder_id=DEFAULT_FOLDER if folder_id is None else folder_id,
+    )
 
 
 def _accept(
@@ -187,13 +201,14 @@ def _accept(
         unique_id=options.unique_id,
         callback=options.callback,
         tags=options.tags,
+        folder_id=options.folder_id,
     )
     content = _format_upload(stored, context.dialect)
     return RouteAnswer(content=content, item=stored.id, then=begin)
 
 
 def _format_upload(stored: StoredUpload, dialect: Dialect) -> dict[str, Any]:
-    fields = {"videoNo": stored.id, "videoName": stored.name}
+    fields = {"videoNo": stored.id, "videoName": stored.get_name(dialect)}
     if not dialect.short_uploads:
         fields |= {"videoStatus": stored.status, "uploadTime": str(stored.created)}
     if dialect.names == "snake":

@@ -19,7 +19,7 @@ from memories_async.local.jobs.upload_store import (
     UploadStore,
     build_file_answer,
 )
-from memories_async.local.state.forms import get_required, read_json, read_strings
+from memories_async.local.state.forms import get_required, read_folder_id, read_json, read_strings
 from memories_async.local.state.library import VIDEO
 from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
 
@@ -28,7 +28,17 @@ __all__ = ["DeleteVideos", "DownloadBlob", "DownloadVideo", "ListVideos", "Video
 MOST_LISTED = 200
 """Largest size of a page, and the size where none is given, as in recorded answers."""
 MOST_DELETED = 100
-_LIST_FIELDS = ("page", "size", "unique_id", "video_name", "video_no", "video_nos", "status", "tag")
+_LIST_FIELDS = (
+    "page",
+    "size",
+    "unique_id",
+    "video_name",
+    "video_no",
+    "video_nos",
+    "status",
+    "tag",
+    "folder_id",
+)
 _V1 = "/serve/api/v1"
 _Filter = Callable[[StoredUpload], bool]
 
@@ -204,7 +214,7 @@ async def _find_video(
 def _format_video(stored: StoredUpload, dialect: Dialect) -> dict[str, Any]:
     fields = {
         "video_no": stored.id,
-        "video_name": stored.name,
+        "video_name": stored.get_name(dialect),
         "duration": None if stored.duration is None else round(stored.duration),
         "size": stored.size,
         "status": _get_status(stored, dialect),
@@ -233,13 +243,15 @@ def _read_filters(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Filter,
     several = fields.get("video_nos")
     filters: list[_Filter] = []
     if name:
-        filters.append(lambda one: one.name == name)
+        filters.append(lambda one: name in (one.name, one.get_name(dialect)))
     if number:
         filters.append(lambda one: one.id == number)
     if isinstance(several, list):
         filters.append(lambda one: one.id in several)
     if tag := _read_text(fields, "tag"):
         filters.append(lambda one: tag in one.tags)
+    if (folder_id := read_folder_id(fields.get("folder_id"))) is not None:
+        filters.append(lambda one: one.folder_id == folder_id)
     if status:
         filters.append(lambda one: status in (one.status, _get_status(one, dialect)))
     return tuple(filters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,6 +29,7 @@ __all__ = [
     "read_body",
     "read_field",
     "read_fields",
+    "read_folder_id",
     "read_form",
     "read_json",
     "read_strings",
@@ -203,6 +205,16 @@ def get_required(fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise Refusal(Reason.WRONG, f"The {name} parameter must be a string.")
     return value
+
+
+def read_folder_id(value: object) -> int | None:
+    """Read the number of a folder, which a form has as text; None where none is given."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        with suppress(ValueError):
+            return int(value)
+    raise Refusal(Reason.WRONG, "The folder_id parameter must be a number.")
 
 
 async def discard_body(request: web.Request) -> None:

@@ -108,6 +108,8 @@ class Dialect:
     `video_no` elsewhere."""
     short_uploads: bool = False
     """Answer an upload with its number and name only, as a recorded answer does."""
+    stem_names: bool = False
+    """Name videos of the library without their extension, as recorded answers do."""
     null_words: bool = False
     """Write an absent field of a video as the text "null", as older lists do."""
     failed_word: FailedWord = "FAILED"

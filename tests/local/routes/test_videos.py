@@ -102,3 +102,31 @@ def test_unknown_dialect_is_refused(wrong):
     """A misspelt one would change nothing."""
     with pytest.raises(ValueError, match="is none of"):
         Dialect(**wrong)
+
+
+async def test_names_have_no_extension_as_recorded(service, upload, list_videos, fetch_metadata):
+    """Where the dialect says so; a filter by name takes both forms."""
+    service.dialect = Dialect(stem_names=True)
+    answer = (await upload(name="a.b.mp4")).json["data"]
+
+    assert answer["videoName"] == "a.b"
+    assert (await fetch_metadata(answer["videoNo"]))["video_name"] == "a.b"
+    for name in ("a.b", "a.b.mp4"):
+        assert (await list_videos(video_name=name))["total_count"] == 1
+    service.dialect = Dialect()
+    assert (await fetch_metadata(answer["videoNo"]))["video_name"] == "a.b.mp4"
+
+
+async def test_folders_hold_what_was_uploaded_into_them(upload, list_videos, send):
+    """An upload without a folder, and the library, are in the default one."""
+    number = (await upload(folder_id="7")).json["data"]["videoNo"]
+    await upload()
+
+    assert [one["video_no"] for one in (await list_videos(folder_id=7))["videos"]] == [number]
+    assert (await list_videos(folder_id=-1))["total_count"] == 3
+    assert (await list_videos(folder_id=8))["total_count"] == 0
+    assert (await list_videos())["total_count"] == 4
+    wrong = "The folder_id parameter must be a number."
+    assert (await upload(folder_id="x")).json["msg"] == wrong
+    reply = await send(f"{V1}/list_videos", document={"folder_id": True})
+    assert (reply.json["code"], reply.json["msg"]) == ("0003", wrong)
