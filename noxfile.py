@@ -105,13 +105,8 @@ def tests(session: nox.Session) -> None:
     small machine has to pass by itself.
     """
     install(session, "tests")
-    pytest = [
-        "python",
-        "-m",
-        "pytest",
-        "-o",
-        f"cache_dir={Path(session.create_tmp(), 'cache').absolute()}",
-    ]
+    cache = f"cache_dir={session.virtualenv.location}/cache"
+    pytest = ["python", "-m", "pytest", "-o", cache]
     if not session.posargs:
         pytest += ["--cov", "--cov-report=", "--cov-fail-under=0"]
     beside = ["-n", "3", "--dist", "worksteal", *session.posargs]
