@@ -21,7 +21,7 @@ from memories_async.media import MB
 _EXAMPLES = """\
 \b
 Examples:
-  memories-async videos list --status FAILED
+  memories-async videos list --status FAILED --tag beach
   memories-async videos wait VI62
   memories-async videos download VI62 --to sea.mp4
   memories-async videos delete VI62 VI63
@@ -49,16 +49,18 @@ def command() -> None:
     metavar="WORD",
     help="Only videos that are PARSE, UNPARSE or FAILED.",
 )
+@click.option("--tag", metavar="TEXT", help="Only videos with this label.")
+@click.option("--folder-id", type=int, metavar="N", help="Only videos of this folder.")
 @_scope
 @common
 @pass_run
-def list_command(run: CommandRun, name: str | None, status: str | None, unique_id: str) -> None:
+def list_command(run: CommandRun, /, *, name: str | None, unique_id: str, **filters: Any) -> None:
     """List the videos."""
     with raise_usage_errors():
-        videos.list(video_name=name, status=status, unique_id=unique_id)
+        videos.list(video_name=name, unique_id=unique_id, **filters)
 
     async def list_all(client: Client) -> list[Video]:
-        pages = client.videos.list(video_name=name, status=status, unique_id=unique_id)
+        pages = client.videos.list(video_name=name, unique_id=unique_id, **filters)
         return [video async for video in pages]
 
     with run.screen.status("videos.list ..."):

@@ -303,3 +303,19 @@ def test_an_upload_tells_the_service_of_the_video(cli, new_film, service):
     assert {"sea", "2026"} <= set(service.uploads[0].tags)
     seen = next(one for one in service.request_log if one.route == "videos.upload")
     assert {"camera_model", "datetime_taken", "latitude", "longitude"} <= set(seen.ignored_fields)
+
+
+def test_videos_are_listed_by_label_and_folder(cli, new_film, service):
+    """The filters hold together."""
+    for options in (["--tag", "sea", "--folder-id", "7"], ["--tag", "sea"]):
+        assert cli("add", new_film, "--no-wait", "--fresh", *options).code == 0
+    first, second = (one.id for one in service.uploads)
+
+    def find(*options):
+        listed = cli("videos", "list", *options, "--json").json["videos"]
+        return {one["video_no"] for one in listed}
+
+    assert find("--tag", "sea") == {first, second}
+    assert find("--folder-id", "7") == {first}
+    assert find("--tag", "sea", "--folder-id", "-1") == {second}
+    assert find("--tag", "hill") == set()
