@@ -237,6 +237,11 @@ def test_an_exit_handler_gets_its_answer_and_the_process_ends(order, use):
         timeout=60,
     )
 
+    if sys.version_info >= (3, 12) and not found.stdout:
+        # From 3.12 on, no thread starts any more when exit handlers run: the call was not sent.
+        assert "can't create new thread at interpreter shutdown (billed: no)" in found.stderr
+        assert found.returncode == 0
+        return
     assert (found.returncode, found.stdout, found.stderr) == (0, "42\n", "")
 
 
