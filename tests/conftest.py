@@ -36,6 +36,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("quiet")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: what a compressor wrote may hold the time, and workers compare names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 class _Response(aiohttp.ClientResponse):
     """aioresponses 0.7.9 builds replies by hand, without what aiohttp 3.14 needs."""
 
