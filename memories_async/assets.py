@@ -69,6 +69,7 @@ def upload(
     filename: str | None = None,
     progress: Progress | None = None,
     max_video_size: int | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Call[Asset]:
     """Upload a video file as an asset.
 
@@ -78,7 +79,7 @@ def upload(
     *file* is a path, bytes or a file open for bytes, with the extension of a video. The documentation
     states no size limit; *max_video_size* sets one in bytes. The file is streamed at constant memory;
     *progress* is called with the bytes sent and the bytes in all. *filename* defaults to the name of
-    the file.
+    the file; *extra* are further fields of the request.
 
     Building the call raises `ValueError` or `TypeError` for a file that is empty, too large or not a
     video. Sending it raises `MemoriesError`. See memories.ai docs, section "Visual Intelligence".
@@ -87,7 +88,7 @@ def upload(
         media.derive_name(file) if filename is None else media.check_file_name("filename", filename)
     )
     video = media.prepare_video("file", file, max_size=max_video_size, name=name)
-    return Call(
+    call = Call(
         name="assets.upload",
         host=Host.EMBEDDINGS,
         path=f"{_PATH}/upload",
@@ -99,16 +100,17 @@ def upload(
         allowance=estimate_transfer_time(video.size),
         decode=_read_asset,
     )
+    return call.with_extra(extra)
 
 
-def metadata(asset_id: str) -> Call[Asset | None]:
+def metadata(asset_id: str, *, extra: Mapping[str, Any] | None = None) -> Call[Asset | None]:
     """Get one asset by its *asset_id*. Free, and safe to repeat.
 
-    The answer is an `Asset`, or None while the service does not list it yet. Building the call raises
-    `ValueError` or `TypeError` for an id that cannot be one, sending it `MemoriesError`. See
-    memories.ai docs, section "Visual Intelligence".
+    The answer is an `Asset`, or None while the service does not list it yet. *extra* are further fields
+    of the request. Building the call raises `ValueError` or `TypeError` for an id that cannot be one,
+    sending it `MemoriesError`. See memories.ai docs, section "Visual Intelligence".
     """
-    return Call(
+    call = Call(
         name="assets.metadata",
         host=Host.EMBEDDINGS,
         method="GET",
@@ -118,16 +120,17 @@ def metadata(asset_id: str) -> Call[Asset | None]:
         repeatable=True,
         decode=_read_optional_asset,
     )
+    return call.with_extra(extra)
 
 
-def delete(asset_id: str) -> Call[None]:
+def delete(asset_id: str, *, extra: Mapping[str, Any] | None = None) -> Call[None]:
     """Delete an asset for good. Free, and safe to repeat.
 
-    Building the call raises `ValueError` or `TypeError` for an id that cannot be one. Sending it raises
-    `InvalidRequest` for an unknown asset, and any other `MemoriesError`. See memories.ai docs, section
-    "Visual Intelligence".
+    *extra* are further fields of the request. Building the call raises `ValueError` or `TypeError` for
+    an id that cannot be one. Sending it raises `InvalidRequest` for an unknown asset, and any other
+    `MemoriesError`. See memories.ai docs, section "Visual Intelligence".
     """
-    return Call(
+    call = Call(
         name="assets.delete",
         host=Host.EMBEDDINGS,
         method="DELETE",
@@ -137,20 +140,23 @@ def delete(asset_id: str) -> Call[None]:
         repeatable=True,
         decode=ignore_data,
     )
+    return call.with_extra(extra)
 
 
-def download(asset_id: str, *, to: str | os.PathLike[str]) -> Call[int]:
+def download(
+    asset_id: str, *, to: str | os.PathLike[str], extra: Mapping[str, Any] | None = None
+) -> Call[int]:
     """Download an asset into the file *to*.
 
     The answer is the number of bytes written. The file appears under its name once it is complete; a
     download that fails leaves nothing. A success is billed by the gigabyte. A repeat is safe: it
-    writes the same file and is billed again.
+    writes the same file and is billed again. *extra* are further fields of the request.
 
     Building the call raises `ValueError` or `TypeError` for an id that cannot be one, or if the folder
     of *to* does not exist. Sending it raises `OutcomeUnknown` if the file cannot be written, and any
     other `MemoriesError`. See memories.ai docs, section "Visual Intelligence".
     """
-    return Call(
+    call = Call(
         name="assets.download",
         host=Host.EMBEDDINGS,
         method="GET",
@@ -162,6 +168,7 @@ def download(asset_id: str, *, to: str | os.PathLike[str]) -> Call[int]:
         allowance=estimate_transfer_time(MAX_VIDEO_SIZE),
         decode=read_size,
     )
+    return call.with_extra(extra)
 
 
 def _check_id(asset_id: str) -> str:

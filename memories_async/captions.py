@@ -22,6 +22,7 @@ from memories_async._protocol.caption_request import (
     MAX_IMAGE_SIZE,
     MAX_PERSONS,
     MAX_VIDEO_SIZE,
+    OPTIONAL_NAMES,
     PATHS,
     Person,
     Prompts,
@@ -237,7 +238,7 @@ def _build_task(
         tag=None if tag is None else check_text("tag", tag),
         decode=partial(_read_task, tag=tag),
     )
-    return call.with_extra(extra)
+    return call.with_extra(extra, OPTIONAL_NAMES)
 
 
 def _build_answered(
@@ -255,7 +256,7 @@ def _build_answered(
         tag=None if tag is None else check_text("tag", tag),
         decode=partial(_read_caption, tag=tag),
     )
-    return call.with_extra(extra)
+    return call.with_extra(extra, OPTIONAL_NAMES)
 
 
 def read_tokens(token: object) -> Tokens | None:

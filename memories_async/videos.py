@@ -26,7 +26,7 @@ from memories_async._protocol.call import (
 from memories_async._protocol.decode import ignore_data, read_size
 from memories_async._protocol.library import Page, Video, read_optional_video, read_page, read_video
 from memories_async._protocol.reply import Host
-from memories_async._protocol.upload_options import UploadOptions, build_options
+from memories_async._protocol.upload_options import UPLOAD_NAMES, UploadOptions, build_options
 
 MAX_VIDEO_SIZE = 3 * 1024 * media.MB
 """Bytes allowed for an upload."""
@@ -59,7 +59,8 @@ def upload(
     called with the bytes sent and the bytes in all. *video_name* defaults to the name of the file.
     *unique_id* is a scope within the account. *callback* is a URL that the service posts the status
     to; a client with a reachable receiver fills one in. *tags* are labels, 20 at most. *options* are
-    those of `UploadOptions`, such as `folder_id` and `camera_model`; *extra* are further fields.
+    those of `UploadOptions`, such as `folder_id` and `camera_model`; *extra* are
+    further fields of the request.
 
     Building the call raises `ValueError` or `TypeError` for a file or a text that the service would
     refuse. Sending it raises `MemoriesError`. See memories.ai docs, section "Visual Search".
@@ -87,7 +88,7 @@ def upload(
         allowance=estimate_transfer_time(video.size),
         decode=read_video,
     )
-    return call.with_extra(extra)
+    return call.with_extra(extra, UPLOAD_NAMES)
 
 
 def upload_url(
@@ -107,7 +108,8 @@ def upload_url(
 
     *unique_id* is a scope within the account. *callback* is a URL that the service posts the status
     to; a client with a reachable receiver fills one in. *tags* are labels, 20 at most. *options* are
-    those of `UploadOptions`, such as `folder_id` and `camera_model`; *extra* are further fields.
+    those of `UploadOptions`, such as `folder_id` and `camera_model`; *extra* are
+    further fields of the request.
 
     Building the call raises `ValueError` or `TypeError` for a URL that is not http or https, sending
     it `MemoriesError`. See memories.ai docs, section "Visual Search".
@@ -124,14 +126,17 @@ def upload_url(
         welcomes_callback=callback is None,
         decode=read_video,
     )
-    return call.with_extra(extra)
+    return call.with_extra(extra, UPLOAD_NAMES)
 
 
-def metadata(video_no: str, *, unique_id: str = "default") -> Call[Video | None]:
+def metadata(
+    video_no: str, *, unique_id: str = "default", extra: Mapping[str, Any] | None = None
+) -> Call[Video | None]:
     """Get one video by its *video_no*. Free, and safe to repeat.
 
     The answer is a `Video`, or None if the service does not know the video, which also happens for a
-    while after its upload. *unique_id* is the scope within the account that it was uploaded to.
+    while after its upload. *unique_id* is the scope within the account that it was uploaded to;
+    *extra* are further fields of the request.
     Building the call raises `ValueError` or `TypeError` for an empty text, sending it `MemoriesError`.
     See memories.ai docs, section "Visual Search".
     """
@@ -139,7 +144,7 @@ def metadata(video_no: str, *, unique_id: str = "default") -> Call[Video | None]
         ("video_no", check_text("video_no", video_no)),
         ("unique_id", check_text("unique_id", unique_id)),
     )
-    return Call(
+    call = Call(
         name="videos.metadata",
         host=Host.SEARCH,
         method="GET",
@@ -150,6 +155,7 @@ def metadata(video_no: str, *, unique_id: str = "default") -> Call[Video | None]
         repeatable=True,
         decode=read_optional_video,
     )
+    return call.with_extra(extra)
 
 
 def list(  # noqa: A001  # the service's word; callers write videos.list
@@ -198,23 +204,26 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
         repeatable=True,
         decode=partial(read_page, page=page, size=size),
     )
-    return call.with_extra(extra)
+    return call.with_extra(extra, filters)
 
 
-def delete(video_nos: Iterable[str], *, unique_id: str = "default") -> Call[None]:
+def delete(
+    video_nos: Iterable[str], *, unique_id: str = "default", extra: Mapping[str, Any] | None = None
+) -> Call[None]:
     """Delete 1 to 100 videos for good. Free, and safe to repeat.
 
     The service accepts unknown ids; `Conflict` means that a video was deleted before.
     `client.videos.delete` takes any number of ids and ignores that conflict. *unique_id* is the scope
-    within the account. Building the call raises `ValueError` or `TypeError` for no ids or too many,
-    sending it `MemoriesError`. See memories.ai docs, section "Visual Search".
+    within the account; *extra* are further fields of the request. Building the call raises `ValueError`
+    or `TypeError` for no ids or too many, sending it `MemoriesError`. See memories.ai docs, section
+    "Visual Search".
     """
     if isinstance(video_nos, str):
         raise TypeError("video_nos must be several ids, such as [video_no], not one str")
     numbers = tuple(check_text("video_nos", video_no) for video_no in video_nos)
     if not 1 <= len(numbers) <= MAX_DELETED:
         raise ValueError(f"video_nos must be 1 to {MAX_DELETED} ids, not {len(numbers)}")
-    return Call(
+    call = Call(
         name="videos.delete",
         host=Host.SEARCH,
         path="/serve/api/v1/delete_videos",
@@ -225,6 +234,7 @@ def delete(video_nos: Iterable[str], *, unique_id: str = "default") -> Call[None
         repeatable=True,
         decode=ignore_data,
     )
+    return call.with_extra(extra)
 
 
 def download(
@@ -264,19 +274,22 @@ def download(
     return call.with_extra(extra)
 
 
-def download_blob(bucket: str, blob: str, *, to: str | os.PathLike[str]) -> Call[int]:
+def download_blob(
+    bucket: str, blob: str, *, to: str | os.PathLike[str], extra: Mapping[str, Any] | None = None
+) -> Call[int]:
     """Download what the service stores as *blob* in *bucket* into the file *to*.
 
     `Clip.extra` has both as `video_bucket` and `video_blob`, where the service sends them. The answer
     is the number of bytes written; a download that fails leaves no file. A success is billed by the
-    gigabyte. A repeat is safe: it writes the same file and is billed again.
+    gigabyte. A repeat is safe: it writes the same file and is billed again. *extra* are
+    further fields of the request.
 
     Building the call raises `ValueError` or `TypeError` for an empty text, or if the folder of *to* does
     not exist. Sending it raises `OutcomeUnknown` if the file cannot be written, and any other
     `MemoriesError`. See memories.ai docs, "Download by Bucket & Blob".
     """
     query = (("bucket", check_text("bucket", bucket)), ("blob", check_text("blob", blob)))
-    return Call(
+    call = Call(
         name="videos.download_blob",
         host=Host.EMBEDDINGS,
         method="GET",
@@ -289,6 +302,7 @@ def download_blob(bucket: str, blob: str, *, to: str | os.PathLike[str]) -> Call
         allowance=estimate_transfer_time(MAX_VIDEO_SIZE),
         decode=read_size,
     )
+    return call.with_extra(extra)
 
 
 __all__ = [

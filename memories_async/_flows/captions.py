@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from memories_async import captions, media
 from memories_async._client.sender import Sender
@@ -22,7 +23,10 @@ async def caption(
     system_prompt: str,
     persons: Iterable[Person] = (),
     thinking: bool = False,
+    reasoning_effort: int | None = None,
+    qa: bool | None = None,
     max_persons: int | None = captions.MAX_PERSONS,
+    extra: Mapping[str, Any] | None = None,
     tag: str | None = None,
     timeout: float | None = TIMEOUT,  # noqa: ASYNC109  # the name that the design fixed
 ) -> Caption:
@@ -41,7 +45,10 @@ async def caption(
         system_prompt=system_prompt,
         persons=persons,
         thinking=thinking,
+        reasoning_effort=reasoning_effort,
+        qa=qa,
         max_persons=max_persons,
+        extra=extra,
         tag=tag,
     )
     return await wait_for_caption(client, await submit(client, call), timeout)
@@ -55,8 +62,11 @@ async def caption_file(
     system_prompt: str,
     persons: Iterable[Person] = (),
     thinking: bool = False,
+    reasoning_effort: int | None = None,
+    qa: bool | None = None,
     max_video_size: int | None = captions.MAX_VIDEO_SIZE,
     max_persons: int | None = captions.MAX_PERSONS,
+    extra: Mapping[str, Any] | None = None,
     tag: str | None = None,
     timeout: float | None = TIMEOUT,  # noqa: ASYNC109  # the name that the design fixed
 ) -> Caption:
@@ -75,8 +85,11 @@ async def caption_file(
         system_prompt=system_prompt,
         persons=persons,
         thinking=thinking,
+        reasoning_effort=reasoning_effort,
+        qa=qa,
         max_video_size=max_video_size,
         max_persons=max_persons,
+        extra=extra,
         tag=tag,
     )
     return await wait_for_caption(client, await submit(client, call), timeout)

@@ -79,9 +79,9 @@ async def caption_long(
 
     *video* is the path of a film. The other arguments are those of `captions.upload_file`; *timeout*
     holds for the callback of each piece. *plan* is the answer of `captions.plan_long` for the same
-    file, if there is one: the film is not searched for cuts again. *on_piece* is called with each piece as it ends. Raises
-    `ValueError` for a film that cannot be read or arguments that cannot be sent; where no piece has a
-    caption, the error of the first one.
+    file, if there is one: the film is not searched for cuts again. *on_piece* is called with each piece
+    as it ends. Raises `ValueError` for a film that cannot be read or arguments that cannot be sent;
+    where no piece has a caption, the error of the first one.
     """
     cutter = make_cutter(video, max_video_size)
     build = partial(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -147,17 +147,18 @@ class Call(Generic[T]):
             reasons = str(error)
         raise build_bad_reply(reply, f"the reply has an unexpected form: {reasons[:300]}")
 
-    def with_extra(self, extra: Mapping[str, Any] | None) -> Call[T]:
+    def with_extra(self, extra: Mapping[str, Any] | None, reserved: Iterable[str] = ()) -> Call[T]:
         """Return the call with fields of *extra*, which its builder does not know, beside its own.
 
-        They go where the call's own arguments go: into the JSON document, the form or the query. Raises
-        `ValueError` for a field that the call has itself, and `TypeError` for what is no JSON.
+        They go where the call's own arguments go: into the JSON document, the form or the query.
+        *reserved* are arguments of the builder that this call may leave unset. Raises `ValueError` for
+        one of them or another field that the call has itself, and `TypeError` for what is no JSON.
         """
         if not extra:
             return self
         document = wire_json.loads(_dump_extra(extra))
         body, pairs = self.body, tuple(_list_pairs(document))
-        taken = {name for name, _ in self.query} | {"callback"}
+        taken = {name for name, _ in self.query} | {"callback", *reserved}
         changed: dict[str, Any] = {"query": (*self.query, *pairs)}
         if isinstance(body, Json) and not isinstance(body.document, tuple):
             taken |= body.document.keys()

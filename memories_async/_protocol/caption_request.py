@@ -18,11 +18,11 @@ MAX_PERSONS = 5
 MAX_IMAGE_SIZE = 20 * media.MB
 """Bytes allowed for a reference picture. "Video Caption" states no limit, so this is the one of
 "Search Clips by Image"."""
-
-
 MAX_EFFORT = 10
 """Highest `reasoning_effort` (memories.ai docs, "Video Caption")."""
 
+OPTIONAL_NAMES = ("persons", "thinking", "reasoning_effort", "qa")
+"""Fields that a submission may leave out."""
 
 PATHS = {
     "upload": "/v1/understand/upload",

@@ -34,6 +34,10 @@ class UploadOptions(TypedDict, total=False):
     """What the transcription of the video is to mind."""
 
 
+UPLOAD_NAMES = ("tags", *UploadOptions.__annotations__)
+"""Fields that an upload may leave out, beside its callback."""
+
+
 def build_options(
     unique_id: str, callback: str | None, tags: Iterable[str], options: UploadOptions
 ) -> tuple[tuple[str, str], ...]:

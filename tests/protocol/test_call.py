@@ -280,3 +280,50 @@ def test_extra_is_json_and_does_not_change_later():
     call = embeddings.video("re_1", extra={"labels": labels})
     labels.append("b")
     assert call.body.plain["labels"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        assets.upload(b"film", filename="a.mp4", extra=EXTRA),
+        videos.upload(b"film", video_name="a.mp4", extra=EXTRA),
+    ],
+    ids=["asset", "video"],
+)
+def test_an_upload_sends_further_fields_as_parts(call):
+    fields = [(part.name, part.content) for part in call.body.parts]
+    assert fields[-len(TEXT) :] == list(TEXT)
+
+
+@pytest.mark.parametrize("build", [assets.metadata, assets.delete])
+def test_a_call_on_an_asset_sends_further_fields_in_its_query(build):
+    assert build("re_1", extra=EXTRA).query == tuple(TEXT)
+
+
+def test_calls_without_a_document_send_further_fields_in_their_query(tmp_path):
+    calls = (
+        videos.metadata("VI1", extra=EXTRA),
+        videos.delete(["VI1"], extra=EXTRA),
+        videos.download_blob("b", "c", to=tmp_path / "a", extra=EXTRA),
+        assets.download("re_1", to=tmp_path / "a", extra=EXTRA),
+    )
+    assert all(call.query[-len(TEXT) :] == tuple(TEXT) for call in calls)
+
+
+@pytest.mark.parametrize("name", ["persons", "thinking", "reasoning_effort", "qa"])
+def test_a_field_that_a_caption_leaves_unset_is_refused_among_further_ones(name):
+    with pytest.raises(
+        ValueError, match=f"extra must not hold '{name}', which captions.upload sends"
+    ):
+        captions.upload("https://x/a.mp4", user_prompt="u", system_prompt="s", extra={name: "x"})
+
+
+@pytest.mark.parametrize("name", ["tags", "camera_model", "folder_id"])
+def test_an_option_that_an_upload_leaves_unset_is_refused_among_further_fields(name):
+    with pytest.raises(ValueError, match=f"extra must not hold '{name}', which videos.upload_url"):
+        videos.upload_url("https://x/a.mp4", extra={name: "x"})
+
+
+def test_a_filter_that_a_list_leaves_unset_is_refused_among_further_fields():
+    with pytest.raises(ValueError, match="extra must not hold 'tag'"):
+        videos.list(extra={"tag": "x"})

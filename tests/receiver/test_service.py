@@ -32,6 +32,15 @@ async def test_a_caption_comes_back_in_one_step(service, client, receiver, film)
     assert service.account.calls == 1
 
 
+async def test_a_caption_in_one_step_takes_every_field(service, client, receiver, film) -> None:
+    """Those that the embedded service does not act on are in its request log."""
+    fields = {"thinking": True, "reasoning_effort": 2, "qa": True, "extra": {"language": "de"}}
+    async with client(receiver=receiver) as one:
+        await one.captions.caption_file(film, **PROMPTS, **fields, timeout=60)
+
+    assert service.request_log[0].ignored_fields == ("reasoning_effort", "qa", "language")
+
+
 @pytest.mark.parametrize("kind", ["early", "duplicate", "conflict", "delay"])
 async def test_awkward_callbacks_change_nothing(service, client, receiver, film, kind) -> None:
     """Early, repeated, conflicting or late: the first callback is the answer."""
