@@ -65,7 +65,7 @@ def lock(session: nox.Session) -> None:
     project = PROJECT["project"]
     extras = [
         one
-        for name in ("local", "cli", "redis", "arrow", "postgres", "otel")
+        for name in ("local", "cli", "redis", "arrow", "postgres", "otel", "vectors")
         for one in EXTRAS[name]
     ]
     options = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate"]

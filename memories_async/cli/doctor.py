@@ -58,6 +58,7 @@ _EXTRAS: dict[str, tuple[tuple[str, ...], ...]] = {
     "redis": (("redis",),),
     "arrow": (("pyarrow",),),
     "otel": (("opentelemetry-api",),),
+    "vectors": (("numpy",),),
     "onnx": (("onnxruntime",),),
 }
 """The packages of each extra; where one place has several names, any of them will do."""

@@ -168,7 +168,7 @@ def test_an_incomplete_extra_names_its_installation(cli, monkeypatch):
 
     ended = cli("doctor")
 
-    assert "local  not installed: pip install 'memories_async[local]'" in ended.out
+    assert "local    not installed: pip install 'memories_async[local]'" in ended.out
 
 
 def test_an_extra_is_complete_only_when_all_of_it_is_there(monkeypatch):
