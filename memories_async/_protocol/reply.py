@@ -71,6 +71,7 @@ _REFUSALS: dict[int, type[Refused]] = {
     413: InvalidRequest,
     415: InvalidRequest,
     422: InvalidRequest,
+    424: Refused,  # the embedded service, whose engine failed
     429: RateLimited,
     9009: PermissionDenied,
 }

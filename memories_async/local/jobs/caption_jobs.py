@@ -178,7 +178,7 @@ class CaptionJobs:
             with tempfile.TemporaryDirectory(prefix="memories-") as folder:
                 path = Path(folder) / f"video{suffix}"
                 path.write_bytes(content)
-                return self.engine_pool.engine.index(path)
+                return self.engine_pool.index_file(path)
 
         return await self.engine_pool.in_index_thread(index_copy)
 

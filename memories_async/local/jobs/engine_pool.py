@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,15 +18,20 @@ from memories_async.local.engine.protocol import (
     CaptionRequest,
     CaptionText,
     Engine,
+    EngineError,
+    EngineFailed,
     Index,
     SearchResult,
     UnreadableVideo,
 )
 from memories_async.local.state.library import Library, LocalVideo
+from memories_async.local.state.wire import explain_os_error
 
 __all__ = ["EnginePool"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 KEPT = 64
 """Indexes held in memory; the engine's cache on disk holds the rest."""
@@ -35,7 +42,11 @@ may have been the machine (its load, its memory), or the file may have been repl
 
 @define(eq=False)
 class EnginePool:
-    """Runs an engine. Each video is indexed once, however many requests wait for it."""
+    """Runs an engine. Each video is indexed once, however many requests wait for it.
+
+    The engine may be anybody's: whatever it raises that is no `EngineError`, and an answer with
+    numbers that are not finite, becomes `EngineFailed`.
+    """
 
     engine: Engine
     library: Library
@@ -95,13 +106,21 @@ class EnginePool:
     async def search(self, video: LocalVideo, image: bytes, prompt: str) -> SearchResult:
         """Find the clips of *video* that look like *image*."""
         index = await self.index(video)
-        return await self.in_thread(lambda: self.engine.search(index, image, prompt))
+
+        def find_clips() -> SearchResult:
+            found = self.engine.search(index, image, prompt)
+            for clip in found.clips:
+                if not all(map(math.isfinite, (clip.start_time, clip.end_time, clip.score))):
+                    raise EngineFailed("The engine's clips have numbers that are not finite.")
+            return found
+
+        return await self.in_thread(lambda: _guard(find_clips))
 
     async def embed(self, video: LocalVideo) -> tuple[float, ...]:
         """Compute the vector of a whole *video*, once."""
         if video.path not in self._embeddings:
             index = await self.index(video)
-            vector = await self.in_thread(lambda: self.engine.embed(index, self.dimensions))
+            vector = await self.in_thread(lambda: self._embed(index))
             self._embeddings[video.path] = vector
         return self._embeddings[video.path]
 
@@ -112,13 +131,20 @@ class EnginePool:
             with tempfile.TemporaryDirectory(prefix="memories-") as folder:
                 path = Path(folder) / f"file{Path(file_name).suffix.lower()}"
                 path.write_bytes(content)
-                return self.engine.embed(self.engine.index(path), self.dimensions)
+                return self._embed(self.index_file(path))
 
         return await self.in_index_thread(embed_copy)
 
     async def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
         """Describe the video of *index*."""
-        return await self.in_thread(lambda: self.engine.caption(index, request))
+
+        def write_caption() -> CaptionText:
+            caption = self.engine.caption(index, request)
+            if not (caption.text and caption.input_tokens + caption.output_tokens >= 0):
+                raise EngineFailed("The engine's caption is empty.")
+            return caption
+
+        return await self.in_thread(lambda: _guard(write_caption))
 
     async def index(self, video: LocalVideo) -> Index:
         """Index *video*, or return its index where it is known."""
@@ -128,7 +154,7 @@ class EnginePool:
         waiting = self._indexes.get(video.path)
         if waiting is None:
             loop = asyncio.get_running_loop()
-            waiting = loop.run_in_executor(self._index_threads, self.engine.index, video.path)
+            waiting = loop.run_in_executor(self._index_threads, self.index_file, video.path)
             self._indexes[video.path] = waiting
             if len(self._indexes) > KEPT:
                 del self._indexes[next(iter(self._indexes))]
@@ -142,6 +168,26 @@ class EnginePool:
             self._indexes.pop(video.path, None)
             raise
 
+    def index_file(self, path: Path) -> Index:
+        """Index the file at *path*, in this thread."""
+
+        def index_video() -> Index:
+            index = self.engine.index(path)
+            if not math.isfinite(index.facts.duration):
+                raise EngineFailed("The engine's duration of the video is not finite.")
+            return index
+
+        return _guard(index_video)
+
+    def _embed(self, index: Index) -> tuple[float, ...]:
+        def compute_vector() -> tuple[float, ...]:
+            vector = tuple(map(float, self.engine.embed(index, self.dimensions)))
+            if len(vector) != self.dimensions or not all(map(math.isfinite, vector)):
+                raise EngineFailed(f"The engine's vector is not {self.dimensions} finite numbers.")
+            return vector
+
+        return _guard(compute_vector)
+
     def get_known_duration(self, video: LocalVideo) -> float | None:
         """Return the seconds that *video* lasts, where it was indexed already."""
         waiting = self._indexes.get(video.path)
@@ -154,3 +200,17 @@ class EnginePool:
         self._indexes.pop(video.path, None)
         self._embeddings.pop(video.path, None)
         self._failures.pop(video.path, None)
+
+
+def _guard(work: Callable[[], T]) -> T:
+    """Do *work* of the engine; an error that is no `EngineError` is logged, and raised as one."""
+    try:
+        return work()
+    except EngineError:
+        raise
+    except OSError as error:
+        _log.exception("the engine failed")
+        raise EngineFailed(explain_os_error(error)) from error
+    except Exception as error:
+        _log.exception("the engine failed")
+        raise EngineFailed("The engine failed.") from error

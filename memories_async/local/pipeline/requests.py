@@ -16,6 +16,7 @@ from urllib.parse import quote
 from aiohttp import web
 from attrs import define, evolve
 
+from memories_async._protocol.messages import says_trouble
 from memories_async.local.engine.protocol import EngineError, EngineFailed
 from memories_async.local.jobs.request_context import RequestContext, Route, RouteAnswer
 from memories_async.local.pipeline.fault_responses import respond_with_fault, send
@@ -151,7 +152,7 @@ class RequestPipeline:
             answer = await _work_and_charge(route, order, context)
         except _ClientDisconnected:
             raise
-        except Exception as error:  # noqa: BLE001  # an engine may be anybody's and raise anything
+        except Exception as error:  # noqa: BLE001  # a failure of a route is a reply, too
             return wire.refuse(route.host, _convert_error(error, route.name), self.dialect)
         reply = wire.succeed(route.host, answer.content, self.dialect)
         headers = dict(answer.headers)
@@ -192,15 +193,17 @@ def _convert_error(error: Exception, name: str) -> Refusal:
     """Convert an error on the route *name* to the refusal that is sent."""
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, EngineError) and not isinstance(error, EngineFailed):
-        return Refusal(Reason.WRONG, str(error))
-    if isinstance(error, EngineFailed):
-        _log.error("%s failed: %s", name, error)
-        return Refusal(Reason.FAILED, str(error))
+    if isinstance(error, EngineError):
+        has_failed = isinstance(error, EngineFailed)
+        if has_failed or says_trouble(str(error)):
+            _log.error("%s failed: %s", name, error)
+        # A client reads words of trouble as an unknown outcome; nothing was charged here.
+        message = "The engine failed; see the log." if says_trouble(str(error)) else str(error)
+        return Refusal(Reason.ENGINE_FAILED if has_failed else Reason.WRONG, message)
     _log.error("%s failed", name, exc_info=error)
     if isinstance(error, OSError):
         return Refusal(Reason.FAILED, wire.explain_os_error(error))
-    return Refusal(Reason.FAILED, "The engine failed.")
+    return Refusal(Reason.FAILED, "The service failed.")
 
 
 def _check_key(key: str, account: Account, host: RouteHost) -> None:

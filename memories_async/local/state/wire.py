@@ -61,6 +61,7 @@ class Reason(Enum):
     NO_POINTS = ("0402", 402)
     DISABLED = ("0403", 403)
     LIMIT = ("0429", 429)
+    ENGINE_FAILED = ("0424", 424)  # in no page: only this service has an engine
     FAILED = ("0500", 500)
 
     @property
@@ -176,7 +177,7 @@ def refuse_with_code(
 ) -> PageReply:
     """Build a refusal with a *code* of the search host; *status* is the HTTP status for it.
 
-    A failure of the service itself is HTTP 500 on every host.
+    A failure of the service itself is HTTP 500 on every host; one of the engine has a code of its own.
     """
     number = int(code) if code.isdecimal() else 0
     is_error = number in _STATUSES and number >= HTTPStatus.BAD_REQUEST
@@ -187,9 +188,10 @@ def refuse_with_code(
         payload = {"code": http, "msg": message, "data": None}
         return PageReply(status=http, code=str(http), payload=payload)
     if host is RouteHost.SECURITY:
-        payload = {"code": -1, "msg": message, "data": None}
+        own = http if code == Reason.ENGINE_FAILED.code else -1
+        payload = {"code": own, "msg": message, "data": None}
         return PageReply(
-            status=http if dialect.security_statuses else failed, code="-1", payload=payload
+            status=http if dialect.security_statuses else failed, code=str(own), payload=payload
         )
     payload = {"code": code, "msg": message, "data": None, **_build_flags(dialect, success=False)}
     return PageReply(status=failed, code=code, payload=payload)

@@ -95,7 +95,7 @@ async def test_other_content_type_is_refused(send):
     assert reply.status == 415
 
 
-async def test_exception_of_an_engine_is_http_500_and_free(service, embed, engine, caplog):
+async def test_exception_of_an_engine_is_http_424_and_free(service, embed, engine, caplog):
     """The next call tries again."""
     engine.index = lambda path: 1 / 0
     failed = await embed()
@@ -103,8 +103,8 @@ async def test_exception_of_an_engine_is_http_500_and_free(service, embed, engin
     again = await embed()
 
     assert (failed.status, failed.json["code"], failed.json["msg"]) == (
-        500,
-        500,
+        424,
+        424,
         "The engine failed.",
     )
     assert again.status == 200

@@ -175,8 +175,8 @@ async def test_field_over_one_megabyte_is_refused(send):
     assert reply.json["msg"] == "The field 'prompt' is larger than 1 MB."
 
 
-async def test_failed_engine_is_http_500_in_the_envelope(service, search, engine, caplog):
-    """It is the only refusal of this host without HTTP 200, and has the engine's message."""
+async def test_failed_engine_is_refused_with_a_code_of_its_own(service, search, engine, caplog):
+    """With the engine's message, in the envelope."""
 
     def fail(index, image, prompt):
         raise EngineFailed("The model is not there.")
@@ -185,7 +185,7 @@ async def test_failed_engine_is_http_500_in_the_envelope(service, search, engine
 
     reply = await search()
 
-    assert (reply.status, reply.json["code"]) == (500, "0500")
+    assert (reply.status, reply.json["code"]) == (200, "0424")
     assert reply.json["msg"] == "The model is not there."
     assert service.account.paid == 0
     assert caplog.messages == ["clips.search failed: The model is not there."]
