@@ -6,14 +6,30 @@ from memories_async._lazy import later
 
 if TYPE_CHECKING:
     from memories_async.vectors._index import ApproximateIndex
-    from memories_async.vectors._values import Neighbour
+    from memories_async.vectors._values import (
+        Calibration,
+        Classification,
+        DuplicateGroup,
+        DuplicateKind,
+        Duplicates,
+        Neighbour,
+        Prediction,
+        VectorPair,
+    )
     from memories_async.vectors._vectors import Vectors
 else:
     _find = later(
         __name__,
         {
             "ApproximateIndex": "._index",
+            "Calibration": "._values",
+            "Classification": "._values",
+            "DuplicateGroup": "._values",
+            "DuplicateKind": "._values",
+            "Duplicates": "._values",
             "Neighbour": "._values",
+            "Prediction": "._values",
+            "VectorPair": "._values",
             "Vectors": "._vectors",
         },
     )
@@ -32,6 +48,13 @@ else:
 
 __all__ = [
     "ApproximateIndex",
+    "Calibration",
+    "Classification",
+    "DuplicateGroup",
+    "DuplicateKind",
+    "Duplicates",
     "Neighbour",
+    "Prediction",
+    "VectorPair",
     "Vectors",
 ]

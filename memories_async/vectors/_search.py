@@ -11,6 +11,8 @@ _TOLERANCE = 2e-6
 """By how much 32-bit floats may be wrong: what is that near to the last place is computed again."""
 _EQUAL = 4_096
 """Rows near to the last place that are computed again at most; of more, the first loaded."""
+_AT_ONCE = 1_024
+"""Pairs that are computed in doubles at once."""
 DIGITS = 6
 """Digits of a cosine after the point: what 32-bit floats, of any block size, agree on."""
 
@@ -51,3 +53,13 @@ def rank(store: VectorStore, query: Doubles, rows: Rows, count: int) -> tuple[Ro
 def round_cosines(cosines: Doubles) -> Doubles:
     """Round to what is certain, and keep within -1 and 1."""
     return np.clip(np.round(cosines, DIGITS), -1.0, 1.0) + 0.0
+
+
+def compute_pairs(store: VectorStore, first: Rows, second: Rows) -> Doubles:
+    """Compute the cosine of each pair of rows, some pairs at a time."""
+    cosines = np.empty(len(first))
+    for begin in range(0, len(first), _AT_ONCE):
+        some = slice(begin, begin + _AT_ONCE)
+        left, right = store.read_units(first[some]), store.read_units(second[some])
+        cosines[some] = np.einsum("ij,ij->i", left, right)
+    return round_cosines(cosines)

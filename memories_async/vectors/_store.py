@@ -58,15 +58,17 @@ class VectorStore:
         width: int = self.matrix.shape[1]
         return width
 
-    def iterate_blocks(self, size: int | None = None) -> Iterator[tuple[slice, Floats]]:
-        """Iterate over all rows as 32-bit floats, in blocks that the next one may overwrite."""
+    def iterate_blocks(
+        self, size: int | None = None, *, begin: int = 0
+    ) -> Iterator[tuple[slice, Floats]]:
+        """Iterate over the rows from *begin* on, in blocks that the next one may overwrite."""
         is_half = self.matrix.dtype == np.float16
         if size is None:
             bytes_ = _HALVES_BLOCK if is_half else BLOCK
             size = max(1, bytes_ // (4 * self.dimensions))
         buffer = np.empty((size if is_half else 0, self.dimensions), np.float32)
-        for begin in range(0, self.count, size):
-            rows = slice(begin, min(begin + size, self.count))
+        for first in range(begin, self.count, size):
+            rows = slice(first, min(first + size, self.count))
             block = self.matrix[rows]
             if is_half:
                 converted = buffer[: len(block)]
@@ -76,10 +78,12 @@ class VectorStore:
                 yield rows, np.asarray(block, np.float32)
             self._release(rows)
 
-    def iterate_unit_blocks(self, size: int | None = None) -> Iterator[tuple[slice, Floats]]:
-        """Iterate over copies of all rows, each of length 1."""
-        for rows, block in self.iterate_blocks(size):
-            yield rows, (block * self.scales[rows, None]).astype(np.float32)
+    def iterate_unit_blocks(
+        self, size: int | None = None, *, begin: int = 0
+    ) -> Iterator[tuple[slice, Floats]]:
+        """Iterate over copies of the rows from *begin* on, each of length 1."""
+        for rows, block in self.iterate_blocks(size, begin=begin):
+            yield rows, block * self.scales[rows, None].astype(np.float32)
 
     def read_units(self, rows: npt.NDArray[np.intp] | slice) -> Doubles:
         """Read some rows as doubles, each of length 1."""

@@ -41,8 +41,7 @@ class VectorTable:
 
     def resolve_query(self, query: Query, k: int) -> tuple[Doubles, int | None]:
         """Check a query; return its vector of length 1, and its row if it is one of these."""
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
-            raise ValueError(f"k must be 1 or more, not {k!r}")
+        check_count("k", k)
         if isinstance(query, str):
             row = self.find_row(query)
             return self.store.read_units(slice(row, row + 1))[0], row
@@ -85,3 +84,9 @@ class VectorTable:
     def __repr__(self) -> str:
         kind = f"{self.dimensions} x {self.store.matrix.dtype}"
         return f"Vectors({len(self):,} of {kind}, model={self.model!r})"
+
+
+def check_count(name: str, count: int) -> None:
+    """Raise `ValueError` where *count* is no number of things."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+        raise ValueError(f"{name} must be 1 or more, not {count!r}")
