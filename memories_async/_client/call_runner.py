@@ -149,6 +149,9 @@ class CallRunner:
 
     async def run(self, call: Call[T]) -> T:
         """Return the answer, or raise the error that says most about what the call cost."""
+        if call.prepare is not None:
+            async with call.prepare(call) as prepared:
+                return await self.run(prepared)
         self.call, self.bucket = call, self.settings.bucket(call.host, call.family)
         self.earlier, self.limited, self.doubt, self.failure = self.attempts, 0, None, None
         if (seconds := self.settings.policy.deadline) is not None:
@@ -267,19 +270,15 @@ class CallRunner:
 
     def _wait_after(self, error: MemoriesError) -> float | None:
         """Ask the policy, and the deadline, whether to go on."""
-        self.limited += isinstance(error, RateLimited)
-        wait = self.settings.policy.wait_after(
-            error,
-            self.call,
-            self.limited
-            if isinstance(error, RateLimited)
-            else self.attempts - self.earlier - self.limited,
-            jitter=random.random(),  # noqa: S311  # spreads waits, guards nothing
-        )
+        is_limited = isinstance(error, RateLimited)
+        self.limited += is_limited
+        failed = self.limited if is_limited else self.attempts - self.earlier - self.limited
+        jitter = random.random()  # noqa: S311  # spreads waits, guards nothing
+        wait = self.settings.policy.wait_after(error, self.call, failed, jitter=jitter)
         now = asyncio.get_running_loop().time()
         if wait is None or (self.deadline is not None and now + wait >= self.deadline):
             return None
-        self.tell_waiting("rate" if isinstance(error, RateLimited) else "retry", wait)
+        self.tell_waiting("rate" if is_limited else "retry", wait)
         return wait
 
     def _outweigh(self, error: MemoriesError) -> MemoriesError:

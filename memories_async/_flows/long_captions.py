@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from memories_async import captions, media
 from memories_async._client.sender import Sender
@@ -102,9 +103,8 @@ async def caption_long(
         plan = await _in_thread(cutter, lambda cutter: cutter.plan())
     elif plan.size != cutter.path.stat().st_size:
         raise ValueError(f"plan is of another file: {plan.size:,} bytes, which {video} has not")
-    digest = await _in_thread(cutter, lambda cutter: _prepare(cutter.path).digest())
-    job = _LongJob(client, cutter, build, digest, timeout, on_piece or (lambda _: None))
-    pieces = await job.run(plan)
+    calls = await _in_thread(cutter, lambda cutter: PieceCalls.read(cutter, build, PieceSlots()))
+    pieces = await _LongJob(client, calls, timeout, on_piece or (lambda _: None)).run(plan)
     if all(piece.caption is None for piece in pieces):
         error = pieces[0].error
         assert error is not None
@@ -114,22 +114,16 @@ async def caption_long(
 
 @frozen(eq=False)
 class _LongJob:
-    """Cuts one piece after the other, and sends some at once."""
+    """Captions the pieces of one film."""
 
     client: Sender
-    cutter: FilmCutter
-    build: Callable[[media.Source], PieceCall]
-    digest: str
+    calls: PieceCalls
     timeout: float | None
     on_piece: Callable[[PieceCaption], None]
 
     async def run(self, plan: FilmPlan) -> tuple[PieceCaption, ...]:
         """Return the captions of all pieces, in order."""
-        slots, cutting = asyncio.Semaphore(_AT_ONCE), asyncio.Lock()
-        running = [
-            asyncio.ensure_future(self.caption(piece, slots, cutting, is_whole=plan.is_whole))
-            for piece in plan.pieces
-        ]
+        running = [asyncio.ensure_future(self.caption(piece, plan)) for piece in plan.pieces]
         try:
             return tuple(await asyncio.gather(*running))
         finally:
@@ -137,14 +131,11 @@ class _LongJob:
                 one.cancel()
             await asyncio.wait(running)
 
-    async def caption(
-        self, piece: Piece, slots: asyncio.Semaphore, cutting: asyncio.Lock, *, is_whole: bool
-    ) -> PieceCaption:
+    async def caption(self, piece: Piece, plan: FilmPlan) -> PieceCaption:
         """Caption a piece; what it comes to instead is its error."""
         ended = PieceCaption(start_time=piece.start_time, end_time=piece.end_time)
         try:
-            async with slots:
-                answer = await self.send(piece, cutting, is_whole=is_whole)
+            answer = await self.send(self.calls.build_call(piece, plan))
             if not isinstance(answer, Caption):
                 answer = await wait_for_caption(self.client, answer, self.timeout)
             ended = evolve(ended, caption=answer)
@@ -153,25 +144,8 @@ class _LongJob:
         self.on_piece(ended)
         return ended
 
-    async def send(
-        self, piece: Piece, cutting: asyncio.Lock, *, is_whole: bool
-    ) -> Caption | CaptionTask | OutcomeUnknown:
-        """Send a piece; one that the ledger holds as paid is not cut again."""
-        if is_whole:
-            return await self._send(self.build(self.cutter.path))
-        paid = self.identify(self.build(b"-"), piece)
-        if await self.client.is_paid(paid):
-            return await self._send(paid)
-        # It has no name on the disk, so that nothing is left of it when the process is killed.
-        with tempfile.TemporaryFile(prefix="memories-") as file:
-            async with cutting:
-                try:
-                    await _in_thread(self.cutter, lambda cutter: cutter.cut(piece, file))
-                except (OSError, ValueError) as error:
-                    raise NotSent(f"the piece cannot be cut: {error}", call=paid.name) from error
-            return await self._send(self.identify(self.build(file), piece))
-
-    async def _send(self, call: PieceCall) -> Caption | CaptionTask | OutcomeUnknown:
+    async def send(self, call: PieceCall) -> Caption | CaptionTask | OutcomeUnknown:
+        """Send a piece, or return the error of one that may have been accepted all the same."""
         try:
             answer: Caption | CaptionTask = await self.client.send(call)
         except OutcomeUnknown as lost:
@@ -181,20 +155,69 @@ class _LongJob:
             return lost
         return answer
 
-    def identify(self, call: PieceCall, piece: Piece) -> PieceCall:
-        """Give a call the identity of its piece: another FFmpeg may encode it to other bytes."""
+
+@frozen
+class PieceSlots:
+    """Limits the pieces that exist as files at once, and those that are cut at once."""
+
+    existing: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    cutting: asyncio.Lock = field(factory=asyncio.Lock)
+
+
+@frozen(eq=False)
+class PieceCalls:
+    """Builds the calls for the pieces of a film. A piece is cut when its call is about to be sent."""
+
+    cutter: FilmCutter
+    build: Callable[[media.Source], PieceCall]
+    digest: str
+    slots: PieceSlots
+
+    @classmethod
+    def read(
+        cls,
+        cutter: FilmCutter,
+        build: Callable[[media.Source], PieceCall],
+        slots: PieceSlots,
+    ) -> PieceCalls:
+        """Read the whole film, whose content is part of the identity of its pieces."""
+        return cls(cutter, build, _prepare(cutter.path).digest(), slots)
+
+    def build_call(self, piece: Piece, plan: FilmPlan) -> PieceCall:
+        """Build the call for *piece*; its identity is that of the film and the times."""
         from memories_async.film._cutter import RECIPE  # noqa: PLC0415  # needs an extra
 
+        if plan.is_whole:
+            return self.build(self.cutter.path)
+        # Another FFmpeg may encode the piece to other bytes.
         name = f"{RECIPE} {self.digest} {piece.start_time:.3f} {piece.end_time:.3f}"
         identity = hashlib.blake2b(name.encode(), digest_size=20).hexdigest()
-        assert isinstance(call.body, Form)
-        parts = tuple(
-            evolve(part, content=evolve(part.content, identity=identity))
-            if part.content is call.media[0] and isinstance(part.content, media.Media)
-            else part
-            for part in call.body.parts
-        )
-        return evolve(call, body=Form(parts))
+        call = self.build(b"-")
+        call = _replace_video(call, evolve(call.media[0], identity=identity))
+        return evolve(call, prepare=partial(self._cut, piece))
+
+    @asynccontextmanager
+    async def _cut(self, piece: Piece, call: PieceCall) -> AsyncGenerator[PieceCall]:
+        # The file has no name on the disk, so that nothing is left of it when the process is killed.
+        async with self.slots.existing:
+            with tempfile.TemporaryFile(prefix="memories-") as file:
+                try:
+                    async with self.slots.cutting:
+                        await _in_thread(self.cutter, lambda cutter: cutter.cut(piece, file))
+                    cut = media.prepare_video("video", file, max_size=self.cutter.max_size)
+                except (OSError, ValueError) as error:
+                    raise NotSent(f"the piece cannot be cut: {error}", call=call.name) from error
+                yield evolve(_replace_video(call, cut), prepare=None)
+
+
+def _replace_video(call: PieceCall, video: media.Media) -> PieceCall:
+    """Return the call with another video; it comes before the pictures of persons."""
+    assert isinstance(call.body, Form)
+    parts = tuple(
+        evolve(part, content=video) if part.content is call.media[0] else part
+        for part in call.body.parts
+    )
+    return evolve(call, body=Form(parts))
 
 
 async def _in_thread(cutter: FilmCutter, work: Callable[[FilmCutter], T]) -> T:

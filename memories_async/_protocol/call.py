@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -118,6 +119,11 @@ class Call(Generic[T]):
     wait in addition."""
     save_to: Path | None = None
     """The file that a binary answer is written to; None where the answer is JSON."""
+    prepare: Callable[[Call[Any]], AbstractAsyncContextManager[Call[Any]]] | None = field(
+        default=None, repr=False, eq=False
+    )
+    """Makes what the call sends, such as a piece of a film, when it is about to be sent; the identity
+    of the call stays the same. What it yields is sent while it is open."""
     # It follows from the name and the arguments, and partial functions do not compare.
     decode: Callable[[Any], T] = field(repr=False, eq=False)
 

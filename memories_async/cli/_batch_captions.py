@@ -15,6 +15,7 @@ from attrs import asdict, define, field, frozen
 from memories_async import Caption, CaptionTask
 from memories_async.batch import Outcome
 from memories_async.cli import _receiving
+from memories_async.cli._batch_films import FilmRows
 from memories_async.cli._receiving import Reception
 from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import Configuration
@@ -34,6 +35,12 @@ _captions_option = click.option(
     help="Write the captions to this file as JSON lines; without --sync, those of rows without a "
     "callback, received here, on --port.",
 )
+_long_option = click.option(
+    "--long",
+    "is_long",
+    is_flag=True,
+    help="Cut films over 300 s or 20 MB into pieces; each is charged as one caption.",
+)
 _sync_option = click.option(
     "--sync",
     is_flag=True,
@@ -44,7 +51,7 @@ _sync_option = click.option(
 def caption_options(function: F) -> F:
     """Add the options of `CaptionOptions` to a command."""
     received = _receiving.public_url_option(_receiving.timeout_option(function))
-    return _sync_option(_captions_option(_receiving.port_option(received)))
+    return _sync_option(_captions_option(_long_option(_receiving.port_option(received))))
 
 
 @frozen(kw_only=True)
@@ -53,12 +60,15 @@ class CaptionOptions:
 
     sync: bool
     captions: Path | None
+    is_long: bool
     port: int | None
     public_url: str | None
     timeout: float
 
     def check(self, *, callback: str | None) -> None:
         """Raise `ValueError` for options that exclude one another."""
+        if self.is_long and self.captions is None:
+            raise ValueError("--long needs --captions FILE, for the joined caption of each film")
         if self.sync:
             if callback is not None or self.port is not None or self.public_url is not None:
                 raise ValueError("--callback, --port and --public-url do not go with --sync")
@@ -71,16 +81,21 @@ class CaptionOptions:
             raise ValueError("--captions needs --port N, on which a later run receives the rest")
 
     def make_writer(
-        self, configuration: Configuration, ledger: Ledger, *, report: Callable[[str], None]
+        self,
+        configuration: Configuration,
+        ledger: Ledger,
+        *,
+        films: FilmRows | None,
+        report: Callable[[str], None],
     ) -> CaptionWriter | None:
         """Make what writes the captions, and receives them without --sync; None without --captions."""
         if self.captions is None:
             return None
         if self.sync:
-            return CaptionWriter(None, self.captions, report)
+            return CaptionWriter(None, self.captions, films, report)
         receiver = _receiving.make_receiver(self.public_url, self.port, configuration, ledger)
         reception = Reception(receiver=receiver, port=self.port, timeout=self.timeout)
-        return CaptionWriter(reception, self.captions, report)
+        return CaptionWriter(reception, self.captions, films, report)
 
 
 @define(eq=False)
@@ -90,6 +105,8 @@ class CaptionWriter:
     reception: Reception | None
     """None where the captions are in the replies."""
     path: Path
+    films: FilmRows | None
+    """Joins the captions of films that are captioned in pieces; None where there are none."""
     report: Callable[[str], None]
     """Called with a message for each caption that fails or does not arrive."""
     written: int = field(default=0, init=False)
@@ -115,6 +132,8 @@ class CaptionWriter:
                 async def write_caption(outcome: Outcome[str, Any]) -> None:
                     if isinstance(outcome.answer, Caption):
                         self._write(outcome.key, None, outcome.answer, file)
+                    else:
+                        self._give_up(outcome.key, outcome.error, file)
 
                 yield write_caption
                 return
@@ -123,26 +142,17 @@ class CaptionWriter:
 
                 async def await_caption(outcome: Outcome[str, Any]) -> None:
                     task = find_task(outcome)
-                    if task is not None:
-                        await slots.acquire()
-                        self._waiting += 1
-                        waiting = self._wait(reception, outcome.key, task, file)
-                        group.create_task(waiting).add_done_callback(lambda _: slots.release())
+                    if task is None:
+                        self._give_up(outcome.key, outcome.error, file)
+                        return
+                    await slots.acquire()
+                    self._waiting += 1
+                    waiting = self._wait(reception, outcome.key, task, file)
+                    group.create_task(waiting).add_done_callback(lambda _: slots.release())
 
                 yield await_caption
                 if self._waiting:
                     self.report(f"waiting for {count_noun(self._waiting, 'caption')}")
-
-    def _write(self, key: str, task_id: str | None, caption: Caption, file: TextIO) -> None:
-        line = {
-            "key": key,
-            "task_id": task_id,
-            "tag": caption.tag,
-            "text": caption.text,
-            "tokens": None if caption.tokens is None else asdict(caption.tokens),
-        }
-        print(json.dumps(line), file=file, flush=True)
-        self.written += 1
 
     async def _wait(
         self, reception: Reception, key: str, task: CaptionTask | OutcomeUnknown, file: TextIO
@@ -155,8 +165,37 @@ class CaptionWriter:
         except MemoriesError as error:
             self.missing += 1
             self.report(f"{key}: {error.message}")
+            self._give_up(key, error, file)
         finally:
             self._waiting -= 1
+
+    def _write(self, key: str, task_id: str | None, caption: Caption, file: TextIO) -> None:
+        if self.films is not None and key in self.films.pieces:
+            self._add_piece(key, caption, file)
+            return
+        line = {
+            "key": key,
+            "task_id": task_id,
+            "tag": caption.tag,
+            "text": caption.text,
+            "tokens": None if caption.tokens is None else asdict(caption.tokens),
+        }
+        self._write_line(line, file)
+
+    def _give_up(self, key: str, error: Exception | None, file: TextIO) -> None:
+        """Note that a piece has no caption: the others of its film are joined without it."""
+        if self.films is not None and key in self.films.pieces:
+            self._add_piece(key, error, file)
+
+    def _add_piece(self, key: str, answer: Caption | Exception | None, file: TextIO) -> None:
+        assert self.films is not None
+        film, long = self.films.add(key, answer)
+        if long is not None and long.text:
+            self._write_line({"key": film, "task_id": None, **long.to_dict()}, file)
+
+    def _write_line(self, line: dict[str, Any], file: TextIO) -> None:
+        print(json.dumps(line), file=file, flush=True)
+        self.written += 1
 
 
 def find_task(outcome: Outcome[str, Any]) -> CaptionTask | OutcomeUnknown | None:

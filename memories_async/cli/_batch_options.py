@@ -10,7 +10,14 @@ import click
 from attrs import frozen
 
 from memories_async import Budget
-from memories_async.cli._options import LedgerPlace, LedgerType, account, common
+from memories_async.cli._options import (
+    LedgerPlace,
+    LedgerType,
+    account,
+    common,
+    parse_prices,
+    price_option,
+)
 from memories_async.cli._run import pass_run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,13 +61,7 @@ _OPTIONS = (
         metavar="N",
         help="Spend at most N points; needs --price.",
     ),
-    click.option(
-        "--price",
-        "prices",
-        multiple=True,
-        metavar="UNIT=POINTS",
-        help="The points of a search, caption or embedding; may be repeated.",
-    ),
+    price_option,
     click.option("--dry-run", is_flag=True, help="Show what would be sent and cost; send nothing."),
     account,
     common,
@@ -101,13 +102,7 @@ class BatchOptions:
         """Check the options. Raises `ValueError`."""
         if out is not None and out.suffix.lower() not in {".parquet", ".csv", ".jsonl"}:
             raise ValueError(f"--out must end in .parquet, .csv or .jsonl, not {out.name!r}")
-        known: dict[str, float] = {}
-        for price in prices:
-            unit, _, points = price.partition("=")
-            try:
-                known[unit] = float(points)
-            except ValueError:
-                raise ValueError(f"--price must be UNIT=POINTS, not {price!r}") from None
+        known = parse_prices(prices)
         budget = None
         if max_calls is not None or max_points is not None or known:
             budget = Budget(calls=max_calls, points=max_points, prices=known)

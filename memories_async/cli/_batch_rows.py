@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from attrs import define, field, frozen
 
 from memories_async import Call, Flow, Person, assets, captions, clips, embeddings, videos
 from memories_async._protocol import wire_json
+from memories_async.cli._options import is_url
 from memories_async.cli._tables import Columns, Row, read_table
 
 
@@ -21,6 +23,16 @@ class RowFormat:
 
     build: Callable[[Row], Call[Any] | Flow[Any]]
     columns: Columns
+
+
+@frozen(kw_only=True)
+class TableRow:
+    """One row of a table, with what options fill in."""
+
+    number: int
+    """Counts from 1."""
+    key: str
+    fields: Row
 
 
 @define(eq=False)
@@ -38,26 +50,38 @@ class Rows:
 
     def __attrs_post_init__(self) -> None:
         # The whole table is checked before the first call is sent.
-        self._count = sum(1 for _ in self._read())
+        self._count = sum(1 for _ in self.read())
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[tuple[str, Call[Any] | Flow[Any]]]:
         self.invalid = 0
-        for number, row in enumerate(self._read(), 1):
-            try:
-                call = self.format.build({**self.defaults, **row})
-            except (KeyError, TypeError, ValueError) as error:
-                self.invalid += 1
-                reason = f"no {error}" if isinstance(error, KeyError) else error
-                self.report(f"{self.path.name}, row {number}: {reason}")
-            else:
-                yield str(row.get("key", number)), call
+        for row in self.read():
+            yield from self.build(row)
 
-    def _read(self) -> Iterator[Row]:
+    def build(self, row: TableRow) -> Iterator[tuple[str, Call[Any] | Flow[Any]]]:
+        """Build the call of *row*; nothing for a row that is wrong, which is reported."""
+        with self.reject(row):
+            yield row.key, self.format.build(row.fields)
+
+    @contextmanager
+    def reject(self, row: TableRow) -> Generator[None]:
+        """Report an error of *row*, and count it, instead of raising it."""
         try:
-            yield from read_table(self.path, self.format.columns, self.defaults)
+            yield
+        except (KeyError, TypeError, ValueError) as error:
+            self.invalid += 1
+            reason = f"no {error}" if isinstance(error, KeyError) else error
+            self.report(f"{self.path.name}, row {row.number}: {reason}")
+
+    def read(self) -> Iterator[TableRow]:
+        """Read the rows. Raises `click.UsageError` for a file that is no table."""
+        try:
+            rows = enumerate(read_table(self.path, self.format.columns, self.defaults), 1)
+            for number, row in rows:
+                full = {**self.defaults, **row}
+                yield TableRow(number=number, key=str(row.get("key", number)), fields=full)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise click.UsageError(f"--from {self.path}: {reason}; nothing was sent") from error
@@ -94,23 +118,27 @@ def build_caption(row: Row, *, is_sync: bool = False) -> Call[Any]:
 
     The caption is in the reply if *is_sync*, without a `callback`.
     """
-    video = str(row["video"])
-    by_url = video.startswith(("http://", "https://"))
-    persons = [
-        Person(name, url=picture) if by_url else Person(name, image=picture)
-        for name, picture in parse_persons(row.get("persons"))
-    ]
-    arguments: dict[str, Any] = {
+    video, arguments = str(row["video"]), read_caption_arguments(row)
+    if is_sync:
+        build = captions.upload_sync if is_url(video) else captions.upload_file_sync
+        return build(video, **arguments)
+    submit = captions.upload if is_url(video) else captions.upload_file
+    return submit(video, callback=row["callback"], **arguments)
+
+
+def read_caption_arguments(row: Row) -> dict[str, Any]:
+    """Read what a row says of its caption beside the video."""
+    by_url = is_url(str(row["video"]))
+    return {
         "user_prompt": row["user_prompt"],
         "system_prompt": row["system_prompt"],
-        "persons": persons,
+        "persons": [
+            Person(name, url=picture) if by_url else Person(name, image=picture)
+            for name, picture in parse_persons(row.get("persons"))
+        ],
         "thinking": str(row.get("thinking", "")).lower() in {"1", "true", "yes"},
         "tag": None if row.get("tag") is None else str(row["tag"]),
     }
-    if is_sync:
-        return (captions.upload_sync if by_url else captions.upload_file_sync)(video, **arguments)
-    build = captions.upload if by_url else captions.upload_file
-    return build(video, callback=row["callback"], **arguments)
 
 
 def parse_persons(given: Any) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from memories_async import Client, Ledger
 from memories_async._protocol.reply import Host
 from memories_async.batch import Batch, Progress
 from memories_async.cli._batch_captions import Await, CaptionOptions, CaptionWriter
+from memories_async.cli._batch_films import FilmRows
 from memories_async.cli._batch_options import BatchOptions
 from memories_async.cli._batch_progress import format_progress, list_plan, show_progress
 from memories_async.cli._batch_rows import Rows
@@ -33,7 +34,7 @@ _LISTED = 5
 
 def run_batch(
     run: CommandRun,
-    rows: Rows,
+    rows: Rows | FilmRows,
     host: Host,
     settings: dict[str, Any],
     *,
@@ -47,7 +48,12 @@ def run_batch(
         ledger = options.ledger.open()
         captions = None
         if caption_options is not None:
-            captions = caption_options.make_writer(configuration, ledger, report=run.screen.note)
+            captions = caption_options.make_writer(
+                configuration,
+                ledger,
+                films=rows if isinstance(rows, FilmRows) else None,
+                report=run.screen.note,
+            )
     client = configuration.client(host, receiver=captions and captions.receiver)
     with ledger:
         try:
@@ -67,7 +73,7 @@ class BatchCommand:
     """A batch, with what its command needs to run and to report it."""
 
     run: CommandRun
-    rows: Rows
+    rows: Rows | FilmRows
     options: BatchOptions
     ledger: Ledger
     captions: CaptionWriter | None
@@ -108,8 +114,11 @@ class BatchCommand:
     async def show_plan(self, batch: Batch[str, Any]) -> Exit:
         """Show what the batch would send and cost."""
         screen, plan = self.run.screen, await batch.plan()
-        screen.document({"plan": asdict(plan)})
-        screen.facts(list_plan(plan))
+        films = self.rows.describe() if isinstance(self.rows, FilmRows) else []
+        screen.document({"plan": asdict(plan), **({"films": films} if films else {})})
+        pieces = sum(len(film["pieces"]) for film in films)
+        shown = [("films in pieces", f"{len(films):,}, in {pieces:,} pieces")] if films else []
+        screen.facts([*list_plan(plan), *shown])
         return Exit.USAGE if self.rows.invalid else Exit.DONE
 
     async def read_outcomes(self, batch: Batch[str, Any], follow: Await | None) -> None:
@@ -154,6 +163,9 @@ class BatchCommand:
             screen.say(f"{count_noun(len(self.uploaded), 'file')} uploaded")
         if self.captions is not None:
             screen.say(f"{count_noun(self.captions.written, 'caption')} in {self.captions.path}")
+        if isinstance(self.rows, FilmRows) and self.rows.films:
+            incomplete = shorten_list([*self.rows.films])
+            screen.note(f"not written, as pieces are missing: {incomplete}; run it again")
         if stopped is not None:
             screen.note(f"stopped; the rest is planned: {stopped}")
         ledger = self.options.ledger

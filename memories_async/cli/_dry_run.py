@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Fields, Form, Json, Part
-from memories_async.cli._screen import Screen
+from memories_async.cli._screen import Screen, count_noun
 from memories_async.cli._settings import Configuration
 from memories_async.media import Media
 
 
-def show_dry_run(screen: Screen, call: Call[Any], configuration: Configuration) -> None:
-    """Show *call* instead of sending it."""
+def show_dry_run(
+    screen: Screen,
+    call: Call[Any],
+    configuration: Configuration,
+    prices: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Show *call* instead of sending it; *prices* are the points of units."""
     limit = configuration.limits.of(call.family)
     fields = list_fields(call)
     key = configuration.key(call.host)
@@ -32,7 +39,7 @@ def show_dry_run(screen: Screen, call: Call[Any], configuration: Configuration) 
             "url": url,
             "fields": fields,
             "key_set": key is not None,
-            "cost": {"unit": call.unit, "amount": 1 if call.unit else 0},
+            "cost": describe_cost(call.unit, 1 if call.unit else 0, prices),
             "repeatable": call.repeatable,
             "needs_callback": call.needs_callback,
         }
@@ -44,10 +51,29 @@ def show_dry_run(screen: Screen, call: Call[Any], configuration: Configuration) 
             ("request", f"{call.method} {url}"),
             *((name, format_value(value)) for name, value in fields.items()),
             ("key", f"from {key.variable}" if key else "none: set MEMORIES_API_KEY to send it"),
-            ("cost", f"1 {call.unit} if it succeeds" if call.unit else "nothing"),
+            ("cost", format_cost(call.unit, 1, prices)),
             ("rate", f"{rate} for {call.family}, shared by all programs of the account"),
             ("repeat", repeat),
         ]
+    )
+
+
+def describe_cost(
+    unit: str | None, amount: int, prices: Mapping[str, float]
+) -> dict[str, str | float | None]:
+    """Describe what successes are charged as; the points are None where their price is unknown."""
+    price = 0.0 if unit is None else prices.get(unit)
+    points = None if price is None else amount * price
+    return {"unit": unit, "amount": amount, "points": points}
+
+
+def format_cost(unit: str | None, amount: int, prices: Mapping[str, float]) -> str:
+    """Write what successes are charged as."""
+    if unit is None:
+        return "nothing"
+    points = f", {amount * prices[unit]:g} points" if unit in prices else ""
+    return (
+        f"{count_noun(amount, unit)} if {'it succeeds' if amount == 1 else 'all succeed'}{points}"
     )
 
 

@@ -12,6 +12,7 @@ from memories_async._flows.long_captions import make_cutter
 from memories_async._protocol.reply import Host
 from memories_async.cli import _receiving
 from memories_async.cli._calls import CallObserver, run_async
+from memories_async.cli._dry_run import describe_cost, format_cost
 from memories_async.cli._exits import Exit
 from memories_async.cli._receiving import Reception
 from memories_async.cli._run import CommandRun
@@ -28,6 +29,8 @@ class LongOptions:
     port: int | None
     public_url: str | None
     timeout: float
+    prices: dict[str, float]
+    """Points of units, for a dry run."""
 
     def caption(
         self,
@@ -43,7 +46,7 @@ class LongOptions:
         with run.screen.status("looking for cuts ..."):
             plan = make_cutter(video, captions.MAX_VIDEO_SIZE).plan()
         if dry_run:
-            show_film_plan(run, plan, configuration)
+            show_film_plan(run, plan, configuration, self.prices)
             return Exit.DONE
         if self.ledger is None:
             raise ValueError(
@@ -111,7 +114,9 @@ def describe_plan(plan: FilmPlan) -> str:
     return f"{plan.duration:.0f} s, {plan.size:,} bytes: {pieces}, {count} charged if all succeed"
 
 
-def show_film_plan(run: CommandRun, plan: FilmPlan, configuration: Configuration) -> None:
+def show_film_plan(
+    run: CommandRun, plan: FilmPlan, configuration: Configuration, prices: dict[str, float]
+) -> None:
     """Show the pieces, what they cost, and how long they take to submit at least."""
     limit, count = configuration.limits.of("captions"), len(plan.pieces)
     seconds = (count - 1) * limit.per / limit.rate
@@ -119,7 +124,7 @@ def show_film_plan(run: CommandRun, plan: FilmPlan, configuration: Configuration
         {
             "dry_run": True,
             **plan.to_dict(),
-            "cost": {"unit": "caption", "amount": count},
+            "cost": describe_cost("caption", count, prices),
             "seconds": seconds,
         }
     )
@@ -133,7 +138,7 @@ def show_film_plan(run: CommandRun, plan: FilmPlan, configuration: Configuration
             ("film", f"{plan.duration:.1f} s, {plan.size:,} bytes"),
             ("pieces", "1, sent as it is" if plan.is_whole else str(count)),
             *rows,
-            ("cost", f"{count_noun(count, 'caption')} if all succeed"),
+            ("cost", format_cost("caption", count, prices)),
             ("time", f"at least {seconds:.0f} s to submit them, and encoding on this machine"),
         ]
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 from attrs import field, frozen
@@ -164,6 +166,30 @@ def parse_extra(pairs: Iterable[str]) -> dict[str, Any]:
     return extra
 
 
+price_option = click.option(
+    "--price",
+    "prices",
+    multiple=True,
+    metavar="UNIT=POINTS",
+    help="The points of a search, caption or embedding; may be repeated.",
+)
+
+
+def parse_prices(pairs: Iterable[str]) -> dict[str, float]:
+    """Parse the values of `--price`."""
+    prices: dict[str, float] = {}
+    for pair in pairs:
+        unit, _, text = pair.partition("=")
+        try:
+            points = float(text)
+        except ValueError:
+            points = -1.0
+        if not unit or not 0 <= points < math.inf:
+            raise ValueError(f"--price must be UNIT=POINTS, with points from 0, not {pair!r}")
+        prices[unit] = points
+    return prices
+
+
 @contextmanager
 def raise_usage_errors(prefix: str = "") -> Generator[None]:
     """Turn a `TypeError` or `ValueError` of the library into a usage error of the command."""
@@ -172,3 +198,8 @@ def raise_usage_errors(prefix: str = "") -> Generator[None]:
     except (TypeError, ValueError) as error:
         context = click.get_current_context(silent=True)
         raise click.UsageError(f"{prefix}{error}", context) from error
+
+
+def is_url(text: str) -> bool:
+    """Whether *text* is a web address."""
+    return urlsplit(text).scheme.lower() in {"http", "https"}

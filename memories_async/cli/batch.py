@@ -10,6 +10,7 @@ from attrs import fields
 
 from memories_async._protocol.reply import Host
 from memories_async.cli._batch_captions import CaptionOptions, caption_options
+from memories_async.cli._batch_films import FilmRows
 from memories_async.cli._batch_options import batch_options
 from memories_async.cli._batch_rows import (
     ASSETS,
@@ -37,6 +38,8 @@ Examples:
       --ledger run.db --sync --captions captions.jsonl
   memories-async batch caption --from videos.csv \\
       --ledger run.db --callback https://me/cb --dry-run
+  memories-async batch caption --from films.csv --ledger run.db \\
+      --sync --long --captions captions.jsonl --dry-run
   memories-async batch caption --from videos.csv \\
       --ledger run.db --captions captions.jsonl \\
       --public-url https://me.example --port 8000
@@ -126,6 +129,9 @@ def caption(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     With --sync, each caption is in the reply, without a callback, and the ledger keeps it; --captions
     writes it to a file too. A reply that is lost loses the caption, which may have been charged.
 
+    With --long, a file over 300 s or 20 MB is cut where shots change, after all other rows, and each
+    piece is charged as one caption: --dry-run says how many. --captions gets one line for the film.
+
     With --captions alone, the command ends when every caption has arrived or its --timeout has passed.
     Run it again to write the captions that arrived before and wait for the rest: the ledger has
     both.
@@ -137,6 +143,9 @@ def caption(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
     if chosen.captions is not None and not chosen.sync:
         defaults["callback"] = None
     rows = Rows(source, defaults, SYNC_CAPTIONS if chosen.sync else CAPTIONS, run.screen.note)
+    if chosen.is_long:
+        films = FilmRows(rows, is_sync=chosen.sync)
+        return run_batch(run, films, Host.CAPTIONS, settings, caption_options=chosen)
     return run_batch(run, rows, Host.CAPTIONS, settings, caption_options=chosen)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -22,7 +21,10 @@ from memories_async.cli._options import (
     common,
     dry_run,
     extra_option,
+    is_url,
     parse_extra,
+    parse_prices,
+    price_option,
     raise_usage_errors,
 )
 from memories_async.cli._receiving import Reception, show_caption
@@ -39,7 +41,8 @@ Examples:
       --person Alice=alice.png --callback https://me/cb
   memories-async caption https://me/sea.mp4 --wait \\
       --public-url https://me.example --port 8000
-  memories-async caption film.mkv --long --sync --dry-run
+  memories-async caption film.mkv --long --sync --dry-run \\
+      --price caption=2
 """
 _USER_PROMPT = "Summarize what happens in the video."
 _SYSTEM_PROMPT = "You are a video understanding system that describes what it sees."
@@ -91,6 +94,7 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
 @_receiving.public_url_option
 @_receiving.timeout_option
 @_receiving.store_option
+@price_option
 @account
 @dry_run
 @common
@@ -117,6 +121,7 @@ def command(
     port: int | None,
     timeout: float,
     store: Path | None,
+    prices: tuple[str, ...],
     dry_run: bool,
 ) -> int:
     """Caption a video.
@@ -138,6 +143,9 @@ def command(
             raise ValueError("--ledger goes with --long")
         if not wait and (port, public_url, store) != (None, None, None):
             raise ValueError("--port, --public-url and --store go with --wait")
+        points = parse_prices(prices)
+        if points and not dry_run:
+            raise ValueError("--price goes with --dry-run")
         arguments: dict[str, Any] = {
             "user_prompt": user_prompt,
             "system_prompt": system_prompt,
@@ -149,13 +157,15 @@ def command(
             "persons": parse_persons(persons, by_url=is_url(video)),
         }
         if is_long:
-            long = LongOptions(ledger=ledger, port=port, public_url=public_url, timeout=timeout)
+            long = LongOptions(
+                ledger=ledger, port=port, public_url=public_url, timeout=timeout, prices=points
+            )
             return long.caption(run, video, configuration, arguments, wait=wait, dry_run=dry_run)
         make = _receiving.make_receiver
         receiver = make(public_url, port, configuration, store) if wait else None
         call = build_call(video, arguments, callback=callback, is_sync=sync)
     if dry_run:
-        show_dry_run(run.screen, call, configuration)
+        show_dry_run(run.screen, call, configuration, points)
     elif receiver is not None:
         reception = Reception(receiver=receiver, port=port or 0, timeout=timeout, store=store)
         show_caption(run, *run_async(submit_and_wait(run, call, configuration, reception)))
@@ -178,11 +188,6 @@ def build_call(
         )
     build = captions.upload if is_url(video) else captions.upload_file
     return build(video, callback=callback, **arguments)
-
-
-def is_url(text: str) -> bool:
-    """Whether *text* is a web address."""
-    return urlsplit(text).scheme.lower() in {"http", "https"}
 
 
 def parse_persons(persons: Iterable[str], *, by_url: bool) -> list[Person]:

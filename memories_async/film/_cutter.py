@@ -6,7 +6,8 @@ One frame is decoded at a time, so memory does not grow with the length of the f
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -68,20 +69,32 @@ class FilmCutter:
     def plan(self) -> FilmPlan:
         """Plan the pieces. Raises `ValueError` for a file that is no video."""
         size = self.path.stat().st_size
-        try:
-            with _Film.open(self.path) as film:
-                duration = film.duration
-                is_whole = 0 < duration <= LONGEST and size <= self.max_size
-                cuts = list[float]()
-                if not is_whole:
-                    duration, cuts = self._find_cuts(film)
-        except (FFmpegError, OSError) as error:
-            raise ValueError(f"video cannot be read: {self.path}: {error}") from None
+        with self._open() as film:
+            duration, cuts = film.duration, list[float]()
+            is_whole = self._is_whole(film, size)
+            if not is_whole:
+                duration, cuts = self._find_cuts(film)
         if duration <= 0:
             raise ValueError(f"video has no pictures: {self.path}")
         whole = (Piece(start_time=0.0, end_time=round(duration, 3), at_cut=True),)
         pieces = whole if is_whole else plan_pieces(duration, cuts)
         return FilmPlan(duration=round(duration, 3), size=size, pieces=pieces, is_whole=is_whole)
+
+    def fits(self) -> bool:
+        """Whether the film can be captioned as it is; its pictures are not decoded."""
+        with self._open() as film:
+            return self._is_whole(film, self.path.stat().st_size)
+
+    def _is_whole(self, film: _Film, size: int) -> bool:
+        return 0 < film.duration <= LONGEST and size <= self.max_size
+
+    @contextmanager
+    def _open(self) -> Generator[_Film]:
+        try:
+            with _Film.open(self.path) as film:
+                yield film
+        except (FFmpegError, OSError) as error:
+            raise ValueError(f"video cannot be read: {self.path}: {error}") from None
 
     def cut(self, piece: Piece, to: BinaryIO) -> None:
         """Write *piece* to a file as MP4, at most 480 lines high, with its sound."""
