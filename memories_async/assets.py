@@ -1,8 +1,8 @@
 """The asset store of API v2, whose videos `embeddings.video` embeds.
 
 An asset is uploaded, processed by the service, and then used by its `asset_id`. It is unrelated to the
-`video_no` of the library. memories.ai docs, section "Visual Intelligence" (upload, metadata, delete and
-download).
+`video_no` of the library. memories.ai docs, section "Visual Intelligence" (upload, upload by signed URL,
+metadata, delete and download).
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from attrs import field, fields, frozen
 
 from memories_async import media
 from memories_async._protocol import wire_json
-from memories_async._protocol.arguments import check_target, check_text
-from memories_async._protocol.call import Call, Form, Part, Progress, estimate_transfer_time
+from memories_async._protocol.arguments import check_target, check_text, check_url
+from memories_async._protocol.call import Call, Form, Json, Part, Progress, estimate_transfer_time
 from memories_async._protocol.decode import (
     FAILED,
     READY,
@@ -27,6 +28,7 @@ from memories_async._protocol.decode import (
     read_size,
     split_fields,
 )
+from memories_async._protocol.media_types import VIDEO_TYPES
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
 from memories_async.videos import MAX_VIDEO_SIZE
@@ -61,6 +63,19 @@ class Asset(Value):
     def failed(self) -> bool:
         """Whether processing failed, so that it never can be used."""
         return self.upload_status in FAILED
+
+
+@frozen(kw_only=True, slots=False)
+class SignedUrl(Value):
+    """An address in the service's storage, to which one file can be sent without an API key."""
+
+    asset_id: str
+    signed_url: str = field(repr=False)
+    """Whoever has it can upload the file."""
+    expires_in: int | None = None
+    """Seconds; a day or so."""
+    extra: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
+    """Fields that the documentation does not describe."""
 
 
 def upload(
@@ -101,6 +116,65 @@ def upload(
         decode=_read_asset,
     )
     return call.with_extra(extra)
+
+
+def signed_url(
+    original_filename: str, *, extra: Mapping[str, Any] | None = None
+) -> Call[SignedUrl]:
+    """Ask for an address in the service's storage to which a file can be uploaded as an asset.
+
+    The answer is a `SignedUrl`: the asset's id and the address, for `assets.send_to`. Free; a repeat is
+    safe, and reserves another id. *original_filename* has the extension of a video; *extra* are further
+    fields of the request. `client.assets.signed_upload` makes both steps.
+
+    Building the call raises `ValueError` or `TypeError` for a name that the service would refuse.
+    Sending it raises `MemoriesError`. See memories.ai docs, "Upload by Signed URL".
+    """
+    name = media.check_file_name("original_filename", original_filename)
+    if PurePath(name).suffix.lower() not in VIDEO_TYPES:
+        raise ValueError(f"original_filename must have the extension of a video, not {name!r}")
+    call = Call(
+        name="assets.signed_url",
+        host=Host.EMBEDDINGS,
+        path=f"{_PATH}/upload/signed-url",
+        body=Json({"original_filename": name}),
+        family="asset_upload",
+        unit=None,
+        repeatable=True,
+        decode=_read_signed_url,
+    )
+    return call.with_extra(extra)
+
+
+def send_to(
+    signed: SignedUrl, file: media.Source, *, progress: Progress | None = None
+) -> Call[None]:
+    """Send a video file to the address of *signed*, which makes it the asset `signed.asset_id`.
+
+    The service bills the storage of the asset by size and time, and no request. A repeat is safe: the
+    same bytes become the same asset. The API key is not sent to the storage.
+
+    *file* is a path, bytes or a file open for bytes. It is streamed at constant memory; *progress* is
+    called with the bytes sent and the bytes in all.
+
+    Building the call raises `ValueError` or `TypeError` for a file that is empty or not a video. Sending
+    it raises `PermissionDenied`, with the storage's status, once the address has expired, and any other
+    `MemoriesError`. See memories.ai docs, "Upload by Signed URL".
+    """
+    video = media.prepare_video("file", file, max_size=None, name=media.derive_name(file))
+    return Call(
+        name="assets.send_to",
+        host=Host.EMBEDDINGS,
+        path="/",
+        storage_url=signed.signed_url,
+        body=Form((Part("file", video),)),
+        family="asset_upload",
+        unit=None,
+        repeatable=True,
+        progress=progress,
+        allowance=estimate_transfer_time(video.size),
+        decode=ignore_data,
+    )
 
 
 def metadata(asset_id: str, *, extra: Mapping[str, Any] | None = None) -> Call[Asset | None]:
@@ -193,4 +267,12 @@ def _read_optional_asset(data: Any) -> Asset | None:
     return _read_asset(listed[0]) if listed else None
 
 
+def _read_signed_url(data: Any) -> SignedUrl:
+    signed = converter.structure(split_fields(data, _SIGNED_NAMES, {}), SignedUrl)
+    check_url("signed_url", check_text("signed_url", signed.signed_url))
+    check_text("asset_id", signed.asset_id)
+    return signed
+
+
 _NAMES = tuple(attribute.name for attribute in fields(Asset))
+_SIGNED_NAMES = tuple(attribute.name for attribute in fields(SignedUrl))

@@ -20,7 +20,7 @@ from memories_async._client.methods import (
 )
 from memories_async._client.sender import Sender
 from memories_async._flows import captions as caption_flows
-from memories_async._flows import library, long_captions
+from memories_async._flows import library, long_captions, signed_uploads
 
 S = TypeVar("S")
 
@@ -85,6 +85,9 @@ class Assets(View[S]):
     metadata: Final = EndpointMethod(assets.metadata)
     delete: Final = EndpointMethod(assets.delete)
     download: Final = EndpointMethod(assets.download)
+    signed_url: Final = EndpointMethod(assets.signed_url)
+    send_to: Final = EndpointMethod(assets.send_to)
+    signed_upload: Final = FlowMethod(signed_uploads.signed_upload)
     add: Final = FlowMethod(library.add_asset)
     wait: Final = FlowMethod(library.wait_for_asset)
 

@@ -213,11 +213,11 @@ class CallRunner:
             renew = partial(self.reporter.renew_permit, permit, attempt=self.attempts)
         return Attempt(
             method=call.method,
-            url=settings.hosts.of(call.host) + call.target,
+            url=call.storage_url or settings.hosts.of(call.host) + call.target,
             body=call.body,
             progress=call.progress,
             save_to=call.save_to,
-            key=settings.key_of(call.host),
+            key=None if call.storage_url else settings.key_of(call.host),
             proxy=settings.proxies.get(call.host),
             connect_timeout=policy.connect_timeout,
             timeout=policy.timeout + call.patience,

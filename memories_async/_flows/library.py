@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from memories_async import assets, media, videos
 from memories_async._client.polling import PollSettings, ProgressTracker, wait_until_ready
 from memories_async._client.sender import Sender
+from memories_async._flows.signed_uploads import signed_upload
 from memories_async._protocol.call import Call, Progress
 from memories_async._protocol.flow import FIRST_INTERVAL, TIMEOUT
 from memories_async.assets import Asset
@@ -113,6 +114,7 @@ async def add_asset(
     filename: str | None = None,
     progress: Progress | None = None,
     fresh: bool = False,
+    is_signed: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
     interval: float = FIRST_INTERVAL,
 ) -> Asset:
@@ -123,8 +125,9 @@ async def add_asset(
     uploads another asset.
 
     *file* is a path, bytes or a file open for bytes, with the extension of a video. *filename* defaults
-    to the name of the file, *progress* is called with the bytes sent and the bytes in all. *timeout* and
-    *interval* are seconds, as in `assets.wait`.
+    to the name of the file, *progress* is called with the bytes sent and the bytes in all. *is_signed*
+    sends a large file to the service's storage, see `assets.signed_upload`. *timeout* and *interval* are
+    seconds, as in `assets.wait`.
 
     Raises `ValueError` for a file that is empty or not a video; `OutcomeUnknown` if the reply to the
     upload was lost; `ProcessingFailed` if the service could not process the asset, or has deleted one
@@ -132,8 +135,12 @@ async def add_asset(
     `MemoriesError`.
     """
     track, settings = ProgressTracker(progress), PollSettings(timeout, interval)
-    call = assets.upload(file, filename=filename, progress=track)
-    asset_id = (await client.send(call, fresh=fresh)).asset_id
+    if is_signed:
+        sent = await signed_upload(client, file, filename=filename, progress=track, fresh=fresh)
+    else:
+        call = assets.upload(file, filename=filename, progress=track)
+        sent = await client.send(call, fresh=fresh)
+    asset_id = sent.asset_id
     question = assets.metadata(asset_id)
     return await wait_until_ready(client, question, asset_id, track.adjust(settings))
 

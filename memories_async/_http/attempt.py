@@ -109,7 +109,8 @@ class Attempt:
 
     url: str
     body: Body
-    key: Key
+    key: Key | None
+    """None where the key must not be sent."""
     method: str = "POST"
     proxy: str | None = field(default=None, repr=False)
     """URL of the proxy to connect through; it may hold a password."""

@@ -181,10 +181,8 @@ class HttpTransport:
 
 def encode_request(attempt: Attempt) -> tuple[bytes | EncodedForm, dict[str, str]]:
     """Return the body as it is sent, and the headers; read no file yet."""
-    headers = {
-        "Authorization": attempt.key.reveal(),
-        "Accept-Encoding": ENCODINGS if attempt.save_to is None else "identity",
-    }
+    headers = {} if attempt.key is None else {"Authorization": attempt.key.reveal()}
+    headers["Accept-Encoding"] = ENCODINGS if attempt.save_to is None else "identity"
     if isinstance(attempt.body, Form):
         form = encode_form(attempt.body)
         headers["Content-Type"], headers["Content-Length"] = form.content_type, str(form.size)

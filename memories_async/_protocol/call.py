@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 from cattrs import BaseValidationError, transform_error
 
 from memories_async._protocol import wire_json
-from memories_async._protocol.reply import Host, Reply, build_bad_reply, unwrap
+from memories_async._protocol.reply import Host, Reply, build_bad_reply, check_stored, unwrap
 from memories_async.media import Media
 
 T = TypeVar("T")
@@ -117,6 +117,9 @@ class Call(Generic[T]):
     patience: float = 0.0
     """Seconds that the service works before it answers, for which the policy's `timeout` and deadline
     wait in addition."""
+    storage_url: str | None = field(default=None, repr=False)
+    """The address outside the service's hosts that the call is sent to instead of *path*. The API key is
+    not sent there, and a reply is read by its status alone."""
     save_to: Path | None = None
     """The file that a binary answer is written to; None where the answer is JSON."""
     prepare: Callable[[Call[Any]], AbstractAsyncContextManager[Call[Any]]] | None = field(
@@ -144,6 +147,9 @@ class Call(Generic[T]):
 
     def read(self, reply: Reply) -> T:
         """Return the typed answer in *reply*, or raise the `MemoriesError` that it means. Pure."""
+        if self.storage_url is not None:
+            check_stored(reply)
+            return self.decode(None)
         data = unwrap(reply, self.host, is_free=self.is_free)
         try:
             return self.decode(data)

@@ -108,6 +108,17 @@ def unwrap(reply: Reply, host: Host, *, is_free: bool = False) -> Any:
     return document.get("data")
 
 
+def check_stored(reply: Reply) -> None:
+    """Raise the error that *reply* of a storage means, unless it took a file. It has no envelope."""
+    if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
+        message = f"the storage refused the file (status {reply.status})"
+        if reply.status < HTTPStatus.BAD_REQUEST:
+            raise _build_error(Refused, reply, message="the storage redirects; not followed")
+        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _UNDECIDED:
+            raise _build_error(OutcomeUnknown, reply, message="the storage could not take the file")
+        raise _build_error(_REFUSALS.get(reply.status, Refused), reply, message=message)
+
+
 def build_bad_reply(reply: Reply, reason: str) -> BadReply:
     """Return the error for a success that cannot be read; it keeps the whole body, which may be paid."""
     return BadReply(reason, status=reply.status, headers=reply.headers, body=reply.body)

@@ -34,6 +34,7 @@ _EXAMPLES = """\
 Examples:
   memories-async add sea.mp4          # a video, to search
   memories-async add --asset sea.mp4  # an asset, to embed
+  memories-async add --asset --signed film.mkv  # a large one
   memories-async add *.mp4 --ledger uploads.db
   memories-async add sea.mp4 --tag beach --tag 2026
   memories-async add sea.mp4 --json | jq .added
@@ -86,6 +87,12 @@ def upload_options(function: F) -> F:
     is_flag=True,
     help="Make an asset, for embed; the default is a video, for search.",
 )
+@click.option(
+    "--signed",
+    "is_signed",
+    is_flag=True,
+    help="With --asset, for large files: send them to the service's storage by a signed URL.",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until each file is ready.")
 @click.option("--fresh", is_flag=True, help="Upload again what is there already.")
 @click.option(
@@ -118,6 +125,7 @@ def command(
     files: tuple[str, ...],
     *,
     as_asset: bool,
+    is_signed: bool,
     no_wait: bool,
     fresh: bool,
     ledger: LedgerPlace | None,
@@ -135,6 +143,8 @@ def command(
     """
     if as_asset and unique_id is not None:
         raise click.UsageError("--unique-id is for videos; assets have none")
+    if is_signed and not as_asset:
+        raise click.UsageError("--signed goes with --asset")
     options = take_options(given)
     if as_asset and options:
         raise click.UsageError(f"{', '.join(_OPTIONS[name] for name in options)}: for videos only")
@@ -146,10 +156,13 @@ def command(
         ]
     configuration = Configuration.read(run.account)
     if dry_run:
-        for call in calls:
+        signed = [assets.signed_url(call.media[0].name) for call in calls] if is_signed else calls
+        for call in signed:
             show_dry_run(run.screen, call, configuration)
         return 0
-    uploader = _Uploader(run, as_asset, scope, None if no_wait else timeout, fresh, options)
+    uploader = _Uploader(
+        run, as_asset, is_signed, scope, None if no_wait else timeout, fresh, options
+    )
     with ExitStack() as stack:
         record = None if ledger is None else stack.enter_context(ledger.open())
         return uploader.add_all(files, configuration, ledger=record)
@@ -159,6 +172,7 @@ def command(
 class _Uploader:
     run: CommandRun
     as_asset: bool
+    is_signed: bool
     unique_id: str
     timeout: float | None
     """Seconds to wait for a file; None does not wait."""
@@ -195,15 +209,25 @@ class _Uploader:
         sent = await client.exchange(call, fresh=self.fresh)
         return sent.answer, sent.billed == "yes"
 
+    async def add_asset(
+        self, client: Client, file: str, progress: Progress | None
+    ) -> tuple[Asset, bool]:
+        """Upload a file unless the ledger knows it; return the asset, and whether it was charged now."""
+        call = assets.upload(file, progress=progress)
+        if self.is_signed:
+            is_paid = not self.fresh and await client.is_paid(call)
+            answer = await client.assets.signed_upload(file, progress=progress, fresh=self.fresh)
+            return answer, not is_paid
+        sent = await client.exchange(call, fresh=self.fresh)
+        return sent.answer, sent.billed == "yes"
+
     async def add(self, client: Client, file: str) -> None:
         """Upload a file, and wait until it is ready."""
         screen = self.run.screen
         with screen.upload_bar(Path(file).name) as progress:
             answer: Video | Asset
             if self.as_asset:
-                upload = assets.upload(file, progress=progress)
-                sent = await client.exchange(upload, fresh=self.fresh)
-                answer, is_charged = sent.answer, sent.billed == "yes"
+                answer, is_charged = await self.add_asset(client, file, progress)
             else:
                 answer, is_charged = await self.add_video(client, file, progress)
         number = answer.asset_id if isinstance(answer, Asset) else answer.video_no

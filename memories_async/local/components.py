@@ -30,6 +30,7 @@ from memories_async.local.routes.assets import (
 from memories_async.local.routes.captions import build_caption_routes
 from memories_async.local.routes.embeddings import Embed, EmbedImage
 from memories_async.local.routes.search import Search
+from memories_async.local.routes.signed_urls import ReceiveFile, SignedUrls, SignUrl
 from memories_async.local.routes.uploads import UploadFile, UploadUrl
 from memories_async.local.routes.videos import (
     DeleteVideos,
@@ -157,6 +158,7 @@ def _list_routes(
     captions: CaptionJobs, ingest: IngestJobs, page_limits: PageLimits
 ) -> tuple[Route[Any], ...]:
     store = ingest.upload_store
+    signed_urls = SignedUrls(store)
     return (
         Search(engine_pool=captions.engine_pool, upload_store=store, page_limits=page_limits),
         *build_caption_routes(captions, page_limits),
@@ -170,6 +172,8 @@ def _list_routes(
         DownloadVideo(upload_store=store),
         DownloadBlob(upload_store=store),
         UploadAsset(ingest_jobs=ingest, page_limits=page_limits),
+        SignUrl(signed_urls=signed_urls),
+        ReceiveFile(signed_urls=signed_urls, ingest_jobs=ingest, page_limits=page_limits),
         AssetMetadata(upload_store=store),
         DeleteAsset(upload_store=store),
         DownloadAsset(upload_store=store),

@@ -31,6 +31,24 @@ def new_film(tmp_path):
     return path
 
 
+def test_a_large_file_becomes_an_asset_by_a_signed_url(cli, new_film, service, tmp_path):
+    """Once with a ledger; a dry run shows the request for the address."""
+    words = ("add", "--asset", "--signed", new_film, "--ledger", tmp_path / "uploads.db")
+
+    dry = cli(*words, "--dry-run", "--json").json
+    first = cli(*words, "--json").json["added"][0]
+    again = cli(*words, "--json").json["added"][0]
+
+    assert (dry["call"], dry["fields"]) == (
+        "assets.signed_url",
+        {"original_filename": "new.mp4"},
+    )
+    assert (first["upload_status"], first["charged"]) == ("SUCCESS", True)
+    assert (again["asset_id"], again["charged"]) == (first["asset_id"], False)
+    assert [one.id for one in service.uploads] == [first["asset_id"]]
+    assert "--signed goes with --asset" in cli("add", "--signed", new_film).err
+
+
 def test_what_the_library_holds_is_not_uploaded_again(cli, film, service):
     """Without a ledger, by size and name; `--fresh` uploads it all the same."""
     ended = cli("add", film)

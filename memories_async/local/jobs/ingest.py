@@ -71,10 +71,19 @@ class IngestJobs:
 
         return stored, begin
 
+    def complete(
+        self, stored: StoredUpload, received: ReceivedFile, context: RequestContext
+    ) -> None:
+        """Give a reserved asset its file, and start to process it; it costs nothing."""
+        self.upload_store.fill(stored, received)
+        self.background.start(
+            self._parse(stored, None, None, context.callback_fault, context.dialect)
+        )
+
     async def _parse(
         self,
         stored: StoredUpload,
-        hold: Hold,
+        hold: Hold | None,
         callback: str | None,
         fault: Fault | None,
         dialect: Dialect,
@@ -84,7 +93,7 @@ class IngestJobs:
             return
         stored.cause = await self._find_failure(stored, fault)
         stored.status = "PARSE" if stored.cause is None else "FAILED"
-        if stored.cause is not None:
+        if stored.cause is not None and hold is not None:
             hold.refund(stored.id)
         if callback is not None:
             await self.outbox.dispatch(_build_result(stored, callback, dialect), fault)

@@ -34,7 +34,8 @@ __all__ = [
     "build_file_answer",
 ]
 
-Status = Literal["UNPARSE", "PARSE", "FAILED"]
+Status = Literal["WAITING", "UNPARSE", "PARSE", "FAILED"]
+"""WAITING: an asset that has an id, and no file yet."""
 DEFAULT = "default"
 """The `unique_id` of a request that gives none; assets have no other."""
 DEFAULT_FOLDER = -1
@@ -105,21 +106,34 @@ class UploadStore:
         folder_id: int = DEFAULT_FOLDER,
     ) -> StoredUpload:
         """Store *received* as a new video or asset; its id is made from its content and its number."""
+        stored = self._create(received.sha256, received.file_name, kind, (account, unique_id))
+        stored.tags, stored.folder_id = tags, folder_id
+        self.fill(stored, received)
+        return stored
+
+    def reserve(self, file_name: str, *, kind: str, account: Account) -> StoredUpload:
+        """Store an asset without a file, which `fill` brings."""
+        return self._create(file_name, file_name, kind, (account, DEFAULT))
+
+    def fill(self, stored: StoredUpload, received: ReceivedFile) -> None:
+        """Give *stored* the file *received*; an earlier one is replaced."""
+        received.path.rename(stored.video.path)
+        stored.size, stored.status = received.size, "UNPARSE"
+
+    def _create(self, content: str, file_name: str, kind: str, scope: Scope) -> StoredUpload:
         self._count += 1
-        digest = hashlib.sha256(f"{received.sha256}/{self._count}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{content}/{self._count}".encode()).hexdigest()
         number = f"{kind}{build_id_digits(digest)}"
-        path = self.create_draft().with_name(f"{number}{Path(received.file_name).suffix.lower()}")
-        received.path.rename(path)
+        path = self.create_draft().with_name(f"{number}{Path(file_name).suffix.lower()}")
         stored = StoredUpload(
             id=number,
             video=LocalVideo(path=path, video_no=number, asset_id=number),
-            name=received.file_name,
-            size=received.size,
+            name=file_name,
+            size=0,
             created=time.time_ns() // 1_000_000,
-            tags=tags,
-            folder_id=folder_id,
+            status="WAITING",
         )
-        self._stored[number] = ((account, unique_id), stored)
+        self._stored[number] = (scope, stored)
         return stored
 
     async def find(

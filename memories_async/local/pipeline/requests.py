@@ -207,6 +207,10 @@ def _convert_error(error: Exception, name: str) -> Refusal:
 
 
 def _check_key(key: str, account: Account, host: RouteHost) -> None:
+    if host is RouteHost.STORAGE:
+        if key:
+            raise Refusal(Reason.WRONG, "The storage takes a signed URL, and no API key.")
+        return
     if not key:
         raise Refusal(Reason.UNAUTHORIZED, "The Authorization header with the API key is missing.")
     if key.lower().startswith("bearer "):

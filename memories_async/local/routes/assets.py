@@ -27,7 +27,7 @@ from memories_async.local.state.wire import Reason, Refusal, RouteHost
 __all__ = ["AssetMetadata", "DeleteAsset", "DownloadAsset", "UploadAsset"]
 
 _V2 = "/serve/api/v2"
-_STATUSES = {"UNPARSE": "UPLOADING", "PARSE": "SUCCESS", "FAILED": "FAILED"}
+_STATUSES = {"WAITING": "WAITING", "UNPARSE": "UPLOADING", "PARSE": "SUCCESS", "FAILED": "FAILED"}
 
 
 @frozen(kw_only=True)
@@ -117,8 +117,11 @@ class DownloadAsset:
     host: RouteHost = RouteHost.V2
 
     async def read(self, context: RequestContext) -> StoredUpload:
-        """Find the asset."""
-        return await _find_asset(self.upload_store, context)
+        """Find the asset, and its file."""
+        found = await _find_asset(self.upload_store, context)
+        if found.status == "WAITING":
+            raise Refusal(Reason.WRONG, "Asset is not ready")
+        return found
 
     async def work(self, order: StoredUpload, _: RequestContext) -> RouteAnswer:
         """Answer with the file."""

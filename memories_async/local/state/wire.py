@@ -42,11 +42,12 @@ _STATUSES = frozenset(int(status) for status in HTTPStatus)
 
 
 class RouteHost(Enum):
-    """One of the three hosts whose routes share the port of the service."""
+    """One of the hosts whose routes share the port of the service: those of the pages, and the storage."""
 
     V1 = "api"
     V2 = "mavi-backend"
     SECURITY = "security"
+    STORAGE = "storage"
 
 
 class Reason(Enum):
@@ -151,6 +152,8 @@ def encode(document: Any) -> bytes:
 
 def succeed(host: RouteHost, answer: Any, dialect: Dialect) -> PageReply:
     """Build the reply of *host* to a request that succeeded with *answer*."""
+    if host is RouteHost.STORAGE:
+        return PageReply(code="200", payload={})
     if host is RouteHost.SECURITY:
         return PageReply(code="0", payload={"code": 0, "msg": "success", "data": answer})
     code = dialect.v2_code if host is RouteHost.V2 else "0000"
@@ -184,7 +187,7 @@ def refuse_with_code(
     http = status or (number if is_error else 400)
     failed = http if http >= HTTPStatus.INTERNAL_SERVER_ERROR else 200
     payload: dict[str, Any]
-    if host is RouteHost.V2:
+    if host in {RouteHost.V2, RouteHost.STORAGE}:
         payload = {"code": http, "msg": message, "data": None}
         return PageReply(status=http, code=str(http), payload=payload)
     if host is RouteHost.SECURITY:
