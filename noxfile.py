@@ -111,7 +111,7 @@ def tests(session: nox.Session) -> None:
         pytest += ["--cov", "--cov-report=", "--cov-fail-under=0"]
     beside = ["-n", "3", "--dist", "worksteal", *session.posargs]
     session.run(*pytest, *beside, success_codes=[0, 1])
-    again = ["--last-failed", "--last-failed-no-failures", "none", *session.posargs]
+    again = ["--last-failed", "--last-failed-no-failures", "none", *session.posargs, "-n", "0"]
     if not session.posargs:
         again.append("--cov-append")
     session.run(*pytest, *again, success_codes=[0, 5])  # 5: nothing failed, so none is left to run
