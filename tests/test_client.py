@@ -272,10 +272,10 @@ def test_awaited_methods_are_seen_as_coroutine_functions():
 @BOTH
 def test_help_shows_a_method_as_a_user_reads_it(kind):
     """A line with the answer's type, and the endpoint's own docstring."""
-    shown = pydoc.plain(pydoc.render_doc(kind(api_key=KEY).embeddings.video))
+    shown = " ".join(pydoc.plain(pydoc.render_doc(kind(api_key=KEY).embeddings.video)).split())
 
     assert "Call[" not in shown
-    assert re.search(r"video\(asset_id: '?str'?, .*\) -> '?Embedding'?", shown)
+    assert re.search(r"video\( ?asset_id: '?str'?, .*\) -> '?Embedding'?", shown)
     assert inspect.getdoc(embeddings.video) in inspect.getdoc(kind(api_key=KEY).embeddings.video)
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 from attrs import define, fields
-from callers import HASTY
+from callers import PATIENT
 
 from memories_async import Client, InProcessLimiter, Limit, Limits, blocking
 from memories_async.ledger import Ledger
@@ -66,7 +66,7 @@ async def connect(request, service):
     made = []
 
     def connect(**changes):
-        settings = {"policy": HASTY, "limits": FAST, "limiter": InProcessLimiter(), **changes}
+        settings = {"policy": PATIENT, "limits": FAST, "limiter": InProcessLimiter(), **changes}
         kind = service.client if request.param == "awaited" else service.blocking_client
         made.append(Library(kind(**settings)))
         return made[-1]
