@@ -78,15 +78,11 @@ def build_onnx_engine(path: Path) -> Engine:
     """Make the engine whose searches and embeddings come from the ONNX model in *path*."""
     from memories_async.local.engine.onnx import ImageTower, OnnxEngine
 
-    if not path.is_file():
-        raise ValueError(f"--engine-model: no such file: {path}")
     try:
         tower = ImageTower(path=path)
-    except ModuleNotFoundError:
-        raise
-    except Exception as error:  # onnxruntime's own errors have no other base class
-        raise ValueError(f"--engine-model: {path.name} is no ONNX model: {error}") from error
-    return OnnxEngine(base=pixel_engine(), image=tower, cache=cache_folder())
+        return OnnxEngine(base=pixel_engine(), image=tower, cache=cache_folder())
+    except ValueError as error:
+        raise ValueError(f"--engine-model: {error}") from error
 
 
 def engine_options(function: F) -> F:

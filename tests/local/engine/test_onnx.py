@@ -14,10 +14,16 @@ pytest.importorskip("onnxruntime")
 from memories_async.local.engine.models import towers
 from memories_async.local.engine.onnx import ImageTower, Likeness, OnnxEngine, TextTower
 from memories_async.local.engine.processes import child
-from memories_async.local.engine.protocol import CaptionRequest, UnreadableVideo
+from memories_async.local.engine.protocol import (
+    CaptionRequest,
+    EngineFailed,
+    Match,
+    SearchResult,
+    UnreadableVideo,
+)
 from memories_async.local.engine.video.picture import encode
 
-FLOAT, INT64 = 1, 7
+FLOAT, INT64, HALF, BYTES = 1, 7, 10, 2
 
 
 def varint(number):
@@ -61,7 +67,8 @@ def whole(name, at):
 def write(path, nodes, constants, given, *made):
     graph = b"".join(block(1, one) for one in nodes) + block(2, "g")
     graph += b"".join(block(5, tensor(name, array)) for name, array in constants.items())
-    graph += block(11, given) + b"".join(block(12, one) for one in made)
+    inputs = given if isinstance(given, list) else [given]
+    graph += b"".join(block(11, one) for one in inputs) + b"".join(block(12, one) for one in made)
     opset = block(8, block(1, "") + number(2, 13))
     path.write_bytes(number(1, 8) + block(7, graph) + opset)
     return path
@@ -85,6 +92,11 @@ def text_file(tmp_path_factory):
     nodes = [node("Gather", ["rows", "t"], "r"), node("Flatten", ["r"], "y", whole("axis", 1))]
     path = tmp_path_factory.mktemp("onnx") / "words.onnx"
     return write(path, nodes, {"rows": rows}, value("t", INT64, (1, 4)), value("y", FLOAT, (1, 16)))
+
+
+def tokenize(text):
+    """The first four bytes."""
+    return [*text.encode(), 0, 0, 0, 0][:4]
 
 
 @pytest.fixture(scope="module")
@@ -241,14 +253,12 @@ def test_strict_likeness_adds_no_clip(engine, tower, own, jpeg, film):
 def test_text_tower_weighs_scores_and_ignores_no_word(engine, tower, text_file, own, jpeg):
     """The prompt changes the scores."""
 
-    def tokenize(text):
-        return [*text.encode(), 0, 0, 0, 0][:4]
-
     reading = OnnxEngine(
         base=engine,
         image=tower,
         text=TextTower(path=text_file, tokenize=tokenize),
         likeness=Likeness(middle=0.0),
+        fulfilment=Likeness(middle=0.0),
     )
 
     first, second = (reading.search(own, jpeg(4.7), prompt) for prompt in ("abcd", "zyxw"))
@@ -286,3 +296,231 @@ def test_missing_runtime_names_what_to_install(image_file, monkeypatch):
 
     with pytest.raises(ModuleNotFoundError, match=r"pip install .memories_async\[onnx\]"):
         ImageTower(path=image_file)
+
+
+def write_image_model(path, *outputs, kind=FLOAT, shape=(1, 3, 8, 8)):
+    """A model that gives the mean of each colour under each of the names in *outputs*."""
+    nodes = [
+        node("Cast", ["x"], "f", whole("to", FLOAT)),
+        node("GlobalAveragePool", ["f"], "g"),
+        node("Flatten", ["g"], "v", whole("axis", 1)),
+        *(node("Identity", ["v" if plain else "f"], name) for name, plain in outputs),
+    ]
+    made = [value(name, FLOAT, (1, 3) if plain else (1, 3, 8, 8)) for name, plain in outputs]
+    return write(path, nodes, {}, value("x", kind, shape), *made)
+
+
+def test_output_is_chosen_by_its_name(tmp_path):
+    """Where several are vectors, the projected one, or the one that is asked for."""
+    path = write_image_model(tmp_path / "m.onnx", ("a", True), ("image_embeds", True))
+
+    assert ImageTower(path=path).model.chosen == "image_embeds"
+    assert ImageTower(path=path, output="a").model.chosen == "a"
+    assert ImageTower(path=path).fingerprint != ImageTower(path=path, output="a").fingerprint
+    assert ImageTower.from_json(ImageTower(path=path, output="a").to_json()).output == "a"
+    with pytest.raises(ValueError, match=r"output='b': m.onnx has a, image_embeds"):
+        ImageTower(path=path, output="b")
+
+
+def test_output_must_be_chosen_among_several_vectors(tmp_path):
+    """The error lists them."""
+    path = write_image_model(tmp_path / "m.onnx", ("a", True), ("b", True))
+
+    with pytest.raises(ValueError, match=r"several outputs: pass output=, one of a, b"):
+        ImageTower(path=path)
+
+
+def test_model_without_a_vector_is_refused(engine, tmp_path):
+    """Patches are many vectors: the shape is in the error."""
+    path = write_image_model(tmp_path / "m.onnx", ("patches", False))
+
+    with pytest.raises(ValueError, match=r"'patches' is no vector, but \(1, 3, 8, 8\)"):
+        OnnxEngine(base=engine, image=ImageTower(path=path))
+
+
+def test_model_of_half_precision_is_fed_as_it_wants(tmp_path):
+    """As many exports for GPUs are."""
+    path = write_image_model(tmp_path / "m.onnx", ("y", True), kind=HALF)
+    tower = ImageTower(path=path, mean=(0, 0, 0), spread=(1, 1, 1))
+
+    assert tower.embed(np.full((9, 9, 3), (0, 0, 255), np.uint8)) == pytest.approx([1, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("ways", "settings", "reason"),
+    [
+        pytest.param({"kind": BYTES}, {}, r"takes tensor\(uint8\) as x", id="bytes"),
+        pytest.param({"shape": (1, 8, 8, 3)}, {}, "takes 8 planes of colour", id="colours last"),
+        pytest.param({"shape": (1, 3, 8)}, {}, "takes x: export the image half", id="no picture"),
+        pytest.param({}, {"size": 9}, "size=9: m.onnx takes 8 pixels a side", id="size"),
+    ],
+)
+def test_image_model_that_does_not_fit_is_refused(tmp_path, ways, settings, reason):
+    """When it is made, not in the first search."""
+    path = write_image_model(tmp_path / "m.onnx", ("y", True), **ways)
+
+    with pytest.raises(ValueError, match=reason):
+        ImageTower(path=path, **settings)
+
+
+def test_file_that_is_no_model_is_refused(tmp_path):
+    """A missing one, and another one."""
+    with pytest.raises(ValueError, match="no such file"):
+        ImageTower(path=tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"m.onnx is no ONNX model that can be loaded"):
+        ImageTower(path=tmp_path / "m.onnx")
+
+
+def test_vector_that_is_not_finite_is_a_failure(tmp_path):
+    """As half precision makes of large numbers."""
+    path = write_image_model(tmp_path / "m.onnx", ("y", True))
+    tower = ImageTower(path=path, spread=(0, 0, 0), mean=(0, 0, 0))
+
+    with (
+        np.errstate(divide="ignore", invalid="ignore"),
+        pytest.raises(EngineFailed, match="finite"),
+    ):
+        tower.embed(np.full((9, 9, 3), 200, np.uint8))
+
+
+@pytest.fixture
+def write_text_model(tmp_path):
+    """Write a model that adds up its inputs, and looks up the rows of the sums."""
+
+    def write_text_model(*names):
+        rows = np.random.default_rng(5).normal(0, 1, (900, 4)).astype(np.float32)
+        sums = ["ids", *(f"s{n}" for n in range(1, len(names)))]
+        nodes = [node("Identity", [names[0]], "ids")]
+        nodes += [
+            node("Mul" if name == "attention_mask" else "Add", [before, name], after)
+            for name, before, after in zip(names[1:], sums, sums[1:], strict=False)
+        ]
+        nodes += [
+            node("Gather", ["rows", sums[-1]], "r"),
+            node("Flatten", ["r"], "y", whole("axis", 1)),
+        ]
+        given = [value(name, INT64, (1, 4)) for name in names]
+        made = value("y", FLOAT, (1, 16))
+        return write(tmp_path / "words.onnx", nodes, {"rows": rows}, given, made)
+
+    return write_text_model
+
+
+def test_mask_types_and_positions_are_fed(write_text_model):
+    """The mask is the tokenizer's; types are 0 and positions count up unless it says otherwise."""
+    path = write_text_model("input_ids", "attention_mask", "token_type_ids", "position_ids")
+
+    def tokens(**others):
+        mask = {"input_ids": [7, 8, 9, 9], "attention_mask": [1, 1, 1, 0], "unknown": [5]}
+        return TextTower(path=path, tokenize=lambda _: {**mask, **others}).embed("x")
+
+    usual = tokens()
+
+    assert np.array_equal(usual, tokens(token_type_ids=[0] * 4, position_ids=[[0, 1, 2, 3]]))
+    for others in ({"attention_mask": [1] * 4}, {"token_type_ids": [1] * 4}):
+        assert not np.array_equal(usual, tokens(**others))
+
+
+def test_model_with_a_mask_refuses_a_tokenizer_without(write_text_model):
+    """Every search answered with a failure instead."""
+    path = write_text_model("input_ids", "attention_mask")
+
+    with pytest.raises(ValueError, match=r"takes attention_mask: let tokenize return a mapping"):
+        TextTower(path=path, tokenize=tokenize)
+
+
+def test_tokenizer_of_another_length_is_refused(text_file):
+    """When the tower is made; later, for one prompt, it is a failure of the engine."""
+    with pytest.raises(ValueError, match=r"words.onnx cannot be run: .*dimensions"):
+        TextTower(path=text_file, tokenize=lambda _: [1, 2])
+    tower = TextTower(path=text_file, tokenize=lambda text: [1] * (4 if text == "a picture" else 5))
+    with pytest.raises(EngineFailed, match="cannot be run"):
+        tower.embed("a long prompt")
+
+
+def test_text_half_that_takes_pictures_is_refused(image_file):
+    """The file holds both halves, or is the wrong one."""
+    with pytest.raises(ValueError, match="takes x: export the text half alone"):
+        TextTower(path=image_file, tokenize=tokenize)
+
+
+def test_halves_of_two_models_are_refused(engine, text_file, tmp_path):
+    """Their vectors lie in different spaces."""
+    image = ImageTower(path=write_image_model(tmp_path / "m.onnx", ("y", True)))
+
+    with pytest.raises(ValueError, match=r"text: its vectors have 16 numbers and those of image 3"):
+        OnnxEngine(base=engine, image=image, text=TextTower(path=text_file, tokenize=tokenize))
+
+
+class Finds(Known):
+    """A base engine that finds one clip."""
+
+    def __init__(self, index, *clips):
+        super().__init__(index)
+        self.search = lambda *_: SearchResult(clips=clips)
+
+
+def test_model_never_displaces_a_clip_of_the_base_engine(engine, film, tower, own, jpeg):
+    """Its clips leave that stretch out, come after, and score no more."""
+    exact = Match(start_time=1.0, end_time=2.0, score=0.5)
+    easy = OnnxEngine(
+        base=Finds(own.base, exact), image=tower, likeness=Likeness(middle=-1.0, slope=50.0)
+    )
+
+    clips = easy.search(own, jpeg(1.3), "x").clips
+
+    assert clips[0] == exact
+    assert max(one.score for one in clips[1:]) == 0.5
+    assert (0.0, 1.0) in {(one.start_time, one.end_time) for one in clips}
+    ordered = sorted(clips, key=lambda one: one.start_time)
+    assert all(a.end_time <= b.start_time for a, b in pairwise(ordered))
+
+
+def test_absent_thing_promotes_no_frame(engine, tower, text_file, own, jpeg):
+    """Where no frame shows what the prompt says, the best of them is not preferred."""
+    text = TextTower(path=text_file, tokenize=tokenize)
+    plain = OnnxEngine(
+        base=Finds(own.base), image=tower, likeness=Likeness(middle=0, slope=4, keep=0)
+    )
+    absent = evolve(plain, text=text, fulfilment=Likeness(middle=1.0, slope=50.0))
+    shown = evolve(plain, text=text, fulfilment=Likeness(middle=-1.0, slope=50.0))
+
+    seen, unseen, fulfilled = (
+        {one.start_time: one.score for one in each.search(own, jpeg(4.7), "abcd").clips}
+        for each in (plain, absent, shown)
+    )
+
+    assert fulfilled == pytest.approx(seen, abs=1e-3)
+    assert unseen
+    for start, score in unseen.items():
+        assert score == pytest.approx(seen[start] / 2, abs=1e-3)
+
+
+def test_thresholds_are_measured_on_pairs():
+    """The middle lies between them; one unlike pair in a hundred is kept."""
+    random = np.random.default_rng(2)
+    alike, unlike = random.normal(0.8, 0.05, 200), random.normal(0.5, 0.05, 400)
+
+    fitted = Likeness.fit(alike=list(alike), unlike=list(unlike))
+
+    assert 0.6 < fitted.middle < 0.7
+    assert (fitted.score(alike.astype(np.float32)) >= fitted.keep).mean() > 0.97
+    assert (fitted.score(unlike.astype(np.float32)) >= fitted.keep).mean() <= 0.01
+    mixed = Likeness.fit(alike=list(alike), unlike=list(random.normal(0.75, 0.05, 400)))
+    assert mixed.slope < fitted.slope
+    assert mixed.keep > 0.5
+
+
+@pytest.mark.parametrize(
+    ("alike", "unlike", "reason"),
+    [
+        pytest.param([0.9] * 9, [0.1] * 20, "at least 10", id="few"),
+        pytest.param([0.1, 0.2] * 9, [0.3, 0.4] * 9, "no nearer", id="reversed"),
+        pytest.param([0.5] * 10, [0.5] * 10, "no nearer", id="same"),
+    ],
+)
+def test_pairs_that_tell_nothing_are_refused(alike, unlike, reason):
+    """Instead of a curve that means nothing."""
+    with pytest.raises(ValueError, match=reason):
+        Likeness.fit(alike=alike, unlike=unlike)

@@ -6,61 +6,39 @@ The vectors of a video's frames are computed in a child process, and cached on d
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 from attrs import field, frozen
 
 from memories_async.local.engine import npz
-from memories_async.local.engine._cv import Floats, Picture, cv2, np, unit
+from memories_async.local.engine._cv import Floats, Picture, cv2, np
 from memories_async.local.engine.content_cache import hash_content, load_or_build
+from memories_async.local.engine.models.vector_model import VectorModel
 from memories_async.local.engine.processes.one_shot import run_in_child
+from memories_async.local.engine.protocol import EngineFailed
 from memories_async.local.engine.video.film import Film
 
 __all__ = ["FrameVectors", "ImageTower", "TextTower", "embed_frames", "load_vectors"]
 
 _USUAL_SIDE = 224
-_VECTORS = 2
-"""Dimensions of an output that is one vector for each input."""
-
-
-class _Session(Protocol):
-    def get_inputs(self) -> Sequence[Any]: ...
-
-    def get_outputs(self) -> Sequence[Any]: ...
-
-    def run(self, names: list[str], feed: dict[str, Any]) -> Sequence[Any]: ...
-
-
-def _start_session(path: Path) -> _Session:
-    try:
-        runtime = importlib.import_module("onnxruntime")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "an ONNX model needs onnxruntime: pip install 'memories_async[onnx]'",
-            name="onnxruntime",
-        ) from error
-    session: _Session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session
-
-
-def _run(session: _Session, value: Any) -> Floats:
-    """Run the model on *value*; of several outputs return the one that is a vector, at length 1."""
-    outputs = session.get_outputs()
-    pooled = next((one for one in outputs if len(one.shape) == _VECTORS), outputs[0])
-    vector = session.run([pooled.name], {session.get_inputs()[0].name: value})[0]
-    return unit(np.asarray(vector, np.float32).reshape(-1))
+_PICTURE = 4
+"""Dimensions of an input that takes pictures: one picture, its colours, its height, its width."""
+_MASK, _TYPES, _POSITIONS = "attention_mask", "token_type_ids", "position_ids"
+_PROBE = "a picture"
 
 
 # Not slotted: the fingerprint is kept once it is known.
 @frozen(kw_only=True, slots=False)
 class ImageTower:
-    """The image half of a model, and how it takes pictures; by default as CLIP does."""
+    """The image half of a model, and how it takes pictures; by default as CLIP does.
+
+    `ValueError` where the file takes anything but pictures, or where none of its outputs can be used.
+    """
 
     path: Path
     size: int | None = None
@@ -70,18 +48,28 @@ class ImageTower:
     spread: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
     squash: bool = False
     """Press the picture into the square, as SigLIP does, instead of cropping its sides."""
-    session: _Session = field(init=False, repr=False, eq=False)
+    output: str | None = None
+    """Name of the output that is the vector, where the model has several."""
+    model: VectorModel = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "session", _start_session(self.path))
+        model = VectorModel(path=self.path, output=self.output)
+        object.__setattr__(self, "model", model)
+        taken = ", ".join(one.name for one in model.inputs)
+        if len(model.inputs) != 1 or len(model.inputs[0].shape) != _PICTURE:
+            raise ValueError(f"{self.path.name} takes {taken}: export the image half alone")
+        _, colours, height, _ = model.inputs[0].shape
+        if isinstance(colours, int) and colours != len(self.mean):
+            raise ValueError(f"{self.path.name} takes {colours} planes of colour, and not 3, first")
+        if isinstance(height, int) and self.size not in (None, height):
+            raise ValueError(f"size={self.size}: {self.path.name} takes {height} pixels a side")
 
     @property
     def side(self) -> int:
         """Pixels a side of the model's input."""
-        shape = self.session.get_inputs()[0].shape
+        own = self.model.inputs[0].shape[-1]
         # A model that takes pictures of any size has a name, or nothing, in place of a number.
-        own = shape[-1] if shape and isinstance(shape[-1], int) else _USUAL_SIDE
-        return self.size or own
+        return self.size or (own if isinstance(own, int) else _USUAL_SIDE)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -91,12 +79,13 @@ class ImageTower:
         """
         beside = (one for one in self.path.parent.iterdir() if one.name.startswith(self.path.name))
         files = [hash_content(one) for one in sorted(beside)]
-        settings = [self.side, self.mean, self.spread, self.squash]
+        settings = [self.side, self.mean, self.spread, self.squash, self.model.chosen]
         return hashlib.sha256(json.dumps([files, settings]).encode()).hexdigest()
 
     def embed(self, picture: Picture) -> Floats:
-        """Run the model on *picture*; a vector of length 1."""
-        return _run(self.session, self.prepare(picture)[None])
+        """Run the model on *picture*; a vector of length 1. Raises `EngineFailed`."""
+        (taken,) = self.model.inputs
+        return self.model.run({taken.name: taken.convert(self.prepare(picture)[None])})
 
     def prepare(self, picture: Picture) -> Floats:
         """Scale *picture* to the model's input: red, green and blue planes."""
@@ -125,19 +114,50 @@ class ImageTower:
 
 @frozen(kw_only=True)
 class TextTower:
-    """The text half of a model, and its tokenizer."""
+    """The text half of a model, and its tokenizer; run once on a word or two when it is made.
+
+    `ValueError` where the model takes what *tokenize* does not return, or where it cannot be run.
+    """
 
     path: Path
-    tokenize: Callable[[str], Sequence[int]]
-    """Returns as many token ids as the model takes, padded and cut as it was trained."""
-    session: _Session = field(init=False, repr=False, eq=False)
+    tokenize: Callable[[str], Sequence[int] | Mapping[str, Any]]
+    """Returns token ids as the model takes them, padded and cut as it was trained; a mapping, as the
+    tokenizers of transformers return it, where the model takes an `attention_mask` too."""
+    output: str | None = None
+    """Name of the output that is the vector, where the model has several."""
+    model: VectorModel = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "session", _start_session(self.path))
+        model = VectorModel(path=self.path, output=self.output)
+        object.__setattr__(self, "model", model)
+        foreign = [one.name for one in model.inputs if len(one.shape) == _PICTURE]
+        if foreign:
+            raise ValueError(f"{self.path.name} takes {foreign[0]}: export the text half alone")
+        try:
+            self.embed(_PROBE)
+        except EngineFailed as error:
+            raise ValueError(f"the model and its tokenizer do not fit: {error}") from error
 
     def embed(self, text: str) -> Floats:
-        """Run the model on *text*; a vector of length 1."""
-        return _run(self.session, np.array([self.tokenize(text)], np.int64))
+        """Run the model on *text*; a vector of length 1. Raises `EngineFailed`."""
+        tokens = self.tokenize(text)
+        given = dict(tokens) if isinstance(tokens, Mapping) else {self._name_ids(): tokens}
+        length = np.size(next(iter(given.values())))
+        # One sentence, from its beginning.
+        given = {_TYPES: [0] * length, _POSITIONS: range(length), **given}
+        feed: dict[str, Any] = {}
+        for one in self.model.inputs:
+            if one.name not in given:
+                raise EngineFailed(
+                    f"{self.path.name} takes {one.name}: let tokenize return a mapping with it"
+                )
+            feed[one.name] = one.convert(given[one.name]).reshape(1, -1)
+        return self.model.run(feed)
+
+    def _name_ids(self) -> str:
+        """Return the name of the input for token ids: the first that is for nothing else."""
+        names = [one.name for one in self.model.inputs]
+        return next((one for one in names if one not in (_MASK, _TYPES, _POSITIONS)), names[0])
 
 
 @frozen(kw_only=True)
