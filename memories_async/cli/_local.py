@@ -29,11 +29,11 @@ def cache_folder() -> Path:
     return Path(given) if given else platformdirs.user_cache_path("memories_async")
 
 
-def pixel_engine() -> Engine:
+def pixel_engine(*, faces: bool = False) -> Engine:
     """Make the engine that computes its answers from pixels, with its index cache."""
     from memories_async.local.engine.pixels import PixelEngine
 
-    return PixelEngine(cache_folder())
+    return PixelEngine(cache_folder(), faces=faces)
 
 
 @frozen(kw_only=True)
@@ -43,6 +43,7 @@ class EngineOptions:
     kind: Literal["pixels", "fixed", "openai", "onnx"] = "pixels"
     url: str | None = None
     model: str | None = None
+    faces: bool = False
 
     def __attrs_post_init__(self) -> None:
         needed = {"openai": {"url", "model"}, "onnx": {"model"}}.get(self.kind, set[str]())
@@ -50,12 +51,14 @@ class EngineOptions:
         for name in sorted(needed ^ given):
             says = "needs" if name in needed else "takes no"
             raise click.UsageError(f"--engine {self.kind} {says} --engine-{name}")
+        if self.faces and self.kind != "pixels":
+            raise click.UsageError(f"--engine {self.kind} takes no --faces")
 
     def build(self) -> Engine:
         """Make the engine; raises `ModuleNotFoundError`, `OSError` or `ValueError`."""
         match self.kind:
             case "pixels":
-                return pixel_engine()
+                return pixel_engine(faces=self.faces)
             case "fixed":
                 from memories_async.local.engine.fixed import FixedEngine
 
@@ -86,7 +89,7 @@ def build_onnx_engine(path: Path) -> Engine:
 
 
 def engine_options(function: F) -> F:
-    """Add `--engine`, `--engine-url` and `--engine-model` to a command."""
+    """Add `--engine`, `--engine-url`, `--engine-model` and `--faces` to a command."""
     kind = click.option(
         "--engine",
         type=click.Choice(["pixels", "fixed", "openai", "onnx"]),
@@ -106,7 +109,12 @@ def engine_options(function: F) -> F:
         metavar="NAME",
         help="For openai: the model's name. For onnx: the file of a CLIP image encoder.",
     )
-    return kind(url(model(function)))
+    faces = click.option(
+        "--faces",
+        is_flag=True,
+        help="For pixels: captions compare faces with the pictures of persons (biometric data).",
+    )
+    return kind(url(model(faces(function))))
 
 
 RequestRate = float | Literal["documented"] | None
@@ -164,7 +172,8 @@ def report_start_errors(port: int = 0) -> Generator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        extra = "onnx" if error.name == "onnxruntime" else "local"
+        extras = {"onnxruntime": "onnx", "dlib": "faces", "face_recognition_models": "faces"}
+        extra = extras.get(error.name or "", "local")
         raise click.UsageError(
             f"this command needs {error.name}: pip install 'memories_async[{extra}]'"
         ) from error

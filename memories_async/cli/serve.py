@@ -149,6 +149,7 @@ def command(
     engine: Any,
     engine_url: str | None,
     engine_model: str | None,
+    faces: bool,
     **options: Any,
 ) -> None:
     """Answer like memories.ai, from your own videos.
@@ -157,7 +158,7 @@ def command(
     Ctrl-C. It listens on loopback, where no other machine can reach it, unless --allow-remote says
     otherwise.
     """
-    chosen = EngineOptions(kind=engine, url=engine_url, model=engine_model)
+    chosen = EngineOptions(kind=engine, url=engine_url, model=engine_model, faces=faces)
     asyncio.run(serve(run, ServeOptions(engine=chosen, **options)))
 
 

@@ -142,3 +142,18 @@ def test_a_wrong_address_is_reported(cli, base_engine, film):
 
     assert ended.code == 2
     assert "base_url must be a full http or https URL" in ended.err
+
+
+def test_faces_are_those_of_the_pixel_engine(monkeypatch):
+    """Other engines take no such flag."""
+    asked = []
+    monkeypatch.setattr(
+        "memories_async.cli._local.pixel_engine", lambda **ways: asked.append(ways) or FixedEngine()
+    )
+
+    EngineOptions(faces=True).build()
+    EngineOptions().build()
+
+    assert asked == [{"faces": True}, {"faces": False}]
+    with pytest.raises(click.UsageError, match="--engine fixed takes no --faces"):
+        EngineOptions(kind="fixed", faces=True)

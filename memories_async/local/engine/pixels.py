@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from memories_async.local.engine.content_cache import load_or_build
 from memories_async.local.engine.processes.one_shot import run_in_child
@@ -28,6 +28,7 @@ from memories_async.local.engine.protocol import (
     EngineFailed,
     Facts,
     Index,
+    ReferencePerson,
     SearchResult,
 )
 
@@ -38,6 +39,11 @@ T = TypeVar("T")
 # Named, not imported: they need OpenCV.
 _INDEX = "memories_async.local.engine.vision.indexing:write_index"
 _ANSWER = "memories_async.local.engine._pixel_answers:answer"
+_FACES = "memories_async.local.engine.models.faces:write_faces"
+_PERSONS = "memories_async.local.engine.models.faces:describe_persons"
+_VERSION = "pixels/4"
+_LOOKS = 600
+"""Frames in which faces are looked for: one a second, fewer in films of more than ten minutes."""
 
 
 @frozen(kw_only=True)
@@ -47,25 +53,35 @@ class CachedIndex:
     facts: Facts
     video: Path
     path: Path
+    faces: Path | None = None
+    """The file with the faces that were seen, where those were asked for."""
 
 
 class PixelEngine:
     """Computes answers from pixels; safe to use from several threads."""
 
-    def __init__(self, cache: Path | None = None, *, time_limit: float = 600.0) -> None:
+    def __init__(
+        self, cache: Path | None = None, *, time_limit: float = 600.0, faces: bool = False
+    ) -> None:
         """Cache indexes in the folder *cache*; give up indexing a video after *time_limit* s.
 
         Without *cache*, or where nothing can be written to it, they are kept as long as the engine.
+        With *faces*, captions compare the faces seen with the pictures of the persons asked for.
         Raises `ModuleNotFoundError`, naming
         what to install, where numpy, OpenCV or PyAV is missing.
         """
-        for name in ("numpy", "cv2", "av"):
+        needed = {"numpy": "local", "cv2": "local", "av": "local"}
+        if faces:
+            needed |= {"dlib": "faces", "face_recognition_models": "faces"}
+        for name, extra in needed.items():
             if find_spec(name) is None:
+                hint = "; dlib-bin has no wheel for every platform" if name == "dlib" else ""
                 raise ModuleNotFoundError(
-                    f"the embedded engine needs {name}: pip install 'memories_async[local]'",
+                    f"the embedded engine needs {name}: pip install 'memories_async[{extra}]'{hint}",
                     name=name,
                 )
-        self.name = "pixels/4"
+        self.name = _VERSION + ("+faces" if faces else "")
+        self._has_faces = faces
         # The child processes may have been started in another folder.
         self._cache = None if cache is None else cache.absolute()
         self._own_folder: Path | None = None
@@ -85,11 +101,30 @@ class PixelEngine:
             limit, running = self._time_limit, self._running
             run_in_child(_INDEX, str(video.resolve()), str(place), seconds=limit, running=running)
 
+        index = load_or_build(
+            video,
+            self._cache,
+            engine=_VERSION,
+            load=load,
+            build=build,
+            spare=self._make_folder,
+        )
+        if not self._has_faces:
+            return index
+        return evolve(index, faces=self._index_faces(video, index.facts.duration))
+
+    def _index_faces(self, video: Path, duration: float) -> Path:
+        def build(place: Path) -> None:
+            rate = min(1.0, _LOOKS / max(duration, 1.0))
+            limit, running = self._time_limit, self._running
+            source, result = str(video.resolve()), str(place)
+            run_in_child(_FACES, source, result, repr(rate), seconds=limit, running=running)
+
         return load_or_build(
             video,
             self._cache,
-            engine=self.name,
-            load=load,
+            engine="faces/1",
+            load=lambda place: place if place.exists() else None,
             build=build,
             spare=self._make_folder,
         )
@@ -103,8 +138,23 @@ class PixelEngine:
         return self._ask(tuple[float, ...], "embed", index, dimensions)
 
     def caption(self, index: Index, request: CaptionRequest) -> CaptionText:
-        """Write the measured facts that *request* asks for."""
-        return self._ask(CaptionText, "caption", index, request)
+        """Write the measured facts that *request* asks for; with faces, raises `UnreadableImage`."""
+        persons: str | None = None
+        if isinstance(index, CachedIndex) and index.faces is not None and request.persons:
+            persons = self._describe_persons(index, index.faces, request.persons)
+        return self._ask(CaptionText, "caption", index, request, persons)
+
+    def _describe_persons(
+        self, index: CachedIndex, faces: Path, persons: tuple[ReferencePerson, ...]
+    ) -> str:
+        for _ in range(2):
+            found = ask(str, _PERSONS, faces, persons)
+            if found is not None:
+                return found
+            # The file is damaged, or somebody has emptied the folder.
+            faces.unlink(missing_ok=True)
+            self.index(index.video)
+        raise EngineFailed("the faces are gone, and their video has changed")
 
     def close(self) -> None:
         """End the indexing that is under way, which fails then; the engine can be used again."""

@@ -37,11 +37,15 @@ _HOW = (
 )
 
 
-def write_caption(index: PixelIndex, request: CaptionRequest) -> CaptionText:
-    """Write what was measured, as *request* asks."""
+def write_caption(
+    index: PixelIndex, request: CaptionRequest, persons: str | None = None
+) -> CaptionText:
+    """Write what was measured, as *request* asks; *persons* tells of those that were searched for."""
     plan = _plan_caption(request.user_prompt)
     sentences = [MARK, *_describe_film(index, plan), *_describe_shots(index, plan)]
-    if request.persons:
+    if persons is not None:
+        sentences.append(persons)
+    elif request.persons:
         names = ", ".join(person.name for person in request.persons)
         sentences.append(
             f"Persons were given ({names}), but nobody is recognised here: none was searched for."
