@@ -1,4 +1,4 @@
-"""A receiver on a file of its own, a second receiver on the same file, and a service."""
+"""A receiver with a store of its own, in a file and in PostgreSQL, a second one, and a service."""
 
 from __future__ import annotations
 
@@ -23,17 +23,31 @@ def path(tmp_path):
     return tmp_path / "callbacks.db"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, path):
+    """Where processes share a store: a path, or a URL."""
+    return path if request.param == "sqlite" else request.getfixturevalue("postgres").url()
+
+
 @pytest.fixture
-def receiver(path):
+def receiver(place):
+    with_store = Receiver(URL, store=place)
+    yield with_store
+    with_store.close()
+
+
+@pytest.fixture
+def file_receiver(path):
+    """A receiver on a file, where the test is about files."""
     with_store = Receiver(URL, store=path)
     yield with_store
     with_store.close()
 
 
 @pytest.fixture
-def other(path):
-    """A second receiver on the same file, as a web worker and a batch have it."""
-    second = Receiver(URL, store=path)
+def other(place):
+    """A second receiver on the same store, as a web worker and a batch have it."""
+    second = Receiver(URL, store=place)
     yield second
     second.close()
 

@@ -16,8 +16,8 @@ pytest.importorskip("cv2", reason="the embedded service computes captions from p
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger(tmp_path / "ledger.db") as made:
+def ledger(place):
+    with Ledger(place) as made:
         yield made
 
 
@@ -35,7 +35,7 @@ async def test_a_callback_turns_an_unknown_entry_into_done(service, client, film
         await service.drain()
 
         assert await asyncio.to_thread(ledger.unknown) == ()
-        assert str(receiver._open().store) == str(ledger.path), "both use one file"
+        assert receiver._open().store.database is ledger.database, "both use one"
         task = await one.send(call)
         assert (await one.receiver.wait(task, timeout=0)).text
     assert service.account.calls == 1
@@ -44,10 +44,10 @@ async def test_a_callback_turns_an_unknown_entry_into_done(service, client, film
 
 
 async def test_a_waiter_reconciles_what_a_web_worker_received(
-    service, client, film, ledger
+    service, client, film, ledger, place
 ) -> None:
-    """The worker has only the file; the process that waits and has the ledger updates the ledger."""
-    worker = Receiver("http://127.0.0.1:0/cb", store=ledger.path)
+    """The worker has only the store; the process that waits and has the ledger updates the ledger."""
+    worker = Receiver("http://127.0.0.1:0/cb", store=place)
     service.faults.add(kind="drop", when="after", route="captions")
     service.faults.add(callback="delay", seconds=0.1)
 

@@ -23,9 +23,9 @@ def told() -> list[CallbackReceived]:
 
 
 @pytest.fixture
-def observed(path, told):
+def observed(place, told):
     """A receiver whose callbacks are noted."""
-    receiver = Receiver(URL, store=path, observers=[told.append])
+    receiver = Receiver(URL, store=place, observers=[told.append])
     yield receiver
     receiver.close()
 
@@ -72,13 +72,13 @@ async def test_what_is_no_result_is_told_as_what_it_is(observed, told):
     assert [event.call for event in told[2:]] == [None, None]
 
 
-async def test_an_observer_that_raises_keeps_no_callback_from_being_stored(path):
+async def test_an_observer_that_raises_keeps_no_callback_from_being_stored(place):
     """The sender has its 200, the waiter its caption."""
 
     def fail(event):
         raise ZeroDivisionError
 
-    receiver = Receiver(URL, store=path, observers=[fail])
+    receiver = Receiver(URL, store=place, observers=[fail])
     send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
 
@@ -87,9 +87,9 @@ async def test_an_observer_that_raises_keeps_no_callback_from_being_stored(path)
     receiver.close()
 
 
-async def test_the_observers_of_the_first_client_are_told_by_default(path, told):
+async def test_the_observers_of_the_first_client_are_told_by_default(place, told):
     """Those of a second one are not, and what the receiver was given wins."""
-    receiver = Receiver(URL, store=path)
+    receiver = Receiver(URL, store=place)
     client(URL, receiver=receiver, observers=[told.append])
     client(URL, receiver=receiver, observers=[pytest.fail])
     send = FakeSend()
@@ -100,10 +100,10 @@ async def test_the_observers_of_the_first_client_are_told_by_default(path, told)
     assert [event.kind for event in told] == ["result"]
 
 
-@pytest.mark.parametrize("kind", ["file", "memory"])
-async def test_the_span_of_a_submission_is_stored_with_it(path, kind):
+@pytest.mark.parametrize("kind", ["shared", "memory"])
+async def test_the_span_of_a_submission_is_stored_with_it(place, kind):
     """It comes back with the record, in whichever process."""
-    receiver = Receiver(URL, store=path if kind == "file" else MemoryStore())
+    receiver = Receiver(URL, store=place if kind == "shared" else MemoryStore())
     submission = Submission(id=b"i" * 16, call="captions.upload", issued_at=0.0, trace=TRACE)
     await receiver.store.add_submission(submission)
     record = await receiver.store.find(submission.id)
@@ -112,8 +112,8 @@ async def test_the_span_of_a_submission_is_stored_with_it(path, kind):
     assert record.submission == submission
 
 
-def test_a_receiver_pickles_with_its_observers(path):
+def test_a_receiver_pickles_with_its_observers(place):
     """A web worker that is started elsewhere tells the same ones."""
-    receiver = Receiver(URL, store=path, observers=[print])
+    receiver = Receiver(URL, store=place, observers=[print])
 
     assert pickle.loads(pickle.dumps(receiver))._observers == (print,)

@@ -43,13 +43,13 @@ async def test_every_submission_has_a_token_of_its_own(receiver) -> None:
     assert await deliver(receiver, second.url, success(task_id="t2")) == 200
 
 
-async def test_a_wait_survives_a_restart(receiver, path) -> None:
+async def test_a_wait_survives_a_restart(receiver, place) -> None:
     """A task can be submitted, received and awaited in three processes, by its text alone."""
     send = FakeSend()
     text = str(await receiver.submit(SUBMISSION, send))
     receiver.close()
 
-    later = Receiver(URL, store=path)
+    later = Receiver(URL, store=place)
     assert await deliver(later, send.url, success("Kept.")) == 200
     assert (await later.wait(text)).text == "Kept."
     assert (await later.wait(CaptionTask.parse(text))).text == "Kept."
@@ -76,7 +76,7 @@ async def test_a_refused_submission_stays_refused(receiver) -> None:
         await receiver.submit(SUBMISSION, refuse)
 
 
-async def test_the_first_callback_counts_and_repetitions_change_nothing(receiver, path) -> None:
+async def test_the_first_callback_counts_and_repetitions_change_nothing(receiver, place) -> None:
     """Equal callbacks, also after a restart, are acknowledged without effect."""
     send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
@@ -84,7 +84,7 @@ async def test_the_first_callback_counts_and_repetitions_change_nothing(receiver
         assert await deliver(receiver, send.url, success("First.")) == 200
     receiver.close()
 
-    again = Receiver(URL, store=path)
+    again = Receiver(URL, store=place)
     assert await deliver(again, send.url, success("First.")) == 200
     assert (await again.wait(task)).text == "First."
     assert len(await again.deliveries(task)) == 1
@@ -164,10 +164,10 @@ async def test_a_receiver_at_its_limit_answers_503(receiver) -> None:
     assert await deliver(receiver, send.url, success()) == 200
 
 
-async def test_a_users_own_secret_is_needed_to_accept_its_tokens(path) -> None:
+async def test_a_users_own_secret_is_needed_to_accept_its_tokens(place) -> None:
     """Receivers with the same secret accept each other's tokens, others do not."""
-    mine, twin = (Receiver(URL, store=path, secret="my own secret!!!") for _ in range(2))
-    stranger = Receiver(URL, store=path)
+    mine, twin = (Receiver(URL, store=place, secret="my own secret!!!") for _ in range(2))
+    stranger = Receiver(URL, store=place)
     send = FakeSend()
     await mine.submit(SUBMISSION, send)
 
@@ -178,11 +178,11 @@ async def test_a_users_own_secret_is_needed_to_accept_its_tokens(path) -> None:
 
 
 async def test_a_good_token_that_the_store_does_not_know_is_answered_503(
-    path, tmp_path, caplog
+    place, tmp_path, caplog
 ) -> None:
     """The store is the wrong one, or has lost its records: the sender should try again later."""
     one, other = (
-        Receiver(URL, store=file, secret="my own secret!!!") for file in (path, tmp_path / "b.db")
+        Receiver(URL, store=store, secret="my own secret!!!") for store in (place, tmp_path / "b.db")
     )
     send = FakeSend()
     await one.submit(SUBMISSION, send)
@@ -194,24 +194,24 @@ async def test_a_good_token_that_the_store_does_not_know_is_answered_503(
     other.close()
 
 
-async def test_a_receiver_whose_file_was_removed_answers_503(receiver, path) -> None:
+async def test_a_receiver_whose_file_was_removed_answers_503(file_receiver, path) -> None:
     """Every time: an empty new file must not make its callbacks look forged."""
     send = FakeSend()
-    await receiver.submit(SUBMISSION, send)
+    await file_receiver.submit(SUBMISSION, send)
     for file in path.parent.glob("callbacks.db*"):
         file.unlink()
 
-    assert [await deliver(receiver, send.url, success()) for _ in range(3)] == [503] * 3
+    assert [await deliver(file_receiver, send.url, success()) for _ in range(3)] == [503] * 3
 
 
-async def test_a_closed_receiver_reads_the_secret_again(receiver, path) -> None:
+async def test_a_closed_receiver_reads_the_secret_again(file_receiver, path) -> None:
     """Its file may be another one now: tokens must be signed with the secret that is stored."""
-    await receiver.submit(SUBMISSION, FakeSend())
-    receiver.close()
+    await file_receiver.submit(SUBMISSION, FakeSend())
+    file_receiver.close()
     for file in path.parent.glob("callbacks.db*"):
         file.unlink()
     send = FakeSend()
-    await receiver.submit(SUBMISSION, send)
+    await file_receiver.submit(SUBMISSION, send)
 
     again = Receiver(URL, store=path)
     assert await deliver(again, send.url, success()) == 200
@@ -275,7 +275,7 @@ async def test_an_unclear_callback_is_stored_and_given_to_the_waiter(
     assert (await receiver.wait(task, timeout=0)).text == "Clear."
 
 
-async def test_a_callback_in_a_declared_charset_is_read_after_a_restart(receiver, path) -> None:
+async def test_a_callback_in_a_declared_charset_is_read_after_a_restart(receiver, place) -> None:
     """The charset is stored with the body."""
     send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
@@ -284,7 +284,7 @@ async def test_a_callback_in_a_declared_charset_is_read_after_a_restart(receiver
     assert await deliver(receiver, send.url, body, content_type=content_type) == 200
     receiver.close()
 
-    again = Receiver(URL, store=path)
+    again = Receiver(URL, store=place)
     assert (await again.wait(task, timeout=0)).text == "Caf\u00e9"
     again.close()
 
@@ -299,9 +299,9 @@ async def test_a_compressed_callback_is_decompressed(receiver) -> None:
     assert (await receiver.wait(task, timeout=0)).text == "Small."
 
 
-async def test_a_refused_callback_is_logged_without_its_token(path, caplog) -> None:
+async def test_a_refused_callback_is_logged_without_its_token(place, caplog) -> None:
     """Another task's, and one whose token has expired."""
-    receiver = Receiver(URL, store=path, accept_for=0.001)
+    receiver = Receiver(URL, store=place, accept_for=0.001)
     send = FakeSend()
     await receiver.submit(SUBMISSION, send)
     await asyncio.sleep(0.002)
@@ -376,7 +376,7 @@ async def test_an_answer_that_is_no_task_is_returned_unchanged() -> None:
     assert await receiver.submit(SUBMISSION, FakeSend("something else")) == "something else"
 
 
-async def test_a_receiver_pickles_as_its_settings(receiver, path) -> None:
+async def test_a_receiver_pickles_as_its_settings(receiver) -> None:
     """It is pickled with its client; one with a secret refuses."""
     twin = pickle.loads(pickle.dumps(receiver))
     send = FakeSend()
@@ -390,10 +390,10 @@ async def test_a_receiver_pickles_as_its_settings(receiver, path) -> None:
         pickle.dumps(with_secret)
 
 
-async def test_an_unpickled_receiver_refuses_a_missing_file(receiver, path) -> None:
+async def test_an_unpickled_receiver_refuses_a_missing_file(file_receiver, path) -> None:
     """On another machine an empty store would make callback URLs that the first one does not know."""
-    pickled = pickle.dumps(receiver)
-    receiver.close()
+    pickled = pickle.dumps(file_receiver)
+    file_receiver.close()
     for file in path.parent.glob("callbacks.db*"):
         file.unlink()
     send = FakeSend()

@@ -13,9 +13,9 @@ pytest.importorskip("cv2", reason="the embedded service computes captions from p
 
 
 @pytest_asyncio.fixture
-async def receiver(path):
+async def receiver(place):
     """A receiver that listens."""
-    made = Receiver("http://127.0.0.1:0/cb", store=path)
+    made = Receiver("http://127.0.0.1:0/cb", store=place)
     async with made.serve():
         yield made
     made.close()
@@ -167,11 +167,11 @@ async def test_a_video_at_a_url_is_captioned_in_one_step(service, client, receiv
     assert answer.text
 
 
-def test_the_blocking_client_receives_between_calls(film, path, tmp_path) -> None:
+def test_the_blocking_client_receives_between_calls(film, place, tmp_path) -> None:
     """Its loop thread serves, waits and is woken without any `await`."""
     from memories_async.local import LocalService
 
-    receiver = Receiver("http://127.0.0.1:0/cb", store=path)
+    receiver = Receiver("http://127.0.0.1:0/cb", store=place)
     with (
         LocalService(limits=None, cache=tmp_path / "cache") as service,
         service.blocking_client(receiver=receiver, limits=_fast()) as client,

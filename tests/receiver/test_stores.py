@@ -44,12 +44,6 @@ def store(request, path):
     made.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request, path):
-    """Where two processes have their store: a path, or a URL."""
-    return path if request.param == "sqlite" else request.getfixturevalue("postgres").url()
-
-
 async def deliver(store, letter: bytes, *deliveries) -> list[Verdict]:
     return [(await store.add_delivery(letter * 16, one, accept_for=DAY))[0] for one in deliveries]
 

@@ -63,15 +63,15 @@ async def test_a_failure_callback_raises_for_the_waiter(receiver) -> None:
         await wait
 
 
-async def test_a_timeout_says_how_to_resume(receiver, path) -> None:
-    """The error names the task, the file and the call to make; a late callback is stored."""
+async def test_a_timeout_says_how_to_resume(receiver) -> None:
+    """The error names the task, the store and the call to make; a late callback is stored."""
     send = FakeSend()
     task = await receiver.submit(SUBMISSION, send)
 
     with pytest.raises(CallbackTimeout) as caught:
         await receiver.wait(task, timeout=0.01)
     assert f"receiver.wait('{task}')" in str(caught.value)
-    assert str(path) in str(caught.value)
+    assert str(receiver.store) in str(caught.value)
     assert caught.value.billed == "maybe"
 
     await deliver(receiver, send.url, success("Late."))
