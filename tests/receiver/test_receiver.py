@@ -182,7 +182,8 @@ async def test_a_good_token_that_the_store_does_not_know_is_answered_503(
 ) -> None:
     """The store is the wrong one, or has lost its records: the sender should try again later."""
     one, other = (
-        Receiver(URL, store=store, secret="my own secret!!!") for store in (place, tmp_path / "b.db")
+        Receiver(URL, store=store, secret="my own secret!!!")
+        for store in (place, tmp_path / "b.db")
     )
     send = FakeSend()
     await one.submit(SUBMISSION, send)
