@@ -37,18 +37,22 @@ def settle_by(service, ledger) -> None:
         ledger.settle(entry.key, paid=is_paid, answer=VECTOR if is_paid else None)
 
 
-def kill_at(count, moments, title) -> threading.Thread:
-    """Kill a process whose title holds *title* each time *count* reaches one of *moments*."""
+def kill_at(count, moments, title) -> list[int]:
+    """Kill a process whose title holds *title* each time *count* reaches one of *moments*.
+
+    Return the list of those that were killed, which grows while the run goes on.
+    """
+    killed: list[int] = []
 
     def kill() -> None:
         for moment in moments:
-            while count() < moment or (found := find_process(title)) is None:
+            while count() < moment or (found := find_process(title)) in {None, *killed}:
                 time.sleep(0.005)
             os.kill(found, signal.SIGKILL)
+            killed.append(found)
 
-    thread = threading.Thread(target=kill, daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=kill, daemon=True).start()
+    return killed
 
 
 def find_process(title: str) -> int | None:

@@ -22,6 +22,7 @@ ANSWERED, REPLAYED = (None, "yes", False), (None, "no", True)
 def cluster():
     """Ray with one node."""
     ray.init(
+        address="local",
         num_cpus=2,
         include_dashboard=False,
         log_to_driver=False,
@@ -125,8 +126,10 @@ def test_a_killed_worker_costs_nothing(service, tmp_path, seed):
     """Ray runs the tasks of the dead worker again; the ledger answers what was paid."""
     ledger = Ledger(tmp_path / "run.db")
     client = connect(service, tmp_path, ledger=ledger)
-    kill_at(lambda: service.account.paid, [random.Random(seed).randrange(50, 900)], WORKER)
+    moments = [random.Random(seed).randrange(50, 900)]
+    killed = kill_at(lambda: service.account.paid, moments, WORKER)
     rows = embed(service, client)
+    assert len(killed) == 1
 
     check_paid_once(service, ledger, rows, lambda: embed(service, client))
 
@@ -138,11 +141,13 @@ def test_a_ledger_in_an_actor_survives_its_actor_and_its_workers(service, tmp_pa
     ledger = cluster_ledger(tmp_path / "run.db")
     client = connect(service, tmp_path, ledger=ledger)
     draw = random.Random(seed)
-    kill_at(lambda: service.account.paid, [draw.randrange(50, 800)], WORKER)
-    kill_at(lambda: service.account.paid, [draw.randrange(50, 800)], "ray::LedgerActor")
+    workers = kill_at(lambda: service.account.paid, [draw.randrange(50, 800)], WORKER)
+    actors = kill_at(lambda: service.account.paid, [draw.randrange(50, 800)], "ray::LedgerActor")
     rows = embed(service, client)
+    assert (len(workers), len(actors)) == (1, 1)
 
     check_paid_once(service, ledger, rows, lambda: embed(service, client))
+    ray.kill(ledger.actor)  # the next test looks for one by its title
 
 
 @pytest.mark.slow
