@@ -24,7 +24,7 @@ from memories_async.batch._jobs import Job, WorkerHook, continue_flow, prepare_j
 from memories_async.batch._source import DaemonThread, Source
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome
-from memories_async.batch._waits import UploadWaits, WaitForUpload
+from memories_async.batch._waits import PaidUploads, UploadWaits, WaitForUpload
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 from memories_async.ledger._claimed import Claimed
 from memories_async.ledger._coordinator import (
@@ -70,6 +70,7 @@ class BatchRun(Generic[K, T]):
     _uploaders: int = field(default=0, init=False)
     """How many of those workers have been started."""
     _waits: UploadWaits[K, T] = field(init=False)
+    _paid: PaidUploads[K, T] = field(factory=PaidUploads[K, T], init=False)
     _breaker: CircuitBreaker = field(factory=CircuitBreaker, init=False)
     _faults: FaultDetector = field(factory=FaultDetector, init=False)
     _idle: set[asyncio.Task[Any]] = field(factory=set[asyncio.Task[Any]], init=False)
@@ -101,6 +102,8 @@ class BatchRun(Generic[K, T]):
                 # No upload is under way any more, so no further call comes.
                 self._calls.end()
         finally:
+            self.tally.waiting = 0
+            self._add_outcomes(self._paid.take_outcomes())
             self.outbox.end()
             for job in (*self._dropped, *self._calls.take_all(), *self._uploads.take_all()):
                 if job.runner is not None:
@@ -152,15 +155,17 @@ class BatchRun(Generic[K, T]):
             self._uploads.end()
 
     async def _hand_out(self, jobs: list[Job[K, T]], group: asyncio.TaskGroup) -> None:
+        # Sorted now: a worker continues a job while the next ones wait for room.
+        calls = [job for job in jobs if job.flow is None]
         uploads = [job for job in jobs if job.is_upload]
+        uploaded = [job for job in jobs if job.upload is not None]
         for _ in range(self._uploaders, min(self.concurrency, self._uploaders + len(uploads))):
             self._uploaders += 1
             group.create_task(self._work(self._uploads))
-        await self._enqueue(self._calls, [job for job in jobs if job.flow is None])
+        await self._enqueue(self._calls, calls)
         await self._enqueue(self._uploads, uploads)
-        for job in jobs:
-            if job.upload is not None:
-                await self._waits.add(job)
+        for job in uploaded:
+            await self._waits.add(job)
 
     async def _enqueue(self, lane: Channel[Job[K, T]], jobs: list[Job[K, T]]) -> None:
         """Claim jobs and hand them to the workers, as many at a time as there is room for."""
@@ -201,6 +206,8 @@ class BatchRun(Generic[K, T]):
             if outcome is None:
                 lane.add([job])
             elif job.is_upload and outcome.error is None:
+                if self.coordinator is None:  # a ledger keeps it
+                    self._paid.add(job, outcome)
                 self._stop_if_hopeless(outcome)
                 if not self._is_stopping:
                     await self._continue(job, outcome, task)
@@ -242,9 +249,14 @@ class BatchRun(Generic[K, T]):
 
     async def _emit(self, outcomes: list[Outcome[K, T]]) -> None:
         if outcomes:
-            for outcome in outcomes:
-                self.tally.count(outcome)
-            await self.outbox.put(outcomes)
+            self._add_outcomes(outcomes)
+            await self.outbox.wait_for_room()
+
+    def _add_outcomes(self, outcomes: list[Outcome[K, T]]) -> None:
+        for outcome in outcomes:
+            self._paid.remove(outcome)
+            self.tally.count(outcome)
+        self.outbox.add(outcomes)
 
     def _stop_if_hopeless(self, outcome: Outcome[K, Any]) -> None:
         """Stop where the outcome shows that the other items would fail as well."""

@@ -1,4 +1,4 @@
-"""Waits for the uploads of a batch's flows: each upload once, for a bounded number of items."""
+"""The uploads of a batch's flows: each is waited for once, and none that is paid is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memories_async._protocol.flow import Flow
 from memories_async.batch._jobs import Job
 from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome
-from memories_async.errors import MemoriesError
+from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -83,3 +83,37 @@ class UploadWaits(Generic[K, T]):
             self.leave()
         # What the upload cost is in its own outcome; the call was not sent.
         await self.fail([evolve(one.fail(error), billed="no") for one in jobs])
+
+
+@define(eq=False)
+class PaidUploads(Generic[K, T]):
+    """The uploads that nothing but this batch knows to be paid, until an outcome tells of them."""
+
+    _jobs: dict[int, tuple[Job[K, T], Outcome[K, Any]]] = field(factory=dict[int, Any], init=False)
+    """By the id of the upload's outcome, which the job's outcome refers to."""
+
+    def add(self, job: Job[K, T], uploaded: Outcome[K, Any]) -> None:
+        """Keep the flow of *job*, whose file is *uploaded*, if this run paid for that."""
+        if uploaded.billed != "no":
+            self._jobs[id(uploaded)] = job, uploaded
+
+    def remove(self, outcome: Outcome[K, T]) -> None:
+        """Forget the upload that *outcome* tells of."""
+        self._jobs.pop(id(outcome.upload), None)
+
+    def take_outcomes(self) -> list[Outcome[K, T]]:
+        """Build the outcomes of the items that the batch ends without."""
+        jobs, self._jobs = self._jobs, {}
+        return [_build_unfinished(*one) for one in jobs.values()]
+
+
+def _build_unfinished(job: Job[K, T], uploaded: Outcome[K, Any]) -> Outcome[K, T]:
+    assert job.flow is not None
+    upload_id = job.flow.read_id(uploaded.answer)
+    call, when = job.flow.build_call(upload_id), "the batch ended before"
+    charge = "no" if job.upload is None or job.runner is None else job.runner.charge
+    error: MemoriesError = NotSent(f"{when} it was sent; its upload is paid: {upload_id}")
+    if charge != "no":
+        error = OutcomeUnknown(f"{when} its answer came; its upload is paid: {upload_id}")
+    error.call, error.tag = call.name, call.tag
+    return Outcome(key=job.key, call=call, error=error, billed=error.billed, upload=uploaded)

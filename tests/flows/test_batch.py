@@ -8,7 +8,7 @@ import pytest
 from samples import PNG
 
 from memories_async import Client, Limit, Limits, WaitTimeout, clips, embeddings
-from memories_async.errors import InvalidRequest
+from memories_async.errors import InvalidRequest, NotSent, OutcomeUnknown
 from memories_async.events import Sent
 
 QUICK = {"interval": 0.004, "timeout": 10}
@@ -196,3 +196,56 @@ async def test_leaving_during_an_upload_begins_no_wait(service, connect, ledger,
     assert batch.progress.finished == batch.progress.waiting == 0
     assert ledger.summary().done == 1
     assert count(service, "assets.metadata") == 0
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+async def test_more_files_than_workers_are_paid_once(
+    service, connect, ledger, tmp_path, is_recorded
+):
+    """Those that are uploaded while others wait for a worker, too."""
+    paths = [tmp_path / f"{number}.mp4" for number in range(10)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    library = connect(ledger=ledger) if is_recorded else connect()
+
+    _, progress = await run(library, flows(paths), concurrency=2)
+
+    assert (progress.finished, progress.done) == (10, 10)
+    assert count(service, "embeddings.video") == len(service.uploads) == 10
+    assert service.account.paid == 20
+
+
+async def test_a_paid_upload_without_a_ledger_has_an_outcome(service, connect, files):
+    """Though the batch is left before its call: its id is the only trace of what was paid."""
+    service.faults.add(kind="null", route="assets.metadata", times=None)
+    client = connect().client
+    if not isinstance(client, Client):
+        pytest.skip("the blocking batch is the same one")
+
+    async with client.batch(flows(files)) as batch:
+        while batch.progress.waiting < 3:  # noqa: ASYNC110  # the batch has no such event
+            await asyncio.sleep(0)
+    found = await batch.take()
+
+    assert {one.upload.answer.asset_id for one in found} == {one.id for one in service.uploads}
+    assert {(one.call.name, one.billed, one.upload.billed) for one in found} == {
+        ("embeddings.video", "no", "yes")
+    }
+    assert all(isinstance(one.error, NotSent) for one in found)
+    assert (batch.progress.unsent, batch.progress.waiting) == (3, 0)
+
+
+async def test_a_call_that_was_cut_off_tells_of_its_upload(service, connect, files):
+    """It may be paid as well."""
+    service.faults.add(kind="delay", seconds=3600, route="embeddings.video", times=None)
+    client = connect().client
+    if not isinstance(client, Client):
+        pytest.skip("the blocking batch is the same one")
+
+    async with client.batch(flows(files[:1]), drain=0) as batch:
+        while not count(service, "embeddings.video"):  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0)
+    (found,) = await batch.take()
+
+    assert isinstance(found.error, OutcomeUnknown)
+    assert (found.billed, found.upload.billed) == ("maybe", "yes")
