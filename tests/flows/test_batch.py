@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from callers import PATIENT
 from samples import PNG
 
 from memories_async import Client, Limit, Limits, WaitTimeout, clips, embeddings
@@ -206,9 +207,11 @@ async def test_more_files_than_workers_are_paid_once(
     paths = [tmp_path / f"{number}.mp4" for number in range(10)]
     for path in paths:
         path.write_bytes(path.name.encode())
-    library = connect(ledger=ledger) if is_recorded else connect()
+    settings = {"ledger": ledger} if is_recorded else {}
 
-    _, progress = await run(library, flows(paths), concurrency=2)
+    _, progress = await run(
+        connect(policy=PATIENT, **settings), flows(paths, timeout=600), concurrency=2
+    )
 
     assert (progress.finished, progress.done) == (10, 10)
     assert count(service, "embeddings.video") == len(service.uploads) == 10
@@ -218,7 +221,7 @@ async def test_more_files_than_workers_are_paid_once(
 async def test_a_paid_upload_without_a_ledger_has_an_outcome(service, connect, files):
     """Though the batch is left before its call: its id is the only trace of what was paid."""
     service.faults.add(kind="null", route="assets.metadata", times=None)
-    client = connect().client
+    client = connect(policy=PATIENT).client
     if not isinstance(client, Client):
         pytest.skip("the blocking batch is the same one")
 
@@ -238,7 +241,7 @@ async def test_a_paid_upload_without_a_ledger_has_an_outcome(service, connect, f
 async def test_a_call_that_was_cut_off_tells_of_its_upload(service, connect, files):
     """It may be paid as well."""
     service.faults.add(kind="delay", seconds=3600, route="embeddings.video", times=None)
-    client = connect().client
+    client = connect(policy=PATIENT).client
     if not isinstance(client, Client):
         pytest.skip("the blocking batch is the same one")
 
