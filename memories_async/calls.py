@@ -43,8 +43,8 @@ def request(
     *repeatable* says that a repeat changes nothing. A call whose outcome is unknown is sent again
     by itself only if it is both free and repeatable; without either, it counts as billed and is never
     repeated. *family* is the rate limit it counts against, a field of `Limits`. *decode* reads the
-    `data` of a successful reply and may raise `ValueError` or `TypeError`, which becomes `BadReply`;
-    it is returned as it came without one. Raises `ValueError` or `TypeError` for an argument that
+    `data` of a successful reply; what it raises becomes `BadReply`, which keeps the reply. The data is
+    returned as it came without one. Raises `ValueError` or `TypeError` for an argument that
     cannot be sent.
     """
     verb, where = check_text("method", method).upper(), check_text("path", path)
@@ -52,6 +52,8 @@ def request(
         raise ValueError(f"method must be GET, POST, PUT, PATCH or DELETE, not {method!r}")
     if not where.startswith("/") or not where.isprintable() or set(where) & set(" ?#"):
         raise ValueError(f"path must begin with / and have no query or blank, not {path!r}")
+    _check_mapping("query", query)
+    _check_mapping("form", form)
     if family not in fields_dict(Limits):
         raise ValueError(f"family must be one of {', '.join(fields_dict(Limits))}, not {family!r}")
     return Call(
@@ -68,11 +70,18 @@ def request(
     )
 
 
+def _check_mapping(name: str, given: object) -> None:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"{name} must be a mapping, not {type(given).__name__}")
+
+
 def _build_body(
     json: Mapping[str, Any] | Sequence[Any] | None, form: Mapping[str, str | Source] | None
 ) -> Body:
     if json is not None and form is not None:
         raise ValueError("json and form cannot both be the body of one request")
+    if isinstance(json, str | bytes):
+        raise TypeError(f"json must be a mapping or a sequence, not {type(json).__name__}")
     if json is not None:
         # A copy, which also refuses what is no JSON: the call must not change with the caller's data.
         document = wire_json.loads(wire_json.dumps(json))

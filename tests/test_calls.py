@@ -159,6 +159,30 @@ async def test_the_decoder_of_a_call_reads_its_data():
     assert json.loads(caught.value.body) == CHAT
 
 
+@pytest.mark.parametrize(
+    "mistake", [KeyError("id"), AttributeError("x"), RuntimeError("y")], ids=repr
+)
+async def test_whatever_a_decoder_raises_keeps_the_reply(mistake):
+    """It is paid: a mistake in the caller's function must not lose it."""
+
+    def decode(_):
+        raise mistake
+
+    with pytest.raises(BadReply, match=f"{type(mistake).__name__}: ") as caught:
+        await over(Scripted([reply(CHAT)])).send(image_caption(decode=decode))
+    assert json.loads(caught.value.body) == CHAT
+    assert caught.value.billed == "maybe"
+
+
+@pytest.mark.parametrize(
+    "options", [{"json": "text"}, {"form": [("a", "b")]}, {"query": [("a", "b")]}], ids=str
+)
+def test_a_request_that_means_something_else_is_refused(options):
+    """A text is a sequence of letters, and pairs are no mapping."""
+    with pytest.raises(TypeError, match="must be a mapping"):
+        calls.request("POST", "search", "/x", **options)
+
+
 def test_a_request_does_not_change_with_the_data_of_its_caller():
     """It was decided about what was given."""
     given = {"ids": ["a"]}

@@ -89,11 +89,19 @@ class ProgressTracker:
 
 
 async def run_flow(client: CallSender, flow: Flow[T], *, fresh: bool = False) -> T:
-    """Send the upload of *flow*, wait until it can be used, and send the call; *fresh* pays both anew."""
+    """Send the upload of *flow*, wait until it can be used, and send the call; *fresh* pays both anew.
+
+    The error of what comes after the upload has a note with the upload's id.
+    """
     track = ProgressTracker(flow.upload.progress)
     upload_id = flow.read_id(await client.send(evolve(flow.upload, progress=track), fresh=fresh))
-    await wait_for_upload(client, flow, upload_id, is_new=track.has_uploaded)
-    return await client.send(flow.build_call(upload_id), fresh=fresh)
+    try:
+        await wait_for_upload(client, flow, upload_id, is_new=track.has_uploaded)
+        return await client.send(flow.build_call(upload_id), fresh=fresh)
+    except (MemoriesError, asyncio.CancelledError) as error:
+        # `billed` is about the call that failed.
+        error.add_note(f"{flow.upload.name} was paid: its {flow.id_field} is {upload_id}")
+        raise
 
 
 async def wait_for_upload(

@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,8 +18,10 @@ from memories_async import captions, media
 from memories_async._client.sender import Sender
 from memories_async._flows.captions import TIMEOUT, wait_for_caption
 from memories_async._protocol.call import Call, Form
+from memories_async.batch._circuit_breaker import STOPPING
 from memories_async.captions import Caption, CaptionTask, Person
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
+from memories_async.events import logger
 from memories_async.film import FilmPlan, LongCaption, Piece, PieceCaption
 from memories_async.film._values import join_captions
 
@@ -82,7 +84,8 @@ async def caption_long(
     holds for the callback of each piece. *plan* is the answer of `captions.plan_long` for the same
     file, if there is one: the film is not searched for cuts again. *on_piece* is called with each piece
     as it ends. Raises `ValueError` for a film that cannot be read or arguments that cannot be sent;
-    where no piece has a caption, the error of the first one.
+    where no piece has a caption, an error that may be billed, else that of the first piece. After an
+    error that every piece would meet, such as too few points, no further piece is cut or sent.
     """
     cutter = make_cutter(video, max_video_size)
     build = partial(
@@ -106,9 +109,7 @@ async def caption_long(
     calls = await _in_thread(cutter, lambda cutter: PieceCalls.read(cutter, build, PieceSlots()))
     pieces = await _LongJob(client, calls, timeout, on_piece or (lambda _: None)).run(plan)
     if all(piece.caption is None for piece in pieces):
-        error = pieces[0].error
-        assert error is not None
-        raise error
+        raise _choose_error(pieces)
     return join_captions(pieces, tag)
 
 
@@ -141,7 +142,12 @@ class _LongJob:
             ended = evolve(ended, caption=answer)
         except MemoriesError as error:
             ended = evolve(ended, error=error)
-        self.on_piece(ended)
+            if isinstance(error, STOPPING):
+                self.calls.slots.failures.append(error)
+        try:
+            self.on_piece(ended)
+        except Exception:  # noqa: BLE001  # a mistake in it must not end pieces that may be billed
+            logger.exception("on_piece raised")
         return ended
 
     async def send(self, call: PieceCall) -> Caption | CaptionTask | OutcomeUnknown:
@@ -162,6 +168,14 @@ class PieceSlots:
 
     existing: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE))
     cutting: asyncio.Lock = field(factory=asyncio.Lock)
+    failures: list[MemoriesError] = field(factory=list[MemoriesError])
+    """Errors that every other piece would meet: no further piece is cut."""
+
+    def check(self, call: PieceCall) -> None:
+        """Raise `NotSent` for *call* where every piece would fail."""
+        if self.failures:
+            why = self.failures[0].message
+            raise NotSent(f"not sent after another piece's error: {why}", call=call.name)
 
 
 @frozen(eq=False)
@@ -200,12 +214,15 @@ class PieceCalls:
     async def _cut(self, piece: Piece, call: PieceCall) -> AsyncGenerator[PieceCall]:
         # The file has no name on the disk, so that nothing is left of it when the process is killed.
         async with self.slots.existing:
-            with tempfile.TemporaryFile(prefix="memories-") as file:
+            with ExitStack() as files:
                 try:
                     async with self.slots.cutting:
+                        self.slots.check(call)
+                        file = files.enter_context(tempfile.TemporaryFile(prefix="memories-"))
                         await _in_thread(self.cutter, lambda cutter: cutter.cut(piece, file))
                     cut = media.prepare_video("video", file, max_size=self.cutter.max_size)
                 except (OSError, ValueError) as error:
+                    # It ends this piece alone: others may be on their way, and billed.
                     raise NotSent(f"the piece cannot be cut: {error}", call=call.name) from error
                 yield evolve(_replace_video(call, cut), prepare=None)
 
@@ -218,6 +235,12 @@ def _replace_video(call: PieceCall, video: media.Media) -> PieceCall:
         for part in call.body.parts
     )
     return evolve(call, body=Form(parts))
+
+
+def _choose_error(pieces: tuple[PieceCaption, ...]) -> MemoriesError:
+    """Choose the error that says most about what the film cost."""
+    errors = [piece.error for piece in pieces if piece.error is not None]
+    return next((error for error in errors if error.billed != "no"), errors[0])
 
 
 async def _in_thread(cutter: FilmCutter, work: Callable[[FilmCutter], T]) -> T:

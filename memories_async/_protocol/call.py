@@ -155,8 +155,10 @@ class Call(Generic[T]):
             return self.decode(data)
         except BaseValidationError as error:
             reasons = "; ".join(transform_error(error, path=self.name))
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             reasons = str(error)
+        except Exception as error:  # noqa: BLE001  # of a caller's `decode`: a paid reply is kept
+            reasons = f"{type(error).__name__}: {error}"
         raise build_bad_reply(reply, f"the reply has an unexpected form: {reasons[:300]}")
 
     def with_extra(self, extra: Mapping[str, Any] | None, reserved: Iterable[str] = ()) -> Call[T]:

@@ -26,14 +26,14 @@ LONGEST = 30.0
 """The longest wait between two tries, in seconds."""
 REFUSALS = 20
 """Items in a row with one general refusal, and with none answered, after which a batch stops."""
-# An item that ends in one of these shows what is wrong with every other item, too.
-_STOPPING = (
+STOPPING = (
     AuthenticationFailed,
     InsufficientCredits,
     PermissionDenied,
     BudgetExceeded,
     DatabaseFailed,
 )
+"""An item that ends in one of these shows what is wrong with every other item, too."""
 _ID = re.compile(r"\b[0-9a-f-]{13,}\b|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.,Z+:\d]*", re.IGNORECASE)
 """A request id, such as a UUID, or a time."""
 
@@ -83,7 +83,7 @@ class FaultDetector:
         elif self._count >= 0 and isinstance(error, MemoriesError) and _is_general(error):
             words = (error.status, error.code, _drop_ids(error.message, outcome))
             self._count, self._last = self._count + 1 if words == self._last else 1, words
-        return isinstance(error, _STOPPING) or self._count >= REFUSALS
+        return isinstance(error, STOPPING) or self._count >= REFUSALS
 
 
 def _is_general(error: MemoriesError) -> bool:

@@ -153,7 +153,10 @@ class FilmCutter:
         shown.pix_fmt, shown.codec_context.time_base = "yuv420p", _TICK
         turn = _Turner()
         # Sound may come first, and the header holds the size of the pictures.
-        first = turn(next(film.frames())[1])
+        start = next(film.frames(), None)
+        if start is None:  # a StopIteration would never reach whoever waits for the thread
+            raise ValueError(f"video has no pictures: {self.path}")
+        first = turn(start[1])
         shown.width, shown.height, last = first.width, first.height, -1
         for kind, time, frame in film.read_from(piece.start_time, piece.end_time, sound):
             self._check()

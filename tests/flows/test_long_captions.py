@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -13,14 +15,17 @@ from attrs import evolve
 from memories_async import (
     Caption,
     CaptionFailed,
+    InsufficientCredits,
     Ledger,
     NotSent,
+    OutcomeUnknown,
     Receiver,
     Refused,
     Tokens,
     captions,
 )
-from memories_async.film import PieceCaption, plan_pieces
+from memories_async._flows.long_captions import _LongJob
+from memories_async.film import Piece, PieceCaption, plan_pieces
 from memories_async.film._values import join_captions, shift_times
 from memories_async.local import Callbacks, LocalService
 from memories_async.local.engine.fixed import FixedEngine
@@ -30,7 +35,7 @@ np = pytest.importorskip("numpy", reason="cuts are found with NumPy")
 
 from long_films import CUTS, RATE, write_film  # noqa: E402  # needs PyAV
 
-from memories_async.film._cutter import FilmCutter, Stopped  # noqa: E402  # needs PyAV
+from memories_async.film._cutter import FilmCutter, Stopped, _Film  # noqa: E402  # needs PyAV
 
 PROMPTS = {"user_prompt": "What happens?", "system_prompt": "You describe videos."}
 
@@ -297,3 +302,84 @@ async def test_mistakes_are_raised_before_anything_is_sent(client, service, tmp_
     with pytest.raises(ValueError, match="plan is of another file"):
         await client.captions.caption_long(film, **PROMPTS, plan=plan)
     assert service.account.calls == 0
+
+
+async def test_a_piece_without_room_on_the_disk_costs_no_other_its_caption(
+    service, film, monkeypatch
+):
+    """It fails while another one is being captioned."""
+    make = tempfile.TemporaryFile
+    files = iter([make])
+
+    def make_one(**options):
+        return next(files, lambda **_: Path("/nowhere/x").open("wb"))(**options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", make_one)
+    async with service.client() as client:
+        plan = await client.captions.plan_long(film)
+        short = tuple(Piece(start_time=at, end_time=at + 20, at_cut=True) for at in (0.0, 20.0))
+        done = await client.captions.caption_long(film, **PROMPTS, plan=evolve(plan, pieces=short))
+
+    assert sorted(piece.caption is None for piece in done.pieces) == [False, True]
+    assert [type(piece.error) for piece in done.pieces if piece.error] == [NotSent]
+    assert service.account.paid == 1
+
+
+async def test_the_error_that_may_be_billed_is_raised(service, film, monkeypatch):
+    """Not that of the first piece, which was refused."""
+    answers = iter([Refused("no"), OutcomeUnknown("lost"), Refused("no")])
+
+    async def send(*_):
+        raise next(answers)
+
+    monkeypatch.setattr(_LongJob, "send", send)
+    async with service.client() as client:
+        plan = evolve(
+            await client.captions.plan_long(film),
+            pieces=tuple(
+                Piece(start_time=at, end_time=at + 20, at_cut=True) for at in (0.0, 20.0, 40.0)
+            ),
+        )
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.captions.caption_long(film, **PROMPTS, plan=plan)
+    assert caught.value.billed == "maybe"
+
+
+async def test_a_spent_budget_ends_the_cutting(service, film, monkeypatch):
+    """What every piece would meet is asked for once."""
+    cut, pieces = FilmCutter.cut, []
+    monkeypatch.setattr(FilmCutter, "cut", lambda *args: (pieces.append(args[1]), cut(*args)))
+    plan = FilmCutter(film, captions.MAX_VIDEO_SIZE).plan()
+    short = tuple(
+        Piece(start_time=20.0 * at, end_time=20.0 * at + 20, at_cut=True) for at in range(12)
+    )
+    service.faults.add(kind="status", status=402, route="captions.upload_file_sync", times=None)
+
+    async with service.client() as client:
+        with pytest.raises(InsufficientCredits):
+            await client.captions.caption_long(film, **PROMPTS, plan=evolve(plan, pieces=short))
+
+    # Those that were under way when the first refusal came.
+    assert len(pieces) <= 5
+
+
+async def test_a_callback_of_the_caller_that_raises_ends_nothing(service, film, caplog):
+    """Like the callback that is told of an upload's progress."""
+    plan = FilmCutter(film, captions.MAX_VIDEO_SIZE).plan()
+    short = (Piece(start_time=0.0, end_time=20.0, at_cut=True),)
+    async with service.client() as client:
+        done = await client.captions.caption_long(
+            film, **PROMPTS, plan=evolve(plan, pieces=short), on_piece=lambda _: 1 // 0
+        )
+
+    assert done.is_complete
+    assert "on_piece raised" in caplog.text
+
+
+async def test_a_film_without_pictures_is_an_error_and_no_endless_wait(service, film, monkeypatch):
+    """Such as one that was overwritten after it was planned."""
+    plan = FilmCutter(film, captions.MAX_VIDEO_SIZE).plan()
+    monkeypatch.setattr(_Film, "frames", lambda _: iter(()))
+    async with service.client() as client:
+        with pytest.raises(NotSent, match="video has no pictures"):
+            await client.captions.caption_long(film, **PROMPTS, plan=plan)

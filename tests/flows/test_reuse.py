@@ -10,7 +10,7 @@ from samples import PNG
 
 from memories_async import Client, OutcomeUnknown, ProcessingFailed, embeddings, videos
 from memories_async._client import polling
-from memories_async.errors import PaidElsewhere, UnclearUpload
+from memories_async.errors import InsufficientCredits, PaidElsewhere, UnclearUpload
 
 QUICK = {"interval": 0.004, "timeout": 10}
 
@@ -148,6 +148,17 @@ async def test_video_file_goes_from_a_file_to_its_embedding(service, library, fi
 
     assert len(embedding) == 4
     assert [one.route for one in service.account.statement] == ["assets.upload", "embeddings.video"]
+
+
+async def test_an_error_after_the_upload_names_what_was_paid(service, library, film):
+    """The id is nowhere else without a ledger."""
+    service.faults.add(kind="status", status=402, route="embeddings.video")
+    with pytest.raises(InsufficientCredits) as caught:
+        await library("embeddings.video_file", film, **QUICK)
+
+    (upload,) = service.uploads
+    assert caught.value.billed == "no"
+    assert f"assets.upload was paid: its asset_id is {upload.id}" in caught.value.__notes__[0]
 
 
 async def test_a_bad_argument_is_refused_before_the_upload(service, library, film):
