@@ -24,7 +24,16 @@ from memories_async._protocol.call import (
     estimate_transfer_time,
 )
 from memories_async._protocol.decode import ignore_data, read_size
-from memories_async._protocol.library import Page, Video, read_optional_video, read_page, read_video
+from memories_async._protocol.library import (
+    FILTER_NAMES,
+    ListFilters,
+    Page,
+    Video,
+    build_filters,
+    read_optional_video,
+    read_page,
+    read_video,
+)
 from memories_async._protocol.reply import Host
 from memories_async._protocol.upload_options import UPLOAD_NAMES, UploadOptions, build_options
 
@@ -140,15 +149,34 @@ def metadata(
     Building the call raises `ValueError` or `TypeError` for an empty text, sending it `MemoriesError`.
     See memories.ai docs, section "Visual Search".
     """
+    return _describe("metadata", "get_metadata", video_no, unique_id, extra)
+
+
+def details(
+    video_no: str, *, unique_id: str = "default", extra: Mapping[str, Any] | None = None
+) -> Call[Video | None]:
+    """Get one video with its `width`, `height`, `fps` and `resolution_label`. Free, and safe to repeat.
+
+    The answer is a `Video`, or None if the service does not know the video. *unique_id* is the scope
+    within the account; *extra* are further fields of the request. Newer versions of the service answer
+    `videos.metadata` with the same fields. Building the call raises `ValueError` or `TypeError` for an
+    empty text, sending it `MemoriesError`. See memories.ai docs, "Get Private Video Details".
+    """
+    return _describe("details", "get_private_video_details", video_no, unique_id, extra)
+
+
+def _describe(
+    name: str, endpoint: str, video_no: str, unique_id: str, extra: Mapping[str, Any] | None
+) -> Call[Video | None]:
     query = (
         ("video_no", check_text("video_no", video_no)),
         ("unique_id", check_text("unique_id", unique_id)),
     )
     call = Call(
-        name="videos.metadata",
+        name=f"videos.{name}",
         host=Host.SEARCH,
         method="GET",
-        path="/serve/api/v1/get_metadata",
+        path=f"/serve/api/v1/{endpoint}",
         query=query,
         family="video_metadata",
         unit=None,
@@ -162,38 +190,24 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
     *,
     page: int = 1,
     size: int = 200,
-    video_name: str | None = None,
-    video_no: str | None = None,
-    status: str | None = None,
-    video_nos: Iterable[str] | None = None,
-    tag: str | None = None,
-    folder_id: int | None = None,
     unique_id: str = "default",
     extra: Mapping[str, Any] | None = None,
+    **filters: Unpack[ListFilters],
 ) -> Call[Page]:
     """Get one page of the library. Free, and safe to repeat.
 
     The answer is a `Page` with at most *size* videos (1 to 200), starting from *page* 1;
-    `client.videos.list` iterates over the videos of all pages. *video_name*, *video_no*, *status*
-    (PARSE, UNPARSE or FAILED), *video_nos*, *tag* and *folder_id* filter the list. *unique_id* is the
-    scope within the account. *extra* are further fields of the request. Building the call raises
-    `ValueError` for a page or size out of range, sending it `MemoriesError`. See memories.ai docs,
-    section "Visual Search".
+    `client.videos.list` iterates over the videos of all pages. *unique_id* is the scope within the
+    account. *filters* are those of `ListFilters`: `video_name`, `video_no`, `video_nos`, `status` (PARSE,
+    UNPARSE or FAILED), `tag`, `folder_id`, `camera_model`, `datetime_taken`, `latitude` and `longitude`.
+    *extra* are further fields of the request. Building the call raises `ValueError` or `TypeError` for
+    a page or size out of range or a filter that cannot be sent, sending it `MemoriesError`. See
+    memories.ai docs, section "Visual Search".
     """
     if page < 1 or not 1 <= size <= 200:  # noqa: PLR2004  # the page's own limit
         raise ValueError(f"page must be from 1 and size from 1 to 200, not {page} and {size}")
-    if isinstance(video_nos, str):
-        raise TypeError("video_nos must be several ids, such as [video_no], not one str")
-    filters = {
-        "video_name": video_name,
-        "video_no": video_no,
-        "status": status,
-        "video_nos": None if video_nos is None else [*video_nos],
-        "tag": tag,
-        "folder_id": folder_id,
-    }
-    given = {name: value for name, value in filters.items() if value is not None}
-    body = {"page": page, "size": size, **given, "unique_id": check_text("unique_id", unique_id)}
+    scope = check_text("unique_id", unique_id)
+    body = {"page": page, "size": size, **build_filters(filters), "unique_id": scope}
     call = Call(
         name="videos.list",
         host=Host.SEARCH,
@@ -204,7 +218,7 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
         repeatable=True,
         decode=partial(read_page, page=page, size=size),
     )
-    return call.with_extra(extra, filters)
+    return call.with_extra(extra, FILTER_NAMES)
 
 
 def delete(
@@ -309,10 +323,12 @@ __all__ = [
     "EXTENSIONS",
     "MAX_DELETED",
     "MAX_VIDEO_SIZE",
+    "ListFilters",
     "Page",
     "UploadOptions",
     "Video",
     "delete",
+    "details",
     "download",
     "download_blob",
     "list",

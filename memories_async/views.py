@@ -59,6 +59,7 @@ class Videos(View[S]):
     upload: Final = EndpointMethod(videos.upload)
     upload_url: Final = EndpointMethod(videos.upload_url)
     metadata: Final = EndpointMethod(videos.metadata)
+    details: Final = EndpointMethod(videos.details)
     download: Final = EndpointMethod(videos.download)
     download_blob: Final = EndpointMethod(videos.download_blob)
     list: Final = PagerMethod(
@@ -66,9 +67,11 @@ class Videos(View[S]):
         """Iterate over the videos of the library; free.
 
         *size* is the number of videos in one request, 1 to 200; *page* is the first page, from 1.
-        *video_name*, *video_no*, *status*, *video_nos*, *tag* and *folder_id* filter. A page is requested when the iteration reaches
-        it. Raises `ValueError` for a *page* or *size* out of range, and while iterating what a
-        request raises, such as `AuthenticationFailed`. (memories.ai docs, "List Videos")
+        *filters* are those of `videos.ListFilters`: `video_name`, `video_no`, `video_nos`, `status`,
+        `tag`, `folder_id`, `camera_model`, `datetime_taken`, `latitude` and `longitude`. A page is
+        requested when the iteration reaches it. Raises `ValueError` or `TypeError` for a *page* or
+        *size* out of range or a filter that cannot be sent, and while iterating what a request raises,
+        such as `AuthenticationFailed`. (memories.ai docs, "List Videos")
         """,
     )
     delete: Final = FlowMethod(library.delete_videos)

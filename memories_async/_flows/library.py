@@ -7,8 +7,9 @@ awaited and blocking.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, Unpack
 from urllib.parse import unquote
 
 from memories_async import assets, media, videos
@@ -17,6 +18,7 @@ from memories_async._client.sender import Sender
 from memories_async._flows.signed_uploads import signed_upload
 from memories_async._protocol.call import Call, Progress
 from memories_async._protocol.flow import FIRST_INTERVAL, TIMEOUT
+from memories_async._protocol.upload_options import UploadOptions
 from memories_async.assets import Asset
 from memories_async.errors import Conflict, UnclearUpload
 from memories_async.videos import Page, Video
@@ -74,10 +76,13 @@ async def add_video(
     *,
     video_name: str | None = None,
     unique_id: str = "default",
+    tags: Iterable[str] = (),
     progress: Progress | None = None,
     fresh: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109  # as above
     interval: float = FIRST_INTERVAL,
+    extra: Mapping[str, Any] | None = None,
+    **options: Unpack[UploadOptions],
 ) -> Video:
     """Upload *file* into the library and wait until it can be searched.
 
@@ -88,7 +93,8 @@ async def add_video(
 
     *file* is a path, bytes or a file open for bytes: .mp4, .avi, .mkv or .mov. *video_name* defaults to
     the name of the file, *unique_id* is a scope within the account, *progress* is called with the bytes
-    sent and the bytes in all. *timeout* and *interval* are seconds, as in `videos.wait`.
+    sent and the bytes in all. *tags*, *options* and *extra* are those of `videos.upload`; they do not
+    change a video that is there. *timeout* and *interval* are seconds, as in `videos.wait`.
 
     Raises `ValueError` for a file that the service would refuse; `UnclearUpload` if several videos of the
     library may be the file; `OutcomeUnknown` if the reply to the upload was lost (see
@@ -97,7 +103,15 @@ async def add_video(
     waiting; and any other `MemoriesError`.
     """
     track, settings = ProgressTracker(progress), PollSettings(timeout, interval)
-    call = videos.upload(file, video_name=video_name, unique_id=unique_id, progress=track)
+    call = videos.upload(
+        file,
+        video_name=video_name,
+        unique_id=unique_id,
+        tags=tags,
+        progress=track,
+        extra=extra,
+        **options,
+    )
     video = None if fresh else await find_uploaded(client, call, unique_id)
     if video is None:
         video = await client.send(call, fresh=fresh)
@@ -252,6 +266,8 @@ async def reconcile(
     unique_id: str = "default",
     callback: str | None = None,
     tags: Iterable[str] = (),
+    extra: Mapping[str, Any] | None = None,
+    **options: Unpack[UploadOptions],
 ) -> Video | None:
     """Find an upload whose outcome is unknown, and record it in the ledger. Free, and safe to repeat.
 
@@ -264,7 +280,13 @@ async def reconcile(
     found = await find_video(client, file, video_name=video_name, unique_id=unique_id)
     if found is not None:
         call = videos.upload(
-            file, video_name=video_name, unique_id=unique_id, callback=callback, tags=tags
+            file,
+            video_name=video_name,
+            unique_id=unique_id,
+            callback=callback,
+            tags=tags,
+            extra=extra,
+            **options,
         )
         await client.settle(call, answer=found)
     return found

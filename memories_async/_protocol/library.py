@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypedDict, get_type_hints
 
 from attrs import evolve, field, fields, frozen
+from cattrs import BaseValidationError
 
 from memories_async._protocol import decode, wire_json
 from memories_async._protocol.call import Call, Json
@@ -30,8 +32,31 @@ class Video(Value):
     """Bytes."""
     create_time: int | None = None
     """Milliseconds since 1970."""
+    datetime_taken: int | None = None
+    """When it was taken, in milliseconds since 1970; this and the next four as the upload said."""
+    camera_model: str | None = None
+    latitude: float | None = None
+    """Degrees."""
+    longitude: float | None = None
+    """Degrees."""
+    tags: tuple[str, ...] | None = None
+    """Its labels; the service adds `api` to those of the upload."""
+    width: int | None = None
+    """Pixels; this and the next three are in the answer to `videos.details` and newer ones."""
+    height: int | None = None
+    """Pixels."""
+    fps: float | None = None
+    """Pictures a second."""
+    resolution_label: str | None = None
+    """Such as 720P."""
+    video_url: str | None = None
+    """Where the service shows it."""
+    bucket: str | None = None
+    """Where the service stores it; see `videos.download_blob`."""
+    blob: str | None = None
+    """Its name in *bucket*."""
     extra: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
-    """Fields that the documentation does not describe."""
+    """Fields that the documentation does not describe, and those of its details that cannot be read."""
 
     @property
     def ready(self) -> bool:
@@ -66,12 +91,65 @@ class Page(Value):
         return evolve(call, body=Json({**call.body.plain, "page": self.current_page + 1}))
 
 
+class ListFilters(TypedDict, total=False):
+    """Which videos a list has; all of it is optional, and None filters nothing."""
+
+    video_name: str | None
+    video_no: str | None
+    status: str | None
+    """PARSE, UNPARSE or FAILED."""
+    video_nos: Iterable[str] | None
+    tag: str | None
+    folder_id: int | None
+    camera_model: str | None
+    datetime_taken: datetime | int | None
+    """Milliseconds since 1970, or a `datetime` with a time zone."""
+    latitude: float | None
+    longitude: float | None
+
+
+FILTER_NAMES = tuple(ListFilters.__annotations__)
+
+
+def build_filters(filters: ListFilters) -> dict[str, Any]:
+    """Check the filters of a list, and return those that are given as the service's fields."""
+    if unknown := sorted(filters.keys() - ListFilters.__annotations__.keys()):
+        known = ", ".join(FILTER_NAMES)
+        raise TypeError(f"{unknown[0]} is no filter of a list: {known}; other fields go into extra")
+    if isinstance(filters.get("video_nos"), str):
+        raise TypeError("video_nos must be several ids, such as [video_no], not one str")
+    given: dict[str, Any] = {name: one for name, one in filters.items() if one is not None}
+    if "video_nos" in given:
+        given["video_nos"] = [*given["video_nos"]]
+    moment = given.get("datetime_taken")
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError("datetime_taken must have a time zone, or be milliseconds since 1970")
+        given["datetime_taken"] = round(moment.timestamp() * 1000)
+    return given
+
+
 def read_video(data: Any) -> Video:
     """Read one video in any of the forms that the service writes."""
-    video = decode.converter.structure(decode.split_fields(data, _NAMES, _RENAMES), Video)
+    known = decode.split_fields(data, _NAMES, _RENAMES)
+    for name in _DETAILS & known.keys():
+        # What a video is like besides must not make the video unreadable.
+        if not _is_readable(name, known[name]):
+            known["extra"][name] = known.pop(name)
+    video = decode.converter.structure(known, Video)
     if not video.video_no:
         raise ValueError("video_no is empty")
     return video
+
+
+def _is_readable(name: str, detail: Any) -> bool:
+    if name == "tags" and isinstance(detail, str):
+        return False  # cattrs would take each letter for one
+    try:
+        decode.converter.structure(detail, _TYPES[name])
+    except (BaseValidationError, TypeError, ValueError):
+        return False
+    return True
 
 
 def read_optional_video(data: Any) -> Video | None:
@@ -93,4 +171,6 @@ def read_page(data: Any, *, page: int, size: int) -> Page:
 
 _NONE: Any = []
 _NAMES = tuple(attribute.name for attribute in fields(Video))
+_TYPES = get_type_hints(Video)
+_DETAILS = frozenset(_NAMES[_NAMES.index("datetime_taken") : _NAMES.index("extra")])
 _PAGE_NAMES = tuple(attribute.name for attribute in fields(Page))

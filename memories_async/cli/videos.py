@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import click
 from attrs import asdict
 
 from memories_async import Client, Video, videos
+from memories_async._protocol import wire_json
 from memories_async.cli._calls import run_flow, send
 from memories_async.cli._dry_run import show_dry_run
+from memories_async.cli._exits import Exit
 from memories_async.cli._options import Group, account, common, dry_run, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import count_noun
@@ -22,6 +25,7 @@ _EXAMPLES = """\
 \b
 Examples:
   memories-async videos list --status FAILED --tag beach
+  memories-async videos details VI62
   memories-async videos wait VI62
   memories-async videos download VI62 --to sea.mp4
   memories-async videos delete VI62 VI63
@@ -51,11 +55,29 @@ def command() -> None:
 )
 @click.option("--tag", metavar="TEXT", help="Only videos with this label.")
 @click.option("--folder-id", type=int, metavar="N", help="Only videos of this folder.")
+@click.option("--camera-model", metavar="TEXT", help="Only videos of this camera.")
+@click.option(
+    "--taken",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]),
+    metavar="TIME",
+    help="Only videos taken then, such as 2026-11-28T09:30:00+00:00.",
+)
+@click.option("--latitude", type=float, metavar="DEGREES", help="Only videos of this place.")
+@click.option("--longitude", type=float, metavar="DEGREES", help="Only videos of this place.")
 @_scope
 @common
 @pass_run
-def list_command(run: CommandRun, /, *, name: str | None, unique_id: str, **filters: Any) -> None:
+def list_command(
+    run: CommandRun,
+    /,
+    *,
+    name: str | None,
+    taken: datetime | None,
+    unique_id: str,
+    **filters: Any,
+) -> None:
     """List the videos."""
+    filters["datetime_taken"] = taken
     with raise_usage_errors():
         videos.list(video_name=name, unique_id=unique_id, **filters)
 
@@ -82,6 +104,30 @@ def list_command(run: CommandRun, /, *, name: str | None, unique_id: str, **filt
             for video in found
         ],
     )
+
+
+@command.command("details", epilog="\b\nExample:\n  memories-async videos details VI62")
+@click.argument("number", metavar="VIDEO_NO")
+@_scope
+@common
+@pass_run
+def details_command(run: CommandRun, number: str, unique_id: str) -> int:
+    """Show what the service knows of VIDEO_NO: its pictures, and what its upload said."""
+    with raise_usage_errors():
+        call = videos.details(number, unique_id=unique_id)
+    video = send(run, call, Configuration.read(run.account))
+    if video is None:
+        run.screen.document({"video": None})
+        run.screen.say(f"No video {number}.")
+        return Exit.REFUSED
+    known = video.to_dict()
+    run.screen.document({"video": known})
+    run.screen.facts(
+        (name, ", ".join(map(str, one)) if wire_json.is_array(one) else str(one))
+        for name, one in known.items()
+        if one not in (None, [], {})
+    )
+    return Exit.DONE
 
 
 @command.command(

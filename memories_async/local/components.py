@@ -37,6 +37,7 @@ from memories_async.local.routes.videos import (
     DownloadBlob,
     DownloadVideo,
     ListVideos,
+    VideoDetails,
     VideoMetadata,
 )
 from memories_async.local.state.accounts import Accounts
@@ -167,6 +168,7 @@ def _list_routes(
         UploadFile(ingest_jobs=ingest, page_limits=page_limits),
         UploadUrl(ingest_jobs=ingest, fetcher=captions.fetcher, page_limits=page_limits),
         VideoMetadata(upload_store=store),
+        VideoDetails(upload_store=store),
         ListVideos(upload_store=store),
         DeleteVideos(upload_store=store),
         DownloadVideo(upload_store=store),

@@ -268,6 +268,8 @@ def test_a_video_is_written_as_plain_json(cli, video):
         "duration",
         "size",
         "create_time",
+        *("datetime_taken", "camera_model", "latitude", "longitude", "tags"),
+        *("width", "height", "fps", "resolution_label", "video_url", "bucket", "blob"),
     }
     assert json.dumps(shown)
 
@@ -320,7 +322,7 @@ def test_an_upload_tells_the_service_of_the_video(cli, new_film, service):
     assert ended.code == 0
     assert {"sea", "2026"} <= set(service.uploads[0].tags)
     seen = next(one for one in service.request_log if one.route == "videos.upload")
-    assert {"camera_model", "datetime_taken", "latitude", "longitude"} <= set(seen.ignored_fields)
+    assert seen.ignored_fields == ()
 
 
 def test_videos_are_listed_by_label_and_folder(cli, new_film, service):
@@ -337,3 +339,21 @@ def test_videos_are_listed_by_label_and_folder(cli, new_film, service):
     assert find("--folder-id", "7") == {first}
     assert find("--tag", "sea", "--folder-id", "-1") == {second}
     assert find("--tag", "hill") == set()
+
+
+def test_details_say_what_is_known_of_a_video(cli, new_film, service):
+    """What its upload said, and its pictures; an unknown one is a 1."""
+    told = ("--tag", "beach", "--camera-model", "X1", "--taken", "2026-07-14 11:30:00")
+    number = cli("add", new_film, *told, "--json").json["added"][0]["video_no"]
+
+    shown = cli("videos", "details", number)
+    taken = ("--taken", "2026-07-14T11:30:00+00:00", "--camera-model", "X1")
+    listed = cli("videos", "list", *taken, "--json").json["videos"]
+
+    assert shown.code == 0
+    assert {"camera_model", "X1", "beach,", "width"} <= {*shown.out.split()}
+    assert cli("videos", "details", number, "--json").json["video"]["tags"] == ["beach", "api"]
+    assert [one["video_no"] for one in listed] == [number]
+    assert cli("videos", "list", "--latitude", "1", "--json").json["videos"] == []
+    unknown = cli("videos", "details", "VI404", "--json")
+    assert (unknown.code, unknown.json) == (1, {"video": None})

@@ -177,10 +177,10 @@ async def test_a_video_of_the_library_is_downloaded(service, library, film, tmp_
 
 async def test_uploads_are_listed_by_their_tag_and_number(service, library, film):
     """What the service is told beside the video is sent; what it does not act on is said."""
-    one = await library("videos.upload", film, tags=["cat", "dog"], camera_model="X1")
+    one = await library("videos.upload", film, tags=["cat", "dog"], retain_original_video=True)
     await library("videos.upload", film, tags=["cat"])
 
-    assert service.request_log[0].ignored_fields == ("camera_model",)
+    assert service.request_log[0].ignored_fields == ("retain_original_video",)
     assert [v.video_no for v in await library.listed(tag="dog")] == [one.video_no]
     assert len(await library.listed(tag="cat")) == 2
     assert [v.video_no for v in await library.listed(video_nos=[one.video_no])] == [one.video_no]

@@ -141,3 +141,35 @@ def test_clips_keep_fields_that_the_page_does_not_describe():
     assert stored.extra["video_bucket"] == "mavi-resource"
     assert (camel.start_time, camel.end_time) == (467.0, 501.0)
     assert camel.extra["video_name"] == "ElephantsDream"
+
+
+def test_a_video_has_its_details_by_name():
+    """Of newer answers; those of older ones are None."""
+    video, listed = read_answer("meta_oa"), read_answer("list_oa").videos[0]
+
+    assert (video.width, video.height, video.fps, video.resolution_label) == (1280, 720, 30, "720P")
+    assert (video.datetime_taken, video.camera_model) == (1729388400000, "Canon EOS 5D")
+    assert (video.latitude, video.longitude) == (39.9042, 116.4074)
+    assert (video.bucket, video.blob) == ("mavi-resource", "VI606404158946574336.mp4")
+    assert video.tags == listed.tags == ("holiday", "beijing", "api")
+    assert (video.extra, listed.width) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("datetimeTaken", "2024-10-20"),
+        ("latitude", ""),
+        ("tags", "a,b"),
+        ("fps", {}),
+        ("width", 0.5),
+    ],
+    ids=["time", "place", "tags", "rate", "width"],
+)
+def test_a_detail_that_cannot_be_read_leaves_the_video_readable(name, value):
+    """It is kept as it came."""
+    video = videos.read_video({"video_no": "VI1", name: value, "camera_model": "null"})
+
+    snake = {"datetimeTaken": "datetime_taken"}.get(name, name)
+    assert (getattr(video, snake), video.extra) == (None, {snake: value})
+    assert video.camera_model is None

@@ -20,6 +20,7 @@ from memories_async.local.engine.protocol import (
     Engine,
     EngineError,
     EngineFailed,
+    Facts,
     Index,
     SearchResult,
     UnreadableVideo,
@@ -188,12 +189,12 @@ class EnginePool:
 
         return _guard(compute_vector)
 
-    def get_known_duration(self, video: LocalVideo) -> float | None:
-        """Return the seconds that *video* lasts, where it was indexed already."""
+    def get_known_facts(self, video: LocalVideo) -> Facts | None:
+        """Return what is known of *video*, where it was indexed already."""
         waiting = self._indexes.get(video.path)
         if waiting is None or not waiting.done() or waiting.cancelled() or waiting.exception():
             return None
-        return waiting.result().facts.duration
+        return waiting.result().facts
 
     def forget(self, video: LocalVideo) -> None:
         """Drop what is known of a video that was deleted."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from attrs import define
@@ -52,6 +53,7 @@ class IngestJobs:
         callback: str | None = None,
         tags: tuple[str, ...] = (),
         folder_id: int = DEFAULT_FOLDER,
+        told: Mapping[str, Any] = MappingProxyType({}),
     ) -> tuple[StoredUpload, Callable[[Hold], Awaitable[None]]]:
         """Store a file; return it with the function that starts to parse it once it is paid."""
         stored = self.upload_store.add(
@@ -61,6 +63,7 @@ class IngestJobs:
             unique_id=unique_id,
             tags=tags,
             folder_id=folder_id,
+            told=told,
         )
         fault, dialect = context.callback_fault, context.dialect
 

@@ -11,9 +11,10 @@ import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 from urllib.parse import quote
 
 from attrs import define, field, frozen
@@ -70,6 +71,8 @@ class StoredUpload:
     """Seconds, once known."""
     tags: tuple[str, ...] = ()
     folder_id: int = DEFAULT_FOLDER
+    told: Mapping[str, Any] = field(factory=dict[str, Any])
+    """What the upload said of it, such as `camera_model`, as the service shows it."""
 
     def get_name(self, dialect: Dialect) -> str:
         """Return the name as *dialect* shows it."""
@@ -104,10 +107,11 @@ class UploadStore:
         unique_id: str,
         tags: tuple[str, ...] = (),
         folder_id: int = DEFAULT_FOLDER,
+        told: Mapping[str, Any] = MappingProxyType({}),
     ) -> StoredUpload:
         """Store *received* as a new video or asset; its id is made from its content and its number."""
         stored = self._create(received.sha256, received.file_name, kind, (account, unique_id))
-        stored.tags, stored.folder_id = tags, folder_id
+        stored.tags, stored.folder_id, stored.told = tags, folder_id, told
         self.fill(stored, received)
         return stored
 
@@ -196,7 +200,7 @@ class UploadStore:
             self._folder = None
 
     def _describe_library(self, video: LocalVideo, kind: str) -> StoredUpload:
-        facts = video.path.stat()
+        facts, known = video.path.stat(), self.engine_pool.get_known_facts(video)
         return StoredUpload(
             id=video.video_no if kind == VIDEO else video.asset_id,
             video=video,
@@ -204,7 +208,7 @@ class UploadStore:
             size=facts.st_size,
             created=facts.st_mtime_ns // 1_000_000,
             status="PARSE",
-            duration=self.engine_pool.get_known_duration(video),
+            duration=None if known is None else known.duration,
         )
 
 

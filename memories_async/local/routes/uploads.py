@@ -7,7 +7,8 @@ on its length.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePath
 from typing import Any
@@ -27,7 +28,13 @@ from memories_async.local.jobs.upload_store import (
     StoredUpload,
 )
 from memories_async.local.pipeline.upload_stream import FileSink, ReceivedUpload, receive_upload
-from memories_async.local.state.forms import get_required, read_fields, read_folder_id
+from memories_async.local.state.forms import (
+    DETAILS,
+    get_required,
+    read_details,
+    read_fields,
+    read_folder_id,
+)
 from memories_async.local.state.library import VIDEO
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
@@ -45,6 +52,8 @@ class UploadOptions:
     callback: str | None
     tags: tuple[str, ...]
     folder_id: int
+    told: Mapping[str, Any]
+    """What is shown of the video besides."""
 
 
 @frozen(kw_only=True)
@@ -166,7 +175,7 @@ def _read_options(
 ) -> UploadOptions:
     several = [(re.sub(r"\[\d*\]$", "", name), value) for name, value in fields]
     context.ignore_fields(
-        (name for name, _ in several), {"unique_id", "callback", "tags", "folder_id"}
+        (name for name, _ in several), {"unique_id", "callback", "tags", "folder_id", *DETAILS}
     )
     tags = [value for name, value in several if name == "tags"]
     if len(tags) > page_limits.tags:
@@ -179,6 +188,9 @@ def _read_options(
             sentence = f"The callback parameter is longer than {most} characters."
             raise Refusal(Reason.WRONG, sentence)
         ingest_jobs.outbox.check_url(callback)
+    told = read_details(given, _read_date)
+    if tags:
+        told["tags"] = [*tags, "api"]
     # The service adds a tag of its own to what comes through the API.
     labels = (*tags, "api")
     unique_id = given.get("unique_id") or DEFAULT
@@ -188,7 +200,14 @@ def _read_options(
         callback=callback,
         tags=labels,
         folder_id=DEFAULT_FOLDER if folder_id is None else folder_id,
+        told=told,
     )
+
+
+def _read_date(text: str) -> int:
+    """Read a time in the form of the page, which names no time zone: UTC here."""
+    moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
 
 
 def _accept(
@@ -202,6 +221,7 @@ def _accept(
         callback=options.callback,
         tags=options.tags,
         folder_id=options.folder_id,
+        told=options.told,
     )
     content = _format_upload(stored, context.dialect)
     return RouteAnswer(content=content, item=stored.id, then=begin)

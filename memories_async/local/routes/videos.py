@@ -19,11 +19,25 @@ from memories_async.local.jobs.upload_store import (
     UploadStore,
     build_file_answer,
 )
-from memories_async.local.state.forms import get_required, read_folder_id, read_json, read_strings
+from memories_async.local.state.forms import (
+    DETAILS,
+    get_required,
+    read_details,
+    read_folder_id,
+    read_json,
+    read_strings,
+)
 from memories_async.local.state.library import VIDEO
 from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
 
-__all__ = ["DeleteVideos", "DownloadBlob", "DownloadVideo", "ListVideos", "VideoMetadata"]
+__all__ = [
+    "DeleteVideos",
+    "DownloadBlob",
+    "DownloadVideo",
+    "ListVideos",
+    "VideoDetails",
+    "VideoMetadata",
+]
 
 MOST_LISTED = 200
 """Largest size of a page, and the size where none is given, as in recorded answers."""
@@ -38,6 +52,7 @@ _LIST_FIELDS = (
     "status",
     "tag",
     "folder_id",
+    *DETAILS,
 )
 _V1 = "/serve/api/v1"
 _Filter = Callable[[StoredUpload], bool]
@@ -65,6 +80,27 @@ class VideoMetadata:
             order, kind=VIDEO, account=context.account, unique_id=None
         )
         content = None if found is None else _format_video(found, context.dialect)
+        return RouteAnswer(content=content, item=order)
+
+
+@frozen(kw_only=True)
+class VideoDetails(VideoMetadata):
+    """Describes one video with the size and rate of its pictures, once it was decoded."""
+
+    name: str = "videos.details"
+    path: str = f"{_V1}/get_private_video_details"
+
+    async def work(self, order: str, context: RequestContext) -> RouteAnswer:
+        """Find the video, and what is known of its pictures."""
+        store = self.upload_store
+        found = await store.find(order, kind=VIDEO, account=context.account, unique_id=None)
+        if found is None:
+            return RouteAnswer(content=None, item=order)
+        content = _format_video(found, context.dialect)
+        facts = store.engine_pool.get_known_facts(found.video)
+        if facts is not None:
+            known = {"fps": facts.fps, "width": facts.width, "height": facts.height}
+            content |= {**known, "resolution_label": f"{min(facts.width, facts.height)}P"}
         return RouteAnswer(content=content, item=order)
 
 
@@ -220,6 +256,7 @@ def _format_video(stored: StoredUpload, dialect: Dialect) -> dict[str, Any]:
         "status": _get_status(stored, dialect),
         "cause": stored.cause,
         "create_time": stored.created,
+        **stored.told,
     }
     if dialect.null_words:
         fields = {name: "null" if value is None else value for name, value in fields.items()}
@@ -252,6 +289,9 @@ def _read_filters(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Filter,
         filters.append(lambda one: tag in one.tags)
     if (folder_id := read_folder_id(fields.get("folder_id"))) is not None:
         filters.append(lambda one: one.folder_id == folder_id)
+    told = read_details(fields, int)
+    if told:
+        filters.append(lambda one: told.items() <= one.told.items())
     if status:
         filters.append(lambda one: status in (one.status, _get_status(one, dialect)))
     return tuple(filters)

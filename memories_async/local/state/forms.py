@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
@@ -14,9 +14,11 @@ from aiohttp.http import HttpProcessingError
 from attrs import define, field, frozen
 
 from memories_async._protocol import wire_json
+from memories_async._protocol.decode import read_number
 from memories_async.local.state.wire import Reason, Refusal
 
 __all__ = [
+    "DETAILS",
     "MALFORMED",
     "MEGABYTE",
     "FormFile",
@@ -27,6 +29,7 @@ __all__ = [
     "get_required",
     "parse_object",
     "read_body",
+    "read_details",
     "read_field",
     "read_fields",
     "read_folder_id",
@@ -40,6 +43,8 @@ _CHUNK = 64 * 1024
 _LARGEST_FIELD = MEGABYTE
 _MOST_FIELDS = 100
 _BODY = "The JSON body"
+DETAILS = ("datetime_taken", "camera_model", "latitude", "longitude")
+"""Fields that an upload says of a video, by which lists filter."""
 MALFORMED = (ValueError, HttpProcessingError)
 """What aiohttp raises for a multipart body that cannot be read; the second is for long lines."""
 
@@ -215,6 +220,19 @@ def read_folder_id(value: object) -> int | None:
         with suppress(ValueError):
             return int(value)
     raise Refusal(Reason.WRONG, "The folder_id parameter must be a number.")
+
+
+def read_details(fields: Mapping[str, Any], dates: Callable[[Any], int]) -> dict[str, Any]:
+    """Read what an upload says of a video, or a list filters by; *dates* reads `datetime_taken`."""
+    found: dict[str, Any] = {}
+    readers: tuple[Callable[[Any], Any], ...] = (dates, str, read_number, read_number)
+    for name, read in zip(DETAILS, readers, strict=True):
+        if fields.get(name) not in {None, ""}:
+            try:
+                found[name] = read(fields[name])
+            except (TypeError, ValueError):
+                raise Refusal(Reason.WRONG, f"The {name} parameter cannot be read.") from None
+    return found
 
 
 async def discard_body(request: web.Request) -> None:
