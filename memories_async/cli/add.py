@@ -179,6 +179,8 @@ class _Uploader:
     fresh: bool
     options: dict[str, Any]
     """What the service is told of each video."""
+    is_stored: bool = field(default=False, init=False)
+    """Whether the latest file was sent to the storage, which no request charges."""
     added: list[dict[str, Any]] = field(factory=list[dict[str, Any]], init=False)
 
     def add_all(self, files: tuple[str, ...], configuration: Configuration, **settings: Any) -> int:
@@ -217,7 +219,8 @@ class _Uploader:
         if self.is_signed:
             is_paid = not self.fresh and await client.is_paid(call)
             answer = await client.assets.signed_upload(file, progress=progress, fresh=self.fresh)
-            return answer, not is_paid
+            self.is_stored = not is_paid
+            return answer, False
         sent = await client.exchange(call, fresh=self.fresh)
         return sent.answer, sent.billed == "yes"
 
@@ -231,7 +234,9 @@ class _Uploader:
             else:
                 answer, is_charged = await self.add_video(client, file, progress)
         number = answer.asset_id if isinstance(answer, Asset) else answer.video_no
-        if is_charged:
+        if self.is_stored:
+            screen.note(f"stored: 1 asset for {file}, charged by its size and time")
+        elif is_charged:
             self.run.paid_note = f"{number} was uploaded and charged"
             screen.note(f"charged: 1 {'asset' if self.as_asset else 'video'} for {file}")
         else:

@@ -115,7 +115,12 @@ def details_command(run: CommandRun, number: str, unique_id: str) -> int:
     """Show what the service knows of VIDEO_NO: its pictures, and what its upload said."""
     with raise_usage_errors():
         call = videos.details(number, unique_id=unique_id)
-    video = send(run, call, Configuration.read(run.account))
+
+    async def ask(client: Client) -> Video | None:
+        return await client.send(call)
+
+    with run.screen.status("videos.details ..."):
+        video = run_flow(run, ask, Configuration.read(run.account))
     if video is None:
         run.screen.document({"video": None})
         run.screen.say(f"No video {number}.")

@@ -36,16 +36,18 @@ def test_a_large_file_becomes_an_asset_by_a_signed_url(cli, new_film, service, t
     words = ("add", "--asset", "--signed", new_film, "--ledger", tmp_path / "uploads.db")
 
     dry = cli(*words, "--dry-run", "--json").json
-    first = cli(*words, "--json").json["added"][0]
+    shown = cli(*words)
+    first = cli(*words, "--fresh", "--json").json["added"][0]
     again = cli(*words, "--json").json["added"][0]
 
+    assert shown.err == f"stored: 1 asset for {new_film}, charged by its size and time\n"
     assert (dry["call"], dry["fields"]) == (
         "assets.signed_url",
         {"original_filename": "new.mp4"},
     )
-    assert (first["upload_status"], first["charged"]) == ("SUCCESS", True)
-    assert (again["asset_id"], again["charged"]) == (first["asset_id"], False)
-    assert [one.id for one in service.uploads] == [first["asset_id"]]
+    assert (first["upload_status"], first["charged"]) == ("SUCCESS", False)
+    assert again == first
+    assert [one.id for one in service.uploads][1:] == [first["asset_id"]]
     assert "--signed goes with --asset" in cli("add", "--signed", new_film).err
 
 
@@ -347,6 +349,7 @@ def test_details_say_what_is_known_of_a_video(cli, new_film, service):
     number = cli("add", new_film, *told, "--json").json["added"][0]["video_no"]
 
     shown = cli("videos", "details", number)
+    assert shown.err == ""
     taken = ("--taken", "2026-07-14T11:30:00+00:00", "--camera-model", "X1")
     listed = cli("videos", "list", *taken, "--json").json["videos"]
 
