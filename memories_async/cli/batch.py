@@ -38,8 +38,9 @@ Examples:
       --ledger run.db --sync --captions captions.jsonl
   memories-async batch caption --from videos.csv \\
       --ledger run.db --callback https://me/cb --dry-run
-  memories-async batch caption --from films.csv --ledger run.db \\
-      --sync --long --captions captions.jsonl --dry-run
+  memories-async batch caption --from films.csv \\
+      --ledger run.db --sync --long \\
+      --captions captions.jsonl --dry-run
   memories-async batch caption --from videos.csv \\
       --ledger run.db --captions captions.jsonl \\
       --public-url https://me.example --port 8000

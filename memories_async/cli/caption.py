@@ -41,8 +41,8 @@ Examples:
       --person Alice=alice.png --callback https://me/cb
   memories-async caption https://me/sea.mp4 --wait \\
       --public-url https://me.example --port 8000
-  memories-async caption film.mkv --long --sync --dry-run \\
-      --price caption=2
+  memories-async caption film.mkv --long --sync \\
+      --dry-run --price caption=2
 """
 _USER_PROMPT = "Summarize what happens in the video."
 _SYSTEM_PROMPT = "You are a video understanding system that describes what it sees."
