@@ -31,6 +31,7 @@ COMMANDS = {
     "videos": "List videos, wait for them, delete them; all free.",
     "batch": "Send many calls from a file.",
     "ledger": "Read a ledger, settle unknown calls, export.",
+    "vectors": "Compare embeddings: similar videos, duplicates, classes.",
     "exec": "Run a command with the embedded service.",
     "samples": "Write the files that the examples name.",
     "doctor": "Show the settings and where each came from.",
