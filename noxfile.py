@@ -20,7 +20,7 @@ PYTHONS = nox.project.python_versions(PROJECT)
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 BENCHMARKS = (
     *("overhead", "blocking", "search", "uploads", "fanout", "imports"),
-    *("batch", "receiver", "limiter", "engine", "service", "faults", "telemetry"),
+    *("batch", "receiver", "limiter", "engine", "service", "faults", "telemetry", "vectors"),
 )
 PEERS = (
     *("openai", "anthropic", "twelvelabs", "google-genai"),

@@ -17,8 +17,8 @@ from memories_async.vectors._values import Calibration
 PairOfRows: TypeAlias = tuple[int, int]
 MOST_OTHERS = 200_000
 """Pairs of different groups of copies that are taken as no copies, where none are given."""
-FEW = 30
-"""Known pairs of either kind below which a threshold cannot be trusted."""
+FEW, FEW_GROUPS = 30, 10
+"""Known pairs of either kind, and groups of copies, below which a threshold cannot be trusted."""
 _Z = 1.96
 """Standard deviations of a 95 % interval."""
 
@@ -30,6 +30,7 @@ def calibrate(
     precision: float,
 ) -> Calibration:
     """Choose the threshold of the highest recall that reaches *precision* on these pairs."""
+    groups = len(group_copies(copies))
     good, bad = (_compute(store, pairs) for pairs in (copies, others))
     cosines: Doubles = np.unique(np.concatenate((good, bad)))[::-1]
     hits = len(good) - np.searchsorted(np.sort(good), cosines, "left")
@@ -43,7 +44,10 @@ def calibrate(
     # Halfway to the next pair below, so that it does not hang on one pair.
     middle = float(cosines[at : at + 2].mean())
     found, wrong = int(hits[at]), int(misses[at])
-    note = describe_weakness(len(good), len(bad), precision if not is_reached else None)
+    notes = describe_weakness(len(good), len(bad), groups)
+    is_enough = not notes
+    if not is_reached:
+        notes.append(f"no threshold has a precision of {precision:g} on these pairs")
     return Calibration(
         threshold=float(np.ceil(np.round(middle * 1e6, 3)) / 1e6),
         precision=found / (found + wrong),
@@ -52,21 +56,24 @@ def calibrate(
         recall_at_least=find_lower_end(found, len(good)),
         copies=len(good),
         others=len(bad),
-        is_enough=min(len(good), len(bad)) >= FEW,
-        note=note,
+        groups=groups,
+        is_enough=is_enough,
+        note="; ".join(notes),
     )
 
 
-def describe_weakness(copies: int, others: int, missed: float | None) -> str:
-    """Say why a calibration is not to be trusted; empty where it is."""
-    notes = [
-        f"{count:,} known pairs {what}: fewer than {FEW} prove little"
-        for count, what in ((copies, "of copies"), (others, "of others"))
-        if count < FEW
+def describe_weakness(copies: int, others: int, groups: int) -> list[str]:
+    """Say why the known pairs prove little; empty where they are enough."""
+    counts = (
+        (copies, FEW, "known pairs of copies"),
+        (others, FEW, "known pairs of others"),
+        (groups, FEW_GROUPS, "groups of copies"),
+    )
+    return [
+        f"{count:,} {what}: fewer than {few} prove little"
+        for count, few, what in counts
+        if count < few
     ]
-    if missed is not None:
-        notes.append(f"no threshold has a precision of {missed:g} on these pairs")
-    return "; ".join(notes)
 
 
 def _compute(store: VectorStore, pairs: Sequence[PairOfRows]) -> Doubles:

@@ -1,7 +1,7 @@
 """The numbers of many vectors in a file that is mapped into memory, and the pass over all of them.
 
 Pages of a large file are given back after each block, so resident memory does not grow with the number
-of vectors. Halves become 32-bit floats a block at a time: numpy multiplies halves many times slower.
+of vectors. Halves become 32-bit floats a block at a time, since numpy multiplies halves many times slower.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ BLOCK = 16 << 20
 """Bytes of one block of 32-bit floats."""
 _HALVES_BLOCK = 1 << 20
 """Smaller, so that a converted block is multiplied while it is in the processor's cache."""
-_RESIDENT = 256 << 20
-"""Bytes up to which a mapped file stays in memory."""
+_RESIDENT = 512 << 20
+"""Bytes up to which a mapped file stays mapped: to map its pages again costs as much as the product."""
+_HALF_BITS = np.int32(-0x70002000)
+"""The bits of a 32-bit float that a 16-bit one fills: the sign and 15 others."""
+_HALF_SCALE = np.float32(2.0**112)
 _NORMS = (1e-30, 1e30)
 """Between them, products of 32-bit floats neither vanish nor overflow."""
 EMPTY, ZERO, NOT_FINITE = "empty", "zero", "not finite"
@@ -72,7 +75,7 @@ class VectorStore:
             block = self.matrix[rows]
             if is_half:
                 converted = buffer[: len(block)]
-                np.copyto(converted, block)
+                widen(block, converted)
                 yield rows, converted
             else:
                 yield rows, np.asarray(block, np.float32)
@@ -118,8 +121,8 @@ def measure_file(path: Path, dtype: str) -> VectorStore | None:
         return None
     with path.open("rb") as file:
         store = map_file(file, dtype, (len(table), table.shape[1]), table.offset)
-    for rows, block in store.iterate_blocks():
-        norms = measure_norms(block)
+    for rows, _ in store.iterate_blocks():
+        norms = measure_norms(store.matrix[rows])
         if not ((norms > _NORMS[0]) & (norms < _NORMS[1])).all():
             return None
         store.scales[rows] = 1.0 / norms
@@ -135,6 +138,18 @@ def open_table(path: Path) -> np.memmap[Any, np.dtype[Any]]:
     if table.ndim != 2:  # noqa: PLR2004  # rows and numbers
         raise ValueError(f"{path} must hold one table of vectors, a row each")
     return table
+
+
+def widen(halves: Matrix, floats: Floats) -> None:
+    """Write finite 16-bit floats as 32-bit ones, by their bits: a quarter of numpy's time.
+
+    Sign and fraction have their places; the exponent is then too small by 112, as 127 - 15.
+    """
+    bits = floats.view(np.int32)
+    np.copyto(bits, halves.view(np.int16))
+    np.left_shift(bits, 13, out=bits)
+    np.bitwise_and(bits, _HALF_BITS, out=bits)
+    np.multiply(floats, _HALF_SCALE, out=floats)
 
 
 def measure_norms(block: Matrix) -> Doubles:

@@ -84,6 +84,8 @@ class Calibration(Value):
     copies: int
     """The pairs that it was measured with."""
     others: int
+    groups: int
+    """How many videos the copies are of: pairs of one video say little of another."""
     is_enough: bool
     """Whether the pairs are enough to trust the threshold."""
     note: str

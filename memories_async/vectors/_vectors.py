@@ -48,8 +48,8 @@ Source: TypeAlias = (
 class Vectors(VectorTable):
     """Embeddings under their keys, compared by the cosine of the angle between them.
 
-    Made by `Vectors.of`. The numbers are in a file that is mapped into memory, and no more of it than a
-    block is resident if it is large. The methods block and cost nothing: from a coroutine, call them
+    Made by `Vectors.of`. The numbers are in a file that is mapped into memory; of one above 512 MB, no
+    more than a block is resident. The methods block and cost nothing: from a coroutine, call them
     with `asyncio.to_thread`. Results do not depend on the order of blocks: cosines are rounded to 6
     digits, and equal ones stand in the order in which the vectors were loaded.
     """

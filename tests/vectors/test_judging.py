@@ -68,10 +68,11 @@ def test_too_few_pairs_are_said_to_be_too_few():
     vectors = Vectors.of(angles(0, 10, 50, 90))
 
     few = vectors.calibrate([("0", "10")])
-    assert (few.is_enough, few.others) == (False, 0)
+    assert (few.is_enough, few.others, few.groups) == (False, 0, 1)
     assert few.note == (
         "1 known pairs of copies: fewer than 30 prove little;"
-        " 0 known pairs of others: fewer than 30 prove little"
+        " 0 known pairs of others: fewer than 30 prove little;"
+        " 1 groups of copies: fewer than 10 prove little"
     )
     bad = vectors.calibrate([("0", "90")], [("0", "10")])
     assert bad.precision == 0.5
@@ -84,6 +85,15 @@ def test_pairs_of_different_groups_are_others_evenly_chosen(monkeypatch):
     monkeypatch.setattr(_calibrate, "MOST_OTHERS", 100)
 
     assert 80 <= Vectors.of(made).calibrate(groups_of(made)).others <= 100
+
+
+def test_many_pairs_of_few_videos_are_too_few():
+    """A threshold that fits three films may fail on others, however many copies they have."""
+    made = make_films(9, 9)
+
+    found = Vectors.of(made).calibrate(groups_of(made))
+    assert (found.copies, found.groups, found.is_enough) == (324, 9, False)
+    assert found.note == "9 groups of copies: fewer than 10 prove little"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from vector_samples import np
 
 from memories_async import Embedding, Ledger, embeddings
 from memories_async.vectors import Vectors
+from memories_async.vectors._store import widen
 
 
 def embedded(*numbers):
@@ -301,3 +302,24 @@ def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "numpy", None)
     with pytest.raises(ModuleNotFoundError, match=r"memories_async\[vectors\]"):
         memories_async.vectors.Vectors  # noqa: B018  # the access imports
+
+
+def test_every_half_is_widened_exactly():
+    """Subnormal ones and zeros of both signs among them."""
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    floats = np.empty(halves.shape, np.float32)
+
+    widen(halves, floats)
+
+    assert np.array_equal(floats, halves.astype(np.float32))
+    assert np.array_equal(np.signbit(floats), np.signbit(halves))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_an_infinite_row_of_a_numpy_file_is_refused(tmp_path, dtype):
+    """In the file's own type too."""
+    np.save(tmp_path / "x.npy", np.array([[1, 2], [np.inf, 1], [np.nan, 1]], dtype))
+
+    with pytest.raises(ValueError, match=r"1 \(not finite\), 2 \(not finite\)"):
+        Vectors.of(tmp_path / "x.npy", dtype=dtype)
