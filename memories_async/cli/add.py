@@ -34,7 +34,7 @@ _EXAMPLES = """\
 Examples:
   memories-async add sea.mp4          # a video, to search
   memories-async add --asset sea.mp4  # an asset, to embed
-  memories-async add --asset --signed film.mkv  # a large one
+  memories-async add --asset --signed film.mkv  # large
   memories-async add *.mp4 --ledger uploads.db
   memories-async add sea.mp4 --tag beach --tag 2026
   memories-async add sea.mp4 --json | jq .added
