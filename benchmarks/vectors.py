@@ -191,11 +191,11 @@ def main() -> None:
         yardstick = f"{middle:,} vectors, {groups:,} groups"
         harness.report("duplicates_peak", [peak], unit="MB", yardstick=yardstick, at_most=256)
         yardstick = f"the bare products of all blocks of {middle:,} vectors"
-        harness.report("duplicates_cpu", [ratio], yardstick=yardstick, at_most=1.5)
+        harness.report("duplicates_cpu", [ratio], yardstick=yardstick, at_most=2)
         if importlib.util.find_spec("faiss"):
             costs, recall, kind = harness.apart(time_index, files[middle], rounds)
             yardstick = f"faiss {kind} of {middle:,}"
-            report_ratio("query_faiss", costs, "ours", "faiss", yardstick=yardstick, at_least=5)
+            report_ratio("query_faiss", costs, "ours", "faiss", yardstick=yardstick, at_least=2)
             harness.report("recall_faiss", [recall], yardstick=yardstick, at_least=0.9)
         for name, work in (("usearch", time_usearch), ("lancedb", time_lancedb)):
             if importlib.util.find_spec(name):
