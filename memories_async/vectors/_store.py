@@ -25,7 +25,7 @@ BLOCK = 16 << 20
 _HALVES_BLOCK = 1 << 20
 """Smaller, so that a converted block is multiplied while it is in the processor's cache."""
 _RESIDENT = 512 << 20
-"""Bytes up to which a mapped file stays mapped: to map its pages again costs as much as the product."""
+"""Bytes up to which a query leaves a file mapped: to map its pages again costs more than the product."""
 _HALF_BITS = np.int32(-0x70002000)
 """The bits of a 32-bit float that a 16-bit one fills: the sign and 15 others."""
 _HALF_SCALE = np.float32(2.0**112)
@@ -62,9 +62,13 @@ class VectorStore:
         return width
 
     def iterate_blocks(
-        self, size: int | None = None, *, begin: int = 0
+        self, size: int | None = None, *, begin: int = 0, resident: int | None = None
     ) -> Iterator[tuple[slice, Floats]]:
-        """Iterate over the rows from *begin* on, in blocks that the next one may overwrite."""
+        """Iterate over the rows from *begin* on, in blocks that the next one may overwrite.
+
+        A file of more than *resident* bytes is given back block by block.
+        """
+        is_released = self.matrix.nbytes > (_RESIDENT if resident is None else resident)
         is_half = self.matrix.dtype == np.float16
         if size is None:
             bytes_ = _HALVES_BLOCK if is_half else BLOCK
@@ -79,13 +83,14 @@ class VectorStore:
                 yield rows, converted
             else:
                 yield rows, np.asarray(block, np.float32)
-            self._release(rows)
+            if is_released:
+                self._release(rows)
 
     def iterate_unit_blocks(
         self, size: int | None = None, *, begin: int = 0
     ) -> Iterator[tuple[slice, Floats]]:
         """Iterate over copies of the rows from *begin* on, each of length 1."""
-        for rows, block in self.iterate_blocks(size, begin=begin):
+        for rows, block in self.iterate_blocks(size, begin=begin, resident=BLOCK):
             yield rows, block * self.scales[rows, None].astype(np.float32)
 
     def read_units(self, rows: npt.NDArray[np.intp] | slice) -> Doubles:
@@ -96,9 +101,7 @@ class VectorStore:
 
     def _release(self, rows: slice) -> None:
         """Give the pages of *rows* back to the system, which keeps them in its cache of files."""
-        if self._mapping is None or self.matrix.nbytes <= _RESIDENT:
-            return
-        if hasattr(mmap, "MADV_DONTNEED"):
+        if self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
             width = self.matrix.strides[0]
             begin = self._offset + rows.start * width
             aligned = begin - begin % mmap.PAGESIZE
