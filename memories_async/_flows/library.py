@@ -23,10 +23,13 @@ from memories_async.assets import Asset
 from memories_async.errors import Conflict, UnclearUpload
 from memories_async.videos import Page, Video
 
-_HASH = re.compile(r"[0-9a-fA-F-]{16,}")
-"""A name that the service drew for an upload."""
-_ADDED = re.compile(r"[0-9a-fA-F_-]+")
-"""What the service adds to a name: a time in milliseconds, or a hash."""
+_HASH = re.compile(
+    r"(?=.*[a-f])(?:[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|\d{18,}",
+    re.IGNORECASE,
+)
+"""A name that the service drew for an upload; a date and a time are no such name."""
+_ADDED = re.compile(r"[_-]?[0-9a-f-]{10,}[_-]?", re.IGNORECASE)
+"""What the service adds to a name: a time in milliseconds, or a hash. The number of a part is shorter."""
 
 
 async def wait_for_video(

@@ -272,11 +272,18 @@ async def test_find_says_that_it_is_unclear(service, library, film):
         ("1be6a69f-3c6e-49bf-9862-35d68807ab1f.mp4", True),
         ("my film two.mp4", False),
         ("other.mp4", False),
+        ("my film2.mp4", False),
+        ("my film_12.mp4", False),
+        ("2024-11-28-12-30-45.mp4", False),
+        ("20241128123045678.mp4", False),
         ("", False),
     ],
 )
 def test_names_under_which_a_file_is_stored(stored, is_same):
-    """As recordings and samples of the service have them."""
+    """As recordings and samples of the service have them.
+
+    Recorders write files of one size, and number them or name them by the time.
+    """
     assert is_stored_name(stored, "my film.mp4") is is_same
 
 
