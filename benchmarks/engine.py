@@ -23,6 +23,7 @@ from engine_copies import COPIES, originals, vector
 from engine_films import VIDEOS, Reel, Stretch, edits, picture_at, reel
 from engine_films import clips as clips_of
 from engine_queries import DISTORTIONS
+from engine_shots import report_borders
 from engine_wild import WILD
 
 from memories_async.local.engine.search import clips, matching
@@ -253,13 +254,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer films, under a minute")
-    parser.add_argument("--only", choices=("search", "embedding", "speed"))
+    parser.add_argument("--only", choices=("search", "shots", "embedding", "speed"))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if asked.only in (None, "search"):
             measure_search(Path(folder), quick=asked.quick)
             if not asked.quick:
                 report_persons()
+        if asked.only in (None, "shots"):
+            report_borders(Path(folder), tell, quick=asked.quick)
         if asked.only in (None, "embedding"):
             measure_embedding(Path(folder), quick=asked.quick)
     if asked.only in (None, "speed"):

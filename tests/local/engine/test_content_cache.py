@@ -110,7 +110,7 @@ def test_path_depends_on_content_and_engine(tmp_path):
 
     paths = {
         build_path(tmp_path, content=content, engine="pixels/1"),
-        build_path(tmp_path, content=content, engine="pixels/4"),
+        build_path(tmp_path, content=content, engine="pixels/5"),
         build_path(tmp_path, content="0" * 64, engine="pixels/1"),
     }
 

@@ -53,7 +53,6 @@ def index_video(path: Path) -> PixelIndex:
             sampler.add(frame, pool)
         described = sampler.finish()
         times, rows = np.array(recorder.times, np.float32), np.array(recorder.rows, np.float32)
-        gaps = np.array(recorder.differences.rows, np.float32)
         start, end = round(film.start, 3), round(film.start + film.duration, 3)
         index = PixelIndex(
             facts=Facts(
@@ -62,7 +61,7 @@ def index_video(path: Path) -> PixelIndex:
                 height=film.height,
                 fps=round(film.rate, 3),
                 frames=film.decoded,
-                shots=shots.detect_shots(times, gaps, start=start, end=end),
+                shots=shots.detect_shots(times, recorder.changes, start=start, end=end),
                 complete=film.complete,
                 start_time=start,
             ),
@@ -90,14 +89,14 @@ class _SampleFeatures:
 class _Recorder:
     """Records lightness and motion from picture to picture."""
 
-    differences: shots.Differences = Factory(shots.Differences)
+    changes: shots.Changes = Factory(shots.Changes)
     times: list[float] = Factory(list[float])
     rows: list[tuple[float, float, float]] = Factory(list[tuple[float, float, float]])
     _before: Floats | None = None
 
     def add(self, frame: Frame) -> None:
         small = shots.reduce_to_lab(frame.picture)
-        self.differences.add(small)
+        self.changes.add(frame.picture, small)
         light = small[..., 0] * (100 / 255)
         change = np.abs(light - (light if self._before is None else self._before))
         self.rows.append((float(light.mean()), float(change.mean()), float(change.max())))

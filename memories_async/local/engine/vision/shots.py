@@ -1,9 +1,7 @@
-"""Detect cuts and dissolves between shots in small Lab pictures, eight a second.
+"""Detect cuts between shots in small Lab pictures, eight a second; split a film at cuts and dissolves.
 
 A cut is a difference over most of the picture that stands out from its neighbourhood; motion raises
-the neighbourhood too. After a single odd picture (a flash) the look before it returns: no cut. A
-dissolve changes every pixel straight from one shot to the next, so the distance between both ends
-is as large as the sum of its steps; motion is not straight.
+the neighbourhood too. After a single odd picture (a flash) the look before it returns: no cut.
 """
 
 from __future__ import annotations
@@ -14,27 +12,22 @@ from attrs import Factory, define
 
 from memories_async.local.engine._cv import Floats, Picture, cv2, np
 from memories_async.local.engine.protocol import Shot
+from memories_async.local.engine.vision.dissolves import Blends, find_dissolves
 
-__all__ = ["RATE", "Differences", "detect_shots", "reduce_to_lab"]
+__all__ = ["RATE", "Changes", "detect_shots", "reduce_to_lab"]
 
 RATE = 8.0
 """Pictures a second that `detect_shots` expects."""
 _SIZE = (32, 18)
-_LAGS = (1, 2, 3, 8)
-_STEP, _WIDE, _SHARE, _WIDE_SHARE, _FLAT = 0, 3, 4, 5, 6
-"""Columns of a row: the lags in turn, the share of pixels that changed in one and in eight, flat."""
+_LAGS = (1, 2, 3)
+_STEP, _SHARE = 0, 3
+"""Columns of a row: the lags in turn, and the share of pixels that changed in one."""
 _REACH = 6
 """Neighbours on each side that make the neighbourhood."""
 _LEAST, _TIMES, _CUT_SHARE = 6.0, 2.8, 0.5
 """A cut differs at least `_LEAST`, `_TIMES` its neighbourhood, and on this share of pixels."""
-_DISSOLVED, _STRAIGHT, _SUDDEN, _DISSOLVED_SHARE = 30.0, 0.88, 0.6, 0.85
-"""A dissolve: difference over a second, straightness, largest step, share of changed pixels."""
 _CHANGED = 8.0
 """Distance from which a pixel counts as changed."""
-_PAUSE = 2
-"""Pictures that may be missing in a dissolve."""
-_EVEN = 5.0
-"""Spread of lightness under which a picture is flat, such as the black before a fade."""
 _SHORTEST = 0.5
 """Seconds; what is shorter is a flash, a stutter, or the middle of a quick dissolve."""
 
@@ -46,31 +39,34 @@ def reduce_to_lab(picture: Picture) -> Floats:
 
 
 @define
-class Differences:
-    """Differences of each picture to earlier ones; holds eight small pictures."""
+class Changes:
+    """Measures how each picture differs from earlier ones; holds a few small pictures."""
 
     rows: list[tuple[float, ...]] = Factory(list[tuple[float, ...]])
+    blends: Blends = Factory(Blends)
     _before: deque[Floats] = Factory(lambda: deque(maxlen=max(_LAGS)))
 
-    def add(self, small: Floats) -> None:
-        """Add the next picture, as `reduce_to_lab` returns it."""
+    def add(self, picture: Picture, small: Floats) -> None:
+        """Add the next *picture*; *small* is what `reduce_to_lab` returns for it."""
         earlier = list(reversed(self._before))
         gaps = [
             _subtract(earlier[lag - 1], small) if lag <= len(earlier) else np.zeros(1, np.float32)
             for lag in _LAGS
         ]
-        shares = [float((gaps[lag] > _CHANGED).mean()) for lag in (_STEP, _WIDE)]
-        flat = float(small[..., 0].std() < _EVEN)
-        self.rows.append((*(float(gap.mean()) for gap in gaps), *shares, flat))
+        share = float((gaps[_STEP] > _CHANGED).mean())
+        self.rows.append((*(float(gap.mean()) for gap in gaps), share))
         self._before.append(small)
+        self.blends.add(picture)
 
 
 def detect_shots(
-    times: Floats, gaps: Floats, *, end: float, start: float = 0.0
+    times: Floats, changes: Changes, *, end: float, start: float = 0.0
 ) -> tuple[Shot, ...]:
-    """Split *start*..*end* into shots; *gaps* has the row of `Differences` for each of *times*."""
+    """Split *start*..*end* into shots; *changes* has a row for each of *times*."""
+    gaps, blends = (np.array(rows, np.float32) for rows in (changes.rows, changes.blends.rows))
+    cuts = _find_cuts(gaps)
     borders = [start]
-    for place in sorted({*_find_cuts(gaps), *_find_dissolves(gaps)}):
+    for place in sorted({*cuts, *find_dissolves(blends, cuts)}):
         time = float(times[place - 1] + times[place]) / 2
         if time - borders[-1] >= _SHORTEST and end - time >= _SHORTEST:
             borders.append(time)
@@ -104,41 +100,6 @@ def _is_flash(gaps: Floats, place: int) -> bool:
     back = [float(gaps[place + lag, lag]) for lag in (1, 2) if place + lag < len(gaps)]
     back += [float(gaps[place, 1])] if place > 1 else []
     return min(back, default=np.inf) < 0.4 * float(gaps[place, _STEP])
-
-
-def _find_dissolves(gaps: Floats) -> list[int]:
-    """Find the middle of each run of rows during which the picture changes straight."""
-    reach = _LAGS[_WIDE]
-    inside = [
-        place
-        for place in range(reach, len(gaps))
-        if _is_straight(gaps[place - reach + 1 : place + 1])
-    ]
-    runs: list[list[int]] = []
-    for place in inside:
-        if runs and place - runs[-1][-1] <= _PAUSE:
-            runs[-1].append(place)
-        else:
-            runs.append([place])
-    # The strongest row ends the second that holds the dissolve: its middle is half a second back.
-    ends = [max(run, key=lambda at: float(gaps[at, _WIDE])) for run in runs]
-    # A fade from black is no new border: the fade to black was one, or the film begins there.
-    return [
-        end - reach // 2
-        for end in ends
-        if not gaps[max(0, end - 2 * reach) : end - reach + 1, _FLAT].any()
-    ]
-
-
-def _is_straight(second: Floats) -> bool:
-    """Whether the rows of one second are those of a dissolve."""
-    way, steps = float(second[-1, _WIDE]), second[:, _STEP]
-    return (
-        way >= _DISSOLVED
-        and float(second[-1, _WIDE_SHARE]) >= _DISSOLVED_SHARE
-        and way >= _STRAIGHT * float(steps.sum())
-        and float(steps.max()) <= _SUDDEN * way
-    )
 
 
 def _subtract(left: Floats, right: Floats) -> Floats:

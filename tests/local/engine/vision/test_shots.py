@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from memories_async.local.engine.video.scenery import paint
-from memories_async.local.engine.vision.shots import Differences, detect_shots, reduce_to_lab
+from memories_async.local.engine.vision.shots import Changes, detect_shots, reduce_to_lab
 
 
 def borders(pictures):
     """Return the seconds at which *pictures*, eight a second, are cut."""
-    gaps = Differences()
+    changes = Changes()
     for picture in pictures:
-        gaps.add(reduce_to_lab(picture))
+        changes.add(picture, reduce_to_lab(picture))
     times = np.arange(len(pictures), dtype=np.float32) / 8
-    found = detect_shots(times, np.array(gaps.rows, np.float32), end=len(pictures) / 8)
+    found = detect_shots(times, changes, end=len(pictures) / 8)
     assert found[0].start_time == 0
     assert found[-1].end_time == len(pictures) / 8
     return [shot.start_time for shot in found[1:]]
@@ -43,6 +43,64 @@ def test_middle_of_a_dissolve_is_found():
     pictures = [place(1)] * 16 + steps + [place(2, "city")] * 16
 
     assert borders(pictures) == pytest.approx([2.5], abs=0.25)
+
+
+KINDS = ("hills", "city", "sea", "garden", "tiles", "board")
+PAIRS = [(left, right) for left in KINDS[:3] for right in KINDS[3:]]
+
+
+def pan(kind, count, *, seed=1, speed=2):
+    """Show a place through a camera that moves to the right."""
+    wide = paint(kind, np.random.default_rng(seed), (320 + count * speed, 180))
+    return [np.ascontiguousarray(wide[:, at * speed : at * speed + 320]) for at in range(count)]
+
+
+@pytest.mark.parametrize(("left", "right"), PAIRS)
+@pytest.mark.parametrize("count", [4, 8, 14])
+def test_dissolve_between_moving_cameras_is_found(left, right, count):
+    """It lasts half a second, a second, or almost two."""
+    before, after = pan(left, 24 + count), pan(right, 24 + count, seed=2)
+    shares = np.linspace(0, 1, count + 2)[1:-1]
+    middle = map(mixed, before[-count:], after[:count], shares)
+
+    found = borders([*before[:-count], *middle, *after[count:]])
+
+    assert found == pytest.approx([(24 + count / 2) / 8], abs=0.4)
+
+
+def test_dissolve_between_black_bars_is_found():
+    """A wide film in a picture of 4:3; the bars do not change."""
+    steps = [mixed(place(1), place(2, "city"), share) for share in np.linspace(0, 1, 9)]
+    pictures = [place(1)] * 16 + steps + [place(2, "city")] * 16
+
+    barred = [np.pad(one, ((30, 30), (0, 0), (0, 0))) for one in pictures]
+
+    assert borders(barred) == pytest.approx([2.5], abs=0.25)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("speed", [4, 16, 40])
+def test_pan_of_any_speed_is_no_dissolve(kind, speed):
+    """Two seconds of it change the whole picture."""
+    assert borders([*pan(kind, 40, speed=speed), *[pan(kind, 40, speed=speed)[-1]] * 16]) == []
+
+
+def test_light_that_is_dimmed_is_no_dissolve():
+    """The picture changes as a whole, and shows the same place."""
+    dim = np.asarray(place(1) * 0.4, np.uint8)
+    steps = [mixed(place(1), dim, share) for share in np.linspace(0, 1, 9)]
+
+    assert borders([place(1)] * 16 + steps + [dim] * 16) == []
+
+
+def test_thing_that_crosses_the_picture_is_no_dissolve():
+    """A half of the picture is another one after it."""
+    pictures = [place(1).copy() for _ in range(40)]
+    for at, picture in enumerate(pictures):
+        right = min(160, max(0, (at - 16) * 20))
+        picture[:, :right] = (20, 30, 180)
+
+    assert borders(pictures) == []
 
 
 def test_moving_camera_is_no_cut():
