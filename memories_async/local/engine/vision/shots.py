@@ -7,6 +7,7 @@ the neighbourhood too. After a single odd picture (a flash) the look before it r
 from __future__ import annotations
 
 from collections import deque
+from typing import Self
 
 from attrs import Factory, define
 
@@ -57,6 +58,10 @@ class Changes:
         self.rows.append((*(float(gap.mean()) for gap in gaps), share))
         self._before.append(small)
         self.blends.add(picture)
+
+    def take(self, part: slice) -> Self:
+        """Return the rows of *part*, to find the shots in them alone."""
+        return type(self)(rows=self.rows[part], blends=Blends(rows=self.blends.rows[part]))
 
 
 def detect_shots(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import cv2
 import numpy as np
 import pytest
 
+from memories_async.local.engine.video.scenery import KINDS, paint
 from memories_async.local.engine.vision import indexing
 from memories_async.local.engine.vision.indexing import index_video
 
@@ -30,6 +33,46 @@ def test_every_sample_is_described(index):
     assert samples.starts[0] == 0
     assert samples.starts[-1] == len(samples.points) == len(samples.points.descriptors)
     assert len(samples.starts) == count + 1
+
+
+@pytest.fixture
+def long_film(tmp_path):
+    """A film of 80 seconds: a place, in which others are shown for one to three seconds."""
+    path = tmp_path / "long.mp4"
+    places = [paint(kind, np.random.default_rng(1), (160, 90)) for kind in sorted(KINDS)]
+    borders = [0.0]
+    for number, length in enumerate((1.0, 3.0, 2.0, 1.5, 2.5)):
+        borders += [10.0 + number * 15, 10.0 + number * 15 + length]
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 8, (160, 90))
+    for at in range(640):
+        shot = bisect_right(borders, at / 8) - 1
+        film.write(places[0 if shot % 2 == 0 else 1 + shot // 2])
+    film.release()
+    return path, borders
+
+
+@pytest.mark.parametrize("most", [10, 40])
+def test_every_shot_keeps_a_sample(long_film, monkeypatch, most):
+    """Samples lie up to eight seconds apart; a shot that is shorter has one."""
+    monkeypatch.setattr(indexing, "_MOST", most)
+    path, borders = long_film
+
+    index = index_video(path)
+
+    assert [one.start_time for one in index.facts.shots] == pytest.approx(borders, abs=0.13)
+    assert set(index.shot_numbers.tolist()) == set(range(len(borders)))
+    assert len(index.samples.times) <= most + len(borders)
+    assert (np.diff(index.samples.times) > 0).all()
+
+
+def test_short_shots_are_sampled_up_to_a_number(long_film, monkeypatch):
+    """Memory is bounded, whatever the film."""
+    monkeypatch.setattr(indexing, "_MOST", 10)
+    monkeypatch.setattr(indexing, "_MOST_SHORT", 2)
+
+    index = index_video(long_film[0])
+
+    assert len(index.samples.times) <= 12
 
 
 def test_long_film_is_sampled_more_sparsely(film, monkeypatch):
