@@ -28,14 +28,13 @@ from memories_async.local.routes.assets import (
     UploadAsset,
 )
 from memories_async.local.routes.captions import build_caption_routes
+from memories_async.local.routes.downloads import DownloadBlob, DownloadVideo
 from memories_async.local.routes.embeddings import Embed, EmbedImage
 from memories_async.local.routes.search import Search
 from memories_async.local.routes.signed_urls import ReceiveFile, SignedUrls, SignUrl
 from memories_async.local.routes.uploads import UploadFile, UploadUrl
 from memories_async.local.routes.videos import (
     DeleteVideos,
-    DownloadBlob,
-    DownloadVideo,
     ListVideos,
     VideoDetails,
     VideoMetadata,

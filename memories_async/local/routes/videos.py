@@ -1,24 +1,15 @@
-"""`get_metadata`, `list_videos`, `delete_videos` and `download` of the video library.
-
-All are free but the downloads, which cost one point here and are billed by the gigabyte there.
-"""
+"""`get_metadata`, `get_private_video_details`, `list_videos` and `delete_videos`: all are free."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
 from typing import Any
 
 from attrs import frozen
 
 from memories_async.local.jobs.request_context import RequestContext, RouteAnswer
-from memories_async.local.jobs.upload_store import (
-    DEFAULT,
-    StoredUpload,
-    UploadStore,
-    build_file_answer,
-)
+from memories_async.local.jobs.upload_store import DEFAULT, StoredUpload, UploadStore
 from memories_async.local.state.forms import (
     DETAILS,
     get_required,
@@ -26,18 +17,12 @@ from memories_async.local.state.forms import (
     read_folder_id,
     read_json,
     read_strings,
+    read_text,
 )
 from memories_async.local.state.library import VIDEO
 from memories_async.local.state.wire import Dialect, Reason, Refusal, RouteHost
 
-__all__ = [
-    "DeleteVideos",
-    "DownloadBlob",
-    "DownloadVideo",
-    "ListVideos",
-    "VideoDetails",
-    "VideoMetadata",
-]
+__all__ = ["DeleteVideos", "ListVideos", "VideoDetails", "VideoMetadata"]
 
 MOST_LISTED = 200
 """Largest size of a page, and the size where none is given, as in recorded answers."""
@@ -133,7 +118,7 @@ class ListVideos:
         return ListQuery(
             page=_read_number(fields, "page", 1, 2**31),
             size=_read_number(fields, "size", MOST_LISTED, MOST_LISTED),
-            unique_id=_read_text(fields, "unique_id") or DEFAULT,
+            unique_id=read_text(fields, "unique_id") or DEFAULT,
             filters=_read_filters(fields, context.dialect),
         )
 
@@ -185,68 +170,6 @@ class DeleteVideos:
         return RouteAnswer(content=None, item="")
 
 
-@frozen(kw_only=True)
-class DownloadVideo:
-    """Sends the file of one video."""
-
-    upload_store: UploadStore
-    name: str = "videos.download"
-    family: str = "video_download"
-    method: str = "POST"
-    path: str = f"{_V1}/download"
-    is_free: bool = False
-    host: RouteHost = RouteHost.V1
-
-    async def read(self, context: RequestContext) -> StoredUpload:
-        """Find the video in its `unique_id`."""
-        fields = await read_json(context.request)
-        context.ignore_fields(fields, {"video_no", "unique_id"})
-        video_no = get_required(fields, "video_no")
-        return await _find_video(
-            self.upload_store, video_no, context, _read_text(fields, "unique_id") or DEFAULT
-        )
-
-    async def work(self, order: StoredUpload, _: RequestContext) -> RouteAnswer:
-        """Answer with the file."""
-        return build_file_answer(order)
-
-
-@frozen(kw_only=True)
-class DownloadBlob:
-    """Sends the file of a video by its place in the storage: here any bucket, and its `video_no`."""
-
-    upload_store: UploadStore
-    name: str = "videos.download_blob"
-    family: str = "asset_download"
-    method: str = "GET"
-    path: str = "/serve/api/v2/download"
-    is_free: bool = False
-    host: RouteHost = RouteHost.V2
-
-    async def read(self, context: RequestContext) -> StoredUpload:
-        """Find the video that the blob is named after."""
-        query = context.request.query
-        context.ignore_fields(query, {"bucket", "blob"})
-        get_required(query, "bucket")
-        video_no = PurePath(get_required(query, "blob")).stem
-        return await _find_video(self.upload_store, video_no, context, None)
-
-    async def work(self, order: StoredUpload, _: RequestContext) -> RouteAnswer:
-        """Answer with the file."""
-        return build_file_answer(order)
-
-
-async def _find_video(
-    upload_store: UploadStore, video_no: str, context: RequestContext, unique_id: str | None
-) -> StoredUpload:
-    found = await upload_store.find(
-        video_no, kind=VIDEO, account=context.account, unique_id=unique_id
-    )
-    if found is None:
-        raise Refusal(Reason.WRONG, "video not found")
-    return found
-
-
 def _format_video(stored: StoredUpload, dialect: Dialect) -> dict[str, Any]:
     fields = {
         "video_no": stored.id,
@@ -275,7 +198,7 @@ def _rename_fields(fields: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
 
 def _read_filters(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Filter, ...]:
     name, number, status = (
-        _read_text(fields, word) for word in ("video_name", "video_no", "status")
+        read_text(fields, word) for word in ("video_name", "video_no", "status")
     )
     several = fields.get("video_nos")
     filters: list[_Filter] = []
@@ -285,7 +208,7 @@ def _read_filters(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Filter,
         filters.append(lambda one: one.id == number)
     if isinstance(several, list):
         filters.append(lambda one: one.id in several)
-    if tag := _read_text(fields, "tag"):
+    if tag := read_text(fields, "tag"):
         filters.append(lambda one: tag in one.tags)
     if (folder_id := read_folder_id(fields.get("folder_id"))) is not None:
         filters.append(lambda one: one.folder_id == folder_id)
@@ -295,13 +218,6 @@ def _read_filters(fields: Mapping[str, Any], dialect: Dialect) -> tuple[_Filter,
     if status:
         filters.append(lambda one: status in (one.status, _get_status(one, dialect)))
     return tuple(filters)
-
-
-def _read_text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if value is not None and not isinstance(value, str):
-        raise Refusal(Reason.WRONG, f"The {name} parameter must be a string.")
-    return value or ""
 
 
 def _read_number(fields: Mapping[str, Any], name: str, default: int, most: int) -> int:

@@ -36,6 +36,7 @@ __all__ = [
     "read_form",
     "read_json",
     "read_strings",
+    "read_text",
 ]
 
 MEGABYTE = 1024 * 1024
@@ -210,6 +211,14 @@ def get_required(fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise Refusal(Reason.WRONG, f"The {name} parameter must be a string.")
     return value
+
+
+def read_text(fields: Mapping[str, Any], name: str) -> str:
+    """Read text that may be left out; empty where it is."""
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Refusal(Reason.WRONG, f"The {name} parameter must be a string.")
+    return value or ""
 
 
 def read_folder_id(value: object) -> int | None:
