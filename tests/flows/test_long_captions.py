@@ -200,6 +200,7 @@ async def test_a_long_film_has_one_caption_of_all_its_pieces(client, service, fi
     assert (first.tag, again.tag, len(ended)) == ("a", None, 2)
     assert again == first
     assert service.account.paid == 2
+    assert all(seen.size > 10_000 for seen in service.request_log)  # a film each
 
 
 async def test_a_piece_that_cannot_be_cut_is_not_sent(client, service, film, monkeypatch):
