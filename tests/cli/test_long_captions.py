@@ -143,6 +143,24 @@ def test_a_batch_captions_a_long_film_in_pieces(cli, calling_back, words, lines,
     assert calling_back.account.paid == 3
 
 
+def test_a_film_with_a_missing_callback_is_written_without_that_piece(
+    cli, calling_back, words, lines
+):
+    """Which is a 5 in a table without wrong rows; the next run waits for the rest."""
+    row = words[3].read_text().splitlines()[0]
+    words[3].write_text(row)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    calling_back.faults.add(callback="missing", times=1)
+
+    ended = cli(*words, "--port", port, "--timeout", "1")
+
+    assert ended.code == 5
+    assert "no callback for task" in ended.err
+    errors = [piece["error"] for piece in lines()["long"]["pieces"]]
+    assert sorted(error is None for error in errors) == [False, True]
+
+
 def test_a_batch_goes_on_with_the_pieces_that_are_missing(cli, service, words, lines):
     """A piece that is refused leaves its film incomplete; the next run pays for that piece alone."""
     service.faults.add(kind="code", code="0001", route="captions", skip=1)
