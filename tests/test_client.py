@@ -294,3 +294,20 @@ def test_a_bucket_is_named_once():
     assert settings.bucket(Host.SEARCH, "search") is bucket
     assert evolve(settings, priority=Priority.BATCH).bucket(Host.SEARCH, "search") is not bucket
     assert pickle.loads(pickle.dumps(settings)).bucket(Host.SEARCH, "search") == bucket
+
+
+@pytest.mark.parametrize("method", ["send", "exchange", "is_paid"])
+@pytest.mark.parametrize(
+    "given", [None, "clips.search", embeddings.image], ids=["None", "str", "function"]
+)
+async def test_what_is_no_call_is_refused(method, given):
+    """Also by a client without a ledger."""
+    with pytest.raises(TypeError, match=r"a call is expected, such as .*, not "):
+        await getattr(over(Scripted([])), method)(given)
+
+
+async def test_a_flow_is_sent_and_not_exchanged():
+    """It has two replies."""
+    flow = embeddings.video_file(b"film", timeout=1)
+    with pytest.raises(TypeError, match=r"not Flow: client.send and client.batch take a flow"):
+        await over(Scripted([])).exchange(flow)

@@ -50,6 +50,7 @@ class Sender:
         if isinstance(call, Flow):
             return await run_flow(self, call, fresh=fresh)
         settings = self._settings
+        _check_call(call)
         settings.check(call)
         with self._open(call) as runner:
             if settings.ledger is None:
@@ -64,6 +65,7 @@ class Sender:
 
         It costs what `send` costs, is answered from the ledger as there, and raises the same errors.
         """
+        _check_call(call)
         settings, replied = self._settings, keep_reply(call)
         settings.check(call)
         with self._open(replied) as runner:
@@ -82,6 +84,7 @@ class Sender:
 
         Without a ledger it is False. The call's files are read.
         """
+        _check_call(call)
         ledger, settings = self._settings.ledger, self._settings
         if ledger is None:
             return False
@@ -94,6 +97,7 @@ class Sender:
         From then on the ledger answers it with *answer*. Returns False where the client has no
         ledger, or the ledger no such call.
         """
+        _check_call(call)
         ledger, settings = self._settings.ledger, self._settings
         if ledger is None:
             return False
@@ -113,6 +117,13 @@ class Sender:
     def receiver(self) -> Receiver | None:
         """The receiver that the client was given: it brings the captions."""
         return self._settings.receiver
+
+
+def _check_call(given: object) -> None:
+    if not isinstance(given, Call):
+        kind = type(given).__name__
+        advice = ": client.send and client.batch take a flow" if isinstance(given, Flow) else ""
+        raise TypeError(f"a call is expected, such as clips.search(...), not {kind}{advice}")
 
 
 @define(eq=False)
