@@ -65,7 +65,7 @@ def lock(session: nox.Session) -> None:
     project = PROJECT["project"]
     extras = [
         one
-        for name in ("local", "cli", "redis", "arrow", "postgres", "otel", "vectors")
+        for name in ("local", "cli", "redis", "arrow", "postgres", "otel", "vectors", "report")
         for one in EXTRAS[name]
     ]
     options = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate"]
@@ -124,6 +124,13 @@ def scale(session: nox.Session) -> None:
     """Kill workers, ledgers and servers under Ray and Dask; `-- -m "not slow"` runs the quick part."""
     session.install(".[all,ray]", "dask[distributed]", *group("test"))
     session.run("python", "-m", "pytest", "tests/scale", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at a report in Chromium; screenshots are in build/browser. It skips where there is no browser."""
+    install(session, "tests")
+    session.run("python", "-m", "pytest", "-q", "-rs", "tests/browser", *session.posargs)
 
 
 @nox.session(venv_backend="uv|virtualenv")

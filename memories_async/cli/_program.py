@@ -32,6 +32,7 @@ COMMANDS = {
     "batch": "Send many calls from a file.",
     "ledger": "Read a ledger, settle unknown calls, export.",
     "vectors": "Compare embeddings: similar videos, duplicates, classes.",
+    "report": "Write a ledger as one HTML page, to look at.",
     "exec": "Run a command with the embedded service.",
     "samples": "Write the files that the examples name.",
     "doctor": "Show the settings and where each came from.",

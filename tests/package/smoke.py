@@ -10,7 +10,10 @@ from importlib import import_module
 from importlib.metadata import distribution, entry_points, version
 from pathlib import Path
 
-DATA = {"memories_async/py.typed", "memories_async/local/engine/vision/mean.npy"}
+DATA = {
+    *("memories_async/py.typed", "memories_async/local/engine/vision/mean.npy"),
+    *(f"memories_async/report/page.{kind}" for kind in ("html.j2", "css", "js")),
+}
 PLUGIN_TEST = """
 def test_the_plugin_starts_a_service(memories_service):
     assert memories_service
@@ -40,7 +43,17 @@ def check_names() -> None:
     assert "site-packages" in str(package.__file__), f"not the installed one: {package.__file__}"
     for name in package.__all__:
         getattr(package, name)
-    for name in ("batch", "limiter", "ledger", "receiver", "local", "cli", "events", "views"):
+    for name in (
+        "batch",
+        "limiter",
+        "ledger",
+        "receiver",
+        "local",
+        "cli",
+        "events",
+        "views",
+        "report",
+    ):
         module = import_module(f"memories_async.{name}")
         for public in getattr(module, "__all__", ()):
             getattr(module, public)

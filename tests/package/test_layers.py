@@ -22,7 +22,8 @@ LAYERS = (
     *("videos", "assets", "clips", "captions", "embeddings"),
     *("policy", "events", "limiter", "calls", "budget"),
     *("_http", "_database", "ledger", "_client.loop_thread", "receiver", "_client", "batch"),
-    *("film", "_flows", "views", "client", "blocking", "telemetry", "ray", "vectors", "__init__"),
+    *("film", "_flows", "views", "client", "blocking", "telemetry", "ray", "vectors", "report"),
+    "__init__",
     *("local.egress", "local.engine", "local.state", "local.jobs", "local.pipeline"),
     *("local.routes", "local", "pytest_plugin", "cli", "__main__"),
 )

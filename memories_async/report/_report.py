@@ -1,0 +1,204 @@
+"""One HTML file of a ledger or of one search, which needs no network and no other file but videos."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Self
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from memories_async.captions import Caption
+from memories_async.clips import Clip
+from memories_async.ledger import Ledger
+from memories_async.report._content import (
+    MOST_UNKNOWN,
+    Content,
+    SearchItem,
+    read_ledger,
+    sort_clips,
+)
+from memories_async.report._map import RADIUS, SIZE, VectorMap, build_map
+from memories_async.report._page import CHART, PageBuilder, build_chart, clean, format_moment
+from memories_async.report._pictures import PICTURE_BYTES, Pictures
+
+MAX_PAGE = 5_000_000
+"""Bytes of a page without its embedded clips, at most."""
+_TEXTS = (4000, 1000, 200, 60)
+"""Characters of a text that are shown: fewer where the page would be too large."""
+
+
+class Report:
+    """A page of what was asked, found and spent.
+
+    It shows calls and costs, each search with a timeline and clips that play, captions, the map of the
+    embeddings, likely duplicates, and the calls whose outcome is unknown. The page is one HTML file with
+    a strict content security policy. It loads nothing from a network, and works from a folder.
+
+    *media* says where the files are: a mapping of `video_no`, `asset_id`, the batch's key or the
+    hash of a file's content to a path; `index_media` builds one. What has no file is shown without
+    pictures. Clips play from these files, so they have to stay where they are, as seen from the page;
+    with *embed_clips* the page carries the seconds of each clip, at most 15 of them and 24 MB in all.
+    *captions* are those that came by callback, by their `task_id`.
+
+    Nothing is sent, nothing is charged, and the ledger is not changed. Long lists are cut, which the page
+    says; without clips it is at most 5 MB. It has prompts and answers in it, which are personal data.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger | None = None,
+        *,
+        media: Mapping[str, str | os.PathLike[str]] | None = None,
+        captions: Mapping[str, Caption] | None = None,
+        title: str | None = None,
+        embed_clips: bool = False,
+    ) -> None:
+        self._ledger = ledger
+        self._media = {key: Path(path) for key, path in (media or {}).items()}
+        self._captions = dict(captions or {})
+        self._search: SearchItem | None = None
+        self._embed_clips = embed_clips
+        name = "" if ledger is None or ledger.path is None else ledger.path.name
+        self.title: str = title or (f"Report of {name}" if name else "Report")
+        """The heading of the page."""
+
+    @classmethod
+    def of_search(
+        cls,
+        image: bytes | str | os.PathLike[str],
+        *,
+        prompt: str,
+        video_no: str,
+        clips: Iterable[Clip],
+        video: str | os.PathLike[str] | None = None,
+        embed_clips: bool = False,
+    ) -> Self:
+        """Make the page of one search that was answered with *clips*; *video* is the film's file."""
+        made = cls(
+            media={} if video is None else {video_no: video},
+            title=f"Search in {video_no}",
+            embed_clips=embed_clips,
+        )
+        picture = image if isinstance(image, bytes) else Path(image).read_bytes()
+        found = sort_clips(tuple(clips))
+        made._search = SearchItem(prompt=prompt, video=video_no, image=picture, clips=found)
+        return made
+
+    def render(self, folder: str | os.PathLike[str] | None = None) -> str:
+        """Return the page as text; paths of videos are relative to *folder*, else absolute.
+
+        Raises `DatabaseFailed` where the ledger cannot be read.
+        """
+        content = Content() if self._ledger is None else read_ledger(self._ledger, self._captions)
+        if self._search is not None:
+            content.add_search(self._search)
+        pictures, page = Pictures(), ""
+        for text in _TEXTS:
+            pictures.left, pictures.left_out = PICTURE_BYTES, 0
+            pictures.clip_left = Pictures().clip_left
+            builder = PageBuilder(
+                content=content,
+                media=self._media,
+                pictures=pictures,
+                folder=None if folder is None else Path(folder),
+                embed_clips=self._embed_clips,
+            )
+            page = self._fill(builder, text)
+            clip_bytes = Pictures().clip_left - pictures.clip_left
+            if len(page.encode()) - clip_bytes <= MAX_PAGE:
+                break
+        return page
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page to *path*, readable by its owner only; return the path.
+
+        The file appears when it is complete, and replaces one that is there. Raises `OSError` where it
+        cannot be written, and `DatabaseFailed` where the ledger cannot be read.
+        """
+        target = Path(path)
+        page = self.render(target.parent)
+        number, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(page)
+            Path(draft).replace(target)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+        return target
+
+    def _fill(self, builder: PageBuilder, text: int) -> str:
+        content = builder.content
+        searches, captions = builder.build_searches(), builder.build_captions()
+        vectors = VectorMap()
+        if self._ledger is not None and content.embedding_count:
+            vectors = build_map(self._ledger, builder.find_name, builder.find_still)
+        style, script = _read("page.css"), _read("page.js")
+        return (
+            _environment(text)
+            .get_template("page")
+            .render(
+                title=self.title,
+                content=content,
+                summary=content.summary,
+                first=format_moment(content.first),
+                last=format_moment(content.last),
+                chart=build_chart(content),
+                chart_size=CHART,
+                searches=searches,
+                captions=captions,
+                vectors=vectors,
+                map_size=SIZE,
+                radius=RADIUS,
+                most_unknown=MOST_UNKNOWN,
+                unknown=[*reversed(content.unknown)],
+                pictures=builder.pictures,
+                linked=builder.linked,
+                moment=format_moment,
+                style=Markup(style),  # noqa: S704  # a file of this package
+                script=Markup(script),  # noqa: S704
+                policy=Markup(_build_policy(style, script)),  # noqa: S704
+            )
+        )
+
+
+def _environment(text: int) -> Environment:
+    """Make the environment: everything is escaped, cleaned of control characters, and cut."""
+
+    def finalize(value: object) -> object:
+        # What this package made, such as the data of a picture, is Markup.
+        if not isinstance(value, str) or isinstance(value, Markup):
+            return value
+        return clean(value if len(value) <= text else f"{value[:text]} ...")
+
+    return Environment(
+        loader=DictLoader({"page": _read("page.html.j2")}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _build_policy(style: str, script: str) -> str:
+    """Build the content security policy: this script, this style, pictures inside, videos of files."""
+    hashes = [
+        f"'sha256-{b64encode(hashlib.sha256(one.encode()).digest()).decode()}'"
+        for one in (style, script)
+    ]
+    return (
+        f"default-src 'none'; style-src {hashes[0]}; script-src {hashes[1]}; img-src data:;"
+        " media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _read(name: str) -> str:
+    return files("memories_async.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,390 @@
+"""The page of a ledger: what is on it, what hostile text becomes, how large it is, what it loads."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+pytest.importorskip("jinja2", reason="a report needs Jinja2")
+pytest.importorskip("av", reason="a report needs PyAV")
+pytest.importorskip("numpy", reason="a report needs numpy")
+
+import reports
+
+from memories_async import Caption, Clip
+from memories_async.report import Report, index_media
+from memories_async.report._content import MOST_CAPTIONS, MOST_SEARCHES, MOST_UNKNOWN
+from memories_async.report._map import MOST_DOTS, RADIUS, spread
+from memories_async.report._page import format_span, format_time
+from memories_async.report._report import MAX_PAGE
+
+VOID = {"meta", "img", "link", "br", "rect", "circle", "path", "input"}
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it: elements with attributes, text, ids."""
+
+    def __init__(self, html) -> None:
+        super().__init__()
+        self.elements, self.open, self.text = [], [], []
+        self.feed(html)
+        self.close()
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in {"script", "style"}:
+            self.text.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A film of six seconds."""
+    return reports.make_film(tmp_path / "film.mp4")
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A query picture."""
+    import av
+    import numpy as np
+
+    path = tmp_path / "query.jpg"
+    with av.open(str(path), "w", format="mjpeg") as out:
+        stream = out.add_stream("mjpeg", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        pixels = np.full((48, 64, 3), (10, 200, 200), np.uint8)
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """Write a ledger of some rows."""
+    return lambda *rows: reports.write_ledger(tmp_path / "run.db", rows)
+
+
+def test_a_search_has_its_picture_a_timeline_and_clips_that_play(ledger, film, picture) -> None:
+    """Each clip is a bar at its time that leads to a video at its second; the best comes first."""
+    media = {"VI1": film, reports.hash_file(picture): picture}
+    clips = ((0.0, 1.0, 0.4), (3.0, 4.5, 0.9))
+    row = reports.search(image=reports.hash_file(picture), clips=clips)
+
+    page = Page(Report(ledger(row), media=media).render(film.parent))
+
+    assert "the red car" in page.words
+    assert "film.mp4 (VI1)" in page.words
+    videos = page.all("video")
+    assert [one["src"] for one in videos] == ["film.mp4#t=3.000,4.500", "film.mp4#t=0.000,1.000"]
+    assert all("controls" in one and one["poster"].startswith("data:image/jpeg") for one in videos)
+    bars = page.all("rect")
+    assert [(one["x"], one["width"], one["height"]) for one in bars] == [
+        ("0.0", "166.7", "40.0"),
+        ("500.0", "250.0", "90.0"),
+    ]
+    alt_texts = [one["alt"] for one in page.all("img")]
+    assert "The picture that was searched for" in alt_texts
+    assert alt_texts.count("") == 10  # the strip, which is decoration
+
+
+def test_stills_show_the_second_of_their_clip(film) -> None:
+    """A still at one second has the colour that the film has then, whatever the order of the times."""
+    import av
+    import numpy as np
+
+    from memories_async.report._pictures import Pictures
+
+    stills = Pictures().take_stills(film, [5.0, 1.0, 3.0], width=80)
+
+    for still, channel in zip(stills, (2, 0, 1), strict=True):
+        from base64 import b64decode
+        from io import BytesIO
+
+        with av.open(BytesIO(b64decode(still.partition(",")[2]))) as image:
+            pixels = next(image.decode(video=0)).to_ndarray(format="rgb24")
+        assert int(np.argmax(pixels.mean(axis=(0, 1)))) == channel
+
+
+def test_embedded_clips_are_in_the_page(ledger, film) -> None:
+    """With embed_clips nothing refers to a file, and a clip begins at 0."""
+    report = Report(ledger(reports.search()), media={"VI1": film}, embed_clips=True)
+
+    page = Page(report.render())
+
+    (video,) = page.all("video")
+    assert video["src"].startswith("data:video/mp4;base64,")
+    assert "film.mp4#" not in report.render()
+    (card,) = [one for one in page.all("li") if "data-start" in one]
+    assert (card["data-start"], card["data-end"]) == ("0.0", "1.0")
+
+
+def test_hostile_text_is_text(ledger, tmp_path) -> None:
+    """Markup, templates, bidi marks and terminal codes do nothing in any field."""
+    bad = reports.HOSTILE
+    film = reports.make_film(tmp_path / "<b>&\u202ex.mp4")
+    rows = [
+        reports.search(video=bad, prompt=bad, item=bad),
+        reports.search(video="VI1", prompt="plain"),
+        reports.caption(bad, prompt=bad, source=bad, persons=[bad], item=bad),
+        reports.embedding(bad, [1, 0], item=bad),
+        reports.embedding("re_2", [1, 0.01], item=bad),
+        {"call": bad, "asked": {}, "state": "unknown", "message": bad, "item": bad},
+    ]
+
+    html = Report(ledger(*rows), media={"VI1": film}, title=bad).render(tmp_path)
+
+    page = Page(html)
+    assert "onerror" not in {name for _, attributes in page.elements for name in attributes}
+    assert len(page.all("script")) == 1
+    assert "b" not in {tag for tag, _ in page.elements}
+    assert "49" not in page.words.partition("Made by")[2]
+    assert '<img src=x onerror="alert(1)">&{{ 7 * 7 }}</script>' in page.words
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\x7f-\x9f]", html)
+    assert page.all("video")[0]["src"].startswith("%3Cb%3E%26%E2%80%AEx.mp4#t=")
+
+
+def test_the_policy_allows_the_own_script_and_nothing_else(ledger) -> None:
+    """Script and style run by their hashes; no element loads anything from elsewhere."""
+    import hashlib
+    from base64 import b64encode
+
+    html = Report(ledger(reports.search(), reports.caption())).render()
+
+    page = Page(html)
+    policy = next(
+        one["content"]
+        for one in page.all("meta")
+        if one.get("http-equiv", "").startswith("Content")
+    )
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        inside = re.search(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)[1]
+        digest = b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not any("style" in one or "onclick" in one for _, one in page.elements)
+    assert not re.search(r"(src|href)=\"?(https?:)?//", html)
+
+
+def test_captions_show_text_persons_and_tokens(ledger, film) -> None:
+    """A caption in the reply, one that came by callback, and one that is not known."""
+    task = {"call": "captions.upload", "asked": {"video_url": "http://v/x.mp4"}}
+    rows = [
+        reports.caption("A red car.", persons=["Alice", "Bob"], source=reports.hash_file(film)),
+        {**task, "data": {"task_id": "t1"}},
+        {**task, "data": {"task_id": "t2"}},
+    ]
+
+    media = index_media([film])
+    html = Report(
+        ledger(*rows), media=media, captions={"t1": Caption(text="By callback.")}
+    ).render()
+
+    words = Page(html).words
+    assert "A red car. film.mp4 · 3 tokens · persons looked for: Alice, Bob" in words
+    assert "By callback." in words
+    assert "Submitted as task t2; its caption came by callback" in words
+    assert "Still of film.mp4" in html
+
+
+def test_unknown_outcomes_say_what_to_do(ledger) -> None:
+    """Key, call and reason of each, and the commands that settle it."""
+    row = {"call": "clips.search", "asked": {}, "state": "unknown", "message": "reply lost"}
+    made = ledger(row, reports.search())
+
+    words = Page(Report(made).render()).words
+
+    assert made.unknown()[0].key[:12] in words
+    assert "reply lost" in words
+    assert "ledger settle LEDGER KEY --paid" in words
+
+
+def test_the_map_has_a_dot_and_an_entry_for_each_embedding(ledger, film) -> None:
+    """Dots lead to entries with the nearest neighbours; groups of near ones are side by side."""
+    rows = reports.embeddings(12, groups=3)
+
+    page = Page(Report(ledger(*rows), media={"re_0": film}).render())
+
+    ids = [one["id"] for one in page.all("details")]
+    dots = [one["href"][1:] for one in page.all("a") if one["href"].startswith("#v")]
+    assert ids == [f"v{at}" for at in range(12)]
+    assert set(ids) == set(dots)
+    assert "4 videos, the nearest two at" in page.words
+    assert "3 groups" not in page.words
+    assert len(page.all("circle")) == 12
+
+
+def test_no_dot_lies_under_another() -> None:
+    """Equal points become dots that do not touch, at the same place each time."""
+    points = [(0.0, 0.0)] * 200 + [(1.0, at / 100) for at in range(100)]
+
+    placed = spread(points)
+
+    assert placed == spread(points)
+    for at, (x, y) in enumerate(placed):
+        for other_x, other_y in placed[at + 1 :]:
+            assert (x - other_x) ** 2 + (y - other_y) ** 2 > (2 * RADIUS) ** 2
+    assert spread([]) == []
+    with pytest.raises(ValueError, match="at most"):
+        spread([(0.0, 0.0)] * 5000)
+
+
+def test_vectors_that_cannot_be_compared_become_a_note(ledger) -> None:
+    """The rest of the page is there."""
+    rows = [reports.embedding("a", [1.0, 0.0]), reports.embedding("b", [1.0, 0.0, 0.0])]
+
+    words = Page(Report(ledger(*rows)).render()).words
+
+    assert "There is no map:" in words
+    assert "paid calls 2" in words
+
+
+def test_ten_thousand_items_are_cut_and_counted(ledger) -> None:
+    """The page says how many there are, shows the newest, and stays under 5 MB."""
+    rows = [
+        *(reports.search(prompt=f"number {at} {'x' * 9000}") for at in range(3000)),
+        *(reports.caption("y" * 50_000) for _ in range(3000)),
+        *(
+            {"call": "c", "asked": {}, "state": "unknown", "message": "&" * 9000}
+            for _ in range(2000)
+        ),
+        *reports.embeddings(2000, groups=50),
+    ]
+
+    html = Report(ledger(*rows)).render()
+
+    words = Page(html).words
+    assert len(html.encode()) <= MAX_PAGE
+    assert f"The newest {MOST_SEARCHES} of 3,000 searches are shown." in words
+    assert f"The newest {MOST_CAPTIONS} of 3,000 captions are shown." in words
+    assert f"The newest {MOST_UNKNOWN} of 2,000 are shown." in words
+    assert f"The first {MOST_DOTS} of 2,000 embeddings are shown." in words
+    assert "The largest 30 of 50 groups are shown." in words
+    assert "number 2999" in words
+    assert "number 2959" not in words
+
+
+def test_pictures_end_with_their_room(ledger, film, monkeypatch) -> None:
+    """What has no room is left out, which the page says."""
+    from memories_async.report import _pictures, _report
+
+    monkeypatch.setattr(_report, "PICTURE_BYTES", 3000)
+    monkeypatch.setattr(_pictures.Pictures.__init__, "__defaults__", (3000, -1))
+
+    page = Page(Report(ledger(reports.search()), media={"VI1": film}, embed_clips=True).render())
+
+    assert "pictures or clips are left out" in page.words
+    assert not page.all("video")
+
+
+def test_files_that_are_no_pictures_and_videos_are_named(ledger, tmp_path) -> None:
+    """The page is written all the same."""
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    media = {"VI1": tmp_path / "bad.mp4", "00": tmp_path / "gone.png"}
+
+    words = Page(Report(ledger(reports.search()), media=media).render()).words
+
+    assert "could not be decoded: bad.mp4, gone.png." in words
+    assert "nothing to play" in words
+
+
+def test_what_cannot_be_cut_or_decoded_is_empty(film, tmp_path) -> None:
+    """A clip or still of a file that is no video is an empty string."""
+    from memories_async.report._pictures import Pictures
+
+    pictures = Pictures()
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+
+    assert not pictures.cut(tmp_path / "bad.mp4", 0.0, 1.0)
+    assert pictures.take_stills(tmp_path / "bad.mp4", [1.0], width=80) == [""]
+    assert pictures.unreadable == {"bad.mp4"}
+
+
+def test_replies_with_other_fields_are_passed_over(ledger) -> None:
+    """A clip without times is no clip, and one that is not finite neither."""
+    row = reports.search()
+    row["data"] = [{"start_time": "x"}, {}, {"start_time": 1, "end_time": 2, "score": "NaN"}]
+
+    words = Page(Report(ledger(row)).render()).words
+
+    assert "No clip matches." in words
+
+
+def test_one_search_without_a_ledger(picture, film) -> None:
+    """The page of an answer has the search and no calls."""
+    clips = [Clip(start_time=1.0, end_time=2.0, score=0.5)]
+
+    report = Report.of_search(picture, prompt="red", video_no="VI9", clips=clips, video=film)
+
+    page = Page(report.render())
+    assert "Search in VI9" in page.words
+    assert "paid calls" not in page.words
+    assert page.all("video")[0]["src"].startswith("file:///")
+
+
+def test_a_page_is_private_and_whole(ledger, tmp_path) -> None:
+    """It is readable by its owner only, replaces an older one, and leaves no draft."""
+    out = tmp_path / "out" / "page.html"
+    out.parent.mkdir()
+    out.write_text("older")
+    report = Report(ledger(reports.search()))
+
+    assert report.write(out) == out
+
+    assert "the red car" in out.read_text(encoding="utf-8")
+    assert out.stat().st_mode & 0o077 == 0
+    with pytest.raises(OSError, match="page"):
+        report.write(out / "page.html")
+    out.unlink()
+    out.mkdir()
+    (out / "x").touch()
+    with pytest.raises(OSError, match="page"):
+        report.write(out)
+    assert [one.name for one in out.parent.iterdir()] == ["page.html"]
+
+
+def test_media_are_found_by_name_and_content(film) -> None:
+    """A file has three keys, also in a folder below; what is missing is an error."""
+    below = film.parent / "below"
+    below.mkdir()
+    (below / "note.txt").write_text("no film")
+    moved = film.rename(below / "VI7.mp4")
+
+    assert index_media([film.parent]) == dict.fromkeys(
+        ("VI7.mp4", "VI7", reports.hash_file(moved)), moved
+    )
+    assert index_media([moved])["VI7"] == moved
+    with pytest.raises(ValueError, match="neither a file nor a folder"):
+        index_media([film.parent / "none"])
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03")])
+def test_positions_are_clock_times(seconds, text) -> None:
+    """Minutes and seconds, with hours where there are some."""
+    assert format_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1.25, "1.2 s"), (180, "3.0 min"), (180_000, "2.1 d")]
+)
+def test_spans_have_one_unit(seconds, text) -> None:
+    """The largest unit of which there are two."""
+    assert format_span(seconds) == text
