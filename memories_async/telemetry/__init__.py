@@ -45,9 +45,9 @@ class Telemetry:
     above its items, and a callback a span that is linked to its submission's. The call's span is the
     current one while the call runs. Give the same object to the client and to its receiver.
 
-    No attribute holds a key, a prompt, a caption or an answer. The key of a batch's item is written as
-    it is if it is an identifier, and otherwise, since it may be a file's name, as its hash;
-    *show_items* writes all as they are. *show_errors* adds the messages of errors, in which the service
+    No attribute holds a key, a prompt, a caption or an answer. The key of a batch's item, and the tag of
+    a caption, is written as it is if it is an identifier, and otherwise, since it may be a file's name,
+    as its hash; *show_items* writes all as they are. *show_errors* adds the messages of errors, in which the service
     may repeat what it was sent.
 
     It pickles with a client. In the process that unpickles it, calls outside of any span there belong
@@ -110,6 +110,7 @@ class Telemetry:
                 "memories.account": event.account,
                 "memories.batch_id": event.batch_id,
                 "memories.item": self._name_item(event.item),
+                "memories.tag": self._name_item(event.tag),
             }
         )
         label = label_call(event.call)

@@ -339,3 +339,18 @@ async def test_a_search_by_file_names_no_file(recorded, tmp_path):
         await one.send(clips.search(picture, prompt="p", video_no="VI1"))
 
     assert "grandmother" not in "".join(span.to_json() for span in recorded.spans)
+
+
+@pytest.mark.parametrize(
+    ("tag", "shown"), [("order-7", "order-7"), ("Anna's film.mp4", "blake2b:"), (None, "")]
+)
+async def test_the_span_of_a_caption_has_its_tag(recorded, tag, shown):
+    """As it is if it is an identifier, and as its hash otherwise."""
+    one = over(Scripted([reply(ACCEPTED)]), observers=[recorded.observer()])
+
+    await one.send(caption_call(tag=tag))
+
+    told = recorded.spans[0].attributes.get("memories.tag")
+    assert (told is None) is (tag is None)
+    assert (told or "").startswith(shown)
+    assert told != "Anna's film.mp4"
