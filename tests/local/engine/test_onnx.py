@@ -483,7 +483,7 @@ def test_absent_thing_promotes_no_frame(engine, tower, text_file, own, jpeg):
     plain = OnnxEngine(
         base=Finds(own.base), image=tower, likeness=Likeness(middle=0, slope=4, keep=0)
     )
-    absent = evolve(plain, text=text, fulfilment=Likeness(middle=1.0, slope=50.0))
+    absent = evolve(plain, text=text, fulfilment=Likeness(middle=1.0, slope=2.0))
     shown = evolve(plain, text=text, fulfilment=Likeness(middle=-1.0, slope=50.0))
 
     seen, unseen, fulfilled = (
