@@ -128,9 +128,10 @@ def scale(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Look at a report in Chromium; screenshots are in build/browser. It skips where there is no browser."""
+    """Look at a report in Chromium, where there is one; screenshots are left in build/browser."""
     install(session, "tests")
-    session.run("python", "-m", "pytest", "-q", "-rs", "tests/browser", *session.posargs)
+    env = {"MEMORIES_TEST_BROWSER": "1", "MEMORIES_TEST_SHOTS": "build/browser"}
+    session.run("python", "-m", "pytest", "-q", "-rs", "tests/browser", *session.posargs, env=env)
 
 
 @nox.session(venv_backend="uv|virtualenv")
