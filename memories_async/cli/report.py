@@ -88,7 +88,11 @@ def command(
 
 
 def check_page(option: str, out: Path) -> None:
-    """Check that a page can be written to *out*. Raises `click.UsageError`."""
+    """Check that a page can be written to *out*, and by what. Raises `click.UsageError`."""
+    with report_start_errors():
+        from memories_async.report import Report
+
+        del Report
     if out.suffix.lower() not in {".html", ".htm"}:
         raise click.UsageError(f"{option} must end in .html, not {out.name!r}")
     if not out.absolute().parent.is_dir():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -21,6 +22,10 @@ from memories_async.cli._options import account, common, dry_run, raise_usage_er
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import Screen, clean
 from memories_async.cli._settings import Configuration
+from memories_async.cli.report import check_page
+
+if TYPE_CHECKING:
+    from memories_async.report import Report
 
 _EXAMPLES = """\
 \b
@@ -34,6 +39,8 @@ Examples:
   memories-async search shirt.png --video-no VI62 \\
       --prompt "red shirt" --picture found.png \\
       --video holiday.mp4
+  memories-async search shirt.png --video-no VI62 \\
+      --prompt "red shirt" --report found.html
 """
 
 
@@ -66,10 +73,17 @@ _TIMEOUT = 5.0
     help="Draw the answer into this .png or .jpg file; needs the video's file.",
 )
 @click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="OUT",
+    help="Write the answer as this .html page; clips play with the video's file.",
+)
+@click.option(
     "--video",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The video's file, for --picture; not needed with the embedded service.",
+    help="The video's file, for --picture and --report; not needed with the embedded service.",
 )
 @account
 @dry_run
@@ -82,6 +96,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     prompt: str,
     unique_id: str,
     picture: Path | None,
+    page: Path | None,
     video: Path | None,
     *,
     dry_run: bool,
@@ -97,6 +112,8 @@ def command(  # noqa: PLR0917  # click passes them by name
     if dry_run:
         show_dry_run(run.screen, call, configuration)
         return Exit.DONE
+    if page is not None:
+        check_page("--report", page)
     if picture is not None:
         # Whatever is missing for the picture is reported before the search is charged.
         is_named = video is not None
@@ -117,10 +134,16 @@ def command(  # noqa: PLR0917  # click passes them by name
         ("start (s)>", "end (s)>", "score>"),
         [(f"{c.start_time:.2f}", f"{c.end_time:.2f}", f"{c.score:.3f}") for c in found],
     )
+    is_done = True
     if picture is not None and video is not None:
-        is_drawn = draw_picture(run.screen, Path(image), prompt, video, found, out=picture)
-        return Exit.DONE if is_drawn else Exit.NO_RESULT
-    return Exit.DONE
+        is_done = draw_picture(run.screen, Path(image), prompt, video, found, out=picture)
+    if page is not None:
+        video = video or find_known_video(configuration.hosts.search, video_no)
+        from memories_async.report import Report
+
+        report = Report.of_search(image, prompt=prompt, video_no=video_no, clips=found, video=video)
+        is_done = write_page(run.screen, report, page) and is_done
+    return Exit.DONE if is_done else Exit.NO_RESULT
 
 
 def find_video(url: str, video_no: str) -> Path:
@@ -138,6 +161,13 @@ def find_video(url: str, video_no: str) -> Path:
     if path is None or not path.is_file():
         raise click.UsageError(f"--picture needs the file of {video_no}: add --video FILE")
     return path
+
+
+def find_known_video(url: str, video_no: str) -> Path | None:
+    """Ask the embedded service for the file of a video; None where it has none."""
+    with suppress(click.UsageError):
+        return find_video(url, video_no)
+    return None
 
 
 def check_picture(image: Path, video: Path, out: Path) -> float:
@@ -188,4 +218,17 @@ def draw_picture(
         screen.err.print(clean(f"the picture could not be drawn: {error}"), soft_wrap=True)
         return False
     screen.note(f"picture written to {out}")
+    return True
+
+
+def write_page(screen: Screen, report: Report, out: Path) -> bool:
+    """Write the answer as the page *out*; return whether that worked."""
+    try:
+        with screen.status("writing the page ..."):
+            report.write(out)
+    except OSError as error:
+        # The answer is on stdout already, with --json too.
+        screen.err.print(clean(f"the page could not be written: {error}"), soft_wrap=True)
+        return False
+    screen.note(f"page written to {out}")
     return True

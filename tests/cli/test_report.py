@@ -77,3 +77,45 @@ def test_mistakes_are_told_before_anything_is_written(cli, place, words, reason)
 
     assert ended.code == 2
     assert reason in " ".join(ended.err.split())
+
+
+SEARCH = ("--prompt", "the red car", "--video-no")
+
+
+def test_a_search_becomes_a_page(cli, service, picture, tmp_path, folder) -> None:
+    """search --report writes prompt, times and clips that play from the named file."""
+    out = tmp_path / "found.html"
+    words = (*SEARCH, service.library[0].video_no, "--report", out)
+
+    named = cli("search", picture, *words, "--video", folder / "beach.mp4")
+    first = out.read_text(encoding="utf-8")
+    found = cli("search", picture, *words, "--json")
+
+    assert named.code == found.code == 0, named.err + found.err
+    assert f"page written to {out}" in named.err
+    assert "the red car" in first
+    assert 'src="films/beach.mp4#t=' in first
+    assert "holiday.mp4" in out.read_text(encoding="utf-8"), "the embedded service knows the file"
+
+
+def test_a_page_that_cannot_be_written_is_told(cli, service, picture, tmp_path) -> None:
+    """Before the call where that can be known, and with the answer where not."""
+    words = (*SEARCH, service.library[0].video_no, "--report")
+    (tmp_path / "folder.html").mkdir()
+
+    early = cli("search", picture, *words, tmp_path / "found.txt")
+    spent = service.account.points_spent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("memories_async.report.Report.write", fail)
+        late = cli("search", picture, *words, tmp_path / "found.html", "--json")
+
+    assert early.code == 2
+    assert "must end in .html" in early.err
+    assert spent == 0
+    assert late.code == 5
+    assert late.json["clips"]
+    assert "the page could not be written: full" in late.err
+
+
+def fail(*_):
+    raise OSError("full")
