@@ -7,18 +7,20 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from attrs import define
+from attrs import define, field
 
-from memories_async import Caption, Client
+from memories_async import Caption, Client, Ledger
 from memories_async.cli import _demo_report as report
 from memories_async.cli._calls import CallObserver
 from memories_async.cli._demo_report import DemoResults, DemoVideo, Step
 from memories_async.cli._local import cache_folder, pixel_engine, report_start_errors
 from memories_async.cli._options import common
 from memories_async.cli._run import CommandRun, pass_run
+from memories_async.cli.report import check_page
 from memories_async.cli.samples import read_frame, render_film, write_picture
 from memories_async.errors import CaptionFailed, Refused
 from memories_async.receiver import MemoryStore, Receiver
@@ -34,6 +36,7 @@ Examples:
   memories-async demo
   memories-async demo holiday.mp4
   memories-async demo a.mp4 --json | jq .search.clips
+  memories-async demo holiday.mp4 --report demo.html
 """
 _TIMEOUT = 300.0
 
@@ -42,19 +45,28 @@ _TIMEOUT = 300.0
 @click.argument(
     "video", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="OUT",
+    help="Write what was asked, found and spent as this .html page.",
+)
 @common
 @pass_run
-def command(run: CommandRun, video: Path | None) -> None:
+def command(run: CommandRun, video: Path | None, page: Path | None) -> None:
     """Search, caption and embed VIDEO on this machine.
 
     Starts the embedded service, cuts a frame out of the video, searches the video for it, captions
     the video by callback, and embeds it. Without VIDEO, a film is rendered first. A call that the
     service refuses, such as a caption of a video shorter than 20 seconds, is shown with its reason.
     """
-    asyncio.run(run_demo(run, video))
+    if page is not None:
+        check_page("--report", page)
+    asyncio.run(run_demo(run, video, page))
 
 
-async def run_demo(run: CommandRun, video: Path | None) -> None:
+async def run_demo(run: CommandRun, video: Path | None, page: Path | None) -> None:
     """Start the service, make the three calls, and show the results."""
     screen = run.screen
     screen.say("Three calls to the embedded service; nothing leaves this machine.", style="bold")
@@ -70,14 +82,37 @@ async def run_demo(run: CommandRun, video: Path | None) -> None:
             service = await stack.enter_async_context(LocalService([film], engine=engine))
             receiver = Receiver("http://127.0.0.1:0", store=MemoryStore())
             await stack.enter_async_context(receiver.serve())
-        client = service.client(receiver=receiver, observers=(CallObserver(run),))
+        # A new one each time: the demonstration shows calls, not answers of the last one.
+        ledger = Ledger(Path(stack.enter_context(TemporaryDirectory()), "demo.db"))
+        stack.enter_context(ledger)
+        client = service.client(receiver=receiver, ledger=ledger, observers=(CallObserver(run),))
         await stack.enter_async_context(client)
         with screen.status("indexing the video ..."):
             subject = await asyncio.to_thread(prepare_video, service, engine, folder)
         report.show_video(screen, subject, service)
-        results = await Demo(run, client, service, receiver, subject).make_calls()
+        demo = Demo(run, client, service, receiver, subject)
+        results = await demo.make_calls()
         report.show_totals(screen, results, service)
+        if page is not None:
+            await asyncio.to_thread(write_page, demo, ledger, page)
         screen.document(report.build_document(subject, results, service))
+
+
+def write_page(demo: Demo, ledger: Ledger, page: Path) -> None:
+    """Write the demonstration's ledger as the page *page*. Raises `click.UsageError`."""
+    from memories_async.report import Report, index_media
+
+    video = demo.subject.video
+    media = {
+        **index_media([demo.subject.picture, video.path]),
+        video.video_no: video.path,
+        video.asset_id: video.path,
+    }
+    try:
+        Report(ledger, media=media, captions=demo.captions, title="Demonstration").write(page)
+    except OSError as error:
+        raise click.UsageError(f"--report: {error}") from error
+    demo.run.screen.note(f"page written to {page}")
 
 
 def prepare_video(service: LocalService, engine: Engine, folder: Path) -> DemoVideo:
@@ -109,6 +144,8 @@ class Demo:
     service: LocalService
     receiver: Receiver
     subject: DemoVideo
+    captions: dict[str, Caption] = field(factory=dict[str, Caption], init=False)
+    """The caption by its task."""
 
     async def make_calls(self) -> DemoResults:
         """Search, caption and embed."""
@@ -135,7 +172,9 @@ class Demo:
             user_prompt="Summarize what happens in the video.",
             system_prompt="You are a video understanding system that describes what it sees.",
         )
-        return await self.receiver.wait(task, timeout=_TIMEOUT)
+        caption = await self.receiver.wait(task, timeout=_TIMEOUT)
+        self.captions[task.task_id] = caption
+        return caption
 
     async def _measure(self, call: str, send: Callable[[], Awaitable[T]]) -> Step[T]:
         """Send a call; return its answer or refusal, its time and its cost."""

@@ -64,6 +64,37 @@ def test_demo_writes_one_json_document(cli, clip):
     assert document["account"] == {"requests": 3, "points_spent": 2, "points": 999_998}
 
 
+def test_demo_writes_a_page(cli, clip, tmp_path):
+    """--report shows the search with its picture, its clips, and the caption that came by callback."""
+    pytest.importorskip("jinja2", reason="a report needs Jinja2")
+    out = tmp_path / "demo.html"
+
+    ended = cli("demo", clip(21), "--report", out)
+
+    page = out.read_text(encoding="utf-8")
+    assert ended.code == 0, ended.err
+    assert f"page written to {out}" in ended.err
+    assert 'src="small.mp4#t=' in page
+    assert "The picture that was searched for" in page
+    assert "[local facts, no vision model]" in page
+
+
+def test_a_page_without_a_folder_is_refused_before_the_demo(cli, clip, tmp_path, monkeypatch):
+    """The option is named; a disk that is full later is told, too."""
+    pytest.importorskip("jinja2", reason="a report needs Jinja2")
+
+    def fail(*_):
+        raise OSError("full")
+
+    early = cli("demo", clip(3), "--report", tmp_path / "none" / "demo.html")
+    monkeypatch.setattr("memories_async.report.Report.write", fail)
+    late = cli("demo", clip(3), "--report", tmp_path / "demo.html")
+
+    assert early.code == late.code == 2
+    assert "--report: there is no folder" in early.err
+    assert "--report: full" in late.err
+
+
 def test_a_file_that_is_no_video_is_a_usage_error(cli, film):
     """In one line, with the engine's reason."""
     ended = cli("demo", film)
