@@ -135,9 +135,16 @@ def _soften(share: Floats, *, wanted: bool) -> Floats:
 
 
 def _average_at_samples(values: Floats, index: PixelIndex) -> Floats:
-    """Average a signal over a quarter of a second on each side of every sample."""
-    times = index.signals.times
+    """Average a signal over a quarter of a second on each side of every sample, inside its shot."""
+    times, shots = index.signals.times, index.facts.shots
+    borders = np.array([shot.start_time for shot in shots[1:]])
+    # The first picture of a shot differs from the shot before: it says nothing of this one.
+    begins = np.concatenate(([0], np.minimum(np.searchsorted(times, borders) + 1, len(times) - 1)))
+    ends = np.concatenate((np.searchsorted(times, borders), [len(times)]))
+    numbers = np.maximum(index.shot_numbers, 0)
     first = np.searchsorted(times, index.samples.times - 0.26)
-    last = np.maximum(np.searchsorted(times, index.samples.times + 0.26), first + 1)
+    first = np.minimum(np.maximum(first, begins[numbers]), len(times) - 1)
+    last = np.minimum(np.searchsorted(times, index.samples.times + 0.26), ends[numbers])
+    last = np.maximum(last, first + 1)
     sums = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
     return np.asarray((sums[last] - sums[first]) / (last - first), np.float32)

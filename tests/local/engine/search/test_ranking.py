@@ -45,6 +45,22 @@ def test_factor_rises_with_what_is_asked(varied, prompt):
     assert (np.concatenate((wanted, unwanted)) <= 1).all()
 
 
+def test_motion_of_a_cut_is_no_motion_of_its_shots(index):
+    """Frozen shots on both sides of a moving one stay at the lowest factor up to the cuts."""
+    shots, times = index.facts.shots, index.signals.times
+    motion = np.zeros(len(times), np.float32)
+    motion[(times >= shots[1].start_time) & (times < shots[1].end_time)] = 9
+    for shot in shots[1:]:
+        motion[np.searchsorted(times, shot.start_time)] = 60
+    signals = attrs.evolve(index.signals, motion=motion)
+
+    factor = compute_factor(parse("moving"), attrs.evolve(index, signals=signals))
+
+    numbers = index.shot_numbers
+    assert factor[numbers != 1] == pytest.approx(0.7)
+    assert factor[numbers == 1] == pytest.approx(0.7 + 0.3 * 0.9)
+
+
 def test_colour_in_every_frame_prefers_no_moment(varied):
     """Blue is in every frame alike."""
     assert np.ptp(compute_factor(parse("blue"), varied)) == 0
