@@ -1,8 +1,8 @@
 """Parse a search prompt into what pixels can answer; every other word is reported as ignored.
 
 Acted on: colour names; "ignore the background"; "ignore colour"; moving, still; bright, dark; and
-each of them negated ("not", "no", "without", "ignore", "except", ... up to the next comma, "but"
-or "focus"). Stop words ("the", "on", "focus", ...) ask nothing and are not reported.
+each of them negated ("not", "no", "never", "without", "ignore", "don't", ... up to the next comma,
+"but" or "focus"). A negation is reported as ignored only where no word that it governs is acted on. Stop words ("the", "on", "focus", ...) ask nothing and are not reported.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ _BRIGHT = frozenset({"bright", "brightly", "light", "lit"})
 _DARK = frozenset({"dark", "dim"})
 _COLOUR = frozenset({"colour", "color", "colours", "colors"})
 _NOT = frozenset(
-    {"not", "no", "without", "ignore", "ignoring", "except", "exclude", "excluding", "avoid", "non"}
+    re.findall(
+        r"\w+",
+        "not no non never nor neither none without ignore ignoring except exclude excluding avoid "
+        "avoiding omit hide cannot dont doesnt isnt arent",
+    )
 )
 _TURNS_BACK = frozenset({"but", "focus", "only", "instead", "with"})
 _STOP_WORDS = frozenset(
@@ -69,22 +73,25 @@ def parse(prompt: str) -> PromptIntent:
 
 
 def _parse_clause(intent: PromptIntent, words: list[str]) -> PromptIntent:
-    negated = False
-    spare: list[str] = []
+    ignored: list[int] = []
+    pending: list[int] = []
+    """Negations that govern no word yet that was acted on."""
+    is_negated = False
     for place, word in enumerate(words):
-        if word in _NOT or word.endswith("n't"):
-            negated = True
-            spare.append(word)
+        if word in _NOT or re.search("n['’]t$", word):  # noqa: RUF001
+            is_negated = True
+            pending.append(place)
             continue
         if word in _TURNS_BACK:
-            negated = False
-        changed = _apply_word(intent, word, words[place + 1 :], negated=negated)
+            is_negated = False
+            ignored += pending
+            pending = []
+        changed = _apply_word(intent, word, words[place + 1 :], negated=is_negated)
         if changed is not None:
-            intent, spare = changed, []
+            intent, pending = changed, []
         elif word not in _STOP_WORDS:
-            # A negation counts as acted on once a word it governs was.
-            intent = evolve(intent, ignored=(*intent.ignored, *spare, word))
-            spare = []
+            ignored.append(place)
+    spare = [words[place] for place in sorted(ignored + pending)]
     return evolve(intent, ignored=(*intent.ignored, *spare))
 
 

@@ -28,6 +28,11 @@ from memories_async.local.engine.search.prompt import PromptIntent, parse
         ("dark blue car", PromptIntent(wanted=("blue",), ignored=("dark", "car"))),
         ("someone in the background", PromptIntent(ignored=("someone", "background"))),
         ("the colour of her hat", PromptIntent(ignored=("colour", "her", "hat"))),
+        ("don't show red", PromptIntent(unwanted=("red",), ignored=("show",))),
+        ("don’t show red", PromptIntent(unwanted=("red",), ignored=("show",))),  # noqa: RUF001
+        ("never red", PromptIntent(unwanted=("red",))),
+        ("no people, red", PromptIntent(wanted=("red",), ignored=("no", "people"))),
+        ("no people but red", PromptIntent(wanted=("red",), ignored=("no", "people"))),
         ("no people", PromptIntent(ignored=("no", "people"))),
         ("ignore", PromptIntent(ignored=("ignore",))),
         ("find Jörg's dog!", PromptIntent(ignored=("find", "jörg's", "dog"))),
