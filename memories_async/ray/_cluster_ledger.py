@@ -138,7 +138,9 @@ class _ProcessLease:
         """Return the name; a thread renews its lease from the first use on."""
         if not self.is_held():
             self.name, self._process = secrets.token_hex(6), os.getpid()
-            threading.Thread(target=_renew, args=(ref(self), self.name), daemon=True).start()
+            threading.Thread(
+                target=_renew, args=(ref(self), self.name), name="memories_async lease", daemon=True
+            ).start()
         return self.name
 
     def is_held(self) -> bool:
@@ -149,14 +151,16 @@ class _ProcessLease:
         """Give the name up: nobody finishes what was sent under it."""
         if self.is_held():
             self._process = 0
-            ray.get(self.actor.release.remote(self.name))
+            if ray.is_initialized():  # else a lease that nobody renews ends by itself
+                ray.get(self.actor.release.remote(self.name))
 
 
 def _renew(lease: ref[_ProcessLease], name: str) -> None:
     while True:
         time.sleep(LEASE / 4)
         held = lease()
-        if held is None or held.name != name or not held.is_held():
+        # Ray would connect again, or start a cluster, for whoever calls an actor after its shutdown.
+        if held is None or held.name != name or not held.is_held() or not ray.is_initialized():
             return
         try:
             ray.get(held.actor.renew.remote(name))
@@ -175,6 +179,8 @@ class ActorStore(EntryStore):
 
     def run(self, move: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Have the actor run *move*; raise what it raised there, and `DatabaseFailed` without it."""
+        if not ray.is_initialized():
+            raise DatabaseFailed("the actor of the ledger has ended: Ray was shut down")
         owner, run = self.lease.hold(), self.lease.actor.run
         for _ in range(RETRIES):
             try:
@@ -217,6 +223,7 @@ class ClusterLedger(Ledger):
         self.path = Path(path)
         self.actor: Any = actor
         self.coordinator = Coordinator(ActorStore(_ProcessLease(actor)))
+        self._copy = None
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path | None, Any]]:
         return type(self), (self.path, self.actor)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
 
 import pytest
@@ -118,6 +120,39 @@ def test_any_call_can_be_sent_and_read(service, tmp_path):
     assert row["length"] == 1024
     assert failed["billed"] == "yes"
     assert "the answer was not read: ZeroDivisionError" in failed["error"]
+
+
+AFTER_SHUTDOWN = """
+import sys, threading
+import ray
+from memories_async.ledger import DatabaseFailed
+from memories_async.ray import _cluster_ledger, cluster_ledger
+
+_cluster_ledger.LEASE = 0.4
+ray.init(address="local", num_cpus=1, include_dashboard=False, configure_logging=False)
+ledger = cluster_ledger(sys.argv[1])
+ledger.summary()
+(lease,) = [one for one in threading.enumerate() if one.name == "memories_async lease"]
+ray.shutdown()
+lease.join(30)
+try:
+    ledger.summary()
+except DatabaseFailed as error:
+    print(error.message, lease.is_alive())
+ledger.close()
+print(ray.is_initialized())
+"""
+
+
+def test_a_ledger_in_an_actor_ends_with_ray(tmp_path):
+    """Its lease is not renewed, and nothing starts Ray again, which an actor's call would do."""
+    command = [sys.executable, "-c", AFTER_SHUTDOWN, str(tmp_path / "run.db")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert run.stdout.splitlines()[-2:] == [
+        "the actor of the ledger has ended: Ray was shut down False",
+        "False",
+    ]
 
 
 @pytest.mark.slow
