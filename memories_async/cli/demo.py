@@ -108,8 +108,12 @@ def write_page(demo: Demo, ledger: Ledger, page: Path) -> None:
         video.video_no: video.path,
         video.asset_id: video.path,
     }
+    # Browsers do not play the rendered film's codec; embedded clips are encoded anew.
+    made = Report(
+        ledger, media=media, captions=demo.captions, title="Demonstration", embed_clips=True
+    )
     try:
-        Report(ledger, media=media, captions=demo.captions, title="Demonstration").write(page)
+        made.write(page)
     except OSError as error:
         raise click.UsageError(f"--report: {error}") from error
     demo.run.screen.note(f"page written to {page}")

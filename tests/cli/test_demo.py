@@ -74,7 +74,7 @@ def test_demo_writes_a_page(cli, clip, tmp_path):
     page = out.read_text(encoding="utf-8")
     assert ended.code == 0, ended.err
     assert f"page written to {out}" in ended.err
-    assert 'src="small.mp4#t=' in page
+    assert 'src="data:video/mp4;base64,' in page
     assert "The picture that was searched for" in page
     assert "[local facts, no vision model]" in page
 
