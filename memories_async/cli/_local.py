@@ -29,11 +29,11 @@ def cache_folder() -> Path:
     return Path(given) if given else platformdirs.user_cache_path("memories_async")
 
 
-def pixel_engine(*, faces: bool = False) -> Engine:
+def pixel_engine(*, time_limit: float = 3600.0, faces: bool = False) -> Engine:
     """Make the engine that computes its answers from pixels, with its index cache."""
     from memories_async.local.engine.pixels import PixelEngine
 
-    return PixelEngine(cache_folder(), faces=faces)
+    return PixelEngine(cache_folder(), time_limit=time_limit, faces=faces)
 
 
 @frozen(kw_only=True)
@@ -44,6 +44,7 @@ class EngineOptions:
     url: str | None = None
     model: str | None = None
     faces: bool = False
+    time_limit: float = 3600.0
 
     def __attrs_post_init__(self) -> None:
         needed = {"openai": {"url", "model"}, "onnx": {"model"}}.get(self.kind, set[str]())
@@ -58,7 +59,7 @@ class EngineOptions:
         """Make the engine; raises `ModuleNotFoundError`, `OSError` or `ValueError`."""
         match self.kind:
             case "pixels":
-                return pixel_engine(faces=self.faces)
+                return pixel_engine(time_limit=self.time_limit, faces=self.faces)
             case "fixed":
                 from memories_async.local.engine.fixed import FixedEngine
 
@@ -67,29 +68,31 @@ class EngineOptions:
                 from memories_async.local.engine.openai import OpenAIEngine
 
                 return OpenAIEngine(
-                    base=pixel_engine(),
+                    base=pixel_engine(time_limit=self.time_limit),
                     base_url=self.url or "",
                     model=self.model or "",
                     api_key=os.environ.get(ENGINE_KEY_VARIABLE) or None,
                     cache=cache_folder(),
                 )
             case "onnx":
-                return build_onnx_engine(Path(self.model or ""))
+                return build_onnx_engine(Path(self.model or ""), time_limit=self.time_limit)
 
 
-def build_onnx_engine(path: Path) -> Engine:
+def build_onnx_engine(path: Path, *, time_limit: float = 3600.0) -> Engine:
     """Make the engine whose searches and embeddings come from the ONNX model in *path*."""
     from memories_async.local.engine.onnx import ImageTower, OnnxEngine
 
     try:
         tower = ImageTower(path=path)
-        return OnnxEngine(base=pixel_engine(), image=tower, cache=cache_folder())
+        return OnnxEngine(
+            base=pixel_engine(time_limit=time_limit), image=tower, cache=cache_folder()
+        )
     except ValueError as error:
         raise ValueError(f"--engine-model: {error}") from error
 
 
 def engine_options(function: F) -> F:
-    """Add `--engine`, `--engine-url`, `--engine-model` and `--faces` to a command."""
+    """Add `--engine`, its settings, `--faces` and `--time-limit` to a command."""
     kind = click.option(
         "--engine",
         type=click.Choice(["pixels", "fixed", "openai", "onnx"]),
@@ -114,7 +117,15 @@ def engine_options(function: F) -> F:
         is_flag=True,
         help="For pixels: captions compare faces with the pictures of persons (biometric data).",
     )
-    return kind(url(model(faces(function))))
+    limit = click.option(
+        "--time-limit",
+        type=click.FloatRange(0, min_open=True),
+        default=3600.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="The time after which indexing a video is given up.",
+    )
+    return kind(url(model(faces(limit(function)))))
 
 
 RequestRate = float | Literal["documented"] | None

@@ -154,6 +154,24 @@ class Screen:
 
             yield update
 
+    @contextmanager
+    def count_bar(self, name: str) -> Generator[Progress | None]:
+        """Show a progress bar of things that are done one by one; yields what to call."""
+        if not self.is_live:
+            yield None
+            return
+        from rich import progress as bars
+
+        with bars.Progress(
+            bars.TextColumn("{task.description}", markup=False),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            console=self.err,
+            transient=True,
+        ) as bar:
+            task = bar.add_task(clean(name), total=None)
+            yield lambda done, count: bar.update(task, completed=done, total=count)
+
     def _write(self, text: str) -> None:
         sys.stdout.write(f"{text}\n")
         # A reader on a pipe sees each line at once; one that is gone is noticed here.

@@ -60,6 +60,7 @@ def command(
     engine_url: str | None,
     engine_model: str | None,
     faces: bool,
+    time_limit: float,
     words: tuple[str, ...],
 ) -> int:
     """Run COMMAND with the embedded service in place of memories.ai.
@@ -68,7 +69,9 @@ def command(
     variables lead COMMAND to it. The exit code is COMMAND's, or 128 plus the number of the signal
     that ended it. --json adds nothing to what COMMAND writes.
     """
-    options = EngineOptions(kind=engine, url=engine_url, model=engine_model, faces=faces)
+    options = EngineOptions(
+        kind=engine, url=engine_url, model=engine_model, faces=faces, time_limit=time_limit
+    )
     with ExitStack() as stack:
         with report_start_errors():
             from memories_async.local import LocalService

@@ -138,7 +138,12 @@ class ServeOptions:
     help="Where captions may be delivered: off, loopback or anywhere.",
 )
 @engine_options
-@click.option("--warm", is_flag=True, help="Index every video now, not when it is first used.")
+@click.option(
+    "--warm/--no-warm",
+    default=True,
+    show_default=True,
+    help="Index every video in the background, not when it is first used.",
+)
 @click.option("--quiet", is_flag=True, help="Do not list the requests.")
 @common
 @pass_run
@@ -150,6 +155,7 @@ def command(
     engine_url: str | None,
     engine_model: str | None,
     faces: bool,
+    time_limit: float,
     **options: Any,
 ) -> None:
     """Answer like memories.ai, from your own videos.
@@ -158,7 +164,9 @@ def command(
     Ctrl-C. It listens on loopback, where no other machine can reach it, unless --allow-remote says
     otherwise.
     """
-    chosen = EngineOptions(kind=engine, url=engine_url, model=engine_model, faces=faces)
+    chosen = EngineOptions(
+        kind=engine, url=engine_url, model=engine_model, faces=faces, time_limit=time_limit
+    )
     asyncio.run(serve(run, ServeOptions(engine=chosen, **options)))
 
 
@@ -170,17 +178,27 @@ async def serve(run: CommandRun, options: ServeOptions) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as stack:
         with report_start_errors(options.port):
-            service = await stack.enter_async_context(options.build_service())
+            service = options.build_service()
+            # Indexing that is under way ends with the service.
+            stack.callback(getattr(getattr(service.engine, "base", service.engine), "close", int))
+            await stack.enter_async_context(service)
             await asyncio.to_thread(lambda: service.library)
         announce(run, service)
-        if options.warm:
-            with run.screen.status("indexing ..."):
-                await service.warm()
+        indexing = [asyncio.create_task(index_library(run, service))] if options.warm else []
         await watch(run, service, stopped, quiet=options.quiet)
+        for task in indexing:
+            task.cancel()
+        await asyncio.gather(*indexing, return_exceptions=True)
         account = service.account
         requests = count_noun(account.calls, "request")
         points = count_noun(account.points_spent, "point")
         run.screen.note(f"stopped: {requests}, {points} spent")
+
+
+async def index_library(run: CommandRun, service: LocalService) -> None:
+    """Index the library while requests are answered, behind a bar on a terminal."""
+    with run.screen.count_bar("indexing") as update:
+        await service.warm(progress=update)
 
 
 def environment_of(service: LocalService) -> dict[str, str]:

@@ -70,6 +70,7 @@ class LocalService:
         callbacks: AllowedHosts | Callbacks = "loopback",
         fetch: AllowedHosts = "loopback",
         parsing_seconds: float = 0.05,
+        time_limit: float = 3600.0,
         page_limits: PageLimits | None = None,
         dialect: Dialect | None = None,
         seed: int | None = None,
@@ -82,7 +83,8 @@ class LocalService:
         every endpoint family, or a mapping by the names of `memories_async.Limits`; the documented
         limits by default; None for no limits. *prices* are points by route, 1 unless given.
         *callbacks* and *fetch* say which hosts the service itself may connect to.
-        *parsing_seconds* is the delay before an upload is parsed. With *seed*, task ids and the
+        *parsing_seconds* is the delay before an upload is parsed. *time_limit* is the number of seconds
+        after which the default engine gives up indexing a video. With *seed*, task ids and the
         chances of faults repeat from run to run. Raises `ValueError` for a path that does not
         exist, a key that looks real, and a limit that does not exist.
         """
@@ -91,7 +93,11 @@ class LocalService:
         self._points, self._prices = points, dict(prices or {})
         self._components = assemble(
             engine_pool=_build_engine_pool(
-                engine, cache, library=Library(resolve_sources(videos)), dimensions=dimensions
+                engine,
+                cache,
+                library=Library(resolve_sources(videos)),
+                dimensions=dimensions,
+                time_limit=time_limit,
             ),
             windows=SlidingWindows(parse_rates(limits)),
             page_limits=page_limits or PageLimits(),
@@ -258,9 +264,12 @@ class LocalService:
     def limits(self, limits: Mapping[str, Rate | float] | Rate | float | None) -> None:
         self._components.pipeline.windows.rates = parse_rates(limits)
 
-    async def warm(self) -> None:
-        """Index the whole library now, instead of each video at its first use."""
-        await self._components.engine_pool.warm()
+    async def warm(self, progress: Callable[[int, int], object] | None = None) -> None:
+        """Index the whole library now, instead of each video at its first use.
+
+        *progress* is called with the number of videos that are done and of all videos.
+        """
+        await self._components.engine_pool.warm(progress)
 
     async def drain(self) -> None:
         """Wait until every upload is parsed and every caption is delivered or given up."""
@@ -280,13 +289,14 @@ def _build_engine_pool(
     *,
     library: Library,
     dimensions: int,
+    time_limit: float,
 ) -> EnginePool:
     """Build the pool of *engine*, or of a `PixelEngine`, which then ends with the service."""
     if engine is not None:
         return EnginePool(engine=engine, library=library, dimensions=dimensions)
     from memories_async.local.engine.pixels import PixelEngine  # noqa: PLC0415  # says what to install
 
-    pixels = PixelEngine(cache=None if cache is None else Path(cache))
+    pixels = PixelEngine(None if cache is None else Path(cache), time_limit=time_limit)
     return EnginePool(
         engine=pixels, library=library, dimensions=dimensions, close_engine=pixels.close
     )

@@ -144,16 +144,19 @@ def test_a_wrong_address_is_reported(cli, base_engine, film):
     assert "base_url must be a full http or https URL" in ended.err
 
 
-def test_faces_are_those_of_the_pixel_engine(monkeypatch):
-    """Other engines take no such flag."""
+def test_faces_and_time_limit_are_those_of_the_pixel_engine(monkeypatch):
+    """Other engines see no faces. Indexing is given up after an hour unless another limit is given."""
     asked = []
     monkeypatch.setattr(
         "memories_async.cli._local.pixel_engine", lambda **ways: asked.append(ways) or FixedEngine()
     )
 
-    EngineOptions(faces=True).build()
+    EngineOptions(faces=True, time_limit=7200.0).build()
     EngineOptions().build()
 
-    assert asked == [{"faces": True}, {"faces": False}]
+    assert asked == [
+        {"time_limit": 7200.0, "faces": True},
+        {"time_limit": 3600.0, "faces": False},
+    ]
     with pytest.raises(click.UsageError, match="--engine fixed takes no --faces"):
         EngineOptions(kind="fixed", faces=True)

@@ -134,3 +134,17 @@ def test_a_reader_that_went_away_stops_the_command():
 
     with pytest.raises(BrokenPipeError):
         screen.note("x")
+
+
+def test_bar_counts_what_is_done_on_a_terminal_only():
+    """A pipe gets nothing."""
+    screen, _, page = _terminal()
+    piped = Screen(err=Console(file=io.StringIO()))
+
+    with screen.count_bar("indexing [b]x[/]") as told:
+        told(2, 7)
+    with piped.count_bar("indexing") as untold:
+        assert untold is None
+
+    assert "indexing [b]x[/]" in page.getvalue()
+    assert "2/7" in page.getvalue()

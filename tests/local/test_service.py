@@ -136,6 +136,30 @@ async def test_cancelled_warm_up_leaves_the_index_to_other_requests(service, sea
     assert (await asking).json["code"] == "0000"
 
 
+@pytest.mark.parametrize("left", [340.4, None])
+async def test_video_that_takes_long_to_index_is_refused_with_the_time_left(
+    service, search, engine, monkeypatch, left
+):
+    """Before the client gives up; unbilled. Indexing goes on, and a later request is answered."""
+    go_on, index = threading.Event(), engine.index
+    engine.index = lambda path: go_on.wait(10) and index(path)
+    if left is not None:
+        monkeypatch.setattr(engine, "estimate_remaining", lambda path: left, raising=False)
+    monkeypatch.setattr(engine_pool, "PATIENCE", 0.01)
+
+    refused = await search()
+
+    says = "" if left is None else " Indexing takes about 340 seconds more."
+    assert refused.json["code"] == "0003"
+    assert refused.json["msg"].endswith(f" is not parsed yet.{says} Ask again later.")
+    assert service.account.points_spent == 0
+
+    monkeypatch.setattr(engine_pool, "PATIENCE", 60)
+    go_on.set()
+    assert (await search()).json["code"] == "0000"
+    assert len(engine.indexed) == 1
+
+
 async def test_client_that_stops_waiting_pays(service, search, engine, until):
     """The work continues."""
     begun, left = threading.Event(), threading.Event()
@@ -199,6 +223,16 @@ async def test_warm_indexes_every_readable_film(films, service, engine, search):
     await search()
 
     assert len(engine.indexed) == 3
+
+
+async def test_warm_tells_how_many_videos_are_done(service):
+    """Whatever comes of them."""
+    told = []
+
+    await service.warm(progress=lambda done, count: told.append((done, count)))
+
+    count = len(service.library)
+    assert told == [(done, count) for done in range(count + 1)]
 
 
 async def test_reset_forgets_everything_but_the_index(service, search, caption, engine):

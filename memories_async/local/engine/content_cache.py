@@ -12,11 +12,14 @@ from typing import BinaryIO, TypeVar
 
 from memories_async.local.engine.protocol import EngineFailed, UnreadableVideo
 
-__all__ = ["CacheFailed", "build_path", "hash_content", "load_or_build", "write_file"]
+__all__ = ["PROGRESS", "CacheFailed", "build_path", "hash_content", "load_or_build", "write_file"]
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+PROGRESS = ".progress"
+"""Ending of the file beside a result in which the share of it that is done stands."""
 
 
 def hash_content(path: Path) -> str:

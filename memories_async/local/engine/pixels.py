@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 import weakref
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TypeVar
 
 from attrs import evolve, frozen
 
-from memories_async.local.engine.content_cache import load_or_build
+from memories_async.local.engine.content_cache import PROGRESS, load_or_build
 from memories_async.local.engine.processes.one_shot import run_in_child
 from memories_async.local.engine.processes.pool import ask
 from memories_async.local.engine.protocol import (
@@ -61,7 +62,7 @@ class PixelEngine:
     """Computes answers from pixels; safe to use from several threads."""
 
     def __init__(
-        self, cache: Path | None = None, *, time_limit: float = 600.0, faces: bool = False
+        self, cache: Path | None = None, *, time_limit: float = 3600.0, faces: bool = False
     ) -> None:
         """Cache indexes in the folder *cache*; give up indexing a video after *time_limit* s.
 
@@ -86,6 +87,7 @@ class PixelEngine:
         self._cache = None if cache is None else cache.absolute()
         self._own_folder: Path | None = None
         self._time_limit = time_limit
+        self._builds: dict[Path, tuple[float, Path]] = {}
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
 
@@ -99,7 +101,14 @@ class PixelEngine:
 
         def build(place: Path) -> None:
             limit, running = self._time_limit, self._running
-            run_in_child(_INDEX, str(video.resolve()), str(place), seconds=limit, running=running)
+            progress = Path(f"{place}{PROGRESS}")
+            self._builds[video] = time.monotonic(), progress
+            source = str(video.resolve())
+            try:
+                run_in_child(_INDEX, source, str(place), seconds=limit, running=running)
+            finally:
+                del self._builds[video]
+                progress.unlink(missing_ok=True)
 
         index = load_or_build(
             video,
@@ -112,6 +121,20 @@ class PixelEngine:
         if not self._has_faces:
             return index
         return evolve(index, faces=self._index_faces(video, index.facts.duration))
+
+    def estimate_remaining(self, path: Path) -> float | None:
+        """Estimate the seconds until the indexing of *path* ends, from how far it has come.
+
+        None where it is not under way, has just begun, or the file does not say how long it lasts.
+        """
+        start, progress = self._builds.get(path.absolute(), (0.0, None))
+        if progress is None:
+            return None
+        try:
+            share = float(progress.read_text())
+        except (OSError, ValueError):
+            return None
+        return (time.monotonic() - start) * (1 - share) / share if share else None
 
     def _index_faces(self, video: Path, duration: float) -> Path:
         def build(place: Path) -> None:

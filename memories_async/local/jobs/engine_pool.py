@@ -26,7 +26,7 @@ from memories_async.local.engine.protocol import (
     UnreadableVideo,
 )
 from memories_async.local.state.library import Library, LocalVideo
-from memories_async.local.state.wire import explain_os_error
+from memories_async.local.state.wire import Reason, Refusal, explain_os_error
 
 __all__ = ["EnginePool"]
 
@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 KEPT = 64
 """Indexes held in memory; the engine's cache on disk holds the rest."""
+PATIENCE = 60.0
+"""Seconds for which a request waits until its video is indexed; a client waits for 120."""
 RETRY_AFTER = 60.0
 """Seconds for which a video that could not be read is refused without decoding it again. The reason
 may have been the machine (its load, its memory), or the file may have been replaced."""
@@ -99,14 +101,27 @@ class EnginePool:
             return self.library.find_file(file_name)
         return await self.in_thread(lambda: self.library.find_file(file_name))
 
-    async def warm(self) -> None:
+    async def warm(self, progress: Callable[[int, int], object] | None = None) -> None:
         """Index every video of the library; one that fails, fails again in its own request."""
         videos = await self.in_thread(self.library.videos)
-        await asyncio.gather(*map(self.index, videos), return_exceptions=True)
+        done = 0
+
+        async def index(video: LocalVideo) -> None:
+            nonlocal done
+            try:
+                await self.index(video)
+            finally:
+                done += 1
+                if progress is not None:
+                    progress(done, len(videos))
+
+        if progress is not None:
+            progress(0, len(videos))
+        await asyncio.gather(*map(index, videos), return_exceptions=True)
 
     async def search(self, video: LocalVideo, image: bytes, prompt: str) -> SearchResult:
-        """Find the clips of *video* that look like *image*."""
-        index = await self.index(video)
+        """Find the clips of *video* that look like *image*; refuse while it is being indexed."""
+        index = await self._index_soon(video)
 
         def find_clips() -> SearchResult:
             found = self.engine.search(index, image, prompt)
@@ -120,7 +135,7 @@ class EnginePool:
     async def embed(self, video: LocalVideo) -> tuple[float, ...]:
         """Compute the vector of a whole *video*, once."""
         if video.path not in self._embeddings:
-            index = await self.index(video)
+            index = await self._index_soon(video)
             vector = await self.in_thread(lambda: self._embed(index))
             self._embeddings[video.path] = vector
         return self._embeddings[video.path]
@@ -168,6 +183,21 @@ class EnginePool:
         except Exception:
             self._indexes.pop(video.path, None)
             raise
+
+    async def _index_soon(self, video: LocalVideo) -> Index:
+        """Index *video*; refuse before a client gives up, and go on for the next request."""
+        try:
+            return await asyncio.wait_for(self.index(video), PATIENCE)
+        except TimeoutError:
+            estimate = getattr(self.engine, "estimate_remaining", None)
+            left = None if estimate is None else await self.in_thread(lambda: estimate(video.path))
+            when = (
+                "" if left is None else f" Indexing takes about {max(1, round(left))} seconds more."
+            )
+            raise Refusal(
+                Reason.WRONG,
+                f"The video {video.video_no} is not parsed yet.{when} Ask again later.",
+            ) from None
 
     def index_file(self, path: Path) -> Index:
         """Index the file at *path*, in this thread."""

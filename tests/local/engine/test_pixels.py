@@ -23,6 +23,7 @@ from memories_async.local.engine.protocol import (
     UnreadableVideo,
 )
 from memories_async.local.engine.vision import index as index_file
+from memories_async.local.engine.vision import indexing
 
 INDEX = "memories_async.local.engine.vision.indexing:write_index"
 
@@ -125,6 +126,36 @@ def test_index_that_cannot_be_written_is_written_elsewhere(foreign, tmp_path, mo
 
     assert index.path.parent != full
     assert index.facts.duration == pytest.approx(4, abs=0.1)
+
+
+def test_remaining_time_is_estimated_from_what_is_done(film, tmp_path, monkeypatch):
+    """Nothing is said before and after, and where the file tells nothing."""
+    engine, told = PixelEngine(tmp_path), []
+
+    def index(task, source, result, *, seconds, running):
+        told.append(engine.estimate_remaining(film))
+        indexing.write_index(source, result)
+        Path(f"{result}.progress").write_text("0.0001")
+        told.append(engine.estimate_remaining(film))
+
+    monkeypatch.setattr(pixels, "run_in_child", index)
+    assert engine.estimate_remaining(film) is None
+    engine.index(film)
+
+    assert told[0] is None
+    assert told[1] > 0
+    assert engine.estimate_remaining(film) is None
+    assert not list(tmp_path.glob("*.progress"))
+
+
+def test_indexing_tells_the_share_that_is_done(film):
+    """It rises to the end."""
+    shares = []
+
+    indexing.index_video(film, tell=shares.append)
+
+    assert shares == sorted(shares)
+    assert 0.4 < shares[-1] <= 1
 
 
 def test_file_over_the_time_limit_is_refused(film, tmp_path):

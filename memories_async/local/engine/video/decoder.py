@@ -132,6 +132,11 @@ class Decoder:
             container.close()
             raise
 
+    @property
+    def duration(self) -> float:
+        """Seconds that the container claims, or FFmpeg estimates; 0 where there is no figure."""
+        return (self.container.duration or 0) * _MICROSECONDS
+
     def read_time(self, frame: VideoFrame) -> float:
         """Read the second at which *frame* is shown from its time stamp; NaN where it has none."""
         # AVI stamps frames in the order in which they are decoded.
@@ -202,10 +207,9 @@ class Decoder:
             return self._packets >= _SHARE * len(self.stream.index_entries) - _SPARE
         if count and self._packets >= _SHARE * count - _SPARE:
             return True
-        duration = (self.container.duration or 0) * _MICROSECONDS
-        if not self.formats & _TIMED or not duration:
+        if not self.formats & _TIMED or not self.duration:
             return True
-        return self._reached >= _SHARE * duration - _SPARE / (self.rate or 1)
+        return self._reached >= _SHARE * self.duration - _SPARE / (self.rate or 1)
 
     def close(self) -> None:
         """Close the file; may be called twice."""

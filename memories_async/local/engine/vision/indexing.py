@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import Factory, define, field, frozen
 
 from memories_async.local.engine._cv import Floats, Picture, cv2, np
+from memories_async.local.engine.content_cache import PROGRESS
 from memories_async.local.engine.protocol import Facts, Shot
 from memories_async.local.engine.video.film import Film, Frame
 from memories_async.local.engine.vision import colours, features, shots
@@ -51,11 +54,20 @@ _AHEAD = 4
 
 def write_index(video: str, result: str) -> None:
     """Index the file *video* and save the index to the file *result*; a task of `run_in_child`."""
-    save(index_video(Path(video)), Path(result))
+    progress = Path(f"{result}{PROGRESS}")
+
+    def tell(share: float) -> None:
+        with suppress(OSError):
+            progress.write_text(f"{share:.4f}")
+
+    save(index_video(Path(video), tell=tell), Path(result))
 
 
-def index_video(path: Path) -> PixelIndex:
-    """Decode and describe the video at *path*. Raises `UnreadableVideo`."""
+def index_video(path: Path, *, tell: Callable[[float], None] | None = None) -> PixelIndex:
+    """Decode and describe the video at *path*; *tell* gets the share that is done, if it is known.
+
+    Raises `UnreadableVideo`.
+    """
     recorder, sampler = _Recorder(), _Sampler()
     with Film.open(path) as film, ThreadPoolExecutor(2) as pool:
         for frame in film.frames(shots.RATE, longest=_LONGEST):
@@ -63,6 +75,8 @@ def index_video(path: Path) -> PixelIndex:
             sampler.add(frame, pool)
             if len(recorder.times) % _SETTLED == 0:
                 sampler.add_short_shots(recorder.find_shots(), pool)
+                if tell is not None and film.decoder.duration:
+                    tell(min(1.0, (frame.time - film.start) / film.decoder.duration))
         sampler.add_short_shots(recorder.find_shots(is_end=True), pool)
         described = sampler.finish()
         times, rows = np.array(recorder.times, np.float32), np.array(recorder.rows, np.float32)
