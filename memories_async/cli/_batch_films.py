@@ -72,13 +72,11 @@ class FilmRows:
         self.films, self.pieces, self.rows.invalid = {}, {}, 0
         long = list[TableRow]()
         for row in self.rows.read():
-            is_long = None
+            whole = list[TableRow]()
             with self.rows.reject(row):
-                is_long = self._is_long(row)
-            if is_long:
-                long.append(row)
-            elif is_long is not None:
-                yield from self.rows.build(row)
+                (long if self._is_long(row) else whole).append(row)
+            for one in whole:
+                yield from self.rows.build(one)
         for row in long:
             with self.rows.reject(row):
                 yield from self._build_pieces(row)

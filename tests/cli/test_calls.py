@@ -171,6 +171,6 @@ def test_a_dry_run_writes_one_json_document(cli, service, video):
     assert answer["dry_run"] is True
     assert answer["url"] == f"{service.url}/serve/api/v2/embeddings/video"
     assert answer["fields"] == {"asset_id": video.asset_id, "model": "multimodalembedding@001"}
-    assert answer["cost"] == {"unit": "embedding", "amount": 1}
+    assert answer["cost"] == {"unit": "embedding", "amount": 1, "points": None}
     assert answer["key_set"] is True
     assert service.account.calls == 0
