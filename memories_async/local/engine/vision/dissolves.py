@@ -37,6 +37,8 @@ _ALIKE = 0.75
 _WHOLE, _CHANGED, _DARK = 0.85, 8.0, 24.0
 """Share of the picture that changes, by at least `_CHANGED`; rows and columns that stay under `_DARK`
 are borders and do not count."""
+_FEWEST = 2
+"""Windows that have to look like a dissolve: one alone is a thing that leaves while the light changes."""
 _EVEN = 5.0
 """Spread of lightness under which a picture is flat, such as the black before a fade."""
 
@@ -71,7 +73,11 @@ def find_dissolves(blends: Floats, cuts: Collection[int]) -> list[int]:
         else:
             runs.append([place])
     # Each window of a long dissolve has a middle of its own.
-    return [int(np.median([end - blends[end, _MIDDLE] for end in run])) for run in runs]
+    return [
+        int(np.median([end - blends[end, _MIDDLE] for end in run]))
+        for run in runs
+        if len(run) >= _FEWEST
+    ]
 
 
 def _is_dissolve(blends: Floats, place: int) -> bool:

