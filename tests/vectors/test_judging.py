@@ -181,6 +181,8 @@ def test_the_map_shows_the_widest_directions(films):
     assert all(axis[np.abs(axis).argmax()] > 0 for axis in axes.T)
     assert np.allclose(Vectors.of([*films.items()][::-1]).map()[::-1], points, atol=1e-5)
     assert right.shape == (24, 32)
+    twice = {f"{key}{copy}": one for copy in "ab" for key, one in films.items()}
+    assert np.allclose(Vectors.of(twice).map()[:24], points, atol=1e-5)
 
 
 @pytest.mark.parametrize("made", [{}, {"a": [3.0]}, {"a": [1.0], "b": [-2.0]}, {"a": [1.0, 2.0]}])
