@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
@@ -50,7 +51,7 @@ _TIMEOUT = 300.0
     "page",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="OUT",
-    help="Write what was asked, found and spent as this .html page.",
+    help="Write what was asked, found and spent as this .html page; without it, into the cache.",
 )
 @common
 @pass_run
@@ -93,8 +94,8 @@ async def run_demo(run: CommandRun, video: Path | None, page: Path | None) -> No
         demo = Demo(run, client, service, receiver, subject)
         results = await demo.make_calls()
         report.show_totals(screen, results, service)
-        if page is not None:
-            await asyncio.to_thread(write_page, demo, ledger, page)
+        if page is not None or find_spec("jinja2") is not None:
+            await asyncio.to_thread(write_page, demo, ledger, page or folder / "report.html")
         screen.document(report.build_document(subject, results, service))
 
 
@@ -116,7 +117,8 @@ def write_page(demo: Demo, ledger: Ledger, page: Path) -> None:
         made.write(page)
     except OSError as error:
         raise click.UsageError(f"--report: {error}") from error
-    demo.run.screen.note(f"page written to {page}")
+    demo.run.screen.say("\nThe results as a page, with clips that play:", style="bold")
+    demo.run.screen.say(str(page.absolute()), indent=3)
 
 
 def prepare_video(service: LocalService, engine: Engine, folder: Path) -> DemoVideo:

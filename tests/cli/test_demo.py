@@ -42,6 +42,8 @@ def test_demo_renders_a_video_if_none_is_given_and_proves_the_search(start):
     assert "1,024 numbers, norm 1.000" in out
     assert "total" in out
     assert "3 requests" in out
+    page = Path("".join(out.partition("The results as a page, with clips that play:")[2].split()))
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_demo_shows_the_refusal_of_a_caption_of_a_short_video(cli, clip):
@@ -73,7 +75,7 @@ def test_demo_writes_a_page(cli, clip, tmp_path):
 
     page = out.read_text(encoding="utf-8")
     assert ended.code == 0, ended.err
-    assert f"page written to {out}" in ended.err
+    assert str(out) in "".join(ended.out.split())
     assert 'src="data:video/mp4;base64,' in page
     assert "The picture that was searched for" in page
     assert "[local facts, no vision model]" in page
