@@ -151,7 +151,10 @@ def details_command(run: CommandRun, number: str, unique_id: str) -> int:
 @common
 @pass_run
 def wait_command(run: CommandRun, numbers: tuple[str, ...], timeout: float, unique_id: str) -> None:
-    """Wait until each VIDEO_NO can be searched; it may take minutes."""
+    """Wait until each VIDEO_NO can be searched.
+
+    That may take minutes.
+    """
     with raise_usage_errors():
         for number in numbers:
             videos.metadata(number, unique_id=unique_id)

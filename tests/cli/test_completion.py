@@ -38,7 +38,7 @@ def test_bash_accepts_the_script(cli):
     ("words", "completed"),
     [
         ("se", ["serve", "search"]),
-        ("videos ", ["delete", "download", "list", "wait"]),
+        ("videos ", ["delete", "details", "download", "list", "wait"]),
         ("embed --mo", ["--model"]),
     ],
 )
