@@ -1,1 +1,1 @@
-"""The durable SQLite file under ledger and receiver: one writer, group commit."""
+"""The database under ledger and receiver, a SQLite file or PostgreSQL: one writer, group commit."""
