@@ -112,7 +112,10 @@ def list_command(
 @common
 @pass_run
 def details_command(run: CommandRun, number: str, unique_id: str) -> int:
-    """Show what the service knows of VIDEO_NO: its pictures, and what its upload said."""
+    """Show the details of VIDEO_NO, such as its size and place.
+
+    They are what the service measured in its pictures, and what its upload said.
+    """
     with raise_usage_errors():
         call = videos.details(number, unique_id=unique_id)
 
