@@ -76,6 +76,8 @@ class EnginePool:
 
     def close(self) -> None:
         """Take no more work, and end the engine where it is the pool's own."""
+        for waiting in self._indexes.values():
+            waiting.cancel()
         for pool in (self._index_threads, self._answer_threads):
             pool.shutdown(wait=False, cancel_futures=True)
         if self.close_engine is not None:
@@ -171,6 +173,8 @@ class EnginePool:
         if waiting is None:
             loop = asyncio.get_running_loop()
             waiting = loop.run_in_executor(self._index_threads, self.index_file, video.path)
+            # Where all who wait are cancelled, nobody asks for its error: the next request tries again.
+            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._indexes[video.path] = waiting
             if len(self._indexes) > KEPT:
                 del self._indexes[next(iter(self._indexes))]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import threading
+
 import pytest
 from attrs import evolve
 
@@ -114,3 +118,36 @@ async def test_duration_and_text_of_an_engine_are_checked(ask, engine, service):
     service.library[0].path.write_bytes(b"30:another")
     with pytest.raises(Refused, match="not finite"):
         await ask("caption")
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
+async def test_an_index_that_fails_when_nobody_waits_is_told_to_nobody(
+    service, engine, *, is_closed
+):
+    """As after Ctrl-C, which ends the wait and then the work; the next request asks anew."""
+    released, failed, told = threading.Event(), threading.Event(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    def fail(_):
+        released.wait(20)
+        failed.set()
+        raise EngineFailed("interrupted")
+
+    engine.index = fail
+    pool = service._components.engine_pool
+    waiting = asyncio.ensure_future(pool.index(service.library[0]))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    (work,) = pool._indexes.values()
+    if is_closed:
+        pool.close()
+    released.set()
+    await asyncio.to_thread(failed.wait, 20)
+    await asyncio.wait({work})
+    await asyncio.sleep(0)
+    pool.forget(service.library[0])
+    del work, waiting
+    gc.collect()
+
+    assert told == []
