@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from enum import Enum
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -40,7 +40,9 @@ class Host(Enum):
     CAPTIONS = "captions"
     EMBEDDINGS = "embeddings"
 
-    __hash__ = object.__hash__  # each call looks up its host; Enum's own is written in Python
+    if not TYPE_CHECKING:
+        # Each call looks up its host, and Enum's own hash is written in Python.
+        __hash__ = object.__hash__
 
 
 @frozen(kw_only=True)

@@ -17,10 +17,10 @@ try:
     from opentelemetry import context, metrics, trace
     from opentelemetry.context import Context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-except ImportError as error:
+except ImportError as _missing:
     raise ImportError(
         "memories_async.telemetry needs opentelemetry-api: pip install 'memories_async[otel]'"
-    ) from error
+    ) from _missing
 
 from memories_async.telemetry._metrics import (
     PROVIDER,
