@@ -231,6 +231,15 @@ class ClusterLedger(Ledger):
     def __repr__(self) -> str:
         return f"cluster_ledger({str(self.path)!r})"
 
+    def __getattr__(self, name: str) -> Any:
+        """Say of the database, which only the actor has, what a receiver takes instead."""
+        if name == "database":
+            raise AttributeError(
+                f"{self!r} has its file in an actor, where a receiver cannot keep callbacks: give "
+                "Receiver(store=...) a path or a postgresql:// URL"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
 
 def cluster_ledger(path: str | os.PathLike[str]) -> Ledger:
     """Return the ledger in the file *path* of this node, for all nodes of a Ray cluster.

@@ -10,7 +10,7 @@ import time
 import pytest
 from scale import KEY, WORKER, check_paid_once, connect, count_paid, embed, kill_at, ray
 
-from memories_async import Ledger, embeddings
+from memories_async import Ledger, Receiver, embeddings
 from memories_async.ray import Embed, Search, Send, cluster_ledger
 
 pytestmark = [
@@ -153,6 +153,17 @@ def test_a_ledger_in_an_actor_ends_with_ray(tmp_path):
         "the actor of the ledger has ended: Ray was shut down False",
         "False",
     ]
+
+
+def test_a_receiver_over_a_ledger_in_an_actor_is_told_what_to_take(tmp_path):
+    """Its database is in the actor's process."""
+    ledger = cluster_ledger(tmp_path / "run.db")
+
+    with pytest.raises(
+        AttributeError, match=r"give Receiver\(store=\.\.\.\) a path or a postgresql:// URL"
+    ):
+        assert Receiver("http://127.0.0.1:1", store=ledger).store
+    ray.kill(ledger.actor)  # the next test looks for one by its title
 
 
 @pytest.mark.slow
