@@ -79,7 +79,7 @@ class PostgresUrl:
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection on which every statement commits by itself until one begins more."""
         given = {**_DEFAULTS, **self.parameters, **self._secrets, "client_encoding": "utf8"}
-        raw = psycopg.connect(**given, autocommit=True)  # type: ignore[arg-type]
+        raw = psycopg.connect(**given, autocommit=True)  # type: ignore[arg-type]  # each is text
         try:
             self._check(raw.info)
             patience = f"{PATIENCE:.0f}s"

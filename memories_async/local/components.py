@@ -29,8 +29,8 @@ from memories_async.local.routes.assets import (
 )
 from memories_async.local.routes.captions import build_caption_routes
 from memories_async.local.routes.downloads import DownloadBlob, DownloadVideo
-from memories_async.local.routes.embeddings import Embed, EmbedImage
-from memories_async.local.routes.search import Search
+from memories_async.local.routes.embeddings import EmbedImage, EmbedVideo
+from memories_async.local.routes.search import SearchClips
 from memories_async.local.routes.signed_urls import ReceiveFile, SignedUrls, SignUrl
 from memories_async.local.routes.uploads import UploadFile, UploadUrl
 from memories_async.local.routes.videos import (
@@ -160,9 +160,9 @@ def _list_routes(
     store = ingest.upload_store
     signed_urls = SignedUrls(store)
     return (
-        Search(engine_pool=captions.engine_pool, upload_store=store, page_limits=page_limits),
+        SearchClips(engine_pool=captions.engine_pool, upload_store=store, page_limits=page_limits),
         *build_caption_routes(captions, page_limits),
-        Embed(engine_pool=captions.engine_pool, upload_store=store),
+        EmbedVideo(engine_pool=captions.engine_pool, upload_store=store),
         EmbedImage(engine_pool=captions.engine_pool, page_limits=page_limits),
         UploadFile(ingest_jobs=ingest, page_limits=page_limits),
         UploadUrl(ingest_jobs=ingest, fetcher=captions.fetcher, page_limits=page_limits),

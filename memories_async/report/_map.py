@@ -34,7 +34,7 @@ class Dot:
 
 
 @frozen(kw_only=True)
-class Group:
+class CopyGroup:
     """Videos that are likely copies."""
 
     members: tuple[tuple[str, str], ...] = field(repr=False)
@@ -50,7 +50,7 @@ class VectorMap:
 
     dots: tuple[Dot, ...] = ()
     count: int = 0
-    groups: tuple[Group, ...] = ()
+    groups: tuple[CopyGroup, ...] = ()
     group_count: int = 0
     threshold: float = 0.0
     note: str = ""
@@ -84,7 +84,7 @@ def build_map(
         )  # fmt: skip
     found = vectors.duplicates()
     groups = [
-        Group(
+        CopyGroup(
             members=tuple(
                 (find_name(key), stills.get(key) or find_still(key))
                 for key in group.keys[:MOST_IN_GROUP]

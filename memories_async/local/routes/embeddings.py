@@ -16,14 +16,14 @@ from memories_async.local.state.library import ASSET, LocalVideo
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
-__all__ = ["Embed", "EmbedImage"]
+__all__ = ["EmbedImage", "EmbedVideo"]
 
 MODELS = ("multimodalembedding@001",)
 IMAGE_MODELS = (*MODELS, "mobileclip")
 
 
 @frozen(kw_only=True)
-class Embed:
+class EmbedVideo:
     """Computes one vector for a whole video.
 
     The vector is the engine's, whatever model the request names; the header `X-Local-Engine` of

@@ -14,7 +14,7 @@ from memories_async.local.state.library import VIDEO, LocalVideo
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
-__all__ = ["Search", "check_image"]
+__all__ = ["SearchClips", "check_image"]
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
@@ -31,7 +31,7 @@ class SearchQuery:
 
 
 @frozen(kw_only=True)
-class Search:
+class SearchClips:
     """Finds the clips of one video that look like an image."""
 
     engine_pool: EnginePool

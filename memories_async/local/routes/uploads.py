@@ -45,7 +45,7 @@ EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov")
 
 
 @frozen(kw_only=True)
-class UploadOptions:
+class UploadFields:
     """Fields of an upload beside the video."""
 
     unique_id: str
@@ -61,7 +61,7 @@ class FileUpload:
     """An upload that was checked."""
 
     file: ReceivedFile
-    options: UploadOptions
+    options: UploadFields
 
 
 @frozen(kw_only=True)
@@ -69,7 +69,7 @@ class UrlUpload:
     """An upload by URL that was checked."""
 
     url: str
-    options: UploadOptions
+    options: UploadFields
 
 
 @frozen(kw_only=True)
@@ -172,7 +172,7 @@ def _read_options(
     context: RequestContext,
     ingest_jobs: IngestJobs,
     page_limits: PageLimits,
-) -> UploadOptions:
+) -> UploadFields:
     several = [(re.sub(r"\[\d*\]$", "", name), value) for name, value in fields]
     context.ignore_fields(
         (name for name, _ in several), {"unique_id", "callback", "tags", "folder_id", *DETAILS}
@@ -195,7 +195,7 @@ def _read_options(
     labels = (*tags, "api")
     unique_id = given.get("unique_id") or DEFAULT
     folder_id = read_folder_id(given.get("folder_id"))
-    return UploadOptions(
+    return UploadFields(
         unique_id=unique_id,
         callback=callback,
         tags=labels,
@@ -211,7 +211,7 @@ def _read_date(text: str) -> int:
 
 
 def _accept(
-    ingest_jobs: IngestJobs, file: ReceivedFile, options: UploadOptions, context: RequestContext
+    ingest_jobs: IngestJobs, file: ReceivedFile, options: UploadFields, context: RequestContext
 ) -> RouteAnswer:
     stored, begin = ingest_jobs.accept(
         file,
