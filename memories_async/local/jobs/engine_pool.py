@@ -58,8 +58,8 @@ class EnginePool:
     """Ends what the engine has under way; None where the engine belongs to somebody else."""
     _index_threads: ThreadPoolExecutor = field(init=False)
     _answer_threads: ThreadPoolExecutor = field(init=False)
-    _indexes: dict[Path, asyncio.Future[Index]] = field(
-        init=False, factory=dict[Path, asyncio.Future[Index]]
+    _indexes: dict[Path, asyncio.Future[Index | EngineError]] = field(
+        init=False, factory=dict[Path, asyncio.Future[Index | EngineError]]
     )
     _embeddings: dict[Path, tuple[float, ...]] = field(
         init=False, factory=dict[Path, tuple[float, ...]]
@@ -76,8 +76,6 @@ class EnginePool:
 
     def close(self) -> None:
         """Take no more work, and end the engine where it is the pool's own."""
-        for waiting in self._indexes.values():
-            waiting.cancel()
         for pool in (self._index_threads, self._answer_threads):
             pool.shutdown(wait=False, cancel_futures=True)
         if self.close_engine is not None:
@@ -172,21 +170,19 @@ class EnginePool:
         waiting = self._indexes.get(video.path)
         if waiting is None:
             loop = asyncio.get_running_loop()
-            waiting = loop.run_in_executor(self._index_threads, self.index_file, video.path)
-            # Where all who wait are cancelled, nobody asks for its error: the next request tries again.
-            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+            waiting = loop.run_in_executor(self._index_threads, self._try_index, video.path)
             self._indexes[video.path] = waiting
             if len(self._indexes) > KEPT:
                 del self._indexes[next(iter(self._indexes))]
         # A caller that is cancelled must not cancel the work of the others.
-        try:
-            return await asyncio.shield(waiting)
-        except UnreadableVideo:
-            self._failures.setdefault(video.path, time.monotonic())
-            raise
-        except Exception:
-            self._indexes.pop(video.path, None)
-            raise
+        outcome = await asyncio.shield(waiting)
+        if isinstance(outcome, EngineError):
+            if isinstance(outcome, UnreadableVideo):
+                self._failures.setdefault(video.path, time.monotonic())
+            else:
+                self._indexes.pop(video.path, None)
+            raise outcome.with_traceback(None)  # one error, raised for each who waits
+        return outcome
 
     async def _index_soon(self, video: LocalVideo) -> Index:
         """Index *video*; refuse before a client gives up, and go on for the next request."""
@@ -214,6 +210,13 @@ class EnginePool:
 
         return _guard(index_video)
 
+    def _try_index(self, path: Path) -> Index | EngineError:
+        """Index the file at *path*. An error is a value, of which asyncio tells nobody who did not ask."""
+        try:
+            return self.index_file(path)
+        except EngineError as error:
+            return error
+
     def _embed(self, index: Index) -> tuple[float, ...]:
         def compute_vector() -> tuple[float, ...]:
             vector = tuple(map(float, self.engine.embed(index, self.dimensions)))
@@ -226,9 +229,10 @@ class EnginePool:
     def get_known_facts(self, video: LocalVideo) -> Facts | None:
         """Return what is known of *video*, where it was indexed already."""
         waiting = self._indexes.get(video.path)
-        if waiting is None or not waiting.done() or waiting.cancelled() or waiting.exception():
+        if waiting is None or not waiting.done() or waiting.cancelled():
             return None
-        return waiting.result().facts
+        outcome = waiting.result()
+        return None if isinstance(outcome, EngineError) else outcome.facts
 
     def forget(self, video: LocalVideo) -> None:
         """Drop what is known of a video that was deleted."""
