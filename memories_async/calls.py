@@ -62,7 +62,7 @@ def request(
         method=verb,
         path=where,
         body=_build_body(json, form),
-        query=tuple((name, str(value)) for name, value in (query or {}).items()),
+        query=tuple((name, _format_value(name, value)) for name, value in (query or {}).items()),
         family=family,
         unit=unit,
         repeatable=repeatable,
@@ -73,6 +73,13 @@ def request(
 def _check_mapping(name: str, given: object) -> None:
     if given is not None and not isinstance(given, Mapping):
         raise TypeError(f"{name} must be a mapping, not {type(given).__name__}")
+
+
+def _format_value(name: str, value: object) -> str:
+    """Write a value of the query. `str` of any other type is seldom what the service reads."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise TypeError(f"query[{name!r}] must be a str or an int, not {type(value).__name__}")
+    return str(value)
 
 
 def _build_body(

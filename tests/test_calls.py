@@ -174,6 +174,13 @@ async def test_whatever_a_decoder_raises_keeps_the_reply(mistake):
     assert caught.value.billed == "maybe"
 
 
+@pytest.mark.parametrize("value", [None, True, 1.5, ["a"]], ids=repr)
+def test_a_query_takes_texts_and_integers(value):
+    """`str` of anything else, such as "None", is not what the caller means."""
+    with pytest.raises(TypeError, match=r"query\['a'\] must be a str or an int, not "):
+        calls.request("GET", "search", "/x", query={"a": value})
+
+
 @pytest.mark.parametrize(
     "options", [{"json": "text"}, {"form": [("a", "b")]}, {"query": [("a", "b")]}], ids=str
 )
