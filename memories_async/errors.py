@@ -145,7 +145,7 @@ class RateLimited(Refused):
 
 
 class OutcomeUnknown(MemoriesError):
-    """The request was sent, and no complete, usable answer came back: it may be billed.
+    """The request was sent, and no complete, usable answer came back: unless it is free, it may be billed.
 
     The service has no idempotency key and no way to look a call up, so a repeat may pay twice. This
     library repeats a billed call in this case only with `Policy(resend_unknown=True)`.

@@ -19,7 +19,14 @@ from memories_async._http.attempt import Attempt, Deadline
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
-from memories_async.errors import Billed, MemoriesError, NotSent, RateLimited, add_context
+from memories_async.errors import (
+    Billed,
+    MemoriesError,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    add_context,
+)
 from memories_async.events import CurrentCall, WaitReason, current_call, logger
 from memories_async.limiter import Bucket, Permit, Priority
 
@@ -79,7 +86,7 @@ class CallRunner:
     earlier: int = field(default=0, init=False)
     """How many belong to earlier runs."""
     doubt: MemoriesError | None = field(default=None, init=False)
-    """The last attempt's error that may have been charged, if there was one."""
+    """The last attempt's error that does not say that nothing was done, if there was one."""
     failure: MemoriesError | None = field(default=None, init=False)
     """The last attempt's error, if there was one."""
     charge: Billed = field(default="no", init=False)
@@ -248,12 +255,14 @@ class CallRunner:
         """Tell everybody of a failed attempt; return the seconds until the next, or None."""
         self.settings.mask_error(error)
         add_context(error, call=self.call.name, attempts=self.attempts)
+        self.failure = error
+        if error.billed != "no" or isinstance(error, OutcomeUnknown):
+            self.doubt = error
+        if self.call.is_free:
+            error.billed = "no"
+        self.charge = "no" if self.doubt is None else self.doubt.billed
         if self.reporter is not None:
             self.reporter.tell_failed(error, attempt=self.attempts)
-        self.failure = error
-        if error.billed != "no":
-            self.doubt = error
-        self.charge = "no" if self.doubt is None else self.doubt.billed
         wait = self._wait_after(error)
         if isinstance(error, RateLimited):
             # Also where this call gives up: the refusal concerns the whole account.

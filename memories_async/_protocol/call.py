@@ -159,7 +159,8 @@ class Call(Generic[T]):
             reasons = str(error)
         except Exception as error:  # noqa: BLE001  # of a caller's `decode`: a paid reply is kept
             reasons = f"{type(error).__name__}: {error}"
-        raise build_bad_reply(reply, f"the reply has an unexpected form: {reasons[:300]}")
+        reason = f"the reply has an unexpected form: {reasons[:300]}"
+        raise build_bad_reply(reply, reason, is_free=self.is_free)
 
     def with_extra(self, extra: Mapping[str, Any] | None, reserved: Iterable[str] = ()) -> Call[T]:
         """Return the call with fields of *extra*, which its builder does not know, beside its own.

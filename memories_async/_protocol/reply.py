@@ -22,6 +22,7 @@ from memories_async._protocol.retry_after import read_retry_after
 from memories_async.errors import (
     AuthenticationFailed,
     BadReply,
+    Billed,
     Conflict,
     InsufficientCredits,
     InvalidRequest,
@@ -91,11 +92,11 @@ def unwrap(reply: Reply, host: Host, *, is_free: bool = False) -> Any:
     """Return the `data` of a success, or raise the error that *reply* means.
 
     A passing trouble is a refusal to try again where the call *is_free*, and an unknown outcome where
-    it is billed.
+    it is billed. No error of a free call says that it may be billed.
     """
     if reply.saved is not None:
         return reply.saved
-    document = _read_document(reply)
+    document = _read_document(reply, is_free=is_free)
     code = document.get("code")
     if (
         reply.status == HTTPStatus.OK
@@ -106,37 +107,49 @@ def unwrap(reply: Reply, host: Host, *, is_free: bool = False) -> Any:
         return document.get("data")  # the usual answer, first
     error = _find_error(reply, host, document, is_free=is_free)
     if error is not None:
+        if is_free:
+            error.billed = "no"
         raise error
     return document.get("data")
 
 
 def check_stored(reply: Reply) -> None:
-    """Raise the error that *reply* of a storage means, unless it took a file. It has no envelope."""
-    if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
+    """Raise the error that *reply* of a storage means, unless it took a file.
+
+    A storage has no envelope, and does not bill.
+    """
+    if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    if reply.status < HTTPStatus.BAD_REQUEST:
+        error = _build_error(Refused, reply, message="the storage redirects; not followed")
+    elif reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _UNDECIDED:
+        error = _build_error(OutcomeUnknown, reply, message="the storage could not take the file")
+    else:
         message = f"the storage refused the file (status {reply.status})"
-        if reply.status < HTTPStatus.BAD_REQUEST:
-            raise _build_error(Refused, reply, message="the storage redirects; not followed")
-        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _UNDECIDED:
-            raise _build_error(OutcomeUnknown, reply, message="the storage could not take the file")
-        raise _build_error(_REFUSALS.get(reply.status, Refused), reply, message=message)
+        error = _build_error(_REFUSALS.get(reply.status, Refused), reply, message=message)
+    error.billed = "no"
+    raise error
 
 
-def build_bad_reply(reply: Reply, reason: str) -> BadReply:
+def build_bad_reply(reply: Reply, reason: str, *, is_free: bool = False) -> BadReply:
     """Return the error for a success that cannot be read; it keeps the whole body, which may be paid."""
-    return BadReply(reason, status=reply.status, headers=reply.headers, body=reply.body)
+    billed: Billed = "no" if is_free else "maybe"
+    return BadReply(
+        reason, status=reply.status, headers=reply.headers, body=reply.body, billed=billed
+    )
 
 
-def _read_document(reply: Reply) -> dict[str, Any]:
+def _read_document(reply: Reply, *, is_free: bool) -> dict[str, Any]:
     try:
         document = wire_json.loads_leniently(reply.body, reply.headers.get("content-type", ""))
     except wire_json.NotJson as error:
         if reply.status == HTTPStatus.OK:
-            raise build_bad_reply(reply, f"the reply is {error}") from None
+            raise build_bad_reply(reply, f"the reply is {error}", is_free=is_free) from None
         return {}
     if wire_json.is_object(document):
         return document
     if reply.status == HTTPStatus.OK:
-        raise build_bad_reply(reply, "the reply is not a JSON object")
+        raise build_bad_reply(reply, "the reply is not a JSON object", is_free=is_free)
     return {"detail": document} if isinstance(document, str | list) else {}
 
 

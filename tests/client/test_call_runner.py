@@ -20,6 +20,7 @@ from memories_async.errors import (
     OutcomeUnknown,
     RateLimited,
 )
+from memories_async.events import Failed
 from memories_async.limiter import Priority
 
 DOWN = NotSent("down", transient=True)
@@ -72,6 +73,31 @@ async def test_an_unknown_outcome_is_tried_again_when_told_to():
 
     assert await over(transport, policy=policy).send(search_call())
     assert len(transport.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        ([lost()], OutcomeUnknown),
+        ([reply({}, 500)], OutcomeUnknown),
+        ([reply({"code": "0500"})], OutcomeUnknown),
+        ([reply({"code": "0000", "data": 7})], BadReply),
+        ([reply({"code": "0000", "success": False})], BadReply),
+        ([reply([])], BadReply),
+        ([lost(), NotSent("certificate")], OutcomeUnknown),
+    ],
+    ids=["lost", "500", "0500", "data", "both", "array", "lost first"],
+)
+async def test_no_error_of_a_free_call_says_that_it_may_be_billed(script, kind):
+    """The observers hear the same as the caller."""
+    policy, heard = evolve(HASTY, attempts=len(script)), []
+    error, _ = await failing(
+        script, videos.metadata("VI1"), policy=policy, observers=[heard.append]
+    )
+
+    assert (type(error), error.billed) == (kind, "no")
+    assert {event.error.billed for event in heard if isinstance(event, Failed)} == {"no"}
+    assert heard[-1].billed == "no"
 
 
 @pytest.mark.parametrize(
