@@ -50,7 +50,7 @@ def build_error(error: Exception, *, url: str, sent: bool, seconds: float) -> Me
     """Return the `NotSent` or `OutcomeUnknown` that *error* means; *sent* alone decides which."""
     certificate = getattr(error, "certificate_error", None)
     words = {
-        "host": urlsplit(url).netloc,
+        "host": urlsplit(url).netloc.rpartition("@")[2],
         "seconds": seconds,
         "kind": type(error).__name__,
         "certificate": getattr(certificate, "verify_message", "") or "not valid",

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from memories_async._protocol.network import hide_credentials
+
 
 def check_text(argument: str, value: str) -> str:
     """Return *value* if it is text that is not blank; otherwise raise `TypeError` or `ValueError`."""
@@ -35,8 +37,11 @@ def check_url(argument: str, value: str) -> str:
         is_full = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets that do not match, a port beyond 65535
         is_full = False
-    if not is_full or not value.isprintable():
-        raise ValueError(f"{argument} must be a full http or https URL, not {value!r}")
+    shown = hide_credentials(value)
+    if not is_full:
+        raise ValueError(f"{argument} must be a full http or https URL, not {shown!r}")
+    if not value.isprintable():
+        raise ValueError(f"{argument} must be a URL of printable characters, not {shown!r}")
     return value
 
 

@@ -46,6 +46,21 @@ def split_base_url(url: str, *, what: str) -> SplitResult:
     return parts
 
 
+_AUTHORITY = re.compile(
+    r"(?P<scheme>(?:[\w+.-]+:)?//)(?:(?P<user>[^/?#]*)@)?(?:\[[^]]*\]|[^/?#:@]*)(?::\d*)?(?=[/?#]|$)"
+)
+
+
+def hide_credentials(url: str) -> str:
+    """Write *url* for a message: no user, no password, no query, which may be a signature."""
+    found = _AUTHORITY.match(url)
+    if found is None:  # nobody can say where the password ends
+        url = f"***@{url.rpartition('@')[2]}" if "@" in url else url
+    elif found["user"] is not None:
+        url = f"{found['scheme']}***{url[found.end('user') :]}"
+    return re.split("[?#]", url)[0]
+
+
 def is_cleartext(parts: SplitResult) -> bool:
     """Tell whether others on the network could read what is sent to a base URL."""
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")

@@ -18,6 +18,7 @@ from attrs import field, frozen
 
 from memories_async._protocol import wire_json
 from memories_async._protocol.messages import find_kind, make_printable, read_message, says_trouble
+from memories_async._protocol.network import hide_credentials
 from memories_async._protocol.retry_after import read_retry_after
 from memories_async.errors import (
     AuthenticationFailed,
@@ -174,7 +175,7 @@ def _judge_unexpected(reply: Reply, *, is_free: bool) -> MemoriesError:
     target = reply.headers.get("location")
     if target is None:
         return _build_error(OutcomeUnknown, reply, message="the service sent an unexpected status")
-    where = make_printable(re.split(r"[?#]", target)[0])
+    where = make_printable(hide_credentials(target))
     message = f"the service redirects to {where}; not followed"
     is_certain = is_free or reply.status in _UNPROCESSED
     return _build_error(Refused if is_certain else OutcomeUnknown, reply, message=message)

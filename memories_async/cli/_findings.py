@@ -6,7 +6,6 @@ import difflib
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
-from urllib.parse import urlsplit
 
 import attrs
 from attrs import frozen
@@ -18,6 +17,7 @@ from memories_async._protocol.keys import (
     KEY_VARIABLE,
     explain_missing_key,
 )
+from memories_async._protocol.network import hide_credentials
 from memories_async._protocol.reply import Host
 from memories_async.cli._settings import CA, HOSTS, KNOWN, LOG, POLICY, PROXY, RATES, Configuration
 from memories_async.limiter import LIMITER_VARIABLE, LimiterStatus
@@ -124,7 +124,7 @@ def find_network(configuration: Configuration) -> Iterator[Finding]:
     # The clients read HTTPS_PROXY and its like where the variable of ours is not set.
     is_given = PROXY in configuration.given
     origin = PROXY if is_given or not configuration.proxies else "HTTPS_PROXY, HTTP_PROXY, NO_PROXY"
-    shown = {host.value: hide_password(url) for host, url in configuration.proxies.items()}
+    shown = {host.value: hide_credentials(url) for host, url in configuration.proxies.items()}
     if len(set(shown.values())) == 1 and len(shown) == len(Host):
         yield Finding("proxy", shown[Host.SEARCH.value], origin, given=True)
     else:
@@ -154,13 +154,6 @@ def find_remarks(environment: Mapping[str, str]) -> Iterator[str]:
             near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.8)
             hint = f"; did you mean {near[0]}?" if near else "."
             yield f"{name} is set and has no effect{hint}"
-
-
-def hide_password(url: str) -> str:
-    """Write a proxy's URL without its user and password."""
-    parts = urlsplit(url)
-    user, _, place = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{'***@' if user else ''}{place}"
 
 
 def build_document(findings: Iterable[Finding]) -> dict[str, Any]:

@@ -17,12 +17,13 @@ import click
 from attrs import asdict, frozen
 
 from memories_async import Client, videos
+from memories_async._protocol.network import hide_credentials
 from memories_async._protocol.reply import Host
 from memories_async._version import __version__
 from memories_async.cli import _findings
 from memories_async.cli._calls import run_flow
 from memories_async.cli._exits import Exit
-from memories_async.cli._findings import Finding, hide_password
+from memories_async.cli._findings import Finding
 from memories_async.cli._options import common
 from memories_async.cli._problems import describe_error
 from memories_async.cli._run import CommandRun, pass_run
@@ -201,7 +202,7 @@ async def ping_hosts(configuration: Configuration) -> dict[str, Ping]:
     names: dict[str, str] = {}
     for host in Host:
         url, proxy = configuration.hosts.of(host), configuration.proxies.get(host)
-        names[proxy or url] = url if proxy is None else f"proxy {hide_password(proxy)}"
+        names[proxy or url] = url if proxy is None else f"proxy {hide_credentials(proxy)}"
     pings = await asyncio.gather(*(ping(url, ca=configuration.ca) for url in names))
     return dict(zip(names.values(), pings, strict=True))
 

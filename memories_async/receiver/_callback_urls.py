@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from attrs import define, field
 
 from memories_async._protocol.arguments import check_url
+from memories_async._protocol.network import hide_credentials
 
 MIN_SECRET_SIZE = 16
 """Bytes that a secret must have at least."""
@@ -107,5 +108,6 @@ class PublicUrl:
         if parts.port != 0:
             return self.given
         if not self._ports:
-            raise ValueError(f"{self.given} names port 0: serve() first, which gives it a port")
+            shown = hide_credentials(self.given)
+            raise ValueError(f"{shown} names port 0: serve() first, which gives it a port")
         return parts._replace(netloc=f"{_host(parts)}:{self._ports[-1]}").geturl()

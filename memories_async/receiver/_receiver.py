@@ -16,7 +16,7 @@ from attrs import evolve
 
 from memories_async._database.open import is_postgres
 from memories_async._protocol.call import Call
-from memories_async._protocol.network import Address
+from memories_async._protocol.network import Address, hide_credentials
 from memories_async.captions import Caption, CaptionTask
 from memories_async.errors import MemoriesError, OutcomeUnknown
 from memories_async.events import CallLogger, Observer, find_trace
@@ -253,7 +253,7 @@ class Receiver:
                 self._service = None
 
     def __repr__(self) -> str:
-        return f"Receiver({self._url.given!r})"
+        return f"Receiver({hide_credentials(self._url.given)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._secret is not None:

@@ -13,7 +13,7 @@ from memories_async._http.failures import build_error
 from memories_async.errors import NotSent, OutcomeUnknown
 
 KEY = ConnectionKey("h", 1, True, True, None, None, None)
-URL = "https://h:1/path?secret=1"
+URL = "https://me:hush@h:1/path?secret=1"
 REQUEST = SimpleNamespace(real_url=URL, headers={}, url=URL, method="POST")
 
 
@@ -73,6 +73,7 @@ def test_a_failure_before_the_first_byte_is_not_sent(error, words, transient):
     assert (type(failed), failed.billed, failed.transient) == (NotSent, "no", transient)
     assert words in failed.message
     assert "secret" not in failed.message
+    assert "hush" not in failed.message
 
 
 @pytest.mark.parametrize(

@@ -127,12 +127,18 @@ def test_a_full_url_is_returned_as_it_is(url):
     assert check_url("url", url) == url
 
 
-@pytest.mark.parametrize("url", ["https://x:0/a", "https://:80/a", "//x/a", "https://x/\u200b"])
-def test_a_url_without_a_usable_host_and_port_is_refused(url):
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("https://x:0/a", "a full http or https URL"),
+        ("https://:80/a", "a full http or https URL"),
+        ("//x/a", "a full http or https URL"),
+        ("https://x/\u200b", "a URL of printable characters"),
+    ],
+)
+def test_a_url_without_a_usable_host_and_port_is_refused(url, rule):
     """The message names the argument and the value."""
-    with pytest.raises(
-        ValueError, match=re.escape(f"url must be a full http or https URL, not {url!r}")
-    ):
+    with pytest.raises(ValueError, match=re.escape(f"url must be {rule}, not {url!r}")):
         check_url("url", url)
 
 
