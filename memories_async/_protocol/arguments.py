@@ -41,7 +41,8 @@ def check_url(argument: str, value: str) -> str:
     if not is_full:
         raise ValueError(f"{argument} must be a full http or https URL, not {shown!r}")
     if not value.isprintable():
-        raise ValueError(f"{argument} must be a URL of printable characters, not {shown!r}")
+        rule = "a full http or https URL of printable characters"
+        raise ValueError(f"{argument} must be {rule}, not {shown!r}")
     return value
 
 

@@ -133,7 +133,7 @@ def test_a_full_url_is_returned_as_it_is(url):
         ("https://x:0/a", "a full http or https URL"),
         ("https://:80/a", "a full http or https URL"),
         ("//x/a", "a full http or https URL"),
-        ("https://x/\u200b", "a URL of printable characters"),
+        ("https://x/\u200b", "a full http or https URL of printable characters"),
     ],
 )
 def test_a_url_without_a_usable_host_and_port_is_refused(url, rule):
