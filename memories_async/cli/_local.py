@@ -184,7 +184,7 @@ def report_start_errors(port: int = 0) -> Generator[None]:
         yield
     except ModuleNotFoundError as error:
         extras = {"onnxruntime": "onnx", "dlib": "faces", "face_recognition_models": "faces"}
-        extra = {**extras, "jinja2": "report"}.get(error.name or "", "local")
+        extra = {**extras, "jinja2": "report", "resvg_py": "report"}.get(error.name or "", "local")
         raise click.UsageError(
             f"this command needs {error.name}: pip install 'memories_async[{extra}]'"
         ) from error

@@ -89,12 +89,22 @@ def command(
 
 def check_page(option: str, out: Path) -> None:
     """Check that a page can be written to *out*, and by what. Raises `click.UsageError`."""
+    check_place(option, out, (".html", ".htm"))
+
+
+def check_place(option: str, out: Path, suffixes: tuple[str, ...]) -> None:
+    """Check that *out* ends in one of *suffixes* and has a folder, and that reports can be written.
+
+    Raises `click.UsageError`.
+    """
     with report_start_errors():
         from memories_async.report import Report
 
         del Report
-    if out.suffix.lower() not in {".html", ".htm"}:
-        raise click.UsageError(f"{option} must end in .html, not {out.name!r}")
+    if out.suffix.lower() not in suffixes:
+        raise click.UsageError(
+            f"{option} must end in {' or '.join(suffixes[:2])}, not {out.name!r}"
+        )
     if not out.absolute().parent.is_dir():
         raise click.UsageError(f"{option}: there is no folder {out.parent}")
 

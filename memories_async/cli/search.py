@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
-from attrs import asdict
+from attrs import asdict, evolve, frozen
 
 from memories_async import Client, Clip, clips, videos
 from memories_async._protocol.network import is_loopback
@@ -22,7 +22,7 @@ from memories_async.cli._options import account, common, dry_run, raise_usage_er
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import Screen, clean
 from memories_async.cli._settings import Configuration
-from memories_async.cli.report import check_page
+from memories_async.cli.report import check_page, check_place
 
 if TYPE_CHECKING:
     from memories_async.report import Report
@@ -80,6 +80,9 @@ _TIMEOUT = 5.0
     help="Write the answer as this .html page; clips play with the video's file.",
 )
 @click.option(
+    "--embed-clips", is_flag=True, help="Put the clips into the page, so that it stands alone."
+)
+@click.option(
     "--video",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -99,6 +102,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     page: Path | None,
     video: Path | None,
     *,
+    embed_clips: bool,
     dry_run: bool,
 ) -> int:
     """Find the clips of a video that match IMAGE and a prompt.
@@ -112,20 +116,13 @@ def command(  # noqa: PLR0917  # click passes them by name
     if dry_run:
         show_dry_run(run.screen, call, configuration)
         return Exit.DONE
-    if page is not None:
-        check_page("--report", page)
-    if picture is not None:
-        # Whatever is missing for the picture is reported before the search is charged.
-        is_named = video is not None
-        video = video or find_video(configuration.hosts.search, video_no)
-        length = check_picture(Path(image), video, picture)
-        if is_named:
+    outputs = Outputs(picture=picture, page=page, video=video, embed_clips=embed_clips)
+    if picture is not None or page is not None:
+        # Whatever is missing is reported before the search is charged.
+        outputs = outputs.check(Path(image), video_no, configuration.hosts.search)
+        if video is not None:
             known = read_length(run, configuration, video_no, unique_id)
-            if known and abs(known - length) > max(_TOLERANCE, _SHARE * known):
-                raise click.UsageError(
-                    f"--video {video.name} is not {video_no}: it is {length:.1f} s long, and "
-                    f"{video_no} {known:.1f} s; nothing was charged"
-                )
+            check_length(video, outputs.length, video_no, known)
     found = send(run, call, configuration)
     run.screen.document({"video_no": video_no, "clips": [asdict(clip) for clip in found]})
     if not found:
@@ -134,60 +131,91 @@ def command(  # noqa: PLR0917  # click passes them by name
         ("start (s)>", "end (s)>", "score>"),
         [(f"{c.start_time:.2f}", f"{c.end_time:.2f}", f"{c.score:.3f}") for c in found],
     )
-    is_done = True
-    if picture is not None and video is not None:
-        is_done = draw_picture(run.screen, Path(image), prompt, video, found, out=picture)
-    if page is not None:
-        video = video or find_known_video(configuration.hosts.search, video_no)
-        from memories_async.report import Report
-
-        report = Report.of_search(image, prompt=prompt, video_no=video_no, clips=found, video=video)
-        is_done = write_page(run.screen, report, page) and is_done
+    is_done = outputs.write(run.screen, Path(image), prompt, video_no, found)
     return Exit.DONE if is_done else Exit.NO_RESULT
 
 
-def find_video(url: str, video_no: str) -> Path:
-    """Ask the embedded service at *url* for the file of a video. Raises `click.UsageError`."""
-    path = None
-    if is_loopback(urlsplit(url).hostname or ""):
-        # No proxy: the request stays on this machine.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(f"{url.rstrip('/')}/_local/library", timeout=_TIMEOUT) as reply:
-                library: Any = json.load(reply)
-            path = next(Path(one["path"]) for one in library if one["video_no"] == video_no)
-        except (OSError, ValueError, LookupError, TypeError, StopIteration):
-            path = None  # an unknown video, or another server
-    if path is None or not path.is_file():
-        raise click.UsageError(f"--picture needs the file of {video_no}: add --video FILE")
-    return path
+@frozen(kw_only=True)
+class Outputs:
+    """The files that an answer is written to, and what they need."""
+
+    picture: Path | None
+    page: Path | None
+    video: Path | None
+    embed_clips: bool
+    length: float = 0.0
+    """Of the video's file in seconds, 0 where it is not known."""
+
+    def check(self, image: Path, video_no: str, url: str) -> Outputs:
+        """Find the video's file, and check that all can be written. Raises `click.UsageError`."""
+        if self.page is not None:
+            check_page("--report", self.page)
+        video = self.video or find_video(url, video_no)
+        if self.picture is not None:
+            check_place("--picture", self.picture, (".png", ".jpg", ".jpeg"))
+            if video is None:
+                raise click.UsageError(f"--picture needs the file of {video_no}: add --video FILE")
+        with report_start_errors():
+            from memories_async.report._picture import load_renderer
+            from memories_async.report._pictures import Pictures
+
+            pictures = Pictures()
+            if self.picture is not None and video is not None:
+                load_renderer()
+                pictures.shrink(image, width=64)
+                pictures.take_stills(video, [0.0], width=64)
+        if pictures.unreadable:
+            names = ", ".join(sorted(pictures.unreadable))
+            raise click.UsageError(f"--picture cannot be drawn: {names} cannot be decoded")
+        return evolve(self, video=video, length=0.0 if video is None else pictures.measure(video))
+
+    def write(
+        self, screen: Screen, image: Path, prompt: str, video_no: str, found: tuple[Clip, ...]
+    ) -> bool:
+        """Write the answer to the files; return whether that worked."""
+
+        def build() -> Report:
+            from memories_async.report import Report
+
+            return Report.of_search(
+                image,
+                prompt=prompt,
+                video_no=video_no,
+                clips=found,
+                video=self.video,
+                embed_clips=self.embed_clips,
+            )
+
+        is_done = True
+        if (picture := self.picture) is not None:
+            is_done = write_file(screen, "picture", lambda: build().write_picture(picture))
+        if (page := self.page) is not None:
+            is_done = write_file(screen, "page", lambda: build().write(page)) and is_done
+        return is_done
 
 
-def find_known_video(url: str, video_no: str) -> Path | None:
-    """Ask the embedded service for the file of a video; None where it has none."""
-    with suppress(click.UsageError):
-        return find_video(url, video_no)
-    return None
-
-
-def check_picture(image: Path, video: Path, out: Path) -> float:
-    """Check that the picture can be drawn; return the video's length. Raises `click.UsageError`."""
-    if out.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise click.UsageError(f"--picture must name a .png or .jpg file, not {out.name}")
-    if not out.parent.is_dir():
-        raise click.UsageError(f"--picture: there is no folder {out.parent}")
-    with report_start_errors():
-        from memories_async.local.engine.protocol import EngineError
-        from memories_async.local.engine.video.film import Film
-        from memories_async.local.engine.video.picture import decode
+def find_video(url: str, video_no: str) -> Path | None:
+    """Ask the embedded service at *url* for the file of a video; None where it has none."""
+    if not is_loopback(urlsplit(url).hostname or ""):
+        return None
+    # No proxy: the request stays on this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        decode(image.read_bytes())
-        with Film.open(video) as film:
-            for _ in film.frames(0.1, longest=32):
-                pass  # the length is known at the end
-            return film.duration
-    except EngineError as error:
-        raise click.UsageError(f"--picture cannot be drawn: {error}") from error
+        with opener.open(f"{url.rstrip('/')}/_local/library", timeout=_TIMEOUT) as reply:
+            library: Any = json.load(reply)
+        path = next(Path(one["path"]) for one in library if one["video_no"] == video_no)
+    except (OSError, ValueError, LookupError, TypeError, StopIteration):
+        return None  # an unknown video, or another server
+    return path if path.is_file() else None
+
+
+def check_length(video: Path, length: float, video_no: str, known: float | None) -> None:
+    """Check that a file is as long as the service says. Raises `click.UsageError`."""
+    if known and length and abs(known - length) > max(_TOLERANCE, _SHARE * known):
+        raise click.UsageError(
+            f"--video {video.name} is not {video_no}: it is {length:.1f} s long, and "
+            f"{video_no} {known:.1f} s; nothing was charged"
+        )
 
 
 def read_length(
@@ -203,32 +231,14 @@ def read_length(
         return run_flow(run, read, configuration)
 
 
-def draw_picture(
-    screen: Screen, image: Path, prompt: str, video: Path, found: tuple[Clip, ...], *, out: Path
-) -> bool:
-    """Draw the answer into *out*; return whether that worked."""
-    from memories_async.cli._picture import AnsweredSearch, draw_search
-    from memories_async.local.engine.protocol import EngineError
-
+def write_file(screen: Screen, kind: str, write: Callable[[], Path]) -> bool:
+    """Write a file of *kind*; return whether that worked."""
     try:
-        with screen.status("drawing ..."):
-            draw_search(AnsweredSearch(image=image, prompt=prompt, video=video, clips=found), out)
-    except (EngineError, OSError) as error:
-        # The answer is on stdout already, with --json too.
-        screen.err.print(clean(f"the picture could not be drawn: {error}"), soft_wrap=True)
-        return False
-    screen.note(f"picture written to {out}")
-    return True
-
-
-def write_page(screen: Screen, report: Report, out: Path) -> bool:
-    """Write the answer as the page *out*; return whether that worked."""
-    try:
-        with screen.status("writing the page ..."):
-            report.write(out)
+        with screen.status(f"writing the {kind} ..."):
+            out = write()
     except OSError as error:
         # The answer is on stdout already, with --json too.
-        screen.err.print(clean(f"the page could not be written: {error}"), soft_wrap=True)
+        screen.err.print(clean(f"the {kind} could not be written: {error}"), soft_wrap=True)
         return False
-    screen.note(f"page written to {out}")
+    screen.note(f"{kind} written to {out}")
     return True

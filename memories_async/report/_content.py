@@ -64,7 +64,10 @@ class Content:
     last: float = -math.inf
     """The first and the last request, in Unix seconds."""
     names: dict[str, str] = field(factory=dict[str, str])
-    """The batch's key of each embedded asset."""
+    """What is known of a `video_no`, an `asset_id` or the hash of a content: the file's name in the
+    library, the URL that it was fetched from, or the batch's key."""
+    hashes: dict[str, str] = field(factory=dict[str, str])
+    """The hash of the content that became a `video_no` or an `asset_id`."""
     tokens: int = 0
 
     def add_search(self, search: SearchItem) -> None:
@@ -72,11 +75,17 @@ class Content:
         self.search_count += 1
         self.searches.append(search)
 
+    def add_caption(self, found: CaptionItem) -> None:
+        """Add a caption, with or without its text."""
+        self.caption_count += 1
+        if found.caption is not None and found.caption.tokens is not None:
+            self.tokens += found.caption.tokens.total
+        self.captions.append(found)
+
     def add_entry(self, entry: Entry, captions: Mapping[str, Caption]) -> None:
         """Add one entry of a ledger."""
-        for time in (entry.sent_at, entry.ended_at):
-            if time is not None:
-                self.first, self.last = min(self.first, time), max(self.last, time)
+        times = [time for time in (entry.sent_at, entry.ended_at) if time is not None]
+        self.first, self.last = min([self.first, *times]), max([self.last, *times])
         if entry.state == "unknown":
             self.unknown.append(entry)
         if entry.state != "done":
@@ -88,16 +97,25 @@ class Content:
         if entry.call.startswith("clips."):
             self.add_search(_read_search(entry, asked, data))
         elif entry.call.startswith("captions."):
-            found = _read_caption(entry, asked, data, captions)
-            self.caption_count += 1
-            self.tokens += (
-                found.caption.tokens.total if found.caption and found.caption.tokens else 0
-            )
-            self.captions.append(found)
+            self.add_caption(_read_caption(entry, asked, data, captions))
         elif entry.call.startswith("embeddings."):
             self.embedding_count += 1
             if entry.item is not None:
-                self.names[_text(asked.get("asset_id"))] = entry.item
+                self.names.setdefault(_text(asked.get("asset_id")), entry.item)
+        elif entry.call.startswith(("videos.", "assets.")):
+            self._add_upload(entry, asked, data)
+
+    def _add_upload(self, entry: Entry, asked: Mapping[str, Any], answer: Any) -> None:
+        """Remember which content, or URL, became which video."""
+        data = answer if wire_json.is_object(answer) else {}
+        video = _text(data.get("videoNo") or data.get("asset_id"))
+        name = _text(data.get("videoName") or asked.get("url") or entry.item)
+        content = _read_hash(asked.get("file"))
+        if video and content:
+            self.hashes[video] = content
+        for known in (video, content):
+            if known and name:
+                self.names[known] = name
 
 
 def read_ledger(ledger: Ledger, captions: Mapping[str, Caption]) -> Content:

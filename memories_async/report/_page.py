@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from attrs import define, evolve, field, frozen
@@ -15,30 +16,14 @@ from markupsafe import Markup
 
 from memories_async.clips import Clip
 from memories_async.report._content import CaptionItem, Content, SearchItem, sort_clips
-from memories_async.report._pictures import WIDE, Pictures
+from memories_async.report._pictures import Pictures
+from memories_async.report._timeline import ClipView, Tick, build_ticks, format_time, place_clip
 
 CHART = (1000, 160)
 """Width and height of the chart of what was paid."""
-_STRIP, _CARDS, _ROWS, _POINTS, _TICKS = 10, 6, 40, 200, 5
-_SHORTEST_BAR = 4.0
-
-
-@frozen(kw_only=True)
-class ClipView:
-    """One clip as a bar on the timeline and as a card."""
-
-    id: str
-    start: str
-    end: str
-    score: str
-    label: str
-    x: float
-    width: float
-    height: float
-    still: str = ""
-    source: str = ""
-    seconds: tuple[float, float] = (0.0, 0.0)
-    """Where the clip begins and ends in its source."""
+_STRIP, _CARDS, _ROWS, _POINTS = 10, 6, 40, 200
+_LONGEST_NAME = 80
+_HASH = re.compile(r"[0-9a-f]{40}")
 
 
 @frozen(kw_only=True)
@@ -48,14 +33,23 @@ class SearchView:
     id: str
     prompt: str
     film: str
+    """The name of the film's file, or what else is known of it."""
+    video: str
+    """The `video_no`."""
     item: str | None
+    is_found: bool
+    """Whether the video's file is among the media."""
+    length: str
+    """The length of the film, empty without its file."""
     query: str
     strip: tuple[str, ...]
-    ticks: tuple[str, ...]
+    ticks: tuple[Tick, ...]
     cards: tuple[ClipView, ...]
     clips: tuple[ClipView, ...]
     more: int
     """Clips that are not listed."""
+    unplayable: str
+    """What of a linked file most browsers do not play."""
 
 
 @frozen(kw_only=True)
@@ -64,6 +58,8 @@ class CaptionView:
 
     item: CaptionItem
     name: str
+    is_found: bool
+    """Whether the video's file is among the media."""
     still: str
 
 
@@ -89,58 +85,85 @@ class PageBuilder:
     embed_clips: bool = False
     linked: int = field(default=0, init=False)
     """Clips that play from the video's own file."""
+    missing: set[str] = field(factory=set[str], init=False)
+    """Names of the videos whose files are not among the media."""
 
     def build_searches(self) -> list[SearchView]:
         """Build the searches, the newest first."""
         newest_first = reversed(self.content.searches)
-        return [self._build_search(f"s{at}", one) for at, one in enumerate(newest_first)]
+        return [self.build_search(f"s{at}", one) for at, one in enumerate(newest_first)]
 
     def build_captions(self) -> list[CaptionView]:
         """Build the captions, the newest first."""
         return [self._build_caption(one) for one in reversed(self.content.captions)]
 
-    def find_name(self, key: str) -> str:
-        """Return the name of an asset's file, or the batch's key for it, or its id."""
-        video = self.media.get(key)
-        return self.content.names.get(key, key) if video is None else video.name
+    def find_file(self, *keys: str) -> Path | None:
+        """Find the file of a video by its ids, its item, its content, and its name in the library."""
+        contents, names = self._resolve(keys)
+        for known in (*keys, *contents, *names, *(PurePath(name).name for name in names)):
+            if known in self.media:
+                return self.media[known]
+        self.missing.add(self.find_name(*keys))
+        return None
 
-    def find_still(self, key: str, *, width: int = 200) -> str:
-        """Return a still from the middle of the video under *key*, empty without its file."""
-        video = self.media.get(key) or self.media.get(self.content.names.get(key, ""))
+    def find_name(self, *keys: str) -> str:
+        """Return the best known name of a video: of its file, in the library, its URL, item or id."""
+        contents, names = self._resolve(keys)
+        files = [self.media[key].name for key in (*keys, *contents) if key in self.media]
+        hashes = [key for key in keys if _HASH.fullmatch(key)]
+        plain = [key for key in keys if key and key not in hashes]
+        unnamed = [f"a file with the hash {key[:12]}" for key in hashes]
+        return cut_middle(next(iter((*files, *names, *plain, *unnamed)), "a video"), _LONGEST_NAME)
+
+    def _resolve(self, keys: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return the contents, and the names, that the ledger knows of a video."""
+        names, hashes = self.content.names, self.content.hashes
+        contents = [hashes[key] for key in keys if key in hashes]
+        return contents, [names[key] for key in (*keys, *contents) if key in names]
+
+    def find_still(self, *keys: str, width: int = 200) -> str:
+        """Return a still from the middle of the video of *keys*, empty without its file."""
+        video = self.find_file(*keys)
         if video is None:
             return ""
         return self.pictures.take_stills(video, [self.pictures.measure(video) / 2], width=width)[0]
 
-    def _build_search(self, id_: str, search: SearchItem) -> SearchView:
+    def build_search(self, id_: str, search: SearchItem) -> SearchView:
+        """Build one search, whose element has the id *id_*."""
         clips = sort_clips(search.clips)
-        video = self.media.get(search.video) or self.media.get(search.item or "")
+        keys = (search.video, search.item or "")
+        video = self.find_file(*keys)
         known = 0.0 if video is None else self.pictures.measure(video)
         duration = max([known, *(clip.end_time for clip in clips)], default=0.0) or 1.0
-        views = [_place(f"{id_}-{at}", clip, duration) for at, clip in enumerate(clips[:_ROWS])]
+        views = [place_clip(id_, at, clip, duration) for at, clip in enumerate(clips[:_ROWS])]
         strip: list[str] = []
+        cards: list[ClipView] = []
         if video is not None and known:
+            wide = self.pictures.wide
             times = [known * (at + 0.5) / _STRIP for at in range(_STRIP)]
             middles = [(one.start_time + one.end_time) / 2 for one in clips[:_CARDS]]
-            strip = self.pictures.take_stills(video, times, width=120, others=middles)
-            stills = self.pictures.take_stills(video, middles, width=WIDE)
+            strip = self.pictures.take_stills(video, times, width=wide * 3 // 8, others=middles)
+            stills = self.pictures.take_stills(video, middles, width=wide)
             cards = [
                 self._build_card(view, clip, video, still)
                 for view, clip, still in zip(views, clips, stills, strict=False)
             ]
-        else:
-            cards = []
-        ticks = [format_time(duration * at / (_TICKS - 1)) for at in range(_TICKS)]
+        is_linked = video is not None and not self.embed_clips
         return SearchView(
             id=id_,
             prompt=search.prompt,
-            film=search.video if video is None else f"{video.name} ({search.video})",
+            film=self.find_name(*keys) if video is None else cut_middle(video.name, _LONGEST_NAME),
+            video=search.video,
             item=search.item,
+            is_found=video is not None,
+            length=format_time(known) if known else "",
             query=self._find_query(search),
             strip=tuple(one for one in strip if one),
-            ticks=tuple(ticks),
+            ticks=build_ticks(duration),
             cards=tuple(cards),
             clips=tuple(views),
             more=len(clips) - len(views),
+            unplayable=self.pictures.explain_unplayable(video) if video and is_linked else "",
         )
 
     def _build_card(self, view: ClipView, clip: Clip, video: Path, still: str) -> ClipView:
@@ -157,14 +180,17 @@ class PageBuilder:
     def _find_query(self, search: SearchItem) -> str:
         given = search.image
         image = self.media.get(given) if isinstance(given, str) else given
-        return "" if image is None else self.pictures.shrink(image, width=WIDE)
+        return "" if image is None else self.pictures.shrink(image, width=self.pictures.wide)
 
     def _build_caption(self, item: CaptionItem) -> CaptionView:
-        source = item.source or ""
-        video = self.media.get(source) or self.media.get(item.item or "")
-        key = source if source in self.media else item.item or ""
-        name = source if video is None else video.name
-        return CaptionView(item=item, name=name, still=self.find_still(key))
+        keys = (item.source or "", item.item or "")
+        video = self.find_file(*keys)
+        return CaptionView(
+            item=item,
+            name=self.find_name(*keys) if video is None else cut_middle(video.name, _LONGEST_NAME),
+            is_found=video is not None,
+            still=self.find_still(*keys),
+        )
 
 
 def build_chart(content: Content) -> SpendingChart | None:
@@ -192,13 +218,6 @@ def build_chart(content: Content) -> SpendingChart | None:
     )
 
 
-def format_time(seconds: float) -> str:
-    """Write a position in a video, such as 1:05 or 1:02:03."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-
-
 def format_span(seconds: float) -> str:
     """Write a length of time in one unit."""
     for size, unit in ((86_400.0, "d"), (3600.0, "h"), (60.0, "min")):
@@ -221,21 +240,12 @@ def clean(text: str) -> str:
     )
 
 
-def _place(id_: str, clip: Clip, duration: float) -> ClipView:
-    left = min(max(clip.start_time / duration, 0.0), 1.0) * 1000
-    right = min(max(clip.end_time / duration, 0.0), 1.0) * 1000
-    width = max(_SHORTEST_BAR, right - left)
-    times = f"{format_time(clip.start_time)}–{format_time(clip.end_time)}"  # noqa: RUF001
-    return ClipView(
-        id=id_,
-        start=f"{clip.start_time:.2f}",
-        end=f"{clip.end_time:.2f}",
-        score=f"{clip.score:.3f}",
-        label=f"{times}, score {clip.score:.2f}",
-        x=round(min(left, 1000 - width), 1),
-        width=round(width, 1),
-        height=round(max(6.0, min(max(clip.score, 0.0), 1.0) * 100), 1),
-    )
+def cut_middle(text: str, length: int) -> str:
+    """Cut the middle out of a long name, of which begin and end tell most."""
+    if len(text) <= length:
+        return text
+    end = length // 3
+    return f"{text[: length - end - 1]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}"
 
 
 def _link(video: Path, folder: Path | None) -> str:

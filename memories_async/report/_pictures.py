@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from io import BytesIO
@@ -13,7 +13,8 @@ from typing import Any
 
 import av
 import numpy as np
-from attrs import define, field
+from attrs import define, field, frozen
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -21,9 +22,10 @@ from markupsafe import Markup
 
 from memories_async.film import Piece
 from memories_async.film._cutter import FilmCutter
+from memories_async.report._media import explain_unplayable
 
 WIDE = 320
-"""Pixels across a still of a clip."""
+"""Pixels across a still of a clip, on a page."""
 PICTURE_BYTES = 3_000_000
 """Characters of all pictures of a page; what comes later is left out."""
 CLIP_BYTES = 24_000_000
@@ -37,43 +39,57 @@ _FAR, _TOLERANCE = 20.0, 0.02
 """Seconds to a frame that is sought instead of decoding all before it, and by which a frame may be early."""
 
 
+@frozen(kw_only=True)
+class _FilmFacts:
+    duration: float = 0.0
+    unplayable: str = ""
+
+
 @define(eq=False)
 class Pictures:
     """Makes the pictures and clips of one page, up to a number of bytes."""
 
+    wide: int = WIDE
+    """Pixels across a still of a clip."""
     left: int = PICTURE_BYTES
     clip_left: int = CLIP_BYTES
     left_out: int = field(default=0, init=False)
     """Pictures and clips that there was no room for."""
     unreadable: set[str] = field(factory=set[str], init=False)
     """Names of files that cannot be decoded."""
-    _durations: dict[Path, float] = field(factory=dict[Path, float], init=False)
+    _facts: dict[Path, _FilmFacts] = field(factory=dict[Path, _FilmFacts], init=False)
     _stills: dict[tuple[Path, float, int], str] = field(
         factory=dict[tuple[Path, float, int], str], init=False
     )
 
     def measure(self, video: Path) -> float:
         """Return the length of *video* in seconds, 0 where it cannot be read."""
-        if video not in self._durations:
-            self._durations[video] = 0.0
+        return self._probe(video).duration
+
+    def explain_unplayable(self, video: Path) -> str:
+        """Say what of *video* most browsers do not play; empty where they play it."""
+        return self._probe(video).unplayable
+
+    def _probe(self, video: Path) -> _FilmFacts:
+        if video not in self._facts:
+            self._facts[video] = _FilmFacts()
             try:
                 with av.open(
                     str(video), container_options=_OPTIONS, metadata_errors="replace"
                 ) as film:
-                    length = (film.duration or 0) / _MICROSECONDS
-                    self._durations[video] = length if 0 < length < _LONGEST else 0.0
+                    self._facts[video] = _read_facts(film, video.suffix)
             except (FFmpegError, OSError):
                 self.unreadable.add(video.name)
-        return self._durations[video]
+        return self._facts[video]
 
     def take_stills(
         self, video: Path, times: Sequence[float], *, width: int, others: Sequence[float] = ()
     ) -> list[str]:
         """Return a still at each of *times*, in seconds; an empty string where there is none.
 
-        Stills of 320 pixels at the times *others* are decoded in the same pass, for later.
+        Stills of clips at the times *others* are decoded in the same pass, for later.
         """
-        wanted = [(time, width) for time in times] + [(time, WIDE) for time in others]
+        wanted = [(time, width) for time in times] + [(time, self.wide) for time in others]
         missing = [one for one in wanted if (video, *one) not in self._stills]
         if missing and self.left > 0:
             try:
@@ -90,7 +106,7 @@ class Pictures:
             source = image.read_bytes() if isinstance(image, Path) else image
             with av.open(BytesIO(source), "r") as opened:
                 frame = next(opened.decode(video=0))
-                return self._admit(_encode(frame, width))
+                return self._admit(_build_url("image/jpeg", _encode(frame, width)))
         except (FFmpegError, OSError, IndexError, StopIteration):
             self.unreadable.add(name)
             return ""
@@ -138,11 +154,43 @@ class Pictures:
                     frame = following
                     now = frame.time - origin
                 if frame is not None:
-                    self._stills[video, time, width] = _encode(frame, width)
+                    self._stills[video, time, width] = _build_url(
+                        "image/jpeg", _encode(frame, width)
+                    )
 
 
-def _encode(frame: VideoFrame, width: int) -> str:
-    """Encode *frame* upright as a JPEG file of *width* pixels."""
+def _read_facts(film: InputContainer, suffix: str) -> _FilmFacts:
+    length = (film.duration or 0) / _MICROSECONDS
+    codec = film.streams.video[0].codec_context if film.streams.video else None
+    return _FilmFacts(
+        duration=length if 0 < length < _LONGEST else 0.0,
+        unplayable=""
+        if codec is None
+        else explain_unplayable(
+            suffix=suffix,
+            formats=film.format.name.split(","),
+            codec=codec.codec.canonical_name,
+            long_name=codec.codec.long_name,
+            pixels=codec.pix_fmt or "",
+        ),
+    )
+
+
+def measure_picture(url: str) -> tuple[int, int]:
+    """Return width and height of a picture that `Pictures` made."""
+    with av.open(BytesIO(b64decode(url.partition(",")[2])), "r") as opened:
+        return opened.streams.video[0].width, opened.streams.video[0].height
+
+
+def convert_to_jpeg(picture: bytes) -> bytes:
+    """Return a PNG file as a JPEG file of the same size."""
+    with av.open(BytesIO(picture), "r") as opened:
+        frame = next(opened.decode(video=0))
+        return _encode(frame, frame.width, quality=2)
+
+
+def _encode(frame: VideoFrame, width: int, *, quality: int = 6) -> bytes:
+    """Encode *frame* upright as a JPEG file of *width* pixels; the best *quality* is 1."""
     turns = (frame.rotation % 360) // 90
     if turns:
         pixels: Any = frame.to_ndarray(format="rgb24")
@@ -154,10 +202,10 @@ def _encode(frame: VideoFrame, width: int) -> str:
     encoder: Any = VideoCodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = size
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 25)
-    encoder.qmin = encoder.qmax = 6
+    encoder.qmin = encoder.qmax = quality
     small.pts, small.time_base = 0, Fraction(1, 25)
     packets = [*encoder.encode(small), *encoder.encode(None)]
-    return _build_url("image/jpeg", b"".join(map(bytes, packets)))
+    return b"".join(map(bytes, packets))
 
 
 def _build_url(kind: str, content: bytes) -> str:

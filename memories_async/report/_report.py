@@ -26,12 +26,21 @@ from memories_async.report._content import (
 )
 from memories_async.report._map import RADIUS, SIZE, VectorMap, build_map
 from memories_async.report._page import CHART, PageBuilder, build_chart, clean, format_moment
-from memories_async.report._pictures import PICTURE_BYTES, Pictures
+from memories_async.report._picture import STILL, draw_search
+from memories_async.report._pictures import PICTURE_BYTES, Pictures, convert_to_jpeg
+from memories_async.report._timeline import BAND
 
 MAX_PAGE = 5_000_000
 """Bytes of a page without its embedded clips, at most."""
+_TEMPLATES = {
+    "page": "page.html.j2",
+    "timeline": "timeline.svg.j2",
+    "picture": "picture.svg.j2",
+}
 _TEXTS = (4000, 1000, 200, 60)
 """Characters of a text that are shown: fewer where the page would be too large."""
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+"""What a picture's file ends in."""
 
 
 class Report:
@@ -96,9 +105,7 @@ class Report:
 
         Raises `DatabaseFailed` where the ledger cannot be read.
         """
-        content = Content() if self._ledger is None else read_ledger(self._ledger, self._captions)
-        if self._search is not None:
-            content.add_search(self._search)
+        content = self._read()
         pictures, page = Pictures(), ""
         for text in _TEXTS:
             pictures.left, pictures.left_out = PICTURE_BYTES, 0
@@ -122,17 +129,43 @@ class Report:
         The file appears when it is complete, and replaces one that is there. Raises `OSError` where it
         cannot be written, and `DatabaseFailed` where the ledger cannot be read.
         """
+        return _replace(Path(path), self.render(Path(path).parent).encode())
+
+    def draw(self) -> bytes:
+        """Draw the newest search as one still image, a PNG file 1,920 pixels wide.
+
+        It has what the page shows of that search: query picture, prompt, strip of stills, timeline with
+        scores, and the six best clips. Raises `ValueError` where there is no search, `ModuleNotFoundError`
+        without resvg-py, and `DatabaseFailed` where the ledger cannot be read.
+        """
+        content = self._read()
+        if not content.searches:
+            raise ValueError(f"{self.title} has no search that was answered: nothing to draw")
+        builder = PageBuilder(
+            content=content, media=self._media, pictures=Pictures(wide=STILL), folder=None
+        )
+        search = builder.build_search("s0", content.searches[-1])
+        return draw_search(search, _environment(_TEXTS[0]), _read("page.css"))
+
+    def write_picture(self, path: str | os.PathLike[str]) -> Path:
+        """Draw the newest search into *path*, a .png or .jpg file, as `draw` does; return the path.
+
+        The file appears when it is complete, readable by its owner only, and replaces one that is there.
+        Raises `ValueError` for another suffix, `OSError` where it cannot be written, and what `draw`
+        raises.
+        """
         target = Path(path)
-        page = self.render(target.parent)
-        number, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(page)
-            Path(draft).replace(target)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-        return target
+        suffix = target.suffix.lower()
+        if suffix not in PICTURE_SUFFIXES:
+            raise ValueError(f"path must end in .png or .jpg, not {target.name!r}")
+        drawn = self.draw()
+        return _replace(target, drawn if suffix == ".png" else convert_to_jpeg(drawn))
+
+    def _read(self) -> Content:
+        content = Content() if self._ledger is None else read_ledger(self._ledger, self._captions)
+        if self._search is not None:
+            content.add_search(self._search)
+        return content
 
     def _fill(self, builder: PageBuilder, text: int) -> str:
         content = builder.content
@@ -160,6 +193,8 @@ class Report:
                 most_unknown=MOST_UNKNOWN,
                 unknown=[*reversed(content.unknown)],
                 pictures=builder.pictures,
+                missing=sorted(builder.missing),
+                band=BAND,
                 linked=builder.linked,
                 moment=format_moment,
                 style=Markup(style),  # noqa: S704  # a file of this package
@@ -167,6 +202,19 @@ class Report:
                 policy=Markup(_build_policy(style, script)),  # noqa: S704
             )
         )
+
+
+def _replace(target: Path, content: bytes) -> Path:
+    """Write a file that is whole when it appears."""
+    number, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+        Path(draft).replace(target)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    return target
 
 
 def _environment(text: int) -> Environment:
@@ -179,7 +227,7 @@ def _environment(text: int) -> Environment:
         return clean(value if len(value) <= text else f"{value[:text]} ...")
 
     return Environment(
-        loader=DictLoader({"page": _read("page.html.j2")}),
+        loader=DictLoader({name: _read(file) for name, file in _TEMPLATES.items()}),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=finalize,

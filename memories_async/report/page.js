@@ -2,7 +2,7 @@
 (() => {
   const find = (id) => document.getElementById(id);
   const all = (selector) => document.querySelectorAll(selector);
-  for (const bar of all("svg.band a")) {
+  for (const bar of all("svg.timeline a")) {
     bar.addEventListener("click", (event) => {
       const card = find(bar.getAttribute("href").slice(1));
       const video = card && card.querySelector("video");
@@ -26,15 +26,35 @@
   }
   for (const card of all("[data-end]")) {
     const video = card.querySelector("video");
+    if (!video) continue;
     const end = Number(card.dataset.end);
     let last = 0;
-    if (video) {
-      // A clip stops at its end, also where the browser does not; whoever seeks further plays on.
-      video.addEventListener("timeupdate", () => {
-        if (!video.paused && last < end && video.currentTime >= end) video.pause();
-        last = video.currentTime;
-      });
-    }
+    // A clip stops at its end, also where the browser does not; whoever seeks further plays on.
+    video.addEventListener("timeupdate", () => {
+      if (!video.paused && last < end && video.currentTime >= end) video.pause();
+      last = video.currentTime;
+    });
+    // The controls would darken the still, so they come when somebody wants them.
+    const rest = (isIdle) => {
+      video.controls = !isIdle;
+      card.classList.toggle("idle", isIdle);
+    };
+    video.tabIndex = 0;
+    rest(true);
+    for (const kind of ["pointerenter", "focus", "play"]) video.addEventListener(kind, () => rest(false));
+    video.addEventListener("pointerleave", () => {
+      if (!video.readyState && document.activeElement !== video) rest(true);
+    });
+    video.addEventListener("error", () => {
+      rest(true);
+      card.classList.add("broken");
+      if (card.querySelector(".none")) return;
+      const note = document.createElement("p");
+      note.className = "none";
+      note.setAttribute("role", "alert");
+      note.append(find("broken-clip").content.cloneNode(true));
+      card.append(note);
+    });
   }
   const choose = (id) => {
     const entry = find(id);

@@ -117,7 +117,7 @@ def read_video(driver):
 def test_a_bar_of_the_timeline_plays_its_clip(show, name, start) -> None:
     """The video seeks to the clip, and its time moves on from there; it stops at the clip's end."""
     driver = show(name)
-    bar = driver.find_element(By.CSS_SELECTOR, "svg.band a.best[href='#s0-0']")
+    bar = driver.find_element(By.CSS_SELECTOR, "svg.timeline a.best[href='#s0-0']")
 
     ActionChains(driver).scroll_to_element(bar).move_to_element(bar).click().perform()
 
@@ -186,7 +186,7 @@ def test_the_page_is_whole_without_script(show, chromium) -> None:
         driver = show()
         assert len(driver.find_elements(By.TAG_NAME, "video")) == 3
         assert "A bar grows over three colours." in driver.find_element(By.TAG_NAME, "main").text
-        assert driver.find_element(By.CSS_SELECTOR, ".strip img").get_attribute("src")
+        assert driver.find_element(By.CSS_SELECTOR, ".timeline image").get_attribute("href")
         take_shot(driver, "without-script")
     finally:
         chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -76,19 +76,19 @@ def write_ledger(path, rows) -> Ledger:
     return ledger
 
 
-def make_film(path, *, seconds=6, size=(160, 90), rate=10):
+def make_film(path, *, seconds=6, size=(160, 90), rate=10, codec="libx264", pixels="yuv420p"):
     """Write a film of three colours; returns its path."""
     import av
     import numpy as np
 
-    with av.open(str(path), "w", format="mp4") as out:
-        stream = out.add_stream("libx264", rate=rate, options={"crf": "20"})
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=rate, options={"crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
         colours = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
         for at in range(seconds * rate):
             colour = colours[at * 3 // (seconds * rate)]
-            pixels = np.full((size[1], size[0], 3), colour, np.uint8)
-            pixels[:, : size[0] * at // (seconds * rate)] //= 2
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+            picture = np.full((size[1], size[0], 3), colour, np.uint8)
+            picture[:, : size[0] * at // (seconds * rate)] //= 2
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         out.mux(stream.encode(None))
     return path

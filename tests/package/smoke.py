@@ -13,6 +13,9 @@ from pathlib import Path
 DATA = {
     *("memories_async/py.typed", "memories_async/local/engine/vision/mean.npy"),
     *(f"memories_async/report/page.{kind}" for kind in ("html.j2", "css", "js")),
+    *(f"memories_async/report/{name}.svg.j2" for name in ("timeline", "picture")),
+    *(f"memories_async/report/fonts/DejaVuSans{kind}.ttf" for kind in ("", "-Bold")),
+    "memories_async/report/fonts/LICENSE.txt",
 }
 PLUGIN_TEST = """
 def test_the_plugin_starts_a_service(memories_service):

@@ -17,10 +17,11 @@ from memories_async import Caption, Clip
 from memories_async.report import Report, index_media
 from memories_async.report._content import MOST_CAPTIONS, MOST_SEARCHES, MOST_UNKNOWN
 from memories_async.report._map import MOST_DOTS, RADIUS, spread
-from memories_async.report._page import format_span, format_time
+from memories_async.report._page import format_span
 from memories_async.report._report import MAX_PAGE
+from memories_async.report._timeline import build_ticks, format_time
 
-VOID = {"meta", "img", "link", "br", "rect", "circle", "path", "input"}
+VOID = {"meta", "img", "link", "br", "rect", "circle", "path", "input", "image", "line"}
 
 
 class Page(HTMLParser):
@@ -91,18 +92,20 @@ def test_a_search_has_its_picture_a_timeline_and_clips_that_play(ledger, film, p
     page = Page(Report(ledger(row), media=media).render(film.parent))
 
     assert "the red car" in page.words
-    assert "film.mp4 (VI1)" in page.words
+    assert "the red car film.mp4 · 0:06 · 2 clips VI1" in page.words
     videos = page.all("video")
     assert [one["src"] for one in videos] == ["film.mp4#t=3.000,4.500", "film.mp4#t=0.000,1.000"]
     assert all("controls" in one and one["poster"].startswith("data:image/jpeg") for one in videos)
-    bars = page.all("rect")
+    bars = [one for one in page.all("rect") if one["class"] == "bar"]
     assert [(one["x"], one["width"], one["height"]) for one in bars] == [
-        ("0.0", "166.7", "40.0"),
-        ("500.0", "250.0", "90.0"),
+        ("0.0%", "16.67%", "38.4"),
+        ("50.0%", "25.0%", "86.4"),
     ]
-    alt_texts = [one["alt"] for one in page.all("img")]
-    assert "The picture that was searched for" in alt_texts
-    assert alt_texts.count("") == 10  # the strip, which is decoration
+    links = [one for one in page.all("a") if one["href"].startswith("#s0-")]
+    assert [one["aria-label"][:9] for one in links] == ["Play 0:00", "Play 0:03"]
+    assert "The picture that was searched for" in [one["alt"] for one in page.all("img")]
+    strip = [one for one in page.all("image") if one["href"].startswith("data:image/jpeg")]
+    assert len(strip) == 10
 
 
 def test_stills_show_the_second_of_their_clip(film) -> None:
@@ -287,7 +290,7 @@ def test_pictures_end_with_their_room(ledger, film, monkeypatch) -> None:
     from memories_async.report import _pictures, _report
 
     monkeypatch.setattr(_report, "PICTURE_BYTES", 3000)
-    monkeypatch.setattr(_pictures.Pictures.__init__, "__defaults__", (3000, -1))
+    monkeypatch.setattr(_pictures.Pictures.__init__, "__defaults__", (320, 3000, -1))
 
     page = Page(Report(ledger(reports.search()), media={"VI1": film}, embed_clips=True).render())
 
@@ -303,7 +306,7 @@ def test_files_that_are_no_pictures_and_videos_are_named(ledger, tmp_path) -> No
     words = Page(Report(ledger(reports.search()), media=media).render()).words
 
     assert "could not be decoded: bad.mp4, gone.png." in words
-    assert "nothing to play" in words
+    assert "The file of bad.mp4 cannot be read: no stills, nothing to play." in words
 
 
 def test_what_cannot_be_cut_or_decoded_is_empty(film, tmp_path) -> None:
@@ -376,9 +379,116 @@ def test_media_are_found_by_name_and_content(film) -> None:
         index_media([film.parent / "none"])
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03")])
+def test_a_video_without_a_file_has_its_best_name(ledger) -> None:
+    """That of its upload, by id or by content, its URL, its item, its id; and how to give the file."""
+    content = "ab" * 20
+    upload = {"call": "videos.upload", "asked": [["file", ["blake2b", content]]]}
+    url = {"call": "videos.upload_url", "asked": {"url": "http://x.example/city.m3u8"}}
+    rows = [
+        {**upload, "data": {"videoNo": "VI1", "videoName": "noon.mp4"}},
+        {**upload, "call": "assets.upload", "data": {"asset_id": "re_1"}},
+        {**url, "data": {"videoNo": "VI2"}},
+        reports.search(video="VI1"),
+        reports.search(video="VI2"),
+        reports.search(video="VI3", item="row 3"),
+        reports.caption("By content.", source=content),
+        reports.caption("By hash.", source="cd" * 20),
+        reports.embedding("re_1", [1, 0]),
+    ]
+
+    words = Page(Report(ledger(*rows)).render()).words
+
+    assert "The files of 4 videos were not found" in words
+    assert "Give the folder of videos and query pictures with --videos DIR" in words
+    for name in ("noon.mp4", "http://x.example/city.m3u8", "VI3"):
+        assert f"The file of {name} was not found: no stills, nothing to play." in words
+    assert "By content. noon.mp4 · 3 tokens" in words
+    assert "By hash. a file with the hash cdcdcdcdcdcd · 3 tokens" in words
+    assert "Choose a dot or an entry to see its nearest neighbours. noon.mp4" in words
+
+
+def test_an_upload_finds_its_file_by_content(ledger, film) -> None:
+    """So a search in what the ledger's own upload added has stills without a mapping."""
+    asked = [["file", ["blake2b", reports.hash_file(film)]]]
+    moved = film.rename(film.parent / "renamed.mp4")
+    rows = [
+        {"call": "videos.upload", "asked": asked, "data": {"videoNo": "VI1"}},
+        {"call": "assets.upload", "asked": asked, "data": {"asset_id": "re_1"}},
+        reports.search(video="VI1"),
+        reports.embedding("re_1", [1, 0]),
+    ]
+
+    page = Page(Report(ledger(*rows), media=index_media([moved])).render())
+
+    assert len(page.all("video")) == 1
+    assert "were not found" not in page.words
+    assert "renamed.mp4" in page.words.partition("Map of embeddings")[2]
+
+
+def test_a_long_name_is_cut_in_its_middle(ledger) -> None:
+    """So begin and suffix of a file's name are seen."""
+    long = f"{'long' * 50}.mp4"
+    row = {"call": "videos.upload", "asked": [], "data": {"videoNo": "VI1", "videoName": long}}
+
+    words = Page(Report(ledger(row, reports.search())).render()).words
+
+    assert long not in words
+    assert re.search(r" (long){10,}\S*…\S*longlong\.mp4 ", words)
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "told"),
+    [
+        ("libx264", "film.mp4", None),
+        ("mpeg4", "film.mp4", "do not play video in MPEG-4 part 2"),
+        ("libx264", "film.mkv", "do not play Matroska (MKV) files"),
+        ("libx264", "film.ts", "do not play files in the format mpegts"),
+        ("libx264-yuv444p", "film.mp4", "do not play H.264 video with pixels in yuv444p"),
+    ],
+    ids=["h264", "mpeg4", "mkv", "ts", "yuv444p"],
+)
+def test_a_file_that_browsers_do_not_play_is_told(ledger, tmp_path, codec, name, told) -> None:
+    """With the remedy; a page that carries the clips says nothing of it."""
+    codec, _, pixels = codec.partition("-")
+    film = reports.make_film(tmp_path / name, seconds=3, codec=codec, pixels=pixels or "yuv420p")
+    made = ledger(reports.search())
+
+    linked = Page(Report(made, media={"VI1": film}).render()).words
+    inside = Page(Report(made, media={"VI1": film}, embed_clips=True).render()).words
+
+    assert (f"Most browsers {told}. If the clips do not play" in linked) == (told is not None)
+    assert "Most browsers" not in inside
+
+
+@pytest.mark.parametrize(
+    ("duration", "labels"),
+    [
+        (5.0, ["0:00", "0:01", "0:02", "0:03", "0:04", "0:05"]),
+        (13.1, ["0:00", "0:05", "0:10"]),
+        (5400.0, ["0:00", "15:00", "30:00", "45:00", "1:00:00", "1:15:00", "1:30:00"]),
+        (
+            604_800.0,
+            ["0:00", "28:00:00", "56:00:00", "84:00:00", "112:00:00", "140:00:00", "168:00:00"],
+        ),
+    ],
+    ids=["seconds", "odd", "hours", "week"],
+)
+def test_ticks_are_round_times(duration, labels) -> None:
+    """At most seven; the first and the last stay inside the timeline."""
+    ticks = build_ticks(duration)
+
+    assert [one.label for one in ticks] == labels
+    assert ticks[0].anchor == "start"
+    assert ticks[-1].x <= 100
+    assert ticks[-1].anchor == ("end" if ticks[-1].x > 96 else "middle")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (9.96, "0:10"), (61.25, "1:01.2"), (3600, "1:00:00"), (3725.5, "1:02:05.5")],
+)
 def test_positions_are_clock_times(seconds, text) -> None:
-    """Minutes and seconds, with hours where there are some."""
+    """Minutes and seconds, with hours and tenths where there are some."""
     assert format_time(seconds) == text
 
 
