@@ -19,8 +19,8 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 PYTHONS = nox.project.python_versions(PROJECT)
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 BENCHMARKS = (
-    *("overhead", "blocking", "search", "uploads", "fanout", "imports"),
-    *("batch", "receiver", "limiter", "engine", "service", "faults", "telemetry", "vectors"),
+    *("overhead", "blocking", "search", "uploads", "fanout", "imports", "batch", "receiver"),
+    *("limiter", "engine", "engine_sentences", "service", "faults", "telemetry", "vectors"),
 )
 PEERS = (
     *("openai", "anthropic", "twelvelabs", "google-genai"),

@@ -1,0 +1,179 @@
+"""What films of `engine_sentences.py` show: colours, rooms, a camera that moves, a head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+from engine_sentence_films import (
+    ANY,
+    COLOURS,
+    GARDEN,
+    HALL,
+    MARKET,
+    NEIGHBOURS,
+    NONE,
+    SIZE,
+    SLIGHT,
+    STUDIO,
+    Place,
+    Plan,
+    Scene,
+    build_place,
+    crop,
+    draw_head,
+    fill,
+    paste,
+    plan_still,
+)
+
+
+def plan_colours() -> Iterator[Plan]:
+    """One colour all over: named ones, and their neighbours."""
+    table = {name: (value, name) for name, value in COLOURS.items()} | NEIGHBOURS
+    quick = ("red", "pure blue", "navy", "CSS orange", "cyan", "wood", "skin", "teal")
+    for name, (value, true) in table.items():
+        yield Plan(
+            name=name,
+            kind="one colour",
+            draw=lambda _, value=value: fill(value),
+            scenes=(Scene(colours=((frozenset(true.split()), 1.0),), camera=None, is_sharp=False),),
+            seconds=1.0,
+            rate=Fraction(8),
+            is_quick=name in quick,
+        )
+
+
+def plan_shares() -> Iterator[Plan]:
+    """Two, three and four colours by their shares, as areas and as places."""
+    for names, shares in (
+        (("red", "white"), (0.6, 0.4)),
+        (("blue", "yellow"), (0.85, 0.15)),
+        (("green", "grey", "black"), (0.4, 0.35, 0.25)),
+        (("white", "blue", "red"), (0.74, 0.13, 0.13)),
+        (("orange", "purple", "brown", "pink"), (0.25, 0.25, 0.25, 0.25)),
+    ):
+        picture, left = fill(COLOURS[names[-1]]), 0.0
+        for name, share in zip(names, shares, strict=True):
+            begin, left = round(left * SIZE[0]), left + share
+            picture[:, begin : round(left * SIZE[0])] = COLOURS[name][::-1]
+        yield Plan(
+            name=" ".join(f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True)),
+            kind="shares",
+            draw=lambda _, picture=picture: picture,
+            scenes=(
+                Scene(
+                    colours=tuple(
+                        (frozenset({name}), share)
+                        for name, share in zip(names, shares, strict=True)
+                    ),
+                    camera=None,
+                    is_sharp=None,
+                ),
+            ),
+            seconds=1.0,
+            rate=Fraction(8),
+            is_quick=len(names) == 3,
+        )
+    for at, (names, ground) in enumerate(((MARKET, 0.5), (GARDEN, 0.2), (HALL, 0.7))):
+        yield plan_still(f"place {at}", "shares", build_place(40 + at, names, ground=ground))
+
+
+def plan_rooms() -> Iterator[Plan]:
+    """A camera that stands while a part of the picture moves."""
+    room = build_place(3, STUDIO, ground=0.5)
+    white = Place(
+        picture=fill(COLOURS["white"]), labels=np.zeros(SIZE[::-1], np.uint8), names=("white",)
+    )
+    for ground, what in ((room, "room"), (white, "white wall")):
+        for share, words in ((0.02, SLIGHT), (0.1, ANY), (0.3, ANY), (0.5, ANY)):
+            side = (share * SIZE[0] * SIZE[1]) ** 0.5
+            thing = build_place(9, MARKET, (round(side * 1.15), round(side / 1.15)))
+
+            def draw(time: float, ground=ground, thing=thing) -> np.ndarray:
+                x = 90 + 70 * np.sin(time * 2.1)
+                y = 30 + 25 * np.sin(time * 1.7)
+                return paste(ground.picture, thing.picture, x, y)
+
+            colours = _mix((ground.list_colours(), 1 - share), (thing.list_colours(), share))
+            yield Plan(
+                name=f"{what}, {share:.0%} moves",
+                kind="fixed camera",
+                draw=draw,
+                scenes=(
+                    Scene(
+                        colours=colours,
+                        motion=words,
+                        camera="still" if what == "room" else None,
+                        is_sharp=None if share < 0.2 and what != "room" else True,
+                    ),
+                ),
+                seconds=4.0,
+                is_quick=share == 0.3,
+            )
+
+
+def _mix(*parts):
+    return tuple((names, share * weight) for some, weight in parts for names, share in some)
+
+
+def plan_cameras() -> Iterator[Plan]:
+    """Pans in four directions and three speeds, zooms, a turn, and a hand that shakes."""
+    wide = build_place(5, STUDIO, (900, 700), ground=0.4)
+    colours = wide.list_colours()
+    ways = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
+    for speed, seconds, rate in ((3.0, 16.0, 6), (12.0, 4.0, 24), (90.0, 2.5, 24)):
+        for way, (across, down) in ways.items():
+
+            def draw(time: float, across=across, down=down, speed=speed) -> np.ndarray:
+                return crop(
+                    wide.picture, 290 + across * speed * time, 260 + down * speed * time, SIZE
+                )
+
+            yield Plan(
+                name=f"pan {way}, {speed / SIZE[0]:.0%} of the width a second",
+                kind="camera",
+                draw=draw,
+                scenes=(Scene(colours=colours, motion=ANY, camera="moving"),),
+                seconds=seconds,
+                rate=Fraction(rate),
+                is_quick=way == "right" and speed < 50,
+            )
+    for name, draw in {
+        "zoom in": lambda time: _zoom(wide.picture, 1 + 0.15 * time),
+        "zoom out": lambda time: _zoom(wide.picture, 1.6 - 0.15 * time),
+        "hand": lambda time: crop(
+            wide.picture, 290 + 9 * np.sin(7 * time), 260 + 7 * np.sin(5.3 * time + 1)
+        ),
+    }.items():
+        yield Plan(
+            name=name,
+            kind="camera",
+            draw=draw,
+            scenes=(Scene(colours=colours, motion=ANY, camera="moving"),),
+            is_quick=name == "zoom in",
+        )
+
+
+def _zoom(picture: np.ndarray, scale: float) -> np.ndarray:
+    width, height = SIZE[0] / scale, SIZE[1] / scale
+    return crop(picture, 450 - width / 2, 350 - height / 2, scale=scale)
+
+
+def plan_heads() -> Iterator[Plan]:
+    """A head before a grey wall, that nods, speaks a little, or does not move."""
+    skin = frozenset(["brown", "beige", "skin", "orange", "pink"])
+    colours = ((frozenset({"grey"}), 0.93), (skin, 0.045), (frozenset({"black", "brown"}), 0.025))
+    for name, nod, words in (
+        ("nods", lambda time: 3 * np.sin(time * 6), SLIGHT),
+        ("nods slightly", lambda time: 1.5 * np.sin(time * 5), SLIGHT),
+        ("is at rest", lambda _: 0.0, NONE),
+    ):
+        yield Plan(
+            name=f"head {name}",
+            kind="head",
+            draw=lambda time, nod=nod: draw_head(nod(time)),
+            scenes=(Scene(colours=colours, motion=words, camera=None, is_sharp=None),),
+            is_quick=name == "nods",
+        )
