@@ -28,6 +28,8 @@ _TOPICS = {
 _BRIEF = frozenset({"brief", "briefly", "short", "shortly", "summary", "sentence", "concise"})
 _MANY = 12
 """Shots described one by one, unless the prompt asks for detail."""
+_SHORT = 0.5
+"""Seconds below which times have two digits: a single frame would last no time otherwise."""
 _HOW = (
     "How: duration and times from the frames' own time stamps; size from a decoded frame; cuts where "
     "small Lab pictures, eight a second, differ far more than around them; colours by hue, chroma "
@@ -82,12 +84,12 @@ def _plan_caption(prompt: str) -> _CaptionPlan:
 
 def _describe_film(index: PixelIndex, plan: _CaptionPlan) -> list[str]:
     facts = index.facts
-    count = len(facts.shots)
-    parts = [f"{facts.duration:.1f} s"]
+    parts = [f"{_format_seconds(facts.duration, facts.duration)} s"]
     if "file" in plan.topics:
-        parts += [f"{facts.width}x{facts.height}", f"{facts.fps:g} fps", f"{facts.frames} frames"]
+        parts += [f"{facts.width}x{facts.height}", f"{facts.fps:g} fps"]
+        parts.append(_count(facts.frames, "frame"))
     if "shots" in plan.topics:
-        parts.append(f"{count} shot{'s' * (count != 1)}")
+        parts.append(_count(len(facts.shots), "shot"))
     sentences = [", ".join(parts) + "."]
     if not facts.complete:
         sentences.append("The file is damaged or cut short: only a part could be decoded.")
@@ -104,7 +106,7 @@ def _describe_shots(index: PixelIndex, plan: _CaptionPlan) -> list[str]:
     parts = [_describe_shot(one, plan) for one in shots if one in longest]
     left = len(shots) - len(parts)
     if left:
-        parts.append(f"{left} shorter shot{'s' * (left != 1)} not told here.")
+        parts.append(f"{_count(left, 'shorter shot')} not told here.")
     return parts
 
 
@@ -117,5 +119,16 @@ def _describe_shot(one: ShotFacts, plan: _CaptionPlan) -> str:
     if "motion" in plan.topics:
         parts.append(one.motion)
         parts += [one.camera] if one.camera else []
-    what = ", ".join(parts) or f"{one.shot.end_time - one.shot.start_time:.1f} s long"
-    return f"{one.shot.start_time:.1f}-{one.shot.end_time:.1f} s: {what}."
+    start, end = one.shot.start_time, one.shot.end_time
+    length = _format_seconds(end - start, end - start)
+    what = ", ".join(parts) or f"{length} s long"
+    return f"{_format_seconds(start, end - start)}-{_format_seconds(end, end - start)} s: {what}."
+
+
+def _format_seconds(seconds: float, length: float) -> str:
+    """Format a time of something that lasts *length*: what is short needs one more digit."""
+    return f"{seconds:.{1 if length >= _SHORT else 2}f}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"

@@ -14,6 +14,8 @@ __all__ = ["ShotFacts", "measure_shots"]
 _SEEN = 0.12
 """Share of the picture from which a colour is named."""
 _LIGHTS = ((20.0, "dark"), (40.0, "dim"), (65.0, "mid-bright"), (101.0, "bright"))
+_USUAL = (10, 90)
+"""Percentiles between which the light of a shot counts."""
 _MOTIONS = ((0.25, "no motion"), (1.2, "little motion"), (3.5, "some motion"))
 _QUIET = 4.0
 """Change of lightness at one place that grain and compression cause by themselves."""
@@ -31,6 +33,7 @@ class ShotFacts:
     light: float
     """Mean lightness, 0..100."""
     brightness: str
+    """One word, or "between ... and ..." where the light changes much."""
     change: float
     """Mean change of lightness from one picture to the next, an eighth of a second apart."""
     motion: str
@@ -53,14 +56,14 @@ def _measure_shot(number: int, index: PixelIndex) -> ShotFacts:
     steps = moments[1:] if len(moments) > 1 else moments[:0]
     change = float(signals.motion[steps].mean()) if len(steps) else 0.0
     peak = float(np.percentile(signals.peak[steps], 90)) if len(steps) else 0.0
-    light = float(signals.light[moments].mean())
+    light = signals.light[moments]
     shares = samples.colours[inside].mean(axis=0).tolist()
     ranked = sorted(zip(NAMES, shares, strict=True), key=lambda one: -one[1])
     return ShotFacts(
         shot=shot,
         colours=tuple(one for one in ranked[:3] if one[1] >= _SEEN) or (ranked[0],),
-        light=light,
-        brightness=next(word for limit, word in _LIGHTS if light < limit),
+        light=float(light.mean()),
+        brightness=_name_light(light),
         change=change,
         motion=_name_motion(change, still=not staging.moving[number] and peak < _QUIET),
         camera=_CAMERAS[bool(staging.still[number]), bool(staging.moving[number])],
@@ -75,6 +78,16 @@ def _find_inside(times: Floats, shot: Shot) -> list[int]:
         middle = (shot.start_time + shot.end_time) / 2
         found = np.array([int(np.abs(times - middle).argmin())])
     return [int(place) for place in found]
+
+
+def _name_light(light: Floats) -> str:
+    """Name the mean; or what the light changes between, where most pictures are unlike the mean."""
+    low, high = (float(np.percentile(light, part)) for part in _USUAL)
+    names = [word for _, word in _LIGHTS]
+    first, mean, last = (
+        sum(value >= limit for limit, _ in _LIGHTS) for value in (low, float(light.mean()), high)
+    )
+    return names[mean] if last - first <= 1 else f"between {names[first]} and {names[last]}"
 
 
 def _name_motion(change: float, *, still: bool) -> str:

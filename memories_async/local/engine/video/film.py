@@ -31,7 +31,7 @@ __all__ = ["Film", "Frame"]
 _EARLY = 0.001
 """Seconds by which a frame may come before its sample time; times are rounded in files."""
 _USUAL_RATE = 25.0
-_SLACK = 1.1
+_SLACK = 1.01
 """Factor by which the counted rate may differ from the claimed one."""
 _ROUNDED = 0.002
 """Seconds by which steps between frames differ where a file rounds its times."""

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from memories_async.local.engine.facts.caption import MARK, write_caption
-from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson, count_tokens
+from memories_async.local.engine.protocol import CaptionRequest, ReferencePerson, Shot, count_tokens
 
 
 def tell(index, prompt="describe the video", **more):
@@ -89,12 +89,22 @@ def test_caption_says_that_a_film_is_damaged(index):
 
 def test_shot_between_two_samples_is_described(index):
     """By the facts of the nearest sample."""
-    from memories_async.local.engine.protocol import Shot
-
     short = Shot(start_time=0.05, end_time=0.1)
     facts = attrs.evolve(index.facts, shots=(short, *index.facts.shots[1:]))
 
-    assert "0.1-0.1 s: mostly" in tell(attrs.evolve(index, facts=facts))
+    assert "0.05-0.10 s: mostly" in tell(attrs.evolve(index, facts=facts))
+
+
+def test_film_of_one_frame_has_a_length(index):
+    """With two digits, and in the singular."""
+    facts = attrs.evolve(
+        index.facts, frames=1, duration=0.04, shots=(Shot(start_time=0.0, end_time=0.04),)
+    )
+
+    text = tell(attrs.evolve(index, facts=facts))
+
+    assert "0.04 s, 480x270, 24 fps, 1 frame, 1 shot." in text
+    assert "0.00-0.04 s: mostly" in text
 
 
 @pytest.mark.parametrize(("text", "count"), [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2)])

@@ -77,3 +77,10 @@ def test_brightness_is_named_by_mean_lightness(filmed, level, word):
     assert (
         filmed(lambda _: np.full((180, 320, 3), level, np.uint8), frames=24)[0].brightness == word
     )
+
+
+def test_light_that_changes_much_is_named_by_its_ends(filmed):
+    """Few pictures are like their mean."""
+    (one,) = filmed(lambda at: np.full((180, 320, 3), 10 + at * 2, np.uint8), frames=100)
+
+    assert one.brightness == "between dark and bright"

@@ -172,6 +172,15 @@ def test_rate_is_counted_where_the_claim_is_wrong_or_missing():
     assert silent.rate == pytest.approx(10)
 
 
+def test_rate_is_counted_where_a_tenth_of_the_frames_was_never_filmed():
+    """A phone leaves frames out in the dark, and still claims 30 a second."""
+    times = [at / 30 for at in range(300) if at % 10 != 9]
+    source = Film(decoder=Source(times, rate=30.0))
+    list(source.frames(2))
+
+    assert source.rate == pytest.approx(27.1, abs=0.1)
+
+
 def test_claimed_rate_holds_only_where_frames_are_missing():
     """In a complete film with uneven steps the rate is counted."""
     times = [*(np.arange(50) / 50).tolist(), *(1 + np.arange(50) / 10).tolist()]
