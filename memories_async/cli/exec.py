@@ -25,8 +25,7 @@ from memories_async.cli._local import (
 from memories_async.cli._options import common
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import count_noun
-from memories_async.cli._settings import CA, PROXY
-from memories_async.cli.serve import environment_of
+from memories_async.cli._settings import CA, PROXY, RATES
 
 _EXAMPLES = """\
 \b
@@ -66,7 +65,8 @@ def command(
     """Run COMMAND with the embedded service in place of memories.ai.
 
     The service starts before COMMAND and stops after it, with a new key and account; MEMORIES_...
-    variables lead COMMAND to it. The exit code is COMMAND's, or 128 plus the number of the signal
+    variables lead COMMAND to it, and raise the rates of its clients to those of the service, unless
+    yours set them. The exit code is COMMAND's, or 128 plus the number of the signal
     that ended it. --json adds nothing to what COMMAND writes.
     """
     options = EngineOptions(
@@ -81,7 +81,8 @@ def command(
         # Nothing of the caller's stands between COMMAND and the service.
         hidden = {PROXY, CA, ENGINE_KEY_VARIABLE}
         kept = {name: value for name, value in os.environ.items() if name not in hidden}
-        code = run_process(words, kept | environment_of(service))
+        rates = {name: kept[name] for name in RATES.values() if name in kept}
+        code = run_process(words, kept | service.environment | rates)
         account = service.account
         requests = count_noun(account.calls, "request")
         points = count_noun(account.points_spent, "point")

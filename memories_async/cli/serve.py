@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from attrs import define, field, frozen
 
-from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
+from memories_async._protocol.keys import KEY_VARIABLE
 from memories_async._protocol.network import is_loopback
 from memories_async.cli._local import (
     EngineOptions,
@@ -28,7 +28,7 @@ from memories_async.cli._local import (
 from memories_async.cli._options import common
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import count_noun
-from memories_async.cli._settings import HOSTS
+from memories_async.cli._settings import RATES
 
 if TYPE_CHECKING:
     from memories_async.local import LocalService, LoggedRequest
@@ -201,23 +201,13 @@ async def index_library(run: CommandRun, service: LocalService) -> None:
         await service.warm(progress=update)
 
 
-def environment_of(service: LocalService) -> dict[str, str]:
-    """Return the variables with which a client, or another command, uses *service*."""
-    return {
-        KEY_VARIABLE: service.api_key,
-        CAPTION_KEY_VARIABLE: service.caption_api_key,
-        **dict.fromkeys(HOSTS.values(), service.url),
-    }
-
-
 def announce(run: CommandRun, service: LocalService) -> None:
     """Show the address, the key, the library and the variables to set."""
     library = [
         {"path": str(one.path), "video_no": one.video_no, "asset_id": one.asset_id}
         for one in service.library
     ]
-    environment = environment_of(service)
-    screen = run.screen
+    environment, screen = service.environment, run.screen
     screen.document({"url": service.url, "environment": environment, "library": library})
     screen.say(f"memories.ai on this machine: {service.url}", style="bold")
     screen.facts(
@@ -239,7 +229,12 @@ def announce(run: CommandRun, service: LocalService) -> None:
         )
     screen.say("\nIn another terminal:")
     for name, value in environment.items():
-        screen.say(f"export {name}={value}", indent=2)
+        if name not in RATES.values():
+            screen.say(f"export {name}={value}", indent=2)
+    if rates := " ".join(
+        f"{name}={environment[name]}" for name in RATES.values() if name in environment
+    ):
+        screen.say(f"export {rates}", indent=2)
     for one in service.library[:1]:
         screen.say(f"memories-async embed {one.asset_id}", indent=2)
     screen.say("\nPress Ctrl-C to stop.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 
+from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
 from memories_async._protocol.network import Address, is_loopback
 from memories_async.local.admin import AdminRoutes
 from memories_async.local.components import assemble
@@ -216,6 +217,26 @@ class LocalService:
             settings["limits"] = Limits(**dict.fromkeys(names, Limit(_UNLIMITED)))
         return settings
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead `Client()`, or a program, to this service: keys, hosts and rates.
+
+        The rates are those of the endpoint families for which the service allows more than is
+        documented: without them, a client keeps the documented limits.
+        """
+        from memories_async._client.configuration import find_variables  # noqa: PLC0415  # as above
+
+        rates = {
+            variable: _describe_rate(self.limits, family)
+            for family, variable in find_variables("limits").items()
+        }
+        return {
+            KEY_VARIABLE: self.api_key,
+            CAPTION_KEY_VARIABLE: self.caption_api_key,
+            **dict.fromkeys(find_variables("hosts").values(), self.url),
+            **{variable: rate for variable, rate in rates.items() if rate is not None},
+        }
+
     def open_account(
         self,
         *,
@@ -281,6 +302,17 @@ class LocalService:
             self._components.reset()
         else:
             self._thread.get_portal().call(self._components.reset)
+
+
+def _describe_rate(limits: Mapping[str, Rate], family: str) -> str | None:
+    """Write a client's limit for *family*, or None where the documented one holds."""
+    if not limits:
+        return f"{_UNLIMITED}"
+    rate, documented = limits.get(family), DOCUMENTED.get(family)
+    if rate is None or documented is None:
+        return None
+    is_raised = rate.count / rate.per > documented.count / documented.per
+    return f"{rate.count}/{rate.per:g}" if is_raised else None
 
 
 def _build_engine_pool(

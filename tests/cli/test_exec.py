@@ -53,6 +53,23 @@ def test_a_client_in_the_command_needs_no_settings(cli, film, asset, capfd, monk
     assert ended.err.strip() == "1 request, 1 point spent"
 
 
+def test_the_clients_of_the_command_are_as_fast_as_the_service(
+    cli, film, fixed, capfd, monkeypatch
+):
+    """The service has no limits, so its clients keep none, except where a variable sets one."""
+    monkeypatch.setenv("MEMORIES_SEARCH_RATE", "2")
+    names = ("MEMORIES_SEARCH_RATE", "MEMORIES_EMBEDDINGS_RATE")
+    show = f"import os; print(*(os.environ.get(name) for name in {names}))"
+
+    cli("exec", "--", sys.executable, "-c", show)
+    free = capfd.readouterr().out.split()
+    cli("exec", "--rate", "documented", "--", sys.executable, "-c", show)
+    documented = capfd.readouterr().out.split()
+
+    assert free == ["2", "1000000"]
+    assert documented == ["2", "None"]
+
+
 @pytest.mark.parametrize(
     ("program", "code"),
     [

@@ -63,6 +63,7 @@ def test_serve_prints_what_another_terminal_needs(cli, film, fixed, visit):
         assert f"export MEMORIES_{name}_BASE_URL={url}" in ended.out
     assert f"{film.name}  {video.video_no}  {video.asset_id}" in ended.out
     assert "as documented: uploads 1 a minute" in ended.out
+    assert "_RATE=" not in ended.out
     assert "stopped: 0 requests, 0 points spent" in ended.err
 
 
@@ -90,6 +91,17 @@ def test_an_empty_folder_is_served_too(cli, tmp_path, fixed, visit):
     assert "memories-async embed" not in shown
     assert "No videos there" in shown
     assert "memories-async samples FOLDER" in shown
+
+
+def test_serve_with_a_rate_of_its_own_prints_that_of_the_clients(cli, film, fixed, visit):
+    """Without these variables, a client would go on at one call a second."""
+    visit(lambda service: None)
+
+    ended = cli("serve", "--videos", film, "--port", 0, "--rate", 20)
+
+    (rates,) = (line for line in ended.out.splitlines() if "_RATE=" in line)
+    assert rates.split()[0] == "export"
+    assert "MEMORIES_SEARCH_RATE=20/1" in rates.split()
 
 
 def test_serve_takes_only_a_local_key_from_the_environment(cli, film, fixed, visit, monkeypatch):

@@ -10,9 +10,12 @@ from io import BytesIO
 import aiohttp
 import pytest
 
+from memories_async import Limits, blocking
+from memories_async._client.configuration import EnvironmentSettings
 from memories_async.local import LocalService, Rate
 from memories_async.local.engine.protocol import SearchResult
 from memories_async.local.jobs import engine_pool
+from memories_async.local.state.rate_limits import DOCUMENTED
 
 
 async def test_service_answers_between_enter_and_exit_only(films, engine):
@@ -332,3 +335,25 @@ async def test_wrong_method_is_answered_by_its_host(send, path, status):
 
     assert reply.status == status
     assert reply.json["msg"] == "Request method 'GET' is not supported"
+
+
+def test_a_client_of_the_environment_uses_the_service_at_its_rate(films, engine, monkeypatch):
+    """A program that makes its own client is led to the service, and does not wait at one a second."""
+    with LocalService([films], engine=engine, limits=None) as service:
+        for name, value in service.environment.items():
+            monkeypatch.setenv(name, value)
+        with blocking.Client() as client:
+            for _ in range(3):
+                client.embeddings.video(service.library[0].asset_id)
+
+        assert service.account.paid == 3
+        assert EnvironmentSettings.read().build(Limits, "limits").search.rate > 1_000
+
+
+def test_the_environment_raises_only_rates_that_the_service_raises(engine):
+    """Where the service keeps the documented rate, or a lower one, the client's own limit holds."""
+    with LocalService(engine=engine, limits={"search": 0.5, "captions": 7}) as service:
+        rates = {name: rate for name, rate in service.environment.items() if "_RATE" in name}
+        assert rates == {"MEMORIES_CAPTIONS_RATE": "7/1"}
+        service.limits = DOCUMENTED
+        assert not any("_RATE" in name for name in service.environment)
