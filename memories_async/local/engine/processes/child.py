@@ -49,8 +49,9 @@ def build_command(program: str, *arguments: str) -> list[str]:
 def build_environment() -> dict[str, str]:
     """Copy this process's environment, with our import path; FFmpeg opens local files only."""
     return {
-        # The matrices are small; threads that wait for each other on busy cores double the time.
+        # Matrices and pictures are small; threads that wait for each other on busy cores double the time.
         "OPENBLAS_NUM_THREADS": "1",
+        "OPENCV_FOR_THREADS_NUM": "1",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(part for part in sys.path if part),
         "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file",

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from memories_async.local.engine._cv import Picture, np
 from memories_async.local.engine.protocol import UnreadableVideo
+from memories_async.local.engine.video.spare_frames import SpareFrames
 
 try:
     import av
@@ -26,15 +27,16 @@ try:
     from av.packet import Packet
     from av.sidedata.sidedata import Type
     from av.stream import Disposition, Stream
+    from av.video import reformatter
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
-    from av.video.reformatter import Interpolation
     from av.video.stream import VideoStream
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
         "the embedded engine needs av: pip install 'memories_async[local]'", name="av"
     ) from _error
 
-__all__ = ["Decoder", "FFmpegError", "VideoFrame", "convert", "measure_shown"]
+__all__ = ["Decoder", "FFmpegError", "TimedFrame", "Type", "VideoFrame", "reformatter"]
 
 _MOST = 70_000_000
 """Pixels of a picture; twice those of 8K."""
@@ -62,8 +64,19 @@ _FRAMED_CODECS = frozenset({"h264", "hevc"})
 # The container's time stamps start anywhere (`AVFMT_TS_DISCONT`).
 _DISCONTINUOUS = 0x0200
 _MICROSECONDS = 1e-6
+_STILLS = frozenset({"bmp", "mjpeg", "png"})
+"""Codecs of covers, which not every container tells apart from films."""
 _COVER = Disposition.attached_pic | Disposition.timed_thumbnails
 _UNREADABLE = "the file is no video that can be read"
+
+
+@frozen(kw_only=True)
+class TimedFrame:
+    """A frame that is whole, and the second at which it is shown; NaN where it has no time stamp."""
+
+    time: float
+    frame: VideoFrame | None
+    """None where it was not decoded: no sample and no other frame needs it."""
 
 
 @define(kw_only=True)
@@ -137,18 +150,21 @@ class Decoder:
         """Seconds that the container claims, or FFmpeg estimates; 0 where there is no figure."""
         return (self.container.duration or 0) * _MICROSECONDS
 
-    def read_time(self, frame: VideoFrame) -> float:
-        """Read the second at which *frame* is shown from its time stamp; NaN where it has none."""
-        # AVI stamps frames in the order in which they are decoded.
-        stamp = frame.dts if "avi" in self.formats or frame.pts is None else frame.pts
-        if stamp is None or frame.time_base is None:
-            return math.nan
-        return float(stamp * frame.time_base) - self.origin
+    @property
+    def aspect(self) -> Fraction:
+        """Width of a pixel divided by its height; 1 where the file does not say."""
+        return self.stream.sample_aspect_ratio or Fraction(1)
 
-    def frames(self) -> Iterator[VideoFrame]:
-        """Decode every frame, and yield those that are whole."""
-        has_key = False
+    def frames(self, find_slot: Callable[[float], int] | None = None) -> Iterator[TimedFrame]:
+        """Decode the file, and yield the frames that are whole, in the order in which they are shown.
+
+        With *find_slot*, which numbers a frame by its second, only the first frame of each number is
+        sure to be decoded; without it, all are.
+        """
+        has_key, spare = False, self._find_spare(find_slot)
         for packet in self._read_packets():
+            if spare and has_key and not self._is_interlaced and spare.take(packet):
+                continue
             try:
                 frames = self.stream.decode(packet)  # pyright: ignore[reportUnknownMemberType] # the stub leaves the packet's kind open
             except FFmpegError:
@@ -164,9 +180,33 @@ class Decoder:
                 elif not has_key:
                     self.skipped += 1
                 elif frame.width * frame.height <= _MOST:
+                    yield from self._give_spare(spare, before=frame.pts)
                     self._given += 1
-                    yield frame
+                    yield TimedFrame(time=self._read_time(frame), frame=frame)
+        yield from self._give_spare(spare, before=None)
         self.is_complete = self._check_complete()
+
+    def _find_spare(self, find_slot: Callable[[float], int] | None) -> SpareFrames | None:
+        if find_slot is None or not self.formats & _FRAMED:
+            return None
+        extradata = self.stream.codec_context.extradata
+        return SpareFrames.read(
+            self.codec, extradata, lambda stamp: find_slot(self._count_seconds(stamp))
+        )
+
+    def _give_spare(self, spare: SpareFrames | None, before: int | None) -> Iterator[TimedFrame]:
+        """Give the frames that were not decoded and are shown before the time stamp *before*."""
+        for stamp in spare.pop(before) if spare else ():
+            self._given += 1
+            yield TimedFrame(time=self._count_seconds(stamp), frame=None)
+
+    def _read_time(self, frame: VideoFrame) -> float:
+        # AVI stamps frames in the order in which they are decoded.
+        stamp = frame.dts if "avi" in self.formats or frame.pts is None else frame.pts
+        return math.nan if stamp is None else self._count_seconds(stamp)
+
+    def _count_seconds(self, stamp: int) -> float:
+        return float(stamp * (self.stream.time_base or 0)) - self.origin
 
     def _read_packets(self) -> Iterator[Packet[Stream]]:
         """Read the packets of the video stream; go on after an error, where the container can."""
@@ -222,12 +262,15 @@ def _follows(shown: VideoFrame | Packet[Stream], key: int | None) -> bool:
 
 
 def _choose_stream(container: InputContainer) -> VideoStream:
-    """Choose the first stream of pictures that is no cover of a sound file."""
+    """Choose the first stream of pictures that is no cover; one of stills only if there is no other."""
     streams = [one for one in container.streams.video if not one.disposition & _COVER]
     if not streams:
         raise UnreadableVideo(f"{_UNREADABLE}: it holds no moving pictures")
-    stream = streams[0]
-    if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison] # the stub forgets None
+    # The stub forgets that the context is None where there is no decoder.
+    contexts: list[VideoCodecContext | None] = [one.codec_context for one in streams]
+    ranks = [2 if one is None else int(one.name in _STILLS) for one in contexts]
+    stream = streams[ranks.index(min(ranks))]
+    if min(ranks) == 2:  # noqa: PLR2004 # no decoder
         raise UnreadableVideo(f"{_UNREADABLE}: no decoder for its codec, {_name_codec(container)}")
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > _MOST:
@@ -246,46 +289,3 @@ def _name_codec(container: InputContainer) -> str:
     finally:
         logging.set_level(level)
     return described[1].strip() if described else "unknown"
-
-
-def convert(frame: VideoFrame, *, longest: int | None) -> Picture:
-    """Convert *frame* to blue, green and red, upright, its longer side at most *longest* pixels.
-
-    Raises `FFmpegError` or `ValueError` where FFmpeg has no conversion.
-    """
-    width, height = frame.width, frame.height
-    scale = 1.0 if longest is None else min(1.0, longest / max(width, height))
-    small = frame.reformat(
-        width=max(1, round(width * scale)),
-        height=max(1, round(height * scale)),
-        format="bgr24",
-        interpolation=Interpolation.AREA if scale < 1 else None,
-        threads=1,
-    )
-    picture = np.asarray(small.to_ndarray(), np.uint8)
-    is_turned, right, down = _read_orientation(frame)
-    if is_turned:
-        picture = picture.transpose(1, 0, 2)
-    return np.ascontiguousarray(picture[::down, ::right])
-
-
-def measure_shown(frame: VideoFrame) -> tuple[int, int]:
-    """Measure width and height of *frame* as shown, upright."""
-    is_turned, _, _ = _read_orientation(frame)
-    return (frame.height, frame.width) if is_turned else (frame.width, frame.height)
-
-
-def _read_orientation(frame: VideoFrame) -> tuple[bool, int, int]:
-    """Read whether rows are shown as columns, and the direction (1, -1) of columns and rows.
-
-    Phones write pictures on their side and say so in a display matrix, which may mirror as well; it
-    is taken by the nearest quarter of a turn.
-    """
-    side_data: Any = frame.side_data
-    if Type.DISPLAYMATRIX not in side_data:
-        return False, 1, 1
-    matrix = np.frombuffer(side_data[Type.DISPLAYMATRIX], np.int32).tolist()
-    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
-    is_turned = abs(a) + abs(d) < abs(b) + abs(c)
-    right, down = (c, b) if is_turned else (a, d)
-    return is_turned, -1 if right < 0 else 1, -1 if down < 0 else 1

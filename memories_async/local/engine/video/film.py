@@ -18,13 +18,8 @@ from attrs import define, field, frozen
 
 from memories_async.local.engine._cv import Picture
 from memories_async.local.engine.protocol import UnreadableVideo
-from memories_async.local.engine.video.decoder import (
-    Decoder,
-    FFmpegError,
-    VideoFrame,
-    convert,
-    measure_shown,
-)
+from memories_async.local.engine.video.conversion import Converter
+from memories_async.local.engine.video.decoder import Decoder, FFmpegError, TimedFrame
 
 __all__ = ["Film", "Frame"]
 
@@ -66,22 +61,29 @@ class Film:
         return cls(decoder=Decoder.open(path))
 
     def frames(self, rate: float, *, longest: int | None = None) -> Iterator[Frame]:
-        """Yield the first frame at or after each 1/*rate* seconds; decode everything.
+        """Yield the first frame at or after each 1/*rate* seconds.
 
         With *longest* the longer side of a picture has at most that many pixels.
         """
-        due, refused = -math.inf, ""
-        for frame in self.decoder.frames():
-            time = self._read_time(frame)
-            if time + _EARLY < due:
+        converter, refused = Converter(longest=longest, aspect=self.decoder.aspect), ""
+
+        def find_slot(second: float) -> int:
+            return math.floor((second + self._shift + _EARLY) * rate)
+
+        last: int | None = None
+        for one in self.decoder.frames(find_slot):
+            time = self._read_time(one)
+            slot = find_slot(time - self._shift)
+            if one.frame is None or slot == last:
                 continue
             try:
-                picture = convert(frame, longest=longest)
+                picture = converter.convert(one.frame)
             except (FFmpegError, ValueError):
-                refused = f", pixel format {frame.format.name}"
+                refused = f", pixel format {one.frame.format.name}"
                 continue
-            due = (math.floor((time + _EARLY) * rate) + 1) / rate
-            self.width, self.height = measure_shown(frame)
+            last = slot
+            if not self.width:
+                self.width, self.height = converter.measure_shown(one.frame)
             yield Frame(time=time, picture=picture)
         if not self.width:
             raise UnreadableVideo(
@@ -119,9 +121,9 @@ class Film:
         mean = (self._last - self.start) / (self.decoded - 1)
         return self._gap if _ROUNDED < abs(self._gap - mean) < mean else mean
 
-    def _read_time(self, frame: VideoFrame) -> float:
+    def _read_time(self, frame: TimedFrame) -> float:
         """Count *frame*, and return the second at which it is shown."""
-        time = self.decoder.read_time(frame)
+        time = frame.time
         if self.decoded == 0:
             # A film that begins before second 0 is moved there; in AVI the first frame is there.
             skipped = self.decoder.skipped / (self.decoder.rate or _USUAL_RATE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 
 import av
 import cv2
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from memories_async.local.engine.protocol import UnreadableVideo
-from memories_async.local.engine.video import film as film_module
+from memories_async.local.engine.video.conversion import Converter
+from memories_async.local.engine.video.decoder import TimedFrame
 from memories_async.local.engine.video.film import Film
 
 
@@ -132,18 +134,15 @@ class Source:
     formats = frozenset({"odd"})
     skipped = 0
     codec = "odd"
+    aspect = Fraction(1)
 
     def __init__(self, times, *, rate=10.0, is_complete=True):
         self.times, self.rate, self.is_complete = times, rate, is_complete
 
-    def frames(self):
+    def frames(self, _):
         picture = av.VideoFrame.from_ndarray(grey(50), format="bgr24")
         for time in self.times:
-            picture.opaque = time
-            yield picture
-
-    def read_time(self, frame):
-        return frame.opaque
+            yield TimedFrame(time=time, frame=picture)
 
 
 def test_times_that_run_backwards_are_replaced_by_the_rate():
@@ -202,7 +201,7 @@ def test_frames_without_a_conversion_are_refused(monkeypatch):
     def refuse(*_, **__):
         raise ValueError("no such conversion")
 
-    monkeypatch.setattr(film_module, "convert", refuse)
+    monkeypatch.setattr(Converter, "convert", refuse)
 
     with pytest.raises(UnreadableVideo, match=r"codec odd, pixel format bgr24"):
         list(Film(decoder=Source([0.0, 0.1])).frames(2))
