@@ -67,11 +67,11 @@ class Facts:
     duration: float
     """Seconds, from the first frame shown to the end of the last."""
     width: int
-    """Pixels, as shown: after the rotation that the file asks for."""
+    """Pixels, as shown: with square pixels, after the rotation that the file asks for."""
     height: int
     fps: float
     frames: int
-    """Frames that were decoded, not those that the container promises."""
+    """Frames that are in the file and not damaged, not those that the container promises."""
     shots: tuple[Shot, ...]
     complete: bool = True
     """False when the file is cut short, or more than a few frames cannot be decoded."""

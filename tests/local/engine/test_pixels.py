@@ -32,7 +32,7 @@ def test_engine_indexes_searches_embeds_and_captions(engine: Engine, film, jpeg)
     """All four by the protocol."""
     index = engine.index(film)
 
-    assert engine.name == "pixels/5"
+    assert engine.name == "pixels/6"
     assert engine.search(index, jpeg(1.3), "anything").clips[0].start_time == 0
     assert len(engine.embed(index, 512)) == 512
     assert "3 shots" in engine.caption(index, CaptionRequest(user_prompt="", system_prompt="")).text
@@ -295,7 +295,7 @@ def test_missing_package_names_the_extra(missing, monkeypatch):
 
     with pytest.raises(ModuleNotFoundError, match=said):
         PixelEngine()
-    part = "video/decoder.py" if missing == "av" else "_cv.py"
+    part = "video/container.py" if missing == "av" else "_cv.py"
     with pytest.raises(ModuleNotFoundError, match=said):
         runpy.run_path(str(Path(pixels.__file__).parent / part))
 

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import define, field
 
 from memories_async.local.engine._cv import Picture, np
-from memories_async.local.engine.video.decoder import Type, VideoFrame, reformatter
+from memories_async.local.engine.video.container import Type, VideoFrame, reformatter
 
 __all__ = ["Converter"]
 

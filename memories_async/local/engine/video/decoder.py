@@ -8,7 +8,6 @@ decoder marks as corrupt.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -16,58 +15,35 @@ from typing import Self
 
 from attrs import define, field, frozen
 
-from memories_async.local.engine.protocol import UnreadableVideo
+from memories_async.local.engine.video.container import (
+    MOST_PIXELS,
+    FFmpegError,
+    InputContainer,
+    Packet,
+    Stream,
+    VideoFrame,
+    VideoStream,
+    choose_stream,
+    open_container,
+    read_stated_size,
+)
 from memories_async.local.engine.video.spare_frames import SpareFrames
 
-try:
-    import av
-    from av import logging
-    from av.container import InputContainer
-    from av.error import FFmpegError
-    from av.packet import Packet
-    from av.sidedata.sidedata import Type
-    from av.stream import Disposition, Stream
-    from av.video import reformatter
-    from av.video.codeccontext import VideoCodecContext
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
-except ModuleNotFoundError as _error:
-    raise ModuleNotFoundError(
-        "the embedded engine needs av: pip install 'memories_async[local]'", name="av"
-    ) from _error
+__all__ = ["Decoder", "TimedFrame"]
 
-__all__ = ["Decoder", "FFmpegError", "TimedFrame", "Type", "VideoFrame", "reformatter"]
-
-_MOST = 70_000_000
-"""Pixels of a picture; twice those of 8K."""
 _ODD_RATE = 1000.0
 _FAILURES = 100
 """Errors of the container after which the rest of the file is given up."""
 _SHARE, _SPARE = 0.98, 2
 """A file is complete with this share of its packets, less a few: containers often promise too many."""
-# Formats that open other files, addresses or devices, and text that is drawn as pictures.
-_REFUSED = frozenset(
-    {
-        *("concat", "concatf", "dash", "ffmetadata", "hls", "image2", "image2pipe", "imf", "lavfi"),
-        *("rtp", "rtsp", "sap", "sdp", "tty", "vobsub", "webm_dash_manifest"),
-    }
-)
-_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": ",".join(sorted(av.formats_available - _REFUSED)),
-}
 # Containers whose header says how long the film is; others are estimated from what is there.
-_TIMED = frozenset({"matroska", "webm", "mov", "asf", "avi"})
+_TIMED = frozenset({"matroska", "webm", "mov", "asf", "avi", "flv", "mxf", "ivf"})
 # Where each packet holds one whole frame; elsewhere a field, or one that is never shown.
 _FRAMED = frozenset({"matroska", "webm", "mov"})
 _FRAMED_CODECS = frozenset({"h264", "hevc"})
 # The container's time stamps start anywhere (`AVFMT_TS_DISCONT`).
 _DISCONTINUOUS = 0x0200
 _MICROSECONDS = 1e-6
-_STILLS = frozenset({"bmp", "mjpeg", "png"})
-"""Codecs of covers, which not every container tells apart from films."""
-_COVER = Disposition.attached_pic | Disposition.timed_thumbnails
-_UNREADABLE = "the file is no video that can be read"
 
 
 @frozen(kw_only=True)
@@ -93,6 +69,8 @@ class Decoder:
     """Frames a second that the container claims; 0 when absurd."""
     origin: float
     """The time stamp that counts as second 0."""
+    is_cut_short: bool
+    """Whether the file is smaller than it states."""
     is_complete: bool = True
     """Whether no packets are missing and all but a few were decoded; known once `frames` ends."""
     skipped: int = 0
@@ -114,21 +92,9 @@ class Decoder:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open the video at *path*. Raises `UnreadableVideo`."""
+        container = open_container(path)
         try:
-            if path.stat().st_size == 0:
-                raise UnreadableVideo("the file is empty")
-        except OSError as error:
-            raise UnreadableVideo(f"the file cannot be opened: {error.strerror}") from error
-        try:
-            container = av.open(
-                str(path.resolve()), container_options=_OPTIONS, metadata_errors="replace"
-            )
-        except (FFmpegError, ValueError) as error:
-            raise UnreadableVideo(
-                f"{_UNREADABLE}: damaged, cut short, without pictures, or in a format unknown here"
-            ) from error
-        try:
-            stream = _choose_stream(container)
+            stream = choose_stream(container)
             stream.thread_type = "AUTO"
             rate = float(stream.guessed_rate or 0)
             # Broadcasts start at any time stamp; everywhere else 0 is the beginning.
@@ -140,6 +106,7 @@ class Decoder:
                 codec=stream.codec_context.codec.canonical_name,
                 rate=rate if 0 < rate < _ODD_RATE else 0.0,
                 origin=(container.start_time or 0) * _MICROSECONDS if starts_anywhere else 0.0,
+                is_cut_short=path.stat().st_size < _SHARE * read_stated_size(path),
             )
         except BaseException:
             container.close()
@@ -179,7 +146,7 @@ class Decoder:
                     self._broken += 1
                 elif not has_key:
                     self.skipped += 1
-                elif frame.width * frame.height <= _MOST:
+                elif frame.width * frame.height <= MOST_PIXELS:
                     yield from self._give_spare(spare, before=frame.pts)
                     self._given += 1
                     yield TimedFrame(time=self._read_time(frame), frame=frame)
@@ -239,7 +206,7 @@ class Decoder:
         lost = self._broken
         if self.formats & _FRAMED and self.codec in _FRAMED_CODECS and not self._is_interlaced:
             lost = max(lost, self._promised - self._given)
-        if lost > (1 - _SHARE) * self._packets + _SPARE:
+        if self.is_cut_short or lost > (1 - _SHARE) * self._packets + _SPARE:
             return False
         count = self.stream.frames
         if "mov" in self.formats and count:
@@ -259,33 +226,3 @@ class Decoder:
 def _follows(shown: VideoFrame | Packet[Stream], key: int | None) -> bool:
     """Whether *shown* comes no earlier than a key frame: then it needs nothing from before it."""
     return shown.pts is not None and key is not None and shown.pts >= key
-
-
-def _choose_stream(container: InputContainer) -> VideoStream:
-    """Choose the first stream of pictures that is no cover; one of stills only if there is no other."""
-    streams = [one for one in container.streams.video if not one.disposition & _COVER]
-    if not streams:
-        raise UnreadableVideo(f"{_UNREADABLE}: it holds no moving pictures")
-    # The stub forgets that the context is None where there is no decoder.
-    contexts: list[VideoCodecContext | None] = [one.codec_context for one in streams]
-    ranks = [2 if one is None else int(one.name in _STILLS) for one in contexts]
-    stream = streams[ranks.index(min(ranks))]
-    if min(ranks) == 2:  # noqa: PLR2004 # no decoder
-        raise UnreadableVideo(f"{_UNREADABLE}: no decoder for its codec, {_name_codec(container)}")
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > _MOST:
-        raise UnreadableVideo(f"pictures of {width}x{height} pixels are too large to decode")
-    return stream
-
-
-def _name_codec(container: InputContainer) -> str:
-    """Name the codec of the first video stream, for which there is no decoder."""
-    # FFmpeg names it in its log only.
-    describe: Callable[[], str] = getattr(container, "dumps_format", str)
-    level = logging.get_level()
-    logging.set_level(logging.INFO)
-    try:
-        described = re.search(r"Video: ([^,\n]+)", describe())
-    finally:
-        logging.set_level(level)
-    return described[1].strip() if described else "unknown"

@@ -18,8 +18,9 @@ from attrs import define, field, frozen
 
 from memories_async.local.engine._cv import Picture
 from memories_async.local.engine.protocol import UnreadableVideo
+from memories_async.local.engine.video.container import FFmpegError
 from memories_async.local.engine.video.conversion import Converter
-from memories_async.local.engine.video.decoder import Decoder, FFmpegError, TimedFrame
+from memories_async.local.engine.video.decoder import Decoder, TimedFrame
 
 __all__ = ["Film", "Frame"]
 
