@@ -215,6 +215,10 @@ def _check_source(argument: str, source: object) -> _Content:
         try:
             mode = path.stat().st_mode
         except OSError as error:
+            if str(source).lower().startswith(("http://", "https://")):
+                raise ValueError(
+                    f"{argument} must be a file, not a URL; download it first"
+                ) from None
             raise ValueError(f"{argument} cannot be read: {path}: {error.strerror}") from None
         if not stat.S_ISREG(mode):
             raise ValueError(f"{argument} must be a regular file: {path}")

@@ -131,7 +131,10 @@ class Settings:
         """Raise `ValueError` for a call that a client with these settings cannot send."""
         self.key_of(call.host).reveal()
         if call.needs_callback and self.receiver is None:
-            raise ValueError(f"{call.name} needs callback=, or a Client with a receiver")
+            raise ValueError(
+                f"{call.name} needs callback=, or a Client with a receiver; {call.name}_sync needs "
+                "neither"
+            )
 
     def account(self, call: Call[Any]) -> str:
         """Name the account that *call* is billed to: a hash, never the key."""

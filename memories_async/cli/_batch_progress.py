@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from rich.live import Live
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memories_async.batch import Plan, Progress
-from memories_async.cli._screen import Screen
+from memories_async.cli._screen import Screen, format_points
 
 TICK = 0.2
 """Seconds between two updates on a terminal."""
@@ -81,7 +81,7 @@ def format_progress(progress: Progress, *, replayed: str = "from the ledger") ->
     parts += [f"{count:,} {what}" for count, what in counts if count]
     parts.append(f"{progress.rate:.1f}/s")
     if progress.points is not None or progress.points_at_risk is not None:
-        parts.append(f"{progress.points or 0:g} points")
+        parts.append(f"{format_points(progress.points or 0)} points")
     if progress.points_at_risk:
         parts.append(f"{progress.points_at_risk:,g} at risk")
     if progress.seconds_left:
@@ -98,8 +98,9 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def list_plan(plan: Plan) -> list[tuple[str, str]]:
-    """List what a plan says, without what is zero."""
+def list_plan(plan: Plan, prices: Mapping[str, float]) -> list[tuple[str, str]]:
+    """List what a plan says, without what is zero; *prices* are those that were given."""
+    missing = " ".join(f"--price {unit}=POINTS" for unit in plan.by_unit if unit not in prices)
     billed = ", ".join(f"{count:,} {unit}" for unit, count in plan.by_unit.items())
     facts = [
         ("items", f"{plan.items:,}"),
@@ -111,6 +112,8 @@ def list_plan(plan: Plan) -> list[tuple[str, str]]:
         ("calls to send", f"{plan.calls:,}" + (f" ({billed})" if billed else "")),
         ("uploads among them", f"{plan.uploads:,}"),
         ("shortest time", format_duration(plan.seconds)),
-        ("cost", "unknown: add --price" if plan.points is None else f"{plan.points:g} points"),
+        ("cost", f"unknown: add {missing or '--price'}"),
     ]
+    if plan.points is not None:
+        facts[-1] = ("cost", f"{format_points(plan.points)} points")
     return [(name, value) for name, value in facts if value != "0"]

@@ -65,6 +65,12 @@ def run_batch(
                 f"interrupted; run the same command again to continue: {options.ledger} records "
                 "what is done"
             )
+            states = ledger.summary().by_call.values()
+            if count := sum(state.get("unknown", 0) for state in states):
+                run.screen.note(
+                    f"{count_noun(count, 'call')} may have been charged, and will not be sent again: "
+                    f"see `memories-async ledger unknown {options.ledger}`"
+                )
             return Exit.INTERRUPTED
 
 
@@ -113,12 +119,13 @@ class BatchCommand:
 
     async def show_plan(self, batch: Batch[str, Any]) -> Exit:
         """Show what the batch would send and cost."""
-        screen, plan = self.run.screen, await batch.plan()
+        screen, options, plan = self.run.screen, self.options, await batch.plan()
         films = self.rows.describe() if isinstance(self.rows, FilmRows) else []
         screen.document({"plan": asdict(plan), **({"films": films} if films else {})})
         pieces = sum(len(film["pieces"]) for film in films)
         shown = [("films in pieces", f"{len(films):,}, in {pieces:,} pieces")] if films else []
-        screen.facts([*list_plan(plan), *shown])
+        prices = options.budget.prices if options.budget is not None else {}
+        screen.facts([*list_plan(plan, prices), *shown])
         return Exit.USAGE if self.rows.invalid else Exit.DONE
 
     async def read_outcomes(self, batch: Batch[str, Any], follow: Await | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Fields, Form, Json, Part
-from memories_async.cli._screen import Screen, count_noun
+from memories_async.cli._screen import Screen, count_noun, format_points
 from memories_async.cli._settings import Configuration
 from memories_async.media import Media
 
@@ -71,7 +71,7 @@ def format_cost(unit: str | None, amount: int, prices: Mapping[str, float]) -> s
     """Write what successes are charged as."""
     if unit is None:
         return "nothing"
-    points = f", {amount * prices[unit]:g} points" if unit in prices else ""
+    points = f", {format_points(amount * prices[unit])} points" if unit in prices else ""
     return (
         f"{count_noun(amount, unit)} if {'it succeeds' if amount == 1 else 'all succeed'}{points}"
     )

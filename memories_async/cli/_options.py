@@ -166,12 +166,14 @@ def parse_extra(pairs: Iterable[str]) -> dict[str, Any]:
     return extra
 
 
+UNITS = ("search", "caption", "embedding", "video", "asset")
+"""What the commands are charged as; `video` and `asset` are uploads."""
 price_option = click.option(
     "--price",
     "prices",
     multiple=True,
     metavar="UNIT=POINTS",
-    help="The points of a search, caption or embedding; may be repeated.",
+    help=f"What a success costs; may be repeated. Units: {', '.join(UNITS)}.",
 )
 
 
@@ -186,6 +188,8 @@ def parse_prices(pairs: Iterable[str]) -> dict[str, float]:
             points = -1.0
         if not unit or not 0 <= points < math.inf:
             raise ValueError(f"--price must be UNIT=POINTS, with points from 0, not {pair!r}")
+        if unit not in UNITS:
+            raise ValueError(f"--price: there is no unit {unit!r}; there are {', '.join(UNITS)}")
         prices[unit] = points
     return prices
 

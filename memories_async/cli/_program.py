@@ -150,6 +150,10 @@ def _describe(error: BaseException, run: CommandRun) -> Problem:
         import traceback
 
         sys.stderr.write("".join(traceback.format_exception(error)))
+    if isinstance(error, click.NoSuchOption):
+        # --api-key exists only to be refused.
+        near = [one for one in error.possibilities or () if one != "--api-key"]
+        error = click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
     if isinstance(error, click.ClickException):
         return Problem(
             exit=Exit.USAGE,

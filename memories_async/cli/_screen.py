@@ -45,6 +45,11 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+def format_points(points: float) -> str:
+    """Write an amount of points in full, with commas."""
+    return f"{points:,.12g}"
+
+
 def count_noun(count: int, noun: str, plural: str | None = None) -> str:
     """Write a number of things, such as `1 clip` or `1,200 clips`."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

@@ -136,7 +136,10 @@ def command(
     configuration = Configuration.read(run.account)
     with raise_usage_errors():
         if [sync, wait, callback is not None].count(True) != 1:
-            raise ValueError("give one of --sync, --wait and --callback URL")
+            raise ValueError(
+                "give one of --sync (the caption comes in the reply), --wait (this command receives "
+                "its callback) and --callback URL (a receiver of yours does)"
+            )
         if is_long and (is_url(video) or callback is not None or store is not None):
             raise ValueError("--long takes a file and --sync or --wait; --ledger is its store")
         if ledger is not None and not is_long:

@@ -13,7 +13,7 @@ from attrs import asdict
 
 from memories_async.cli._options import Group, LedgerPlace, LedgerType, common, raise_usage_errors
 from memories_async.cli._run import CommandRun, pass_run
-from memories_async.cli._screen import count_noun
+from memories_async.cli._screen import count_noun, format_points
 from memories_async.ledger import Entry, Ledger, State
 
 _EXAMPLES = """\
@@ -64,8 +64,8 @@ def summary(run: CommandRun, place: LedgerPlace) -> None:
     facts = [
         ("calls", f"{found.total:,}"),
         ("requests", f"{found.attempts:,}"),
-        ("points paid", f"{found.points:g}"),
-        ("points at risk", f"{found.points_at_risk:g}"),
+        ("points paid", format_points(found.points)),
+        ("points at risk", format_points(found.points_at_risk)),
     ]
     if found.unpriced:
         facts.append(

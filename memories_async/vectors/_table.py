@@ -58,7 +58,8 @@ class VectorTable:
         try:
             return self._rows[key]
         except KeyError:
-            raise KeyError(f"no vector has the key {key!r}") from None
+            examples = ", ".join(repr(one) for one in self.keys[:2])
+            raise KeyError(f"no vector has the key {key!r}; keys are such as {examples}") from None
 
     def name_rows(self, rows: Rows, cosines: Doubles) -> tuple[Neighbour, ...]:
         """Return rows and their cosines as values."""

@@ -10,6 +10,7 @@ import signal
 import time
 
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 from memories_async import Ledger
@@ -139,6 +140,7 @@ def test_captions_by_url_and_by_file(cli, service, film, picture, tmp_path, ledg
     [
         (("--out", "out.xlsx"), "--out must end in"),
         (("--price", "search"), "UNIT=POINTS"),
+        (("--price", "searches=2"), "no unit 'searches'; there are search, caption, embedding"),
         (("--concurrency", "0"), "concurrency"),
     ],
 )
@@ -261,13 +263,27 @@ def test_a_plan_without_prices_says_so():
         items=3, paid=1, unknown=0, repeated=0, invalid=0, calls=2, seconds=2.0, points=None
     )
 
-    assert show.list_plan(plan) == [
+    assert show.list_plan(plan, {}) == [
         ("items", "3"),
         ("already paid", "1"),
         ("calls to send", "2"),
         ("shortest time", "2 s"),
         ("cost", "unknown: add --price"),
     ]
+
+
+def test_a_plan_names_the_prices_that_are_missing_and_writes_points_in_full():
+    """A run that uploads needs two prices; a million is not 1e+06."""
+    plan = Plan(
+        items=2, paid=0, unknown=0, repeated=0, invalid=0, calls=4, seconds=4.0, points=None,
+        by_unit={"asset": 2, "embedding": 2},
+    )  # fmt: skip
+
+    missing = dict(show.list_plan(plan, {"embedding": 2.0}))
+    whole = dict(show.list_plan(evolve(plan, points=6_000_000.5), {"asset": 1, "embedding": 2}))
+
+    assert missing["cost"] == "unknown: add --price asset=POINTS"
+    assert whole["cost"] == "6,000,000.5 points"
 
 
 @pytest.mark.parametrize(
@@ -289,6 +305,27 @@ def test_a_damaged_table_sends_nothing(cli, service, tmp_path, ledger, text):
     assert (ended.code, service.account.calls) == (2, 0)
     assert "nothing was sent" in ended.err
     assert not ledger.exists()
+
+
+def test_an_interrupt_counts_what_may_have_been_charged(  # noqa: PLR0917  # fixtures
+    cli, service, video, queries, ledger, monkeypatch
+):
+    """Such calls are not sent again by the same command, so the last line says where they are."""
+    service.faults.add(kind="drop", when="after")
+    words = ("batch", "search", "--from", queries, "--ledger", ledger, "--video-no", video.video_no)
+    cli(*words)
+
+    async def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memories_async.cli._batch_run.BatchCommand.run_with", interrupt)
+    ended = cli(*words)
+
+    assert ended.code == 130
+    assert "interrupted; run the same command again" in ended.err
+    (line,) = (line for line in ended.err.splitlines() if "may have been charged" in line)
+    assert line.startswith("1 call may have been charged, and will not be sent again")
+    assert line.endswith(f"see `memories-async ledger unknown {ledger}`")
 
 
 def test_unknown_calls_are_reported_in_one_line(cli, service, video, queries, ledger):

@@ -92,10 +92,10 @@ def test_a_video_by_url_is_sent_as_a_url(cli, reaching):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), "give one of --sync, --wait and --callback URL"),
+        ((), "give one of --sync (the caption comes in the reply), --wait"),
         (
             ("--wait", "--callback", "https://x.example/"),
-            "give one of --sync, --wait and --callback URL",
+            "give one of --sync (the caption comes in the reply), --wait",
         ),
         (("--callback", "https://x.example/", "--port", "1"), "--store go with --wait"),
         (("--wait", "--person", "Alice"), "--person must be NAME=PICTURE"),

@@ -75,6 +75,15 @@ def test_a_misspelt_command_gets_a_suggestion(cli):
     assert "did you mean search? See memories-async --help." in ended.err
 
 
+def test_the_option_that_is_always_refused_is_not_suggested(cli):
+    """No command takes a key."""
+    ended = cli("ledger", "summary", "run.db", "--appi-key", "x")
+
+    assert ended.code == 2
+    assert "No such option" in ended.err
+    assert "--api-key" not in ended.err
+
+
 def test_an_unknown_command_gets_the_list_of_commands(cli):
     """The message lists the commands."""
     assert "there are demo, serve, search" in cli("zzzz").err

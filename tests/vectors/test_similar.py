@@ -77,7 +77,7 @@ def test_the_size_of_the_numbers_does_not_matter(films, size):
 @pytest.mark.parametrize(
     ("query", "k", "error", "words"),
     [
-        ("f9", 1, KeyError, "no vector has the key 'f9'"),
+        ("f9", 1, KeyError, "no vector has the key 'f9'; keys are such as 'f"),
         ("f0-c0", 0, ValueError, "k must be 1 or more, not 0"),
         ("f0-c0", True, ValueError, "k must be 1 or more, not True"),
         ([1.0, 2.0], 1, ValueError, "must have 32 numbers, not 2"),
