@@ -37,8 +37,8 @@ class Dot:
 class CopyGroup:
     """Videos that are likely copies."""
 
-    members: tuple[tuple[str, str], ...] = field(repr=False)
-    """Name and still of each."""
+    members: tuple[tuple[str, str, str], ...] = field(repr=False)
+    """Name, id and still of each."""
     size: int
     cosine: str
     """Of the nearest pair."""
@@ -86,7 +86,7 @@ def build_map(
     groups = [
         CopyGroup(
             members=tuple(
-                (find_name(key), stills.get(key) or find_still(key))
+                (find_name(key), key, stills.get(key) or find_still(key))
                 for key in group.keys[:MOST_IN_GROUP]
             ),
             size=len(group),

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from memories_async.clips import Clip
 from memories_async.report._content import CaptionItem, Content, SearchItem, sort_clips
 from memories_async.report._pictures import Pictures
-from memories_async.report._timeline import ClipView, Tick, build_ticks, format_time, place_clip
+from memories_async.report._timeline import ClipView, Tick, build_ticks, format_time, place_clips
 
 CHART = (1000, 160)
 """Width and height of the chart of what was paid."""
@@ -112,7 +112,7 @@ class PageBuilder:
         files = [self.media[key].name for key in (*keys, *contents) if key in self.media]
         hashes = [key for key in keys if _HASH.fullmatch(key)]
         plain = [key for key in keys if key and key not in hashes]
-        unnamed = [f"a file with the hash {key[:12]}" for key in hashes]
+        unnamed = [f"the content with the hash {key[:12]}" for key in hashes]
         return cut_middle(next(iter((*files, *names, *plain, *unnamed)), "a video"), _LONGEST_NAME)
 
     def _resolve(self, keys: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -135,7 +135,7 @@ class PageBuilder:
         video = self.find_file(*keys)
         known = 0.0 if video is None else self.pictures.measure(video)
         duration = max([known, *(clip.end_time for clip in clips)], default=0.0) or 1.0
-        views = [place_clip(id_, at, clip, duration) for at, clip in enumerate(clips[:_ROWS])]
+        views = place_clips(id_, clips[:_ROWS], duration)
         strip: list[str] = []
         cards: list[ClipView] = []
         if video is not None and known:

@@ -181,6 +181,7 @@ class Report:
                 title=self.title,
                 content=content,
                 summary=content.summary,
+                states=_list_states(content),
                 first=format_moment(content.first),
                 last=format_moment(content.last),
                 chart=build_chart(content),
@@ -202,6 +203,13 @@ class Report:
                 policy=Markup(_build_policy(style, script)),  # noqa: S704
             )
         )
+
+
+def _list_states(content: Content) -> list[str]:
+    """List the states that calls are in: `done` always, and the others that occur."""
+    counts = () if content.summary is None else content.summary.by_call.values()
+    states = ("done", "unknown", "refused", "planned", "sending")
+    return [state for state in states if state == "done" or any(one.get(state) for one in counts)]
 
 
 def _replace(target: Path, content: bytes) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
 
 from memories_async.clips import Clip
 
@@ -11,8 +13,8 @@ BAND = 96
 _MOST_TICKS = 6
 _NARROWEST, _LOWEST = 0.4, 4.0
 """The least width of a bar in percent, and its least height in pixels."""
-_NUMBERED = (2.2, 17.0)
-"""Width in percent and height in pixels of a bar from which there is room for its number."""
+_NUMBER = (2.2, 17.0)
+"""Width in percent, and height in pixels, that the number of a bar needs."""
 _STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200)
 """Seconds between two ticks of a timeline."""
 
@@ -33,8 +35,8 @@ class ClipView:
     """Where its bar begins and how wide it is, in percent of the timeline."""
     height: float
     """In pixels, of `BAND`."""
-    number: float | None
-    """Where the rank stands, in percent; None where the bar has no room for it."""
+    number: float | None = None
+    """Where the rank stands, in percent; None where there is no room, or a better clip's bar."""
     still: str = ""
     source: str = ""
     seconds: tuple[float, float] = (0.0, 0.0)
@@ -51,18 +53,31 @@ class Tick:
     label: str
 
 
-def place_clip(search: str, at: int, clip: Clip, duration: float) -> ClipView:
-    """Place the clip with index *at*, the best first, on the timeline of *duration* seconds."""
+def place_clips(search: str, clips: Sequence[Clip], duration: float) -> list[ClipView]:
+    """Place *clips*, the best first, on the timeline of *duration* seconds."""
+    views: list[ClipView] = []
+    for at, clip in enumerate(clips):
+        view = _place_clip(f"{search}-{at}", at + 1, clip, duration)
+        half = _NUMBER[0] / 2
+        middle = view.x + view.width / 2
+        # The bars of better clips lie above.
+        is_free = all(one.x + one.width <= middle - half or one.x >= middle + half for one in views)
+        if is_free and view.width >= _NUMBER[0] and view.height >= _NUMBER[1]:
+            view = evolve(view, number=round(middle, 2))
+        views.append(view)
+    return views
+
+
+def _place_clip(id_: str, rank: int, clip: Clip, duration: float) -> ClipView:
     left = min(max(clip.start_time / duration, 0.0), 1.0) * 100
     right = min(max(clip.end_time / duration, 0.0), 1.0) * 100
     width = max(_NARROWEST, right - left)
     height = max(_LOWEST, min(max(clip.score, 0.0), 1.0) * BAND)
     x = min(left, 100 - width)
-    has_room = width >= _NUMBERED[0] and height >= _NUMBERED[1]
     times = f"{format_time(clip.start_time)}\N{EN DASH}{format_time(clip.end_time)}"
     return ClipView(
-        id=f"{search}-{at}",
-        rank=at + 1,
+        id=id_,
+        rank=rank,
         start=f"{clip.start_time:.2f}",
         end=f"{clip.end_time:.2f}",
         score=f"{clip.score:.3f}",
@@ -70,7 +85,6 @@ def place_clip(search: str, at: int, clip: Clip, duration: float) -> ClipView:
         x=round(x, 2),
         width=round(width, 2),
         height=round(height, 1),
-        number=round(x + width / 2, 2) if has_room else None,
     )
 
 

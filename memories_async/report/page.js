@@ -87,7 +87,4 @@
     });
   }
   if (location.hash) choose(location.hash.slice(1));
-  addEventListener("beforeprint", () => {
-    for (const entry of all("details")) entry.open = true;
-  });
 })();

@@ -41,8 +41,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     film = reports.make_film(folder / "film.mp4", seconds=9, size=(320, 180))
     clips = ((6.0, 7.5, 0.9), (0.5, 2.0, 0.5), (3.0, 4.0, 0.3))
+    old = reports.make_film(folder / "old.mp4", seconds=3, codec="mpeg4")
     rows = [
         reports.search(prompt=reports.HOSTILE, video=reports.HOSTILE),
+        reports.search(prompt="an old codec", video="VI2"),
         reports.search(clips=clips),
         reports.caption(reports.HOSTILE, persons=["Alice"]),
         reports.caption("A bar grows over three colours."),
@@ -50,7 +52,7 @@ def folder(tmp_path_factory):
         {"call": "clips.search", "asked": {}, "state": "unknown", "message": reports.HOSTILE},
     ]
     ledger = reports.write_ledger(folder / "run.db", rows)
-    media = {"VI1": film, **{f"re_{at}": film for at in range(60)}}
+    media = {"VI1": film, "VI2": old, **{f"re_{at}": film for at in range(60)}}
     Report(ledger, media=media).write(folder / "report.html")
     Report(ledger, media=media, embed_clips=True).write(folder / "embedded.html")
     ledger.close()
@@ -128,6 +130,36 @@ def test_a_bar_of_the_timeline_plays_its_clip(show, name, start) -> None:
     take_shot(driver, f"playing-{name.partition('.')[0]}")
 
 
+def test_a_clip_that_does_not_play_is_told(show) -> None:
+    """The note says so before, and the clip after it was tried; both name the remedy."""
+    driver = show()
+    (search,) = driver.find_elements(By.XPATH, "//article[.//h3='an old codec']")
+    bar = search.find_element(By.CSS_SELECTOR, "svg.timeline a.best")
+
+    ActionChains(driver).scroll_to_element(bar).move_to_element(bar).click().perform()
+
+    told = (By.CSS_SELECTOR, "li.broken .none")
+    WebDriverWait(driver, PATIENCE).until(lambda _: search.find_elements(*told))
+    assert "This clip does not play here" in search.find_element(*told).text
+    assert search.text.count("--embed-clips") == 2
+    assert "Most browsers do not play video in MPEG-4 part 2" in search.text
+    take_shot(driver, "unplayable")
+
+
+def test_controls_come_when_they_are_wanted(show) -> None:
+    """They would darken the still: the pointer or the focus brings them."""
+    driver = show()
+    (card,) = driver.find_elements(By.CSS_SELECTOR, "li[data-end='7.5']")
+    video = card.find_element(By.TAG_NAME, "video")
+    before = video.get_property("controls")
+
+    ActionChains(driver).scroll_to_element(video).move_to_element(video).perform()
+
+    assert before is False
+    assert video.get_property("controls") is True
+    assert "idle" not in card.get_attribute("class")
+
+
 def test_a_dot_shows_its_neighbours(show) -> None:
     """The entry beside the map opens, with the nearest first, and their dots are marked."""
     driver = show()
@@ -184,7 +216,7 @@ def test_the_page_is_whole_without_script(show, chromium) -> None:
     chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         driver = show()
-        assert len(driver.find_elements(By.TAG_NAME, "video")) == 3
+        assert len(driver.find_elements(By.CSS_SELECTOR, "video[controls]")) == 4
         assert "A bar grows over three colours." in driver.find_element(By.TAG_NAME, "main").text
         assert driver.find_element(By.CSS_SELECTOR, ".timeline image").get_attribute("href")
         take_shot(driver, "without-script")

@@ -19,7 +19,7 @@ from memories_async.report._content import MOST_CAPTIONS, MOST_SEARCHES, MOST_UN
 from memories_async.report._map import MOST_DOTS, RADIUS, spread
 from memories_async.report._page import format_span
 from memories_async.report._report import MAX_PAGE
-from memories_async.report._timeline import build_ticks, format_time
+from memories_async.report._timeline import build_ticks, format_time, place_clips
 
 VOID = {"meta", "img", "link", "br", "rect", "circle", "path", "input", "image", "line"}
 
@@ -208,6 +208,16 @@ def test_captions_show_text_persons_and_tokens(ledger, film) -> None:
     assert "Still of film.mp4" in html
 
 
+def test_the_table_of_calls_has_the_states_that_occur(ledger) -> None:
+    """So that it is not wider than needed."""
+    row = {"call": "clips.search", "asked": {}, "state": "refused", "message": "no"}
+
+    assert (
+        "call done refused clips.search 1 1"
+        in Page(Report(ledger(row, reports.search())).render()).words
+    )
+
+
 def test_unknown_outcomes_say_what_to_do(ledger) -> None:
     """Key, call and reason of each, and the commands that settle it."""
     row = {"call": "clips.search", "asked": {}, "state": "unknown", "message": "reply lost"}
@@ -306,7 +316,7 @@ def test_files_that_are_no_pictures_and_videos_are_named(ledger, tmp_path) -> No
     words = Page(Report(ledger(reports.search()), media=media).render()).words
 
     assert "could not be decoded: bad.mp4, gone.png." in words
-    assert "The file of bad.mp4 cannot be read: no stills, nothing to play." in words
+    assert "The file bad.mp4 cannot be read: no stills, nothing to play." in words
 
 
 def test_what_cannot_be_cut_or_decoded_is_empty(film, tmp_path) -> None:
@@ -398,13 +408,13 @@ def test_a_video_without_a_file_has_its_best_name(ledger) -> None:
 
     words = Page(Report(ledger(*rows)).render()).words
 
-    assert "The files of 4 videos were not found" in words
+    assert "No file was found for 4 videos: no stills, nothing to play." in words
     assert "Give the folder of videos and query pictures with --videos DIR" in words
     for name in ("noon.mp4", "http://x.example/city.m3u8", "VI3"):
-        assert f"The file of {name} was not found: no stills, nothing to play." in words
+        assert f"No file was found for {name}: no stills, nothing to play." in words
     assert "By content. noon.mp4 · 3 tokens" in words
-    assert "By hash. a file with the hash cdcdcdcdcdcd · 3 tokens" in words
-    assert "Choose a dot or an entry to see its nearest neighbours. noon.mp4" in words
+    assert "By hash. the content with the hash cdcdcdcdcdcd · 3 tokens" in words
+    assert "Choose a dot or an entry to see its nearest neighbours. noon.mp4 noon.mp4 re_1" in words
 
 
 def test_an_upload_finds_its_file_by_content(ledger, film) -> None:
@@ -421,7 +431,7 @@ def test_an_upload_finds_its_file_by_content(ledger, film) -> None:
     page = Page(Report(ledger(*rows), media=index_media([moved])).render())
 
     assert len(page.all("video")) == 1
-    assert "were not found" not in page.words
+    assert "No file was found" not in page.words
     assert "renamed.mp4" in page.words.partition("Map of embeddings")[2]
 
 
@@ -458,6 +468,16 @@ def test_a_file_that_browsers_do_not_play_is_told(ledger, tmp_path, codec, name,
 
     assert (f"Most browsers {told}. If the clips do not play" in linked) == (told is not None)
     assert "Most browsers" not in inside
+
+
+def test_a_number_is_shown_where_no_better_clip_covers_it() -> None:
+    """Nor where its bar is too narrow, or too low."""
+    spans = [(0, 10, 0.9), (2, 14, 0.8), (8, 30, 0.7), (40, 41, 0.6), (50, 60, 0.1), (70, 80, 0.5)]
+    clips = [Clip(start_time=a, end_time=b, score=score) for a, b, score in spans]
+
+    views = place_clips("s0", clips, 100.0)
+
+    assert [one.number for one in views] == [5.0, None, 19.0, None, None, 75.0]
 
 
 @pytest.mark.parametrize(
