@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
@@ -289,3 +291,40 @@ def test_help_and_version_import_little(flag):
         *(f"memories_async.cli{part}" for part in ("", "._program", "._options")),
         *(f"memories_async.cli{part}" for part in ("._exits", "._run")),
     }
+
+
+def test_the_page_of_the_command_has_every_option() -> None:
+    """docs/cli.md lists, for each command, the options of its help and no other."""
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`.*?`|every command) \| (.*) \|$", page.partition("## All options")[2], re.MULTILINE
+    )
+    listed = [
+        ({*re.findall(r"`(.+?)`", names)}, {*re.findall(r"`(--?[a-z-]+)", told)})
+        for names, told in rows
+    ]
+
+    for name, command in list_commands():
+        group = f"{name.partition(' ')[0]} ..."
+        known = [told for names, told in listed if not names or names & {name, group}]
+        options = {
+            option
+            for one in command.params
+            if isinstance(one, click.Option) and not one.hidden
+            for option in (*one.opts, *one.secondary_opts)
+        }
+        assert set().union(*known) == options, name
+
+
+def list_commands(group=None, name=""):
+    """Each command that is no group, with its name."""
+    from memories_async.cli._program import program
+
+    group = group or program
+    context = click.Context(group)
+    for one in group.list_commands(context):
+        command, whole = group.get_command(context, one), f"{name} {one}".strip()
+        if isinstance(command, click.Group):
+            yield from list_commands(command, whole)
+        else:
+            yield whole, command
