@@ -207,9 +207,10 @@ class Report:
 
 def _list_states(content: Content) -> list[str]:
     """List the states that calls are in: `done` always, and the others that occur."""
-    counts = () if content.summary is None else content.summary.by_call.values()
+    calls = () if content.summary is None else content.summary.by_call.values()
+    known = {str(state) for counts in calls for state, count in counts.items() if count}
     states = ("done", "unknown", "refused", "planned", "sending")
-    return [state for state in states if state == "done" or any(one.get(state) for one in counts)]
+    return [state for state in states if state == "done" or state in known]
 
 
 def _replace(target: Path, content: bytes) -> Path:
