@@ -30,12 +30,17 @@ _MANY = 12
 """Shots described one by one, unless the prompt asks for detail."""
 _SHORT = 0.5
 """Seconds below which times have two digits: a single frame would last no time otherwise."""
+_MOSTLY = 1 / 3
+"""Share of the picture from which it is mostly of one colour."""
+_NAMED = 4
+"""Colours named at most, mostly and partly."""
 _HOW = (
     "How: duration and times from the frames' own time stamps; size from a decoded frame; cuts where "
-    "small Lab pictures, eight a second, differ far more than around them; colours by hue, chroma "
-    "and lightness of each pixel of samples two a second; brightness as mean lightness of 0-100; "
-    "motion as mean change of lightness between pictures an eighth of a second apart; "
-    "the camera from points found again half a second later."
+    "small Lab pictures, eight a second, differ far more than around them; colours of each pixel of "
+    "samples two a second, by the nearest of the values in CIELAB that people named in the xkcd "
+    "colour survey: mostly is a third of the picture or more, partly an eighth; brightness as mean "
+    "lightness of 0-100; motion as mean change of lightness between pictures an eighth of a second "
+    "apart; the camera from points found again half a second later."
 )
 
 
@@ -113,7 +118,7 @@ def _describe_shots(index: PixelIndex, plan: _CaptionPlan) -> list[str]:
 def _describe_shot(one: ShotFacts, plan: _CaptionPlan) -> str:
     parts: list[str] = []
     if "colours" in plan.topics:
-        parts.append("mostly " + " and ".join(name for name, _ in one.colours))
+        parts.append(_describe_colours(one.colours))
     if "light" in plan.topics:
         parts.append(one.brightness + (", little sharp detail" if one.blurred else ""))
     if "motion" in plan.topics:
@@ -132,3 +137,16 @@ def _format_seconds(seconds: float, length: float) -> str:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def _describe_colours(colours: tuple[tuple[str, float], ...]) -> str:
+    main = [name for name, share in colours if share >= _MOSTLY]
+    more = [name for name, share in colours[:_NAMED] if share < _MOSTLY]
+    parts = [("mostly", main), ("partly", more)]
+    said = [f"{how} {_list_names(names)}" for how, names in parts if names]
+    return ", ".join(said) or "many colours"
+
+
+def _list_names(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

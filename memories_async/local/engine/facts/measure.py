@@ -6,12 +6,12 @@ from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, np
 from memories_async.local.engine.protocol import Shot
-from memories_async.local.engine.vision.colours import NAMES
+from memories_async.local.engine.vision.colour_names import NAMES
 from memories_async.local.engine.vision.index import PixelIndex
 
 __all__ = ["ShotFacts", "measure_shots"]
 
-_SEEN = 0.12
+_SEEN = 1 / 8
 """Share of the picture from which a colour is named."""
 _LIGHTS = ((20.0, "dark"), (40.0, "dim"), (65.0, "mid-bright"), (101.0, "bright"))
 _USUAL = (10, 90)
@@ -29,7 +29,7 @@ class ShotFacts:
 
     shot: Shot
     colours: tuple[tuple[str, float], ...]
-    """Names and shares, most first."""
+    """Names and shares of the picture, most first."""
     light: float
     """Mean lightness, 0..100."""
     brightness: str
@@ -61,7 +61,7 @@ def _measure_shot(number: int, index: PixelIndex) -> ShotFacts:
     ranked = sorted(zip(NAMES, shares, strict=True), key=lambda one: -one[1])
     return ShotFacts(
         shot=shot,
-        colours=tuple(one for one in ranked[:3] if one[1] >= _SEEN) or (ranked[0],),
+        colours=tuple(one for one in ranked if one[1] >= _SEEN),
         light=float(light.mean()),
         brightness=_name_light(light),
         change=change,

@@ -1,61 +1,48 @@
-"""Named colours in a picture: the share of it that a person would call red, blue, grey ...
-
-Borders lie in hue, chroma and lightness of Lab. Orange and pink are unreliable: wood and skin share
-them.
-"""
-
-# ruff: noqa: PLR2004 # borders of colours are numbers by nature
+"""Named colours in a picture: the share of it that a person would call red, blue, grey ..."""
 
 from __future__ import annotations
 
-from memories_async.local.engine._cv import Floats, Numbers, Picture, cv2, np
+import re
+from functools import cache
 
-__all__ = ["NAMES", "measure_shares"]
+from memories_async.local.engine._cv import Bytes, Floats, Picture, cv2, np
+from memories_async.local.engine.vision.colour_names import NAMES, VALUES
 
-NAMES = (
-    "black",
-    "white",
-    "grey",
-    "red",
-    "orange",
-    "yellow",
-    "green",
-    "blue",
-    "purple",
-    "pink",
-    "brown",
-)
+__all__ = ["measure_shares"]
+
 _SIZE = (96, 54)
-_GREY_BELOW = 12.0
-"""Chroma below which a colour is black, grey or white."""
+_BITS = 5
+"""Bits of each channel that tell colours apart."""
+_LIGHTNESS = 0.8
+"""Weight of lightness beside a and b of CIELAB: shades of one colour share its name."""
+_CODE = re.compile(r"\b[0-9a-f]{6}\b")
 
 
 def measure_shares(picture: Picture) -> Floats:
     """Measure the share (0..1) of *picture* in each colour of `NAMES`; they sum to 1."""
-    small = cv2.resize(picture, _SIZE, interpolation=cv2.INTER_AREA)
-    scaled = np.asarray(small, np.float32) / 255
-    lab = np.asarray(cv2.cvtColor(scaled, cv2.COLOR_BGR2LAB), np.float32)
-    named = _name_pixels(lab[..., 0], lab[..., 1], lab[..., 2])
-    counts = np.bincount(named.reshape(-1), minlength=len(NAMES))
+    small = np.asarray(cv2.resize(picture, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+    coarse = small.reshape(-1, 3) >> (8 - _BITS)
+    named = _name_all()[coarse[:, 0], coarse[:, 1], coarse[:, 2]]
+    counts = np.bincount(named, minlength=len(NAMES))
     return np.asarray(counts / named.size, np.float32)
 
 
-def _name_pixels(light: Floats, a: Floats, b: Floats) -> Numbers:
-    """Name each pixel; lightness 0..100, a and b about -100..100."""
-    chroma = np.hypot(a, b)
-    hue = np.mod(np.degrees(np.arctan2(b, a)), 360)
-    # Degrees in Lab: red 10-45, orange 45-72, yellow 72-110, green 110-200, blue 200-300.
-    hues = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
-    borders = np.array([48, 72, 108, 200, 299, 332, 352])
-    places = np.array([NAMES.index(name) for name in (*hues, "red")])
-    named = places[np.digitize(hue, borders)]
-    warm = (named == NAMES.index("red")) & (light > 62) & (chroma < 55)
-    named = np.where(warm, NAMES.index("pink"), named)
-    dull = np.isin(named, [NAMES.index("orange"), NAMES.index("red"), NAMES.index("yellow")])
-    brown = dull & (light < 48) & (hue > 38) & (hue < 100) & (chroma < 55)
-    named = np.where(brown, NAMES.index("brown"), named)
-    plain = chroma < _GREY_BELOW
-    grey = np.where(light > 82, NAMES.index("white"), NAMES.index("grey"))
-    grey = np.where(light < 22, NAMES.index("black"), grey)
-    named = np.where(plain, grey, named)
-    return np.asarray(np.where(light < 10, NAMES.index("black"), named), np.int64)
+@cache
+def _name_all() -> Bytes:
+    """Name every colour, by its blue, green and red: the place in `NAMES` of the nearest value."""
+    steps = np.arange(2**_BITS, dtype=np.float32) * 2 ** (8 - _BITS) + 2 ** (7 - _BITS)
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1)
+    codes = [(at, code) for at, name in enumerate(NAMES) for code in _CODE.findall(VALUES[name])]
+    centres = _convert(
+        np.array([[list(bytes.fromhex(code))[::-1] for _, code in codes]], np.float32)
+    )
+    # The nearest centre: of |p - c|^2 only the terms with c differ among centres.
+    nearness = _convert(grid.reshape(1, -1, 3)) @ centres.T - (centres**2).sum(axis=1) / 2
+    places = np.array([at for at, _ in codes], np.uint8)
+    return np.asarray(places[nearness.argmax(axis=1)].reshape(grid.shape[:3]), np.uint8)
+
+
+def _convert(colours: Floats) -> Floats:
+    """Convert one row of colours, blue first and 0..255, to CIELAB, lightness weighted."""
+    lab = np.asarray(cv2.cvtColor(colours / 255, cv2.COLOR_BGR2LAB), np.float32)[0]
+    return np.asarray(lab * np.array([_LIGHTNESS, 1, 1], np.float32), np.float32)

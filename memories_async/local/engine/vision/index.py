@@ -36,7 +36,7 @@ class Samples:
     starts: Numbers
     """Where each sample's points start; one number more than samples."""
     colours: Floats
-    """Shares of `colours.NAMES`."""
+    """Shares of `colour_names.NAMES`."""
     sharpness: Floats
 
     def get_points(self, number: int) -> Points:
