@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from memories_async.local.engine.search import prompt
+from memories_async.local.engine.vision.colour_names import WORDS
 from memories_async.local.state.faults import CallbackKind, Kind
 
 pytest_plugins = ["pytester"]
@@ -31,13 +32,13 @@ def list_known_words() -> set[str]:
 
 def test_every_known_word_is_listed():
     """The page hides none."""
-    known = {*prompt.COLOURS, *prompt._MOVING, *prompt._STILL, *prompt._BRIGHT, *prompt._DARK}
+    known = {*WORDS, *prompt._MOVING, *prompt._STILL, *prompt._BRIGHT, *prompt._DARK}
     known |= {*prompt._COLOUR, *prompt._NOT, *prompt._TURNS_BACK, "background"}
 
     assert known <= list_known_words() | set(re.findall(r"\*([a-z]+)\*", PAGE))
 
 
-@pytest.mark.parametrize("word", sorted({*prompt.COLOURS, *prompt._MOVING, *prompt._STILL}))
+@pytest.mark.parametrize("word", sorted({*WORDS, *prompt._MOVING, *prompt._STILL}))
 def test_each_listed_word_is_known(word):
     """By itself."""
     assert word in list_known_words()

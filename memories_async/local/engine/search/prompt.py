@@ -1,8 +1,10 @@
 """Parse a search prompt into what pixels can answer; every other word is reported as ignored.
 
-Acted on: colour names; "ignore the background"; "ignore colour"; moving, still; bright, dark; and
-each of them negated ("not", "no", "never", "without", "ignore", "don't", ... up to the next comma,
-"but" or "focus"). A negation is reported as ignored only where no word that it governs is acted on. Stop words ("the", "on", "focus", ...) ask nothing and are not reported.
+Acted on: colour names, also two side by side that are one colour ("red-brown"); "ignore the
+background"; "ignore colour"; moving, still; bright, dark; and each of them negated ("not", "no",
+"never", "without", "ignore", "don't", ... up to the next comma, "but" or "focus"). A negation is
+reported as ignored only where no word that it governs is acted on. Stop words ("the", "on",
+"focus", ...) ask nothing and are not reported.
 """
 
 from __future__ import annotations
@@ -11,23 +13,10 @@ import re
 
 from attrs import evolve, frozen
 
-__all__ = ["COLOURS", "PromptIntent", "parse"]
+from memories_async.local.engine.vision.colour_names import BLENDS, NAMES, WORDS
 
-COLOURS = {
-    "black": "black",
-    "white": "white",
-    "grey": "grey",
-    "gray": "grey",
-    "red": "red",
-    "orange": "orange",
-    "yellow": "yellow",
-    "green": "green",
-    "blue": "blue",
-    "purple": "purple",
-    "violet": "purple",
-    "pink": "pink",
-    "brown": "brown",
-}
+__all__ = ["PromptIntent", "parse"]
+
 _MOVING = frozenset({"moving", "motion", "movement", "moves", "move"})
 _STILL = frozenset({"still", "static", "motionless", "unmoving"})
 _BRIGHT = frozenset({"bright", "brightly", "light", "lit"})
@@ -54,9 +43,9 @@ _STOP_WORDS = frozenset(
 class PromptIntent:
     """What a prompt asks; `ignored` holds the words that are not acted on."""
 
-    wanted: tuple[str, ...] = ()
-    """Colours of `colours.NAMES` that should be there."""
-    unwanted: tuple[str, ...] = ()
+    wanted: tuple[tuple[str, ...], ...] = ()
+    """Colours that should be there: each as the names of `NAMES` that it may have."""
+    unwanted: tuple[tuple[str, ...], ...] = ()
     centre: bool = False
     colourless: bool = False
     moving: bool | None = None
@@ -68,8 +57,36 @@ def parse(prompt: str) -> PromptIntent:
     """Parse *prompt*; never fails."""
     intent = PromptIntent()
     for clause in re.split(r"[,.;:!?\n]+", prompt.lower()):
-        intent = _parse_clause(intent, re.findall(r"[^\W_]+(?:['’][^\W_]+)?", clause))  # noqa: RUF001
+        words = re.findall(r"[^\W_]+(?:['’][^\W_]+)?", clause)  # noqa: RUF001
+        intent = _parse_clause(intent, _join_blends(words))
     return intent
+
+
+def _join_blends(words: list[str]) -> list[str]:
+    """Join two words of colour side by side that mean one colour: "red brown", "bluish grey"."""
+    joined: list[str] = []
+    for word in words:
+        before = joined[-1] if joined else ""
+        pairs = [
+            frozenset((one, other))
+            for one in WORDS.get(before, ())
+            for other in WORDS.get(word, ())
+        ]
+        # Two words for one name are one colour too: "navy blue".
+        blends = any(pair in BLENDS or len(pair) == 1 for pair in pairs)
+        if blends or (pairs and before.endswith("ish")):
+            joined[-1] = f"{before} {word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _find_names(colour: str) -> tuple[str, ...]:
+    """Find the names that a *colour* of one or two words may have in a picture."""
+    found = {name for word in colour.split() for name in WORDS.get(word, ())}
+    if found == {"blue", "green"}:
+        return ("blue-green",)
+    return tuple(name for name in NAMES if name in found)
 
 
 def _parse_clause(intent: PromptIntent, words: list[str]) -> PromptIntent:
@@ -99,10 +116,11 @@ def _apply_word(
     intent: PromptIntent, word: str, rest: list[str], *, negated: bool
 ) -> PromptIntent | None:
     """Return *intent* with what *word* asks; None where it asks nothing known."""
-    if word in COLOURS and negated:
-        return evolve(intent, unwanted=(*intent.unwanted, COLOURS[word]))
-    if word in COLOURS:
-        return evolve(intent, wanted=(*intent.wanted, COLOURS[word]))
+    names = _find_names(word)
+    if names and negated:
+        return evolve(intent, unwanted=(*intent.unwanted, names))
+    if names:
+        return evolve(intent, wanted=(*intent.wanted, names))
     if word in _COLOUR and negated:
         # "ignore background colour" concerns the background, not all colour.
         return intent if intent.centre else evolve(intent, colourless=True)
@@ -112,6 +130,6 @@ def _apply_word(
         return evolve(intent, moving=(word in _MOVING) is not negated)
     if word in _BRIGHT or word in _DARK:
         # "dark blue" is a shade, not a dark scene.
-        shade = bool(rest) and rest[0] in COLOURS
+        shade = bool(rest) and bool(_find_names(rest[0]))
         return None if shade else evolve(intent, bright=(word in _BRIGHT) is not negated)
     return None

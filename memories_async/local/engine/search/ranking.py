@@ -15,7 +15,7 @@ from attrs import frozen
 from memories_async.local.engine._cv import Floats, Numbers, np
 from memories_async.local.engine.search.matching import ImageQuery, compare, compute_score
 from memories_async.local.engine.search.prompt import PromptIntent
-from memories_async.local.engine.vision.colours import NAMES
+from memories_async.local.engine.vision.colour_names import NAMES
 from memories_async.local.engine.vision.index import PixelIndex
 
 __all__ = ["KEEP", "Ranking", "compute_factor", "rank"]
@@ -103,11 +103,11 @@ def _weigh_states(best: int, inside: Numbers, index: PixelIndex) -> Floats:
 def compute_factor(intent: PromptIntent, index: PixelIndex) -> Floats:
     """Compute how far each sample of *index* fulfils a prompt; 1 where nothing is asked."""
     factor, colours = np.ones(len(index.samples.times), np.float32), index.samples.colours
-    for name in intent.wanted:
-        presence = _measure_presence(colours[:, NAMES.index(name)])
+    for names in intent.wanted:
+        presence = _measure_presence(_add_shares(colours, names))
         factor = factor * (_FLOOR + (1 - _FLOOR) * presence)
-    for name in intent.unwanted:
-        absence = 1 - np.minimum(colours[:, NAMES.index(name)] / _MUCH, 1)
+    for names in intent.unwanted:
+        absence = 1 - np.minimum(_add_shares(colours, names) / _MUCH, 1)
         factor = factor * (_FLOOR + (1 - _FLOOR) * absence)
     if intent.moving is not None:
         motion = _average_at_samples(index.signals.motion, index)
@@ -116,6 +116,11 @@ def compute_factor(intent: PromptIntent, index: PixelIndex) -> Floats:
         light = (_average_at_samples(index.signals.light, index) - 25) / 45
         factor = factor * _soften(np.clip(light, 0, 1, dtype=np.float32), wanted=intent.bright)
     return np.asarray(factor, np.float32)
+
+
+def _add_shares(colours: Floats, names: tuple[str, ...]) -> Floats:
+    places = [NAMES.index(name) for name in names]
+    return np.asarray(colours[:, places].sum(axis=1), np.float32)
 
 
 def _measure_presence(share: Floats) -> Floats:

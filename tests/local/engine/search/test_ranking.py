@@ -8,7 +8,7 @@ import pytest
 
 from memories_async.local.engine.search.prompt import parse
 from memories_async.local.engine.search.ranking import compute_factor
-from memories_async.local.engine.vision.colours import NAMES
+from memories_async.local.engine.vision.colour_names import NAMES
 
 
 @pytest.fixture
@@ -64,6 +64,14 @@ def test_motion_of_a_cut_is_no_motion_of_its_shots(index):
 def test_colour_in_every_frame_prefers_no_moment(varied):
     """Blue is in every frame alike."""
     assert np.ptp(compute_factor(parse("blue"), varied)) == 0
+
+
+def test_colour_between_two_names_is_found_by_either(varied):
+    """Red rises, brown is absent: red-brown is asked as red is."""
+    factors = [compute_factor(parse(prompt), varied) for prompt in ("red-brown", "red", "brown")]
+
+    assert factors[0].tolist() == pytest.approx(factors[1].tolist())
+    assert np.ptp(factors[2]) == 0
 
 
 def test_absent_colour_lowers_all_scores_alike(varied):
