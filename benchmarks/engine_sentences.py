@@ -31,8 +31,18 @@ NEAR = 0.2
 """Seconds by which a told border may miss a cut: pictures are compared eight times a second."""
 A_THIRD, PLAIN = 0.30, 0.40
 """Share at which a colour may be called one that a shot is mostly in, and at which it has to be."""
+A_PART = 0.1
+"""Share at which a shot may be called partly of a colour."""
 BANDS = {"dark": (0, 20), "dim": (20, 40), "mid-bright": (40, 65), "bright": (65, 100)}
 AROUND = 2.0
+HOW_MUCH = {"mostly": "colour", "partly": "part"}
+SENSES = {
+    "many colours": "part",
+    "little sharp detail": "sharpness",
+    "motion": "motion",
+    "camera": "camera",
+}
+"""Kinds of what is said, by all of it or by its last word."""
 
 
 @attrs.frozen
@@ -142,19 +152,14 @@ def judge_shot(film: Made, shot: tuple[str, str, str]) -> tuple[list[Claim], lis
 def split_words(words: str) -> Iterator[tuple[str, str]]:
     """Split what is said of a shot into kinds and texts."""
     for part in words.split(", "):
-        if part.startswith("mostly "):
-            for name in part.removeprefix("mostly ").split(" and "):
-                yield "colour", name
-        elif part in BANDS or part.startswith("between "):
+        first, last = part.split()[0], part.split()[-1]
+        if first in HOW_MUCH:
+            for name in part.removeprefix(f"{first} ").split(" and "):
+                yield HOW_MUCH[first], name
+        elif part in BANDS or first == "between":
             yield "brightness", part
-        elif part == "little sharp detail":
-            yield "sharpness", part
-        elif part.endswith("motion"):
-            yield "motion", part
-        elif part.endswith("camera"):
-            yield "camera", part
         else:
-            yield "unknown", part
+            yield SENSES.get(part, SENSES.get(last, "unknown")), part
 
 
 def judge_words(
@@ -163,6 +168,12 @@ def judge_words(
     """Whether *text* is true of the scenes that the film shows in *span*."""
     if kind == "colour":
         return measure_share(frozenset({text.rsplit(maxsplit=1)[-1]}), scenes) >= A_THIRD
+    if kind == "part" and text == "many colours":
+        return all(
+            share * weight < A_THIRD for scene, weight in scenes for _, share in scene.colours
+        )
+    if kind == "part":
+        return measure_share(frozenset({text}), scenes) >= A_PART
     if kind == "brightness":
         return judge_brightness(film, text, span)
     if kind == "motion":

@@ -143,10 +143,5 @@ def _describe_colours(colours: tuple[tuple[str, float], ...]) -> str:
     main = [name for name, share in colours if share >= _MOSTLY]
     more = [name for name, share in colours[:_NAMED] if share < _MOSTLY]
     parts = [("mostly", main), ("partly", more)]
-    said = [f"{how} {_list_names(names)}" for how, names in parts if names]
+    said = [f"{how} {' and '.join(names)}" for how, names in parts if names]
     return ", ".join(said) or "many colours"
-
-
-def _list_names(names: list[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

@@ -119,7 +119,7 @@ def test_film_of_one_frame_has_a_length(index):
         ({"red": 0.34, "green": 0.33, "blue": 0.33}, "mostly red, partly green and blue"),
         (
             {"blue": 0.33, "green": 0.3, "red": 0.2, "pink": 0.17},
-            "partly blue, green, red and pink",
+            "partly blue and green and red and pink",
         ),
         ({"blue": 0.9, "red": 0.1}, "mostly blue"),
         (dict.fromkeys(NAMES, 1 / len(NAMES)), "many colours"),
@@ -144,7 +144,7 @@ PAINTED = {
     "mostly beige": {"f0c0a8": 1},
     "mostly red and white": {"c81428": 3, "ffffff": 2},
     "mostly purple, partly yellow and grey": {"800080": 5, "ffff00": 3, "808080": 2},
-    "partly black, blue, green and pink": {
+    "partly black and blue and green and pink": {
         "101010": 6,
         "000080": 5,
         "228b22": 4,

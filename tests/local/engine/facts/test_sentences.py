@@ -14,7 +14,7 @@ from engine_sentence_films import make
 from engine_sentence_plans import list_plans
 from engine_sentences import caption, judge
 
-NOT_YET = {"colour", "camera"}
+NOT_YET = {"camera"}
 PLANS = {plan.name: plan for plan in list_plans() if plan.is_quick}
 
 
