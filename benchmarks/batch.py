@@ -18,7 +18,7 @@ import aiohttp
 from memories_async import Call, Client, Hosts, Ledger, Limit, Limits, captions
 from memories_async._http.attempt import Attempt
 from memories_async._protocol.reply import Reply
-from memories_async.ledger._claimed import Claimed
+from memories_async.ledger._claims import Claimed
 from memories_async.ledger._coordinator import build_entry_key
 
 RATE = 500.0

@@ -31,7 +31,7 @@ from memories_async.events import CurrentCall, WaitReason, current_call, logger
 from memories_async.limiter import Bucket, Permit, Priority
 
 if TYPE_CHECKING:
-    from memories_async.ledger._claimed import Claimed
+    from memories_async.ledger._claims import Claimed
 
 T = TypeVar("T")
 

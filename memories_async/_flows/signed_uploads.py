@@ -10,7 +10,7 @@ from memories_async._protocol import wire_json
 from memories_async._protocol.call import Call, Progress
 from memories_async._protocol.reply import Reply
 from memories_async.assets import Asset
-from memories_async.ledger._claimed import Claimed
+from memories_async.ledger._claims import Claimed
 
 
 async def signed_upload(

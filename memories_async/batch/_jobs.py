@@ -17,14 +17,8 @@ from memories_async._protocol.reply import Reply
 from memories_async.batch._source import Item, build_call
 from memories_async.batch._values import Outcome
 from memories_async.errors import MemoriesError
-from memories_async.ledger._claimed import Claimed
-from memories_async.ledger._coordinator import (
-    Claim,
-    Coordinator,
-    Paid,
-    Unknown,
-    is_recorded,
-)
+from memories_async.ledger._claims import Claim, Claimed, Paid, Unknown
+from memories_async.ledger._coordinator import Coordinator, is_recorded
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._schema import EntryKey
 

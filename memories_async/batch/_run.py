@@ -26,14 +26,8 @@ from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome
 from memories_async.batch._waits import PaidUploads, UploadWaits, WaitForUpload
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
-from memories_async.ledger._claimed import Claimed
-from memories_async.ledger._coordinator import (
-    Coordinator,
-    InFlight,
-    OtherAccount,
-    Paid,
-    Unknown,
-)
+from memories_async.ledger._claims import Claimed, InFlight, OtherAccount, Paid, Unknown
+from memories_async.ledger._coordinator import Coordinator
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from memories_async._database.group_commit import Database
 from memories_async._database.open import open_database
 from memories_async._database.sqlite import SqliteDatabase
 from memories_async._protocol.call import Call
-from memories_async.ledger._claimed import Claimed
+from memories_async.ledger._claims import Claimed
 from memories_async.ledger._coordinator import Coordinator
 from memories_async.ledger._export import export, read_vector
 from memories_async.ledger._lease import OwnerLease

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 from memories_async import Client, Hosts, Ledger, Limit, Limits, Policy, clips
-from memories_async.ledger._claimed import Claimed
+from memories_async.ledger._claims import Claimed
 
 STEPS = ("before intent", "after intent", "as it is sent", "before outcome", "after outcome")
 

@@ -21,7 +21,8 @@ from memories_async._database import file as database_file
 from memories_async._database.file import create_private
 from memories_async.errors import BadReply, InvalidRequest, OutcomeUnknown
 from memories_async.ledger import DatabaseFailed, Ledger
-from memories_async.ledger._coordinator import InFlight, build_entry_key
+from memories_async.ledger._claims import InFlight
+from memories_async.ledger._coordinator import build_entry_key
 
 
 async def test_a_paid_call_is_answered_from_the_ledger(ledger, place):

@@ -1,18 +1,28 @@
-"""One claimed entry of the ledger while its call is sent: the hook that records each attempt."""
+"""What a claim of a call comes to: an entry to send, with the hook that records each attempt, or an answer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from copy import copy
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from memories_async._database.file import DatabaseFailed
 from memories_async._protocol.reply import Reply
-from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown, RateLimited, Refused
-from memories_async.events import logger
-from memories_async.ledger._schema import AttemptEnd, EntryKey
+from memories_async.errors import (
+    MemoriesError,
+    NotSent,
+    OutcomeUnknown,
+    PaidElsewhere,
+    RateLimited,
+    Refused,
+)
+from memories_async.events import logger, tell_waiting
+from memories_async.ledger._schema import AttemptEnd, EntryKey, EntryRow
 from memories_async.ledger._store import EntryStore, EntryWriter
 
 CANCELLED = "the call was cancelled after it was sent"
@@ -123,6 +133,101 @@ class Claimed:
             await self.store.write(move)
         except DatabaseFailed as error:
             logger.error("%s: the ledger's entry is unchanged: %s", self.entry_key.call, error)
+
+
+Flight: TypeAlias = Future[MemoriesError | None]
+"""Set to the error that ended the call, or to None: the ledger is then worth another look."""
+
+
+@frozen
+class Paid:
+    """The call was answered before, with *reply*."""
+
+    reply: Reply
+
+
+@frozen
+class Unknown:
+    """The call was sent and its outcome is unknown, or it was paid and its reply is lost."""
+
+    entry: int
+    error: OutcomeUnknown
+    reply: Reply | None
+    """The unreadable reply, if there was one."""
+
+
+@frozen
+class OtherAccount:
+    """The same call is or may be paid under another account's name."""
+
+    error: PaidElsewhere
+
+
+@frozen
+class InFlight:
+    """Another task of this process, or another process (no *flight*), is sending the call."""
+
+    flight: Flight | None
+    wait_elsewhere: Callable[[], Awaitable[None]] | None = None
+    """Waits for another process."""
+
+    async def wait(self) -> None:
+        """Wait until the ledger is worth another look; raise what ended a call of this process."""
+        tell_waiting("identical")
+        if self.flight is None:
+            if self.wait_elsewhere is not None:
+                await self.wait_elsewhere()
+            return
+        # Shielded: cancelling one waiter must not cancel the others.
+        error = await asyncio.shield(asyncio.wrap_future(self.flight))
+        if error is not None:
+            raise copy(error)
+
+
+Claim: TypeAlias = Claimed | Paid | Unknown | OtherAccount | InFlight
+
+
+def read_kept_reply(row: EntryRow) -> Reply | None:
+    """Return the reply that an entry keeps, if it keeps one."""
+    return None if row.body is None else Reply(status=row.status or 200, body=row.body)
+
+
+def explain_row(key: EntryKey, row: EntryRow) -> Paid | Unknown | InFlight | OtherAccount:
+    """Say why an entry cannot be claimed."""
+    if row.account != key.account:
+        known = "paid" if row.state == "done" else "perhaps paid, or about to be"
+        return OtherAccount(
+            PaidElsewhere(
+                f"not sent: the ledger holds this call as {known} under the account"
+                f" {row.account!r}, and this client's is {key.account!r}. If they are one account,"
+                f" call ledger.rename_account({row.account!r}, {key.account!r});"
+                " send(call, fresh=True) pays again",
+                call=key.call,
+            )
+        )
+    if row.owner is not None:
+        return InFlight(None)
+    reply = read_kept_reply(row)
+    if row.state == "done" and reply is not None:
+        return Paid(reply)
+    if row.state == "done":
+        message = "the ledger says it was paid, without an answer; fresh=True buys one"
+    else:
+        sent_at = datetime.fromtimestamp(row.sent_at or 0.0, UTC).isoformat(" ", "seconds")
+        message = (
+            f"sent before, last at {sent_at}, and not answered: {row.message}. It is not sent again"
+            f" by itself; tell the ledger: settle({key.key!r}, paid=...), or retry(...) to risk"
+            " paying twice"
+        )
+    error = OutcomeUnknown(
+        message,
+        call=key.call,
+        status=row.status,
+        attempts=row.attempts,
+        billed="yes" if row.state == "done" else "maybe",
+        body=row.body,
+    )
+    return Unknown(row.id, error, reply)
 
 
 async def run_to_end(write: Coroutine[Any, Any, None]) -> None:
