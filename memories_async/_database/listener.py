@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from attrs import define, field
 
-from memories_async._database.group_commit import POLL
+from memories_async._database.database import POLL
 from memories_async._database.postgres_connection import PostgresUrl, quote_name
 
 KEPT = 10_000

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TypeGuard
 
+from memories_async._database.database import Database
 from memories_async._database.file import Schema
-from memories_async._database.group_commit import Database
 from memories_async._database.sqlite import SqliteDatabase
 
 

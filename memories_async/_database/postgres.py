@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import psycopg
 from attrs import define, field
 
+from memories_async._database.database import Database
 from memories_async._database.file import PATIENCE, DatabaseFailed, Schema
-from memories_async._database.group_commit import Database, Work, WriteJob, WriteResult, run_job
+from memories_async._database.group_commit import Work, WriteJob, WriteResult, run_job
 from memories_async._database.listener import NotificationListener
 from memories_async._database.postgres_connection import (
     PostgresConnection,

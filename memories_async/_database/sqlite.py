@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
+from memories_async._database.database import Database
 from memories_async._database.file import (
     DatabaseFailed,
     Schema,
@@ -22,14 +23,7 @@ from memories_async._database.file import (
     read_file_id,
     resolve_path,
 )
-from memories_async._database.group_commit import (
-    Connection,
-    Database,
-    Work,
-    WriteJob,
-    WriteResult,
-    run_job,
-)
+from memories_async._database.group_commit import Connection, Work, WriteJob, WriteResult, run_job
 
 T = TypeVar("T")
 

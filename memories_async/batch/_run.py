@@ -16,7 +16,7 @@ from attrs import define, field
 
 from memories_async._client.call_runner import CallRunner
 from memories_async._client.settings import Settings
-from memories_async._database.group_commit import POLL
+from memories_async._database.database import POLL
 from memories_async._protocol.call import Call
 from memories_async.batch._channel import Channel
 from memories_async.batch._circuit_breaker import CircuitBreaker, FaultDetector

@@ -17,8 +17,9 @@ from weakref import WeakSet, ref
 
 from attrs import define, field, frozen
 
+from memories_async._database.database import Database
 from memories_async._database.file import DatabaseFailed
-from memories_async._database.group_commit import Connection, Database
+from memories_async._database.group_commit import Connection
 from memories_async.events import logger
 
 DURATION = 30.0

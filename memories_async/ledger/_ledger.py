@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Self, TypeVar
 from weakref import finalize
 
+from memories_async._database.database import Database
 from memories_async._database.file import NotWritable, copy_file, explain
-from memories_async._database.group_commit import Database
 from memories_async._database.open import open_database
 from memories_async._database.sqlite import SqliteDatabase
 from memories_async._protocol.call import Call

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from attrs import frozen
 
-from memories_async._database.group_commit import Database
+from memories_async._database.database import Database
 from memories_async._protocol.call import derive_fingerprint
 from memories_async.ledger._lease import OwnerLease
 from memories_async.ledger._process_lock import ProcessLock

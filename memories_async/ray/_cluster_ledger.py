@@ -21,8 +21,8 @@ from weakref import ref
 
 from attrs import define, field, frozen
 
+from memories_async._database.database import POLL
 from memories_async._database.file import DatabaseFailed
-from memories_async._database.group_commit import POLL
 from memories_async._database.open import open_database
 from memories_async.events import logger
 from memories_async.ledger import Ledger

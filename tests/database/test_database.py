@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from names import NAMES, count, insert, written
 
+from memories_async._database import database as databases
 from memories_async._database import group_commit
-from memories_async._database import group_commit as databases
 from memories_async._database.file import DatabaseFailed
 from memories_async._database.sqlite import SqliteDatabase
 

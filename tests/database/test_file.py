@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import pytest
 from names import NAMES, count, insert, written
 
+from memories_async._database import database as databases
 from memories_async._database import file as database_file
-from memories_async._database import group_commit as databases
 from memories_async._database.file import DatabaseFailed, Schema
 from memories_async._database.sqlite import SqliteDatabase
 

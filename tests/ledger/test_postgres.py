@@ -19,7 +19,8 @@ from ledgers import end_process, rows, states, until
 from samples import FOUND, search_call
 from servers import answer, serving, silent
 
-from memories_async._database import group_commit, listener, postgres
+from memories_async._database import database as databases
+from memories_async._database import listener, postgres
 from memories_async._database.file import Schema
 from memories_async._protocol.call import derive_fingerprint
 from memories_async.errors import NotSent
@@ -168,7 +169,7 @@ async def test_a_waiter_on_another_host_is_woken(ledgers, monkeypatch) -> None:
     two.database.version()  # begins to listen
     await until(lambda: two.database.mark() is not None)
     monkeypatch.setattr(listener, "POLL", 3600.0)
-    monkeypatch.setattr(group_commit, "POLL", 3600.0)
+    monkeypatch.setattr(databases, "POLL", 3600.0)
     async with serving(wait_and_answer) as server:
         async with (
             callers.patient_client(server.url, ledger=one) as first,
