@@ -36,6 +36,7 @@ class Database(ABC):
     raise `DatabaseFailed` where nothing can be read or written.
     """
 
+    _schemas: tuple[Schema, ...] = field(default=(), kw_only=True, alias="schemas")
     _jobs: SimpleQueue[WriteJob | None] = field(factory=SimpleQueue[WriteJob | None], init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _starting: threading.Lock = field(factory=threading.Lock, init=False)
@@ -45,9 +46,12 @@ class Database(ABC):
     def __attrs_post_init__(self) -> None:
         _open_databases.add(self)
 
-    @abstractmethod
     def include(self, schema: Schema) -> None:
         """Add the tables of another part of the library."""
+        with self._writing:
+            if schema not in self._schemas:
+                self._schemas = (*self._schemas, schema)
+                self._close_writer()
 
     async def write(self, work: Work[T]) -> T:
         """Run *work* in a transaction and return its value once the transaction is on the disk.
@@ -108,6 +112,10 @@ class Database(ABC):
     @abstractmethod
     def _commit(self, group: list[WriteJob]) -> list[WriteResult]:
         """Run the jobs of *group* in one transaction. The writer thread calls it."""
+
+    @abstractmethod
+    def _close_writer(self) -> None:
+        """Close the connection that writes; the next write opens another."""
 
     @abstractmethod
     def _disconnect(self) -> None:

@@ -22,7 +22,7 @@ def open_database(place: str | os.PathLike[str], schemas: tuple[Schema, ...] = (
     Raises `ValueError` for a URL that cannot be read, and `ImportError` without psycopg.
     """
     if not is_postgres(place):
-        return SqliteDatabase(Path(place), schemas)
+        return SqliteDatabase(Path(place), schemas=schemas)
     try:
         from memories_async._database.postgres import PostgresDatabase  # noqa: PLC0415  # optional
         from memories_async._database.postgres_connection import PostgresUrl  # noqa: PLC0415
@@ -30,4 +30,4 @@ def open_database(place: str | os.PathLike[str], schemas: tuple[Schema, ...] = (
         raise ImportError(
             f"PostgreSQL needs psycopg: pip install 'memories_async[postgres]' ({error})"
         ) from None
-    return PostgresDatabase(PostgresUrl.parse(place), schemas)
+    return PostgresDatabase(PostgresUrl.parse(place), schemas=schemas)

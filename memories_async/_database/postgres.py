@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -41,7 +42,6 @@ class PostgresDatabase(Database):
     """
 
     url: PostgresUrl
-    _schemas: tuple[Schema, ...] = ()
     _id: bytes | None = None
     """The id of the only tables that may be used, once the database was pickled."""
     listener: NotificationListener = field(init=False)
@@ -55,17 +55,11 @@ class PostgresDatabase(Database):
         self.listener = NotificationListener(self.url)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PostgresDatabase, (self.url, self._schemas, self.read_now(_read_id))
+        tables_id = self.read_now(_read_id)
+        return partial(PostgresDatabase, schemas=self._schemas), (self.url, tables_id)
 
     def __str__(self) -> str:
         return str(self.url)
-
-    def include(self, schema: Schema) -> None:
-        """Add the tables of another part of the library."""
-        with self._writing:
-            if schema not in self._schemas:
-                self._schemas = (*self._schemas, schema)
-                self._close_writer()
 
     def read_now(self, work: Work[T]) -> T:
         """Do as `read` does, blocking this thread."""

@@ -7,6 +7,7 @@ may use one file.
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,6 @@ from attrs import define, field
 from memories_async._database.database import Database
 from memories_async._database.file import (
     DatabaseFailed,
-    Schema,
     begin,
     explain,
     open_reader,
@@ -35,7 +35,6 @@ class SqliteDatabase(Database):
     """
 
     path: Path = field(converter=resolve_path)
-    _schemas: tuple[Schema, ...] = ()
     _file_id: bytes | None = None
     """The id of the only file that may be opened, once the database was pickled."""
     _writer: sqlite3.Connection | None = field(default=None, init=False)
@@ -44,7 +43,7 @@ class SqliteDatabase(Database):
     _openings: int = field(default=0, init=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SqliteDatabase, (self.path, self._schemas, self.file_id())
+        return partial(SqliteDatabase, schemas=self._schemas), (self.path, self.file_id())
 
     def __str__(self) -> str:
         return str(self.path)
@@ -52,13 +51,6 @@ class SqliteDatabase(Database):
     def file_id(self) -> bytes:
         """Return the id that the file was given when it was created; create it if need be."""
         return self.read_now(read_file_id)
-
-    def include(self, schema: Schema) -> None:
-        """Add the tables of another part of the library to the file."""
-        with self._writing:
-            if schema not in self._schemas:
-                self._schemas = (*self._schemas, schema)
-                self._close_writer()
 
     def read_now(self, work: Work[T]) -> T:
         """Do as `read` does, blocking this thread."""

@@ -16,6 +16,6 @@ def path(tmp_path):
 @pytest.fixture
 def database(path):
     """A database with the table of names."""
-    made = SqliteDatabase(path, (NAMES,))
+    made = SqliteDatabase(path, schemas=(NAMES,))
     yield made
     made.close()

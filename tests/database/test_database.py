@@ -103,7 +103,7 @@ def test_a_closed_database_is_opened_again_at_its_next_use(database) -> None:
 
 def test_every_commit_changes_the_version(database, path) -> None:
     """The version changes with the commits of this and of other processes, and only with them."""
-    other = SqliteDatabase(path, (NAMES,))
+    other = SqliteDatabase(path, schemas=(NAMES,))
     first = database.version()
     assert database.version() == first
 

@@ -81,7 +81,7 @@ def test_a_foreign_file_is_refused_and_left_unchanged(tmp_path) -> None:
 
     for path, words in ((text, "not a database"), (alien, "another program's")):
         before = path.read_bytes()
-        database = SqliteDatabase(path, (NAMES,))
+        database = SqliteDatabase(path, schemas=(NAMES,))
         with pytest.raises(DatabaseFailed, match=words):
             database.write_now(insert("a"))
         database.close()
@@ -109,7 +109,7 @@ def test_an_older_schema_is_backed_up_and_upgraded(database, path) -> None:
     database.close()
     newer = Schema("names", (*NAMES.steps, ("ALTER TABLE names ADD COLUMN born REAL",)))
 
-    updated = SqliteDatabase(path, (newer,))
+    updated = SqliteDatabase(path, schemas=(newer,))
     assert updated.read_now(lambda db: db.execute("SELECT * FROM names").fetchall()) == [
         ("kept", None)
     ]
@@ -147,7 +147,7 @@ def test_network_file_systems_are_refused(path, tmp_path, monkeypatch) -> None:
         SqliteDatabase(path).write_now(count)
 
     monkeypatch.setattr(database_file, "_read_mounts", lambda: mounts(tmp_path / "nothing"))
-    database = SqliteDatabase(path, (NAMES,))
+    database = SqliteDatabase(path, schemas=(NAMES,))
     assert database.write_now(count) == 0
     database.close()
 
@@ -215,7 +215,7 @@ def test_the_file_is_private_whatever_the_umask(path) -> None:
 
 @contextmanager
 def closing_database(path):
-    database = SqliteDatabase(path, (NAMES,))
+    database = SqliteDatabase(path, schemas=(NAMES,))
     yield database
     database.close()
 

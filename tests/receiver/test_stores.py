@@ -147,7 +147,7 @@ async def test_a_delivery_is_read_as_it_was_stored(store) -> None:
 async def test_a_file_of_the_first_version_is_upgraded(path) -> None:
     """Its callbacks are found, and counted."""
     first = Schema("receiver", _schema.SCHEMA.steps[:1])
-    old = SqliteDatabase(path, (first,))
+    old = SqliteDatabase(path, schemas=(first,))
     for statement in (
         "INSERT INTO callbacks (id, call, issued_at, task_id) VALUES (x'61', 'c', 1.0, 't1')",
         "INSERT INTO deliveries (id, task_id, final, body, at) VALUES (x'61', 't1', 1, '{}', 2.0)",
@@ -164,7 +164,7 @@ async def test_a_file_of_the_first_version_is_upgraded(path) -> None:
 async def test_a_file_of_the_second_version_is_upgraded(path) -> None:
     """Its submissions have no tag; new ones keep theirs."""
     second = Schema("receiver", _schema.SCHEMA.steps[:2])
-    old = SqliteDatabase(path, (second,))
+    old = SqliteDatabase(path, schemas=(second,))
     old.write_now(
         lambda db: db.execute(
             "INSERT INTO callbacks (id, call, issued_at, task_id) VALUES (x'61', 'c', 1.0, 't1')"
