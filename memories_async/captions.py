@@ -6,9 +6,9 @@ memories.ai docs, "Video Caption" (`POST /v1/understand/upload` and `/v1/underst
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote
 
 from attrs import evolve, field, frozen
@@ -33,6 +33,8 @@ from memories_async._protocol.caption_request import (
 from memories_async._protocol.decode import converter
 from memories_async._protocol.reply import Host
 from memories_async._protocol.value import Value
+
+T = TypeVar("T")
 
 PATIENCE = 600.0
 """Seconds for the work on a video whose caption is in the reply. The service documents none."""
@@ -118,7 +120,8 @@ def upload(
     """
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     body = describe_url(video_url, prompts, check_persons(persons, max_persons), callback)
-    return _build_task("upload", body, callback, extra, tag)
+    call = _build_call("upload", body, _read_task, extra, tag)
+    return evolve(call, needs_callback=callback is None)
 
 
 def upload_sync(
@@ -145,7 +148,8 @@ def upload_sync(
     """
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     body = describe_url(video_url, prompts, check_persons(persons, max_persons), None)
-    return _build_answered("upload_sync", body, extra, tag)
+    call = _build_call("upload_sync", body, _read_caption, extra, tag)
+    return evolve(call, patience=PATIENCE)
 
 
 def upload_file(
@@ -182,9 +186,9 @@ def upload_file(
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     people = check_persons(persons, max_persons)
     film = media.prepare_video("video", video, max_size=max_video_size)
-    return _build_task(
-        "upload_file", describe_file(film, prompts, people, callback), callback, extra, tag
-    )
+    body = describe_file(film, prompts, people, callback)
+    call = _build_call("upload_file", body, _read_task, extra, tag)
+    return evolve(call, needs_callback=callback is None)
 
 
 def upload_file_sync(
@@ -214,18 +218,18 @@ def upload_file_sync(
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     people = check_persons(persons, max_persons)
     film = media.prepare_video("video", video, max_size=max_video_size)
-    return _build_answered(
-        "upload_file_sync", describe_file(film, prompts, people, None), extra, tag
-    )
+    body = describe_file(film, prompts, people, None)
+    call = _build_call("upload_file_sync", body, _read_caption, extra, tag)
+    return evolve(call, patience=PATIENCE)
 
 
-def _build_task(
+def _build_call(
     name: str,
     body: Json | Form,
-    callback: str | None,
+    read: Callable[..., T],
     extra: Mapping[str, Any] | None,
     tag: str | None,
-) -> Call[CaptionTask]:
+) -> Call[T]:
     call = Call(
         name=f"captions.{name}",
         host=Host.CAPTIONS,
@@ -234,27 +238,8 @@ def _build_task(
         family="captions",
         unit="caption",
         repeatable=False,
-        needs_callback=callback is None,
         tag=None if tag is None else check_text("tag", tag),
-        decode=partial(_read_task, tag=tag),
-    )
-    return call.with_extra(extra, OPTIONAL_NAMES)
-
-
-def _build_answered(
-    name: str, body: Json | Form, extra: Mapping[str, Any] | None, tag: str | None
-) -> Call[Caption]:
-    call = Call(
-        name=f"captions.{name}",
-        host=Host.CAPTIONS,
-        path=PATHS[name],
-        body=body,
-        family="captions",
-        unit="caption",
-        repeatable=False,
-        patience=PATIENCE,
-        tag=None if tag is None else check_text("tag", tag),
-        decode=partial(_read_caption, tag=tag),
+        decode=partial(read, tag=tag),
     )
     return call.with_extra(extra, OPTIONAL_NAMES)
 

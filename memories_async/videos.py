@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Unpack
 
+from attrs import evolve
+
 from memories_async import media
 from memories_async._protocol.arguments import check_target, check_text, check_url
 from memories_async._protocol.call import (
@@ -84,20 +86,8 @@ def upload(
         raise ValueError(f"file must be one of {', '.join(EXTENSIONS)}, not {video.name}")
     given = build_options(unique_id, callback, tags, options)
     parts = [Part("file", video), *(Part(name, value) for name, value in given)]
-    call = Call(
-        name="videos.upload",
-        host=Host.SEARCH,
-        path="/serve/api/v1/upload",
-        body=Form(tuple(parts)),
-        family="video_upload",
-        unit="video",
-        repeatable=False,
-        welcomes_callback=callback is None,
-        progress=progress,
-        allowance=estimate_transfer_time(video.size),
-        decode=read_video,
-    )
-    return call.with_extra(extra, UPLOAD_NAMES)
+    call = _build_upload("upload", Form(tuple(parts)), callback, extra)
+    return evolve(call, progress=progress, allowance=estimate_transfer_time(video.size))
 
 
 def upload_url(
@@ -124,11 +114,18 @@ def upload_url(
     it `MemoriesError`. See memories.ai docs, section "Visual Search".
     """
     given = build_options(unique_id, callback, tags, options)
+    body = Fields((("url", check_url("url", url)), *given))
+    return _build_upload("upload_url", body, callback, extra)
+
+
+def _build_upload(
+    name: str, body: Fields | Form, callback: str | None, extra: Mapping[str, Any] | None
+) -> Call[Video]:
     call = Call(
-        name="videos.upload_url",
+        name=f"videos.{name}",
         host=Host.SEARCH,
-        path="/serve/api/v1/upload_url",
-        body=Fields((("url", check_url("url", url)), *given)),
+        path=f"/serve/api/v1/{name}",
+        body=body,
         family="video_upload",
         unit="video",
         repeatable=False,
