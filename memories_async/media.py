@@ -11,37 +11,16 @@ import hashlib
 import io
 import os
 import stat
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol, TypeGuard
+from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from memories_async._protocol.media_types import IMAGE_SIGNATURES, IMAGE_TYPES, VIDEO_TYPES
+from memories_async._protocol.open_file import BinaryFile, SharedReader, borrow, is_binary_file
 from memories_async.errors import NotSent
-
-
-class BinaryFile(Protocol):
-    """A file open for bytes that can be read from any position: what `open(path, "rb")` returns.
-
-    `io.BytesIO`, temporary files, files inside zip or gzip archives, FastAPI's `UploadFile.file` and
-    `mmap.mmap` are such files, too.
-    """
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most *size* bytes, none at the end."""
-        ...
-
-    def seek(self, offset: int, whence: int, /) -> object:
-        """Move to another position."""
-        ...
-
-    def tell(self) -> int:
-        """Return the position."""
-        ...
-
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile
 """What image, video and file arguments take: a path, bytes in memory, or a file open for bytes."""
@@ -91,7 +70,7 @@ class Media:
         if not isinstance(self.source, Path):
             if getattr(self.source, "closed", False):
                 raise NotSent(f"the file of {self.name} was closed since the call was built")
-            return _SharedReader(self.source, self.start)
+            return SharedReader(self.source, self.start)
         try:
             reader = self.source.open("rb", buffering=0)
         except OSError as error:
@@ -224,7 +203,7 @@ def _check_source(argument: str, source: object) -> _Content:
             raise ValueError(f"{argument} must be a regular file: {path}")
         return path
     # A file open for text, also inside a wrapper, has an encoding.
-    if hasattr(source, "encoding") or not _is_binary_file(source):
+    if hasattr(source, "encoding") or not is_binary_file(source):
         kind = type(source).__name__
         raise TypeError(f"{argument} must be a path, bytes or a file open for bytes, not {kind}")
     # `mmap` has no `seekable` before Python 3.13, and can be rewound.
@@ -232,11 +211,6 @@ def _check_source(argument: str, source: object) -> _Content:
     if seekable is not None and not seekable():
         raise ValueError(f"{argument} must be a file that can be rewound; pass its bytes instead")
     return source
-
-
-def _is_binary_file(source: object) -> TypeGuard[BinaryFile]:
-    """Whether *source* has the methods of a file; also those that it passes on to another one."""
-    return all(callable(getattr(source, name, None)) for name in ("read", "seek", "tell"))
 
 
 def _measure(argument: str, source: object, max_size: int | None) -> tuple[_Content, int, int]:
@@ -247,7 +221,7 @@ def _measure(argument: str, source: object, max_size: int | None) -> tuple[_Cont
     elif isinstance(content, Path):
         size, start = content.stat().st_size, 0
     else:
-        with _borrow(content) as start:
+        with borrow(content) as start:
             content.seek(0, os.SEEK_END)
             size = content.tell() - start
     if size <= 0:
@@ -269,41 +243,23 @@ def _sniff_suffix(content: _Content) -> str:
     if isinstance(content, bytes):
         head = content[:12]
     else:
-        with _borrow(content):
+        with borrow(content):
             head = content.read(12)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return ".webp"
     return next((suffix for mark, suffix in IMAGE_SIGNATURES if head.startswith(mark)), "")
 
 
-_SHARED_FILES = threading.Lock()
-
-
-@contextmanager
-def _borrow(file: BinaryFile) -> Generator[int]:
-    """Lock a caller's file, yield its position, and restore the position afterwards."""
-    # Several calls, and so several threads, may share one open file.
-    with _SHARED_FILES:
-        start = file.tell()
-        try:
-            yield start
-        finally:
-            file.seek(start, os.SEEK_SET)
-
-
-@define(eq=False)
-class _SharedReader:
-    """Reads a caller's open file and restores its position after each read. It never closes it."""
-
-    file: BinaryFile
-    position: int
-
-    def read(self, size: int, /) -> bytes:
-        with _borrow(self.file):
-            self.file.seek(self.position, os.SEEK_SET)
-            chunk = self.file.read(size)
-        self.position += len(chunk)
-        return chunk
-
-    def close(self) -> None:
-        """Do nothing: the caller closes the file."""
+__all__ = [
+    "MB",
+    "BinaryFile",
+    "Media",
+    "Reader",
+    "Source",
+    "check_file_name",
+    "clean_name",
+    "derive_name",
+    "prepare_file",
+    "prepare_image",
+    "prepare_video",
+]
