@@ -12,7 +12,7 @@ import time
 import pytest
 
 from memories_async import Limit, Limits
-from memories_async.cli.serve import Traffic
+from memories_async.cli._traffic import Traffic
 from memories_async.local import LocalService
 from memories_async.local.engine.fixed import FixedEngine
 
