@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -11,6 +13,7 @@ from attrs import define
 
 from memories_async.local.egress.client import EgressClient
 from memories_async.local.egress.policy import AllowedHosts, EgressPolicy
+from memories_async.local.engine.protocol import Engine
 from memories_async.local.inbox import Inbox
 from memories_async.local.jobs.background import BackgroundTasks
 from memories_async.local.jobs.callbacks import Callbacks, Outbox
@@ -41,12 +44,13 @@ from memories_async.local.routes.videos import (
 )
 from memories_async.local.state.accounts import Accounts
 from memories_async.local.state.faults import Faults
+from memories_async.local.state.library import Library, resolve_sources
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.rate_limits import SlidingWindows
 from memories_async.local.state.request_log import RequestLog
 from memories_async.local.state.wire import Dialect
 
-__all__ = ["Components", "assemble"]
+__all__ = ["Components", "assemble", "build_engine_pool"]
 
 _FETCH_TIMEOUT = 30.0
 """Seconds for fetching what a request names by URL."""
@@ -101,6 +105,26 @@ class Components:
         self.pipeline.request_log.reset()
         self.outbox.reset()
         self.inbox.reset()
+
+
+def build_engine_pool(
+    videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    engine: Engine | None,
+    cache: str | os.PathLike[str] | None,
+    *,
+    dimensions: int,
+    time_limit: float,
+) -> EnginePool:
+    """Build the pool of *engine*, or of a `PixelEngine`, which then ends with the service."""
+    library = Library(resolve_sources(videos))
+    if engine is not None:
+        return EnginePool(engine=engine, library=library, dimensions=dimensions)
+    from memories_async.local.engine.pixels import PixelEngine  # noqa: PLC0415  # says what to install
+
+    pixels = PixelEngine(None if cache is None else Path(cache), time_limit=time_limit)
+    return EnginePool(
+        engine=pixels, library=library, dimensions=dimensions, close_engine=pixels.close
+    )
 
 
 def assemble(

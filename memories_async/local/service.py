@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from ipaddress import ip_address
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -14,18 +13,17 @@ import attrs
 from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
 from memories_async._protocol.network import Address, is_loopback
 from memories_async.local.admin import AdminRoutes
-from memories_async.local.components import assemble
+from memories_async.local.components import assemble, build_engine_pool
 from memories_async.local.egress.policy import AllowedHosts
 from memories_async.local.engine.protocol import Engine
 from memories_async.local.inbox import Inbox
 from memories_async.local.jobs.callbacks import Callbacks, Outbox
-from memories_async.local.jobs.engine_pool import EnginePool
 from memories_async.local.jobs.upload_store import StoredUpload
 from memories_async.local.pipeline.listener import LOOPBACK
 from memories_async.local.service_thread import ServiceThread, start_thread
 from memories_async.local.state.accounts import Account
 from memories_async.local.state.faults import Faults
-from memories_async.local.state.library import Library, LocalVideo, resolve_sources
+from memories_async.local.state.library import LocalVideo
 from memories_async.local.state.page_limits import PageLimits
 from memories_async.local.state.rate_limits import DOCUMENTED, Rate, SlidingWindows, parse_rates
 from memories_async.local.state.request_log import LoggedRequest
@@ -93,12 +91,8 @@ class LocalService:
         self._host, self._port = host, port
         self._points, self._prices = points, dict(prices or {})
         self._components = assemble(
-            engine_pool=_build_engine_pool(
-                engine,
-                cache,
-                library=Library(resolve_sources(videos)),
-                dimensions=dimensions,
-                time_limit=time_limit,
+            engine_pool=build_engine_pool(
+                videos, engine, cache, dimensions=dimensions, time_limit=time_limit
             ),
             windows=SlidingWindows(parse_rates(limits)),
             page_limits=page_limits or PageLimits(),
@@ -313,25 +307,6 @@ def _describe_rate(limits: Mapping[str, Rate], family: str) -> str | None:
         return None
     is_raised = rate.count / rate.per > documented.count / documented.per
     return f"{rate.count}/{rate.per:g}" if is_raised else None
-
-
-def _build_engine_pool(
-    engine: Engine | None,
-    cache: str | os.PathLike[str] | None,
-    *,
-    library: Library,
-    dimensions: int,
-    time_limit: float,
-) -> EnginePool:
-    """Build the pool of *engine*, or of a `PixelEngine`, which then ends with the service."""
-    if engine is not None:
-        return EnginePool(engine=engine, library=library, dimensions=dimensions)
-    from memories_async.local.engine.pixels import PixelEngine  # noqa: PLC0415  # says what to install
-
-    pixels = PixelEngine(None if cache is None else Path(cache), time_limit=time_limit)
-    return EnginePool(
-        engine=pixels, library=library, dimensions=dimensions, close_engine=pixels.close
-    )
 
 
 def _check_host(host: str, *, is_open: bool) -> None:
