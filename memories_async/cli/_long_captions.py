@@ -26,36 +26,35 @@ class LongOptions:
     """Where the captions of a film are recorded, and how they are received with `--wait`."""
 
     ledger: str | None
+    wait: bool
     port: int | None
     public_url: str | None
     timeout: float
+    dry_run: bool
     prices: dict[str, float]
     """Points of units, for a dry run."""
 
     def caption(
-        self,
-        run: CommandRun,
-        video: str,
-        configuration: Configuration,
-        arguments: dict[str, Any],
-        *,
-        wait: bool,
-        dry_run: bool,
+        self, run: CommandRun, video: str, configuration: Configuration, arguments: dict[str, Any]
     ) -> int:
         """Plan the pieces of *video*, and caption them unless it is a dry run; return the exit code."""
         with run.screen.status("looking for cuts ..."):
             plan = make_cutter(video, captions.MAX_VIDEO_SIZE).plan()
-        if dry_run:
+        if self.dry_run:
             show_film_plan(run, plan, configuration, self.prices)
             return Exit.DONE
         if self.ledger is None:
             raise ValueError(
                 "--long needs --ledger FILE, with which a run that was stopped goes on"
             )
-        if wait and not self.port:
+        if self.wait and not self.port:
             raise ValueError("--wait needs --port N, on which a later run receives the rest")
         with Ledger(self.ledger) as ledger:
-            reception = self._make_reception(configuration, ledger) if wait else None
+            reception = None
+            if self.wait:
+                make = _receiving.make_receiver
+                receiver = make(self.public_url, self.port, configuration, ledger)
+                reception = Reception(receiver=receiver, port=self.port, timeout=self.timeout)
             run.screen.note(describe_plan(plan))
             run.screen.note(f"if it ends early, run it again: {self.ledger} records what is paid")
             long = run_async(
@@ -72,10 +71,6 @@ class LongOptions:
         run.screen.document(long.to_dict())
         run.screen.say(long.text)
         return Exit.DONE if long.is_complete else Exit.NO_RESULT
-
-    def _make_reception(self, configuration: Configuration, ledger: Ledger) -> Reception:
-        receiver = _receiving.make_receiver(self.public_url, self.port, configuration, ledger)
-        return Reception(receiver=receiver, port=self.port, timeout=self.timeout)
 
 
 async def _caption(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import frozen
 
 from memories_async import Caption, CaptionTask, Person, captions
 from memories_async._protocol.call import Call
@@ -46,6 +47,77 @@ Examples:
 """
 _USER_PROMPT = "Summarize what happens in the video."
 _SYSTEM_PROMPT = "You are a video understanding system that describes what it sees."
+
+
+@frozen(kw_only=True)
+class CaptionOptions:
+    """The options of the command."""
+
+    video: str
+    user_prompt: str
+    system_prompt: str
+    persons: tuple[str, ...]
+    thinking: bool
+    tag: str | None
+    reasoning_effort: int | None
+    qa: bool
+    extra: tuple[str, ...]
+    sync: bool
+    callback: str | None
+    wait: bool
+    is_long: bool
+    ledger: str | None
+    public_url: str | None
+    port: int | None
+    timeout: float
+    store: Path | None
+    prices: tuple[str, ...]
+    dry_run: bool
+
+    def check(self) -> None:
+        """Raise `ValueError` for options that do not go together."""
+        if [self.sync, self.wait, self.callback is not None].count(True) != 1:
+            raise ValueError(
+                "give one of --sync (the caption comes in the reply), --wait (this command receives "
+                "its callback) and --callback URL (a receiver of yours does)"
+            )
+        is_other = is_url(self.video) or self.callback is not None or self.store is not None
+        if self.is_long and is_other:
+            raise ValueError("--long takes a file and --sync or --wait; --ledger is its store")
+        if self.ledger is not None and not self.is_long:
+            raise ValueError("--ledger goes with --long")
+        if not self.wait and (self.port, self.public_url, self.store) != (None, None, None):
+            raise ValueError("--port, --public-url and --store go with --wait")
+        if self.prices and not self.dry_run:
+            raise ValueError("--price goes with --dry-run")
+
+    def build_arguments(self) -> dict[str, Any]:
+        """Build what every form of the call takes."""
+        return {
+            "user_prompt": self.user_prompt,
+            "system_prompt": self.system_prompt,
+            "thinking": self.thinking,
+            "reasoning_effort": self.reasoning_effort,
+            "qa": self.qa or None,
+            "extra": parse_extra(self.extra),
+            "tag": self.tag,
+            "persons": parse_persons(self.persons, by_url=is_url(self.video)),
+        }
+
+    def build_reception(self, configuration: Configuration) -> Reception:
+        """Build what receives the caption here, for `--wait`."""
+        receiver = _receiving.make_receiver(self.public_url, self.port, configuration, self.store)
+        return Reception(
+            receiver=receiver, port=self.port or 0, timeout=self.timeout, store=self.store
+        )
+
+    def build_call(self, arguments: Mapping[str, Any]) -> Call[Any]:
+        """Build the call for a file or a URL, whose caption comes in the reply or by callback."""
+        if self.sync:
+            answered = captions.upload_sync if is_url(self.video) else captions.upload_file_sync
+            return answered(self.video, **arguments)
+        submitted = captions.upload if is_url(self.video) else captions.upload_file
+        return submitted(self.video, callback=self.callback, **arguments)
 
 
 @click.command(epilog=_EXAMPLES)
@@ -99,31 +171,7 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
 @dry_run
 @common
 @pass_run
-def command(
-    run: CommandRun,
-    /,
-    *,
-    video: str,
-    user_prompt: str,
-    system_prompt: str,
-    persons: tuple[str, ...],
-    thinking: bool,
-    tag: str | None,
-    reasoning_effort: int | None,
-    qa: bool,
-    extra: tuple[str, ...],
-    sync: bool,
-    callback: str | None,
-    wait: bool,
-    is_long: bool,
-    ledger: str | None,
-    public_url: str | None,
-    port: int | None,
-    timeout: float,
-    store: Path | None,
-    prices: tuple[str, ...],
-    dry_run: bool,
-) -> int:
+def command(run: CommandRun, /, **options: Any) -> int:
     """Caption a video.
 
     The video must be 20 to 300 seconds long and at most 20 MB. With --sync, the caption is in the
@@ -133,64 +181,37 @@ def command(
 
     A longer or larger film is captioned with --long, which cuts it where shots change.
     """
-    configuration = Configuration.read(run.account)
+    configuration, chosen = Configuration.read(run.account), CaptionOptions(**options)
     with raise_usage_errors():
-        if [sync, wait, callback is not None].count(True) != 1:
-            raise ValueError(
-                "give one of --sync (the caption comes in the reply), --wait (this command receives "
-                "its callback) and --callback URL (a receiver of yours does)"
-            )
-        if is_long and (is_url(video) or callback is not None or store is not None):
-            raise ValueError("--long takes a file and --sync or --wait; --ledger is its store")
-        if ledger is not None and not is_long:
-            raise ValueError("--ledger goes with --long")
-        if not wait and (port, public_url, store) != (None, None, None):
-            raise ValueError("--port, --public-url and --store go with --wait")
-        points = parse_prices(prices)
-        if points and not dry_run:
-            raise ValueError("--price goes with --dry-run")
-        arguments: dict[str, Any] = {
-            "user_prompt": user_prompt,
-            "system_prompt": system_prompt,
-            "thinking": thinking,
-            "reasoning_effort": reasoning_effort,
-            "qa": qa or None,
-            "extra": parse_extra(extra),
-            "tag": tag,
-            "persons": parse_persons(persons, by_url=is_url(video)),
-        }
-        if is_long:
+        chosen.check()
+        arguments = chosen.build_arguments()
+        points = parse_prices(chosen.prices)
+        if chosen.is_long:
             long = LongOptions(
-                ledger=ledger, port=port, public_url=public_url, timeout=timeout, prices=points
+                ledger=chosen.ledger,
+                wait=chosen.wait,
+                port=chosen.port,
+                public_url=chosen.public_url,
+                timeout=chosen.timeout,
+                dry_run=chosen.dry_run,
+                prices=points,
             )
-            return long.caption(run, video, configuration, arguments, wait=wait, dry_run=dry_run)
-        make = _receiving.make_receiver
-        receiver = make(public_url, port, configuration, store) if wait else None
-        call = build_call(video, arguments, callback=callback, is_sync=sync)
-    if dry_run:
+            return long.caption(run, chosen.video, configuration, arguments)
+        reception = chosen.build_reception(configuration) if chosen.wait else None
+        call = chosen.build_call(arguments)
+    if chosen.dry_run:
         show_dry_run(run.screen, call, configuration, points)
-    elif receiver is not None:
-        reception = Reception(receiver=receiver, port=port or 0, timeout=timeout, store=store)
+    elif reception is not None:
         show_caption(run, *run_async(submit_and_wait(run, call, configuration, reception)))
-    elif sync:
+    elif chosen.sync:
         show_caption(run, None, send(run, call, configuration))
     else:
         task = send(run, call, configuration)
-        run.screen.document({"task_id": task.task_id, "tag": tag, "callback": callback})
-        run.screen.facts([("task", task.task_id), ("callback", str(callback))])
-    return Exit.DONE
-
-
-def build_call(
-    video: str, arguments: Mapping[str, Any], *, callback: str | None, is_sync: bool
-) -> Call[Any]:
-    """Build the call for a file or a URL, whose caption comes in the reply or by callback."""
-    if is_sync:
-        return (captions.upload_sync if is_url(video) else captions.upload_file_sync)(
-            video, **arguments
+        run.screen.document(
+            {"task_id": task.task_id, "tag": chosen.tag, "callback": chosen.callback}
         )
-    build = captions.upload if is_url(video) else captions.upload_file
-    return build(video, callback=callback, **arguments)
+        run.screen.facts([("task", task.task_id), ("callback", str(chosen.callback))])
+    return Exit.DONE
 
 
 def parse_persons(persons: Iterable[str], *, by_url: bool) -> list[Person]:
