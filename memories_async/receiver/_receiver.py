@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -264,7 +265,10 @@ class Receiver:
         if not isinstance(source, Ledger | CallbackStore) and self._attached is None:
             # The store pickles with the id of its file, so that no other file is used in its place.
             source = self.store
-        return _unpickle, (self._url.given, source, self._accept_for, self._observers)
+        make = partial(
+            Receiver, store=source, accept_for=self._accept_for, observers=self._observers
+        )
+        return make, (self._url.given,)
 
     def _open(self) -> CallbackService:
         with self._opening:
@@ -286,12 +290,6 @@ class Receiver:
             return self._open()
         except (MemoriesError, OSError) as error:
             raise store_failure(error) from None
-
-
-def _unpickle(
-    url: str, source: StoreSource, accept_for: float, observers: tuple[Observer, ...] | None
-) -> Receiver:
-    return Receiver(url, store=source, accept_for=accept_for, observers=observers)
 
 
 def _read_task_id(answer: object) -> str | None:
