@@ -111,7 +111,7 @@ def postgres():
     yield server
     from memories_async.ledger import _lease
 
-    _lease.release_all()  # of ledgers that tests left open
+    _lease.leases.call(_lease.OwnerLease.release)  # of ledgers that tests left open
     server.remove()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
@@ -13,6 +11,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
+from memories_async._instances import Instances
 from memories_async._protocol.call import Call, derive_fingerprint, identify
 from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError, OutcomeUnknown
@@ -42,9 +41,7 @@ class SingleFlight:
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        # A forked child sends none of its parent's calls; Windows has no fork.
-        if sys.platform != "win32":
-            os.register_at_fork(after_in_child=self.clear)
+        _single_flights.add(self)
 
     def join(self, key: str) -> Flight | None:
         """Return the flight under *key*; None where there was none and the caller's begins."""
@@ -62,8 +59,11 @@ class SingleFlight:
             flight.set_result(error)
 
     def clear(self) -> None:
-        """Forget all flights, in a forked child."""
+        """Forget all flights: a forked child sends none of its parent's calls."""
         self._flights, self._lock = {}, threading.Lock()
+
+
+_single_flights = Instances[SingleFlight](in_child=SingleFlight.clear)
 
 
 @define(eq=False)

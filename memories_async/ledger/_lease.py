@@ -7,19 +7,17 @@ when the lease has ended. A process whose lease has ended sends nothing more: it
 
 from __future__ import annotations
 
-import atexit
-import os
 import secrets
-import sys
 import threading
 import time
-from weakref import WeakSet, ref
+from weakref import ref
 
 from attrs import define, field, frozen
 
 from memories_async._database.database import Database
 from memories_async._database.file import DatabaseFailed
 from memories_async._database.group_commit import Connection
+from memories_async._instances import Instances
 from memories_async.events import logger
 
 DURATION = 30.0
@@ -41,7 +39,7 @@ class OwnerLease:
     """Ends the thread that renews the lease."""
 
     def __attrs_post_init__(self) -> None:
-        _leases.add(self)
+        leases.add(self)
 
     def within(self, connection: Connection) -> LeaseTable:
         """Return what a transaction needs to know of the leases."""
@@ -141,21 +139,4 @@ def _renew(lease: ref[OwnerLease], stopping: threading.Event) -> None:
         del held
 
 
-_leases: WeakSet[OwnerLease] = WeakSet()
-
-
-def abandon_all() -> None:
-    """Renew no lease of the parent's, in a forked child."""
-    for lease in [*_leases]:
-        lease.abandon()
-
-
-def release_all() -> None:
-    """End every lease, at exit, so that nobody waits for it."""
-    for lease in [*_leases]:
-        lease.release()
-
-
-if sys.platform != "win32":  # there is no fork to prepare for
-    os.register_at_fork(after_in_child=abandon_all)
-atexit.register(release_all)
+leases = Instances[OwnerLease](in_child=OwnerLease.abandon, at_exit=OwnerLease.release)

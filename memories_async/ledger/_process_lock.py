@@ -7,19 +7,18 @@ Process ids cannot: they are reused, and they differ between containers that sha
 
 from __future__ import annotations
 
-import atexit
 import os
 import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
-from weakref import WeakSet
 
 from attrs import define, field
 
 from memories_async._database.file import create_private
 from memories_async._database.group_commit import Connection
+from memories_async._instances import Instances
 
 if sys.platform == "win32":
     import msvcrt
@@ -49,7 +48,7 @@ class ProcessLock:
     _handle: int = field(default=-1, init=False)
 
     def __attrs_post_init__(self) -> None:
-        _locks.add(self)
+        locks.add(self)
 
     def within(self, connection: Connection) -> Self:  # noqa: ARG002  # as `OwnerLease` has it
         """Return the lock itself: it needs no database."""
@@ -110,21 +109,4 @@ class ProcessLock:
         return self.ledger.with_name(f"{self.ledger.name}-owner-{name}")
 
 
-_locks: WeakSet[ProcessLock] = WeakSet()
-
-
-def abandon_all() -> None:
-    """Close every lock file, in a forked child."""
-    for lock in [*_locks]:
-        lock.abandon()
-
-
-def remove_all_files() -> None:
-    """Remove every lock file, at exit."""
-    for lock in [*_locks]:
-        lock.remove_file()
-
-
-if sys.platform != "win32":  # there is no fork to prepare for
-    os.register_at_fork(after_in_child=abandon_all)
-atexit.register(remove_all_files)
+locks = Instances[ProcessLock](in_child=ProcessLock.abandon, at_exit=ProcessLock.remove_file)

@@ -10,10 +10,10 @@ from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any, Self
-from weakref import WeakSet
 
 from attrs import define, field
 
+from memories_async._instances import Instances
 from memories_async.limiter._gcra import Gcra, Semaphore
 from memories_async.limiter._limits import Bucket, BucketStatus, LimiterStatus, Permit, Priority
 from memories_async.limiter._wait_queue import Waiter, WaitQueue
@@ -168,12 +168,7 @@ class InProcessLimiter:
         )
 
 
-_limiters: WeakSet[InProcessLimiter] = WeakSet()
-
-
-def _forget_all() -> None:
-    for limiter in _limiters:
-        limiter.forget()
+_limiters = Instances[InProcessLimiter](in_child=InProcessLimiter.forget)
 
 
 def _restore(process: int, is_default: bool) -> InProcessLimiter:  # pickled
@@ -189,6 +184,3 @@ def _restore(process: int, is_default: bool) -> InProcessLimiter:  # pickled
 
 in_process: InProcessLimiter = InProcessLimiter()
 """The limiter that all clients of a process share where no other is chosen."""
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_forget_all)

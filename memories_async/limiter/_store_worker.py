@@ -8,16 +8,15 @@ to do. While the store cannot be used, calls go on at a slow rate of this proces
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
 import secrets
 import threading
 import time
-import weakref
 from math import inf
+from weakref import WeakValueDictionary
 
 from attrs import evolve
 
+from memories_async._instances import Instances
 from memories_async.events import logger
 from memories_async.limiter._bucket_client import BucketClient, Reservation
 from memories_async.limiter._gcra import MAX_SLOWNESS
@@ -271,26 +270,11 @@ class StoreWorker:
         self.fault = reason
 
 
-_workers: weakref.WeakSet[StoreWorker] = weakref.WeakSet()
-_by_store: weakref.WeakValueDictionary[BucketStore, StoreWorker] = weakref.WeakValueDictionary()
+_workers = Instances[StoreWorker](in_child=StoreWorker.forget, at_exit=StoreWorker.close)
+_by_store: WeakValueDictionary[BucketStore, StoreWorker] = WeakValueDictionary()
 
 
 def find_worker(store: BucketStore) -> StoreWorker:
     """Find the worker of *store*, or create it: a process needs one only."""
     worker = _by_store.get(store) or StoreWorker(store)
     return _by_store.setdefault(store, worker)
-
-
-def _forget_all() -> None:
-    for worker in [*_workers]:
-        worker.forget()
-
-
-def _close_all() -> None:
-    for worker in [*_workers]:
-        worker.close()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_forget_all)
-atexit.register(_close_all)

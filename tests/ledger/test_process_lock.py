@@ -70,7 +70,7 @@ def test_the_child_of_a_fork_abandons_lock_and_flights(file_ledger):
     lock = file_ledger.coordinator.store.lock
     mine = lock.acquire()
     assert file_ledger.coordinator.flights.join("key") is None
-    _process_lock.abandon_all()
+    _process_lock.locks.call(ProcessLock.abandon)
     file_ledger.coordinator.flights.clear()
 
     assert not ProcessLock(file_ledger.path).is_alive(mine)
@@ -95,7 +95,7 @@ def test_lock_files_are_removed_at_exit(tmp_path):
     """No file is left beside the ledger."""
     lock = ProcessLock(tmp_path / "run.db")
     lock.acquire()
-    _process_lock.remove_all_files()
+    _process_lock.locks.call(ProcessLock.remove_file)
 
     assert [*tmp_path.iterdir()] == []
 

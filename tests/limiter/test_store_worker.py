@@ -414,7 +414,7 @@ def test_the_end_of_the_process_gives_slots_back(tmp_path):
     child = os.fork()
     if child == 0:
         asyncio.run(limiter.permit(where).__aenter__())
-        _store_worker._close_all()
+        _store_worker._workers.call(StoreWorker.close)
         os._exit(0)
     os.waitpid(child, 0)
     begun = time.monotonic()
@@ -482,10 +482,10 @@ async def test_every_worker_is_told_of_a_fork_and_of_the_end(limiter, store, mon
     monkeypatch.setattr(_store_worker, "_workers", [limiter._worker])
     name = limiter._worker._member
     await take(limiter, bucket(500))
-    _store_worker._close_all()
+    _store_worker._workers.call(StoreWorker.close)
     assert store.states[bucket().name].leases == {}
 
-    _store_worker._forget_all()
+    _store_worker._workers.call(StoreWorker.forget)
     assert limiter._worker._member != name
 
 

@@ -18,7 +18,7 @@ from memories_async import blocking, client
 PACKAGE = Path(memories_async.__file__).parent
 LAYERS = (
     # From the bottom: a module imports its own layer and those before it. A folder is one layer.
-    *("_version", "_lazy", "_files", "errors"),
+    *("_version", "_lazy", "_files", "_instances", "errors"),
     *("_protocol.media_types", "_protocol.open_file", "media", "_protocol"),
     *("videos", "assets", "clips", "captions", "embeddings"),
     *("policy", "events", "limiter", "calls", "budget"),
