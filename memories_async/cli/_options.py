@@ -140,6 +140,18 @@ dry_run = click.option(
 )
 
 
+def make_timeout_option(seconds: float, text: str) -> Callable[[F], F]:
+    """Make the option `--timeout`, of *seconds* by default; *text* is its help."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(0, min_open=True),
+        default=seconds,
+        show_default=True,
+        metavar="SECONDS",
+        help=text,
+    )
+
+
 extra_option = click.option(
     "--extra",
     multiple=True,

@@ -14,6 +14,7 @@ from attrs import asdict, frozen
 from memories_async import Caption, CaptionTask
 from memories_async._protocol.network import is_loopback
 from memories_async.cli._local import report_start_errors
+from memories_async.cli._options import make_timeout_option
 from memories_async.cli._run import CommandRun
 from memories_async.cli._settings import Configuration
 from memories_async.errors import CallbackTimeout, OutcomeUnknown
@@ -31,14 +32,7 @@ public_url_option = click.option(
     metavar="URL",
     help="The address at which the service reaches --port: your tunnel or reverse proxy.",
 )
-timeout_option = click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for a caption.",
-)
+timeout_option = make_timeout_option(600.0, "How long to wait for a caption.")
 store_option = click.option(
     "--store",
     type=click.Path(path_type=Path, dir_okay=False),

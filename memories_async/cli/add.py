@@ -21,6 +21,7 @@ from memories_async.cli._options import (
     account,
     common,
     dry_run,
+    make_timeout_option,
     raise_usage_errors,
 )
 from memories_async.cli._problems import describe_error
@@ -107,14 +108,7 @@ def upload_options(function: F) -> F:
     help="The scope of the videos; searches must name the same.  [default: default]",
 )
 @upload_options
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=1800.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for each file.",
-)
+@make_timeout_option(1800.0, "How long to wait for each file.")
 @account
 @dry_run
 @common

@@ -23,7 +23,7 @@ from memories_async.cli._batch_rows import (
 )
 from memories_async.cli._batch_run import run_batch
 from memories_async.cli._batch_uploads import UploadWaiter
-from memories_async.cli._options import Group, common, raise_usage_errors
+from memories_async.cli._options import Group, common, make_timeout_option, raise_usage_errors
 from memories_async.cli._run import CommandRun
 
 _EXAMPLES = """\
@@ -156,14 +156,7 @@ def caption(run: CommandRun, /, *, source: Path, **settings: Any) -> int:
 )
 @click.option("--unique-id", metavar="ID", help="For rows without one: the scope of the videos.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until each file is ready.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=1800.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for each file.",
-)
+@make_timeout_option(1800.0, "How long to wait for each file.")
 @batch_options
 def add(
     run: CommandRun,

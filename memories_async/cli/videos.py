@@ -15,7 +15,14 @@ from memories_async._protocol import wire_json
 from memories_async.cli._calls import run_flow, send
 from memories_async.cli._dry_run import show_dry_run
 from memories_async.cli._exits import Exit
-from memories_async.cli._options import Group, account, common, dry_run, raise_usage_errors
+from memories_async.cli._options import (
+    Group,
+    account,
+    common,
+    dry_run,
+    make_timeout_option,
+    raise_usage_errors,
+)
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import count_noun
 from memories_async.cli._settings import Configuration
@@ -142,14 +149,7 @@ def details_command(run: CommandRun, number: str, unique_id: str) -> int:
     "wait", epilog="\b\nExample:\n  memories-async videos wait VI62 VI63 --timeout 600"
 )
 @click.argument("numbers", nargs=-1, required=True, metavar="VIDEO_NO...")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=1800.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for each.",
-)
+@make_timeout_option(1800.0, "How long to wait for each.")
 @_scope
 @common
 @pass_run

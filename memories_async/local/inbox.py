@@ -11,15 +11,13 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from attrs import define, field
 
-from memories_async.local.pipeline.listener import LOOPBACK, is_from_program
+from memories_async.local.pipeline.listener import LOOPBACK, is_from_program, serve
 from memories_async.local.state.forms import parse_object, read_body
 from memories_async.local.state.wire import Refusal
 
 __all__ = ["Inbox"]
 
 Body: TypeAlias = Mapping[str, Any]
-_SHUTDOWN_TIMEOUT = 0.01
-"""Seconds for a delivery that is under way when the service stops."""
 
 
 @define(eq=False)
@@ -76,16 +74,7 @@ class Inbox:
         """Listen on a free port."""
         app = web.Application()
         app.router.add_post("/callback", self._receive)
-        runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_TIMEOUT
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, LOOPBACK, 0).start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._runner = runner
+        self._runner = await serve(app, LOOPBACK, 0)
 
     async def stop(self) -> None:
         """Stop listening, and let the waiters fail; what was received is kept."""

@@ -17,7 +17,7 @@ from memories_async.local.state import wire
 from memories_async.local.state.library import ASSET
 from memories_async.local.state.wire import Reason, Refusal, RouteHost
 
-__all__ = ["LOOPBACK", "Listener", "is_from_program"]
+__all__ = ["LOOPBACK", "Listener", "is_from_program", "serve"]
 
 LOOPBACK = "127.0.0.1"
 _SHUTDOWN_TIMEOUT = 0.01
@@ -53,16 +53,7 @@ class Listener:
             app.router.add_route(route.method, route.path, self.pipeline.build_handler(route))
         app.router.add_route("*", "/{path:.*}", self._answer_unknown)
         app.on_response_prepare.append(self._add_engine_header)
-        runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_TIMEOUT
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._runner = runner
+        self._runner = await serve(app, host, port)
 
     async def stop(self) -> None:
         """Stop listening, and break off requests that are under way."""
@@ -85,6 +76,20 @@ class Listener:
             sentence = f"Request method '{request.method}' is not supported"
             refusal = Refusal(Reason.NOT_ALLOWED, sentence)
         return send(wire.refuse(host, refusal, self.pipeline.dialect))
+
+
+async def serve(app: web.Application, host: str, port: int) -> web.AppRunner:
+    """Serve *app* on *port* of *host*, or on a free port for 0, until the runner is cleaned up."""
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_TIMEOUT
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return runner
 
 
 def is_from_program(request: web.Request) -> bool:
