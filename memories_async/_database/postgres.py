@@ -116,7 +116,8 @@ class PostgresDatabase(Database):
             try:
                 connection = self._write_connection()
                 if transaction is not None:
-                    status = _read_status(connection, transaction)
+                    found = connection.execute("SELECT pg_xact_status(?::xid8)", (transaction,))
+                    (status,) = found.fetchone()
                     if status == "committed":
                         return results
                     if status == "in progress":
@@ -241,9 +242,3 @@ class PostgresDatabase(Database):
 def _read_id(connection: Any) -> bytes:
     found: tuple[bytes] = connection.execute("SELECT id FROM database_id").fetchone()
     return found[0]
-
-
-def _read_status(connection: PostgresConnection, transaction: str) -> str | None:
-    row = connection.execute("SELECT pg_xact_status(?::xid8)", (transaction,)).fetchone()
-    status: str | None = row[0]
-    return status

@@ -18,7 +18,7 @@ from memories_async.batch._source import Item, build_call
 from memories_async.batch._values import Outcome
 from memories_async.errors import MemoriesError
 from memories_async.ledger._claims import Claim, Claimed, Paid, Unknown
-from memories_async.ledger._coordinator import Coordinator, is_recorded
+from memories_async.ledger._coordinator import Coordinator, build_entry_key, is_recorded
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._schema import EntryKey
 
@@ -104,14 +104,10 @@ class Job(Generic[K, T]):
         """Build the key of the ledger's entry; None where the call is not recorded."""
         if self.fingerprint is None:
             return None
-        assert self.call.unit is not None
-        return EntryKey(
-            key=self.fingerprint,
-            content=self.content,
-            call=self.call.name,
-            asked=self.document.decode("ascii"),
-            account=settings.account(self.call),
-            unit=self.call.unit,
+        return build_entry_key(
+            self.call,
+            settings.account(self.call),
+            identity=(self.content, self.document),
             item=name_item(self.key),
             price=settings.price(self.call.unit),
         )

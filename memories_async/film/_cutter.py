@@ -123,7 +123,8 @@ class FilmCutter:
         for time, frame in film.frames():
             self._check()
             end = max(end, time + film.frame_time)
-            picture = _reduce(frame)
+            reduced = frame.reformat(*_SMALL, format="gray", interpolation="AREA", threads=1)
+            picture = reduced.to_ndarray().astype(np.int16)
             if pending is not None and len(steps) >= 2:  # noqa: PLR2004  # frames after the cut
                 # After a flash, the look before it returns.
                 if _differ(picture, pending[1]) >= _CHANGED / 2:
@@ -278,11 +279,6 @@ class _Turner:
         self._graph.push(frame)
         upright: VideoFrame = self._graph.pull()
         return upright
-
-
-def _reduce(frame: VideoFrame) -> Any:
-    small = frame.reformat(*_SMALL, format="gray", interpolation="AREA", threads=1)
-    return small.to_ndarray().astype(np.int16)
 
 
 def _differ(one: Any, other: Any) -> float:

@@ -199,10 +199,18 @@ def is_recorded(call: Call[Any]) -> bool:
 
 
 def build_entry_key(
-    call: Call[Any], account: str, *, item: str | None = None, price: float | None = None
+    call: Call[Any],
+    account: str,
+    *,
+    identity: tuple[bytes, bytes] | None = None,
+    item: str | None = None,
+    price: float | None = None,
 ) -> EntryKey:
-    """Build the key of *call*. Reads its media; raises `NotSent` if one changed."""
-    content, document = identify(call)
+    """Build the key of *call*, whose *identity* is what `identify` returned, if that was called.
+
+    Otherwise it is called here, and reads the call's media: raises `NotSent` if one changed.
+    """
+    content, document = identity or identify(call)
     assert call.unit is not None
     return EntryKey(
         key=derive_fingerprint(content, account),
