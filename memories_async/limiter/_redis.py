@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from math import inf
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import define, field
@@ -25,12 +25,8 @@ from memories_async.limiter._store_worker import find_worker
 
 T = TypeVar("T")
 Command = tuple[str | bytes, ...]
-
-
-class SendCommands(Protocol):
-    """Sends commands in one round trip, and returns the response to each."""
-
-    def __call__(self, *commands: Command) -> list[Any]: ...
+SendCommands = Callable[..., list[Any]]
+"""Sends each `Command` that it is given, all in one round trip, and returns the response to each."""
 
 
 PREFIX = "memories_async:limiter:"

@@ -65,14 +65,10 @@ class BucketState:
 
     def shift(self, by: float) -> BucketState:
         """Return the same state on a clock that was put forward by *by*."""
-        return BucketState(
-            gcra=self.gcra.shift(by),
-            streak=self.streak,
-            issued=self.issued,
-            permits=self.permits,
-            seen=self.seen + by,
-            leases={n: Lease(o.until + by, o.busy, o.tickets) for n, o in self.leases.items()},
-        )
+        leases = {
+            name: evolve(lease, until=lease.until + by) for name, lease in self.leases.items()
+        }
+        return evolve(self, gcra=self.gcra.shift(by), seen=self.seen + by, leases=leases)
 
 
 @frozen(kw_only=True)

@@ -55,23 +55,20 @@ def pack_state(state: BucketState) -> bytes:
     if len(state.leases) > MAX_LEASES:
         raise StoreUnavailableError(f"more than {MAX_LEASES} processes use one bucket")
     gcra = state.gcra
-    packed = [
-        _STATE.pack(
-            gcra.next_at,
-            gcra.slowness,
-            gcra.paused_until,
-            gcra.latest,
-            gcra.before,
-            state.seen,
-            state.streak,
-            state.issued,
-            state.permits,
-            len(state.leases),
-        )
-    ]
+    body = _STATE.pack(
+        gcra.next_at,
+        gcra.slowness,
+        gcra.paused_until,
+        gcra.latest,
+        gcra.before,
+        state.seen,
+        state.streak,
+        state.issued,
+        state.permits,
+        len(state.leases),
+    )
     for member, lease in state.leases.items():
-        packed.append(_LEASE.pack(member.encode(), lease.until, lease.busy, *lease.tickets))
-    body = b"".join(packed)
+        body += _LEASE.pack(member.encode(), lease.until, lease.busy, *lease.tickets)
     return _CHECKSUM.pack(crc32(body)) + body
 
 
