@@ -50,7 +50,7 @@ _SYSTEM_PROMPT = "You are a video understanding system that describes what it se
 
 
 @frozen(kw_only=True)
-class CaptionOptions:
+class CaptionCommandOptions:
     """The options of the command."""
 
     video: str
@@ -181,7 +181,7 @@ def command(run: CommandRun, /, **options: Any) -> int:
 
     A longer or larger film is captioned with --long, which cuts it where shots change.
     """
-    configuration, chosen = Configuration.read(run.account), CaptionOptions(**options)
+    configuration, chosen = Configuration.read(run.account), CaptionCommandOptions(**options)
     with raise_usage_errors():
         chosen.check()
         arguments = chosen.build_arguments()
