@@ -6,10 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader
 from attrs import define, field, frozen
 
 from memories_async._http.files import in_thread
+from memories_async.local.jobs.request_context import RequestContext
 from memories_async.local.jobs.upload_store import ReceivedFile
 from memories_async.local.state.forms import (
     MALFORMED,
@@ -83,13 +84,14 @@ class FileSink:
         self._digest.update(piece)
 
 
-async def receive_upload(request: web.Request, draft: Path, *, largest: int) -> ReceivedUpload:
+async def receive_upload(context: RequestContext, draft: Path, *, largest: int) -> ReceivedUpload:
     """Read a multipart form and write its file to *draft*; other fields may come before or after it."""
-    check_multipart(request)
+    check_multipart(context.request)
+    context.drafts.append(draft)
     fields: list[tuple[str, str]] = []
     received: tuple[ReceivedFile, str] | None = None
     try:
-        async for part in await request.multipart():
+        async for part in await context.request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
                 continue
             if part.filename is None:
@@ -104,6 +106,7 @@ async def receive_upload(request: web.Request, draft: Path, *, largest: int) -> 
         raise Refusal(Reason.WRONG, "The multipart body cannot be read.") from None
     if received is None:
         raise Refusal(Reason.MISSING, "The file parameter cannot be empty!")
+    context.uploads.append(received[0].sha256)
     return ReceivedUpload(file=received[0], content_type=received[1], fields=tuple(fields))
 
 

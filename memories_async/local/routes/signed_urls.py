@@ -102,11 +102,7 @@ class ReceiveFile:
         """Find the asset, and receive the file."""
         stored = self.signed_urls.find(context.request.match_info["token"])
         draft = self.ingest_jobs.upload_store.create_draft()
-        context.drafts.append(draft)
-        received = await receive_upload(
-            context.request, draft, largest=self.page_limits.upload_size
-        )
-        context.uploads.append(received.file.sha256)
+        received = await receive_upload(context, draft, largest=self.page_limits.upload_size)
         if not received.file.size:
             raise Refusal(Reason.WRONG, f"The file '{received.file.file_name}' is empty.")
         return stored, received.file

@@ -88,11 +88,7 @@ class UploadFile:
     async def read(self, context: RequestContext) -> FileUpload:
         """Receive the file, then check it and the other fields."""
         draft = self.ingest_jobs.upload_store.create_draft()
-        context.drafts.append(draft)
-        received = await receive_upload(
-            context.request, draft, largest=self.page_limits.upload_size
-        )
-        context.uploads.append(received.file.sha256)
+        received = await receive_upload(context, draft, largest=self.page_limits.upload_size)
         _check_file(received)
         options = _read_options(received.fields, context, self.ingest_jobs, self.page_limits)
         return FileUpload(file=received.file, options=options)
