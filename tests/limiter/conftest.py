@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from stores import Memory, MemoryLimiter
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,3 +29,13 @@ def film() -> Path:
     if not clip.is_file():
         pytest.skip("needs the test videos: set MEMORIES_TEST_VIDEOS")
     return clip
+
+
+@pytest.fixture
+def store():
+    return Memory()
+
+
+@pytest.fixture
+def limiter(store):
+    return MemoryLimiter(store)

@@ -1,4 +1,4 @@
-"""The worker of a shared store: outages, late requests, cancelled calls, blocked loops, forks."""
+"""The worker of a shared store: outages, cancelled calls, blocked loops, forks."""
 
 from __future__ import annotations
 
@@ -8,68 +8,16 @@ import os
 import pickle
 import threading
 import time
-from itertools import pairwise
 
 import pytest
-from attrs import define, field
 from limiters import bucket, busiest
+from stores import until
 
 from memories_async import FileLimiter
 from memories_async.limiter import Priority, _store_worker
 from memories_async.limiter._bucket_client import BucketClient, Reservation
-from memories_async.limiter._rule import BucketState, step
-from memories_async.limiter._shared import SharedLimiter
-from memories_async.limiter._store import StoreUnavailableError
 from memories_async.limiter._store_worker import StoreWorker, find_worker
 from memories_async.limiter._wait_queue import Waiter
-
-
-@define(eq=False)
-class Memory:
-    """A store in this process, which can be down, far away, or locked by another process."""
-
-    down: str | None = None
-    away: float = 0.0
-    is_local: bool = False
-    is_in_use: bool = False
-    states: dict = field(factory=dict)
-    requests: list = field(factory=list)
-
-    def exchange(self, where, request, *, patience):
-        if self.down is not None:
-            raise StoreUnavailableError(self.down)
-        if self.is_in_use:
-            return None
-        time.sleep(self.away / 2)
-        now = time.monotonic()
-        self.requests.append(request)
-        state = self.states.get(where.name, BucketState.create(where.limit, now))
-        self.states[where.name], response = step(state, request, where.limit, now)
-        time.sleep(self.away / 2)
-        return now, response
-
-    def read_all(self):
-        return time.monotonic(), self.states
-
-    def forget(self):
-        self.requests.clear()
-
-
-class MemoryLimiter(SharedLimiter):
-    """A shared limiter over that store."""
-
-    def __init__(self, store):
-        self._account, self._worker = None, StoreWorker(store)
-
-
-@pytest.fixture
-def store():
-    return Memory()
-
-
-@pytest.fixture
-def limiter(store):
-    return MemoryLimiter(store)
 
 
 async def take(limiter, where, log=None, name=None):
@@ -128,13 +76,6 @@ async def test_a_thousand_cancelled_waiters_leave_no_trace(limiter, store):
     assert len(limiter._worker._clients[where].queue) == 0
 
 
-async def until(is_so) -> None:
-    """Wait until the worker's thread has come so far."""
-    async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110  # a thread does it
-            await asyncio.sleep(0.002)
-
-
 async def test_a_tick_whose_waiter_was_cancelled_is_given_back(limiter, store):
     """The next call does not wait for it."""
     store.away = 0.05
@@ -179,97 +120,6 @@ async def test_slots_are_given_back_at_once_where_they_are_scarce(limiter):
     await asyncio.wait_for(asyncio.gather(take(limiter, where), take(limiter, where)), 5)
 
     assert time.monotonic() - begun < 1.0
-
-
-@pytest.mark.parametrize("is_local", [False, True])
-async def test_a_lone_request_that_is_late_is_sent_at_once(limiter, store, is_local):
-    """The store moves its tick, so that every process keeps a gap to it."""
-    store.is_local, where = is_local, bucket(1, per=60)
-    async with limiter.permit(where) as permit:
-        await asyncio.sleep(0.1)
-        asked = time.monotonic()
-        await asyncio.wait_for(permit.renew_if_late(), 10)
-        assert permit.renew_if_late() is None
-
-    assert store.states[where.name].gcra.latest >= asked
-    assert store.states[where.name].permits == 2
-
-
-@pytest.mark.parametrize("is_local", [False, True])
-async def test_requests_that_are_late_together_are_sent_a_gap_apart(limiter, store, is_local):
-    """Five were held up by one slow connection; a call that has not begun waits behind them."""
-    store.is_local, where, log = is_local, bucket(20), []
-    connected = asyncio.Event()
-
-    async def call(name):
-        async with limiter.permit(where) as permit:
-            await connected.wait()
-            if (renewal := permit.renew_if_late()) is not None:
-                await renewal
-            log.append((permit.reservation.tick, name))
-
-    calls = [asyncio.ensure_future(call(name)) for name in range(5)]
-    await until(lambda: store.states and store.states[where.name].permits == 5)
-    await asyncio.sleep(0.1)
-    connected.set()
-    await asyncio.sleep(0)
-    await asyncio.gather(*calls, call("behind"))
-    ticks = [tick for tick, _ in log]
-
-    assert log[-1][1] == "behind"
-    assert min(b - a for a, b in pairwise(ticks)) >= 1 / 20
-
-
-async def test_a_machine_that_wakes_waiters_late_gets_its_ticks_further_ahead(limiter, monkeypatch):
-    """The second tick is late again, the third is reserved for when it can be used, by a gap at most."""
-    where, clients = bucket(2), limiter._worker._clients
-    async with limiter.permit(where) as permit:
-        take_tick, lates = limiter._worker.reserve, iter([0.1, 0.0])
-
-        async def take_late(*asked):
-            reservation = await take_tick(*asked)
-            await asyncio.sleep(next(lates))
-            return reservation
-
-        monkeypatch.setattr(limiter._worker, "reserve", take_late)
-        await asyncio.sleep(0.05)
-        delays = []
-        monkeypatch.setattr(
-            type(clients[where]),
-            "build_request",
-            _noting(type(clients[where]).build_request, delays),
-        )
-        await asyncio.wait_for(permit.renew_if_late(), 10)
-
-    assert max(delays) >= 0.2
-
-
-async def test_a_late_request_that_is_cancelled_delays_no_other(limiter, monkeypatch):
-    """Its process asks for ticks at their time again."""
-    where, worker = bucket(1, per=60), limiter._worker
-    async with limiter.permit(where) as permit:
-        take_tick, renewals = worker.reserve, iter([Reservation(number=2, tick=0.0)])
-
-        async def take_late(*asked):
-            reservation = next(renewals, None)
-            return reservation or await take_tick(*asked)
-
-        monkeypatch.setattr(worker, "reserve", take_late)
-        await asyncio.sleep(0.05)
-        renewal = asyncio.ensure_future(permit.renew_if_late())
-        await until(lambda: worker._clients[where].delay > 0)
-        renewal.cancel()
-        await asyncio.wait({renewal})
-
-    assert worker._clients[where].delay == 0.0
-
-
-def _noting(build_request, delays):
-    def build(client, *arguments, **settings):
-        delays.append(client.delay)
-        return build_request(client, *arguments, **settings)
-
-    return build
 
 
 async def test_a_call_asks_a_local_store_itself(limiter, store):
@@ -479,7 +329,7 @@ async def test_waking_a_waiter_of_a_closed_loop_does_no_harm():
 
 async def test_every_worker_is_told_of_a_fork_and_of_the_end(limiter, store, monkeypatch):
     """What the interpreter calls, called by hand."""
-    monkeypatch.setattr(_store_worker, "_workers", [limiter._worker])
+    monkeypatch.setattr(_store_worker._workers, "_alive", {limiter._worker})
     name = limiter._worker._member
     await take(limiter, bucket(500))
     _store_worker._workers.call(StoreWorker.close)
@@ -495,15 +345,3 @@ def test_a_bucket_with_a_reservation_asks_for_no_other():
     client.reservation = Reservation(number=1, tick=0.0)
 
     assert client.build_request("a", 0.0, lead=0.05, ready_in=0.0).early < 0
-
-
-async def test_a_reservation_of_a_late_request_is_no_other_calls():
-    """It comes without a slot: given up by its request, it goes back to the store."""
-    client = BucketClient(bucket())
-    client.reservation, client.reserved_for = Reservation(number=3, tick=0.0), Priority.LATE
-    waiter = Waiter(asyncio.get_running_loop(), Priority.INTERACTIVE)
-    client.queue.join(waiter)
-
-    assert client.take(waiter, 1.0) is None
-    client.offer(1.0)
-    assert (client.unused, client.reservation, client.busy) == (3, None, 0)

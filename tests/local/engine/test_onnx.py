@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from attrs import evolve
+from onnx_models import BYTES, FLOAT, HALF, INT64, node, value, whole, write
 
 pytest.importorskip("onnxruntime")
 
@@ -22,56 +23,6 @@ from memories_async.local.engine.protocol import (
     UnreadableVideo,
 )
 from memories_async.local.engine.video.picture import encode
-
-FLOAT, INT64, HALF, BYTES = 1, 7, 10, 2
-
-
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes((number & 127 | 128,))
-        number >>= 7
-    return out + bytes((number,))
-
-
-def number(field, value):
-    return varint(field << 3) + varint(value)
-
-
-def block(field, content):
-    content = content.encode() if isinstance(content, str) else content
-    return varint(field << 3 | 2) + varint(len(content)) + content
-
-
-def value(name, kind, shape):
-    dims = b"".join(block(1, number(1, size)) for size in shape)
-    return block(1, name) + block(2, block(1, number(1, kind) + block(2, dims)))
-
-
-def tensor(name, array):
-    kind = {"f": FLOAT, "i": INT64}[array.dtype.kind]
-    dims = b"".join(number(1, size) for size in array.shape)
-    return dims + number(2, kind) + block(8, name) + block(9, array.tobytes())
-
-
-def node(kind, inputs, output, *attributes):
-    content = b"".join(block(1, name) for name in inputs) + block(2, output) + block(4, kind)
-    return content + b"".join(block(5, attribute) for attribute in attributes)
-
-
-def whole(name, at):
-    """An attribute that holds a number."""
-    return block(1, name) + number(3, at) + number(20, 2)
-
-
-def write(path, nodes, constants, given, *made):
-    graph = b"".join(block(1, one) for one in nodes) + block(2, "g")
-    graph += b"".join(block(5, tensor(name, array)) for name, array in constants.items())
-    inputs = given if isinstance(given, list) else [given]
-    graph += b"".join(block(11, one) for one in inputs) + b"".join(block(12, one) for one in made)
-    opset = block(8, block(1, "") + number(2, 13))
-    path.write_bytes(number(1, 8) + block(7, graph) + opset)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -495,32 +446,3 @@ def test_absent_thing_promotes_no_frame(engine, tower, text_file, own, jpeg):
     assert unseen
     for start, score in unseen.items():
         assert score == pytest.approx(seen[start] / 2, abs=1e-3)
-
-
-def test_thresholds_are_measured_on_pairs():
-    """The middle lies between them; one unlike pair in a hundred is kept."""
-    random = np.random.default_rng(2)
-    alike, unlike = random.normal(0.8, 0.05, 200), random.normal(0.5, 0.05, 400)
-
-    fitted = Likeness.fit(alike=list(alike), unlike=list(unlike))
-
-    assert 0.6 < fitted.middle < 0.7
-    assert (fitted.score(alike.astype(np.float32)) >= fitted.keep).mean() > 0.97
-    assert (fitted.score(unlike.astype(np.float32)) >= fitted.keep).mean() <= 0.01
-    mixed = Likeness.fit(alike=list(alike), unlike=list(random.normal(0.75, 0.05, 400)))
-    assert mixed.slope < fitted.slope
-    assert mixed.keep > 0.5
-
-
-@pytest.mark.parametrize(
-    ("alike", "unlike", "reason"),
-    [
-        pytest.param([0.9] * 9, [0.1] * 20, "at least 10", id="few"),
-        pytest.param([0.1, 0.2] * 9, [0.3, 0.4] * 9, "no nearer", id="reversed"),
-        pytest.param([0.5] * 10, [0.5] * 10, "no nearer", id="same"),
-    ],
-)
-def test_pairs_that_tell_nothing_are_refused(alike, unlike, reason):
-    """Instead of a curve that means nothing."""
-    with pytest.raises(ValueError, match=reason):
-        Likeness.fit(alike=alike, unlike=unlike)
