@@ -28,8 +28,8 @@ from memories_async.receiver._gateways import AsgiApp, WsgiApp
 from memories_async.receiver._records import (
     CallbackDelivery,
     CallbackRecord,
-    RecordKey,
     Submission,
+    find_key,
 )
 from memories_async.receiver._sqlite_store import SqliteStore
 from memories_async.receiver._stores import CallbackStore
@@ -170,7 +170,7 @@ class Receiver:
         stored, and waiting again returns it. The caption, or the error, has the tag of *task*, else
         the one stored with the submission.
         """
-        service, key = self._open(), _record_key(task)
+        service, key = self._open(), find_key(task)
         record = await service.waiters.wait_for(
             key, lambda record: record.outcome is not None, timeout=timeout
         )
@@ -209,7 +209,7 @@ class Receiver:
 
     async def find(self, task: CaptionTask | OutcomeUnknown | str) -> CallbackRecord | None:
         """Return what the store holds of *task*: its submission and callbacks, or None."""
-        return await self._open().store.find(_record_key(task))
+        return await self._open().store.find(find_key(task))
 
     async def deliveries(
         self, task: CaptionTask | OutcomeUnknown | str
@@ -297,13 +297,3 @@ def _read_task_id(answer: object) -> str | None:
     if isinstance(answer, CaptionTask):
         return answer.task_id
     return answer.video_no if isinstance(answer, Video) else None
-
-
-def _record_key(task: CaptionTask | OutcomeUnknown | str) -> RecordKey:
-    if isinstance(task, CaptionTask):
-        return task.task_id
-    if isinstance(task, str):
-        return CaptionTask.parse(task).task_id
-    if task.callback is None:
-        raise ValueError("this call had no callback from a receiver: there is nothing to wait for")
-    return bytes.fromhex(task.callback)

@@ -11,7 +11,8 @@ from enum import Enum
 from attrs import evolve, field, frozen
 
 from memories_async._protocol import wire_json
-from memories_async.captions import Caption
+from memories_async.captions import Caption, CaptionTask
+from memories_async.errors import OutcomeUnknown
 from memories_async.events import CallbackKind
 from memories_async.receiver import _payload
 
@@ -20,6 +21,17 @@ MAX_DELIVERIES = 8
 
 RecordKey = str | bytes
 """What a record is looked up by: a task's id (text), or a submission's (bytes)."""
+
+
+def find_key(task: CaptionTask | OutcomeUnknown | str) -> RecordKey:
+    """Return what the record of *task* is looked up by."""
+    if isinstance(task, CaptionTask):
+        return task.task_id
+    if isinstance(task, str):
+        return CaptionTask.parse(task).task_id
+    if task.callback is None:
+        raise ValueError("this call had no callback from a receiver: there is nothing to wait for")
+    return bytes.fromhex(task.callback)
 
 
 class Verdict(Enum):
