@@ -51,6 +51,7 @@ def warmed(film, **settings) -> LocalService:
 
 
 async def warm(service) -> str:
+    await service.warm()  # an embedding waits some seconds for the index, no longer
     asset = service.library[0].asset_id
     async with service.client(limiter=InProcessLimiter()) as client:
         await client.embeddings.video(asset)
