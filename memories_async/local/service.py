@@ -8,11 +8,9 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import attrs
-
-from memories_async._protocol.keys import CAPTION_KEY_VARIABLE, KEY_VARIABLE
 from memories_async._protocol.network import Address, is_loopback
 from memories_async.local.admin import AdminRoutes
+from memories_async.local.client_settings import ClientSettings
 from memories_async.local.components import assemble, build_engine_pool
 from memories_async.local.egress.policy import AllowedHosts
 from memories_async.local.engine.protocol import Engine
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalService"]
 
 T = TypeVar("T")
-_UNLIMITED = 1_000_000
-"""Calls a second that a client of a service without limits allows itself."""
 
 
 class LocalService:
@@ -190,26 +186,13 @@ class LocalService:
         """
         from memories_async import Client  # noqa: PLC0415  # serving needs no client
 
-        return Client(**(self._client_settings() | settings))
+        return Client(**(self._client_settings.build_arguments() | settings))
 
     def blocking_client(self, **settings: Any) -> blocking.Client:
         """Build a blocking client of this service, as `client` does."""
         from memories_async import blocking  # noqa: PLC0415  # serving needs no client
 
-        return blocking.Client(**(self._client_settings() | settings))
-
-    def _client_settings(self) -> dict[str, Any]:
-        from memories_async import Hosts, Limit, Limits  # noqa: PLC0415  # serving needs no client
-
-        settings: dict[str, Any] = {
-            "api_key": self.api_key,
-            "caption_api_key": self.caption_api_key,
-            "hosts": Hosts.at(self.url),
-        }
-        if not self.limits:
-            names = [family.name for family in attrs.fields(Limits)]
-            settings["limits"] = Limits(**dict.fromkeys(names, Limit(_UNLIMITED)))
-        return settings
+        return blocking.Client(**(self._client_settings.build_arguments() | settings))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -218,18 +201,16 @@ class LocalService:
         The rates are those of the endpoint families for which the service allows more than is
         documented: without them, a client keeps the documented limits.
         """
-        from memories_async._client.configuration import find_variables  # noqa: PLC0415  # as above
+        return self._client_settings.build_environment()
 
-        rates = {
-            variable: _describe_rate(self.limits, family)
-            for family, variable in find_variables("limits").items()
-        }
-        return {
-            KEY_VARIABLE: self.api_key,
-            CAPTION_KEY_VARIABLE: self.caption_api_key,
-            **dict.fromkeys(find_variables("hosts").values(), self.url),
-            **{variable: rate for variable, rate in rates.items() if rate is not None},
-        }
+    @property
+    def _client_settings(self) -> ClientSettings:
+        return ClientSettings(
+            url=self.url,
+            api_key=self.api_key,
+            caption_api_key=self.caption_api_key,
+            limits=self.limits,
+        )
 
     def open_account(
         self,
@@ -296,17 +277,6 @@ class LocalService:
             self._components.reset()
         else:
             self._thread.get_portal().call(self._components.reset)
-
-
-def _describe_rate(limits: Mapping[str, Rate], family: str) -> str | None:
-    """Write a client's limit for *family*, or None where the documented one holds."""
-    if not limits:
-        return f"{_UNLIMITED}"
-    rate, documented = limits.get(family), DOCUMENTED.get(family)
-    if rate is None or documented is None:
-        return None
-    is_raised = rate.count / rate.per > documented.count / documented.per
-    return f"{rate.count}/{rate.per:g}" if is_raised else None
 
 
 def _check_host(host: str, *, is_open: bool) -> None:

@@ -289,9 +289,9 @@ def test_blocking_code_uses_the_service_on_its_own_thread(films, engine):
 def test_client_of_a_service_without_limits_has_none(films, engine):
     """Ten searches in a test do not take ten seconds."""
     with LocalService([films], engine=engine, limits=None) as unlimited:
-        given = unlimited._client_settings()["limits"].describe()
+        given = unlimited._client_settings.build_arguments()["limits"].describe()
     with LocalService([films], engine=engine) as documented:
-        settings = documented._client_settings()
+        settings = documented._client_settings.build_arguments()
 
     assert all(one.limit.interval < 0.001 for one in given)
     assert "limits" not in settings
