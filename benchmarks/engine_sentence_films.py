@@ -36,20 +36,20 @@ NEIGHBOURS = {
     "navy": ((0, 0, 128), "blue"),
     "royal blue": ((65, 105, 225), "blue"),
     "sky": ((135, 206, 235), "blue"),
-    "cyan": ((0, 255, 255), "blue cyan turquoise blue-green"),
-    "teal": ((0, 128, 128), "green blue cyan teal turquoise blue-green"),
+    "cyan": ((0, 255, 255), "blue blue-green"),
+    "teal": ((0, 128, 128), "green blue blue-green"),
     "pure green": ((0, 255, 0), "green"),
-    "olive": ((128, 128, 0), "green yellow brown olive"),
+    "olive": ((128, 128, 0), "green yellow brown"),
     "gold": ((255, 215, 0), "yellow orange"),
     "CSS orange": ((255, 165, 0), "orange"),
     "pure red": ((255, 0, 0), "red"),
     "maroon": ((128, 0, 0), "red brown"),
-    "magenta": ((255, 0, 255), "pink purple magenta"),
+    "magenta": ((255, 0, 255), "pink purple"),
     "pure purple": ((128, 0, 128), "purple"),
     "hot pink": ((255, 105, 180), "pink"),
     "wood": ((193, 154, 107), "brown beige"),
-    "skin": ((181, 135, 111), "brown beige skin"),
-    "skin, light": ((224, 180, 150), "brown beige skin orange pink"),
+    "skin": ((181, 135, 111), "brown beige"),
+    "skin, light": ((224, 180, 150), "brown beige orange pink"),
     "beige": ((245, 245, 220), "white beige yellow"),
     "silver": ((192, 192, 192), "grey white"),
     "dark grey": ((50, 50, 50), "grey black"),
@@ -71,6 +71,8 @@ class Scene:
     """The words that are true of it."""
     camera: str | None = "still"
     """still, moving, or None where the pictures cannot tell."""
+    moves: tuple[float, float] | None = None
+    """Seconds between which something moves, where that is a part of the shot."""
     is_sharp: bool | None = True
     """None where one may say both."""
 

@@ -113,6 +113,20 @@ def plan_rooms() -> Iterator[Plan]:
                 is_quick=share == 0.3,
             )
 
+    ball = build_place(9, MARKET, (50, 50))
+    yield Plan(
+        name="room, something passes",
+        kind="fixed camera",
+        draw=lambda time: (
+            paste(room.picture, ball.picture, 300 * (time - 2), 70)
+            if 2 <= time < 2.9
+            else room.picture
+        ),
+        scenes=(Scene(colours=room.list_colours(), motion=ANY, moves=(2.0, 2.9)),),
+        seconds=6.0,
+        is_quick=True,
+    )
+
 
 def _mix(*parts):
     return tuple((names, share * weight) for some, weight in parts for names, share in some)
@@ -163,7 +177,7 @@ def _zoom(picture: np.ndarray, scale: float) -> np.ndarray:
 
 def plan_heads() -> Iterator[Plan]:
     """A head before a grey wall, that nods, speaks a little, or does not move."""
-    skin = frozenset(["brown", "beige", "skin", "orange", "pink"])
+    skin = frozenset(["brown", "beige", "orange", "pink"])
     colours = ((frozenset({"grey"}), 0.93), (skin, 0.045), (frozenset({"black", "brown"}), 0.025))
     for name, nod, words in (
         ("nods", lambda time: 3 * np.sin(time * 6), SLIGHT),

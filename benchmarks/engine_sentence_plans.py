@@ -105,7 +105,7 @@ def plan_light() -> Iterator[Plan]:
             name=name,
             kind="light",
             draw=lambda _, gain=gain: np.clip(place.picture * gain, 0, 255).astype(np.uint8),
-            scenes=(Scene(colours=known, camera=None, is_sharp=None),),
+            scenes=(Scene(colours=known, is_sharp=None),),
             seconds=2.0,
             is_quick=name == "night",
         )
@@ -175,6 +175,7 @@ def plan_files() -> Iterator[Plan]:
         plan, name="odd size", size=(318, 178), draw=lambda time: plan.draw(time)[1:-1, 1:-1]
     )
     single = plan_still("", "file", place)
+    single = evolve(single, scenes=(Scene(colours=place.list_colours(), camera=None),))
     yield evolve(single, name="one frame", seconds=0.04, rate=Fraction(25), is_quick=True)
     yield evolve(single, name="two frames", seconds=0.08, rate=Fraction(25))
     wide = build_place(82, MARKET, (700, 200), ground=0.4)

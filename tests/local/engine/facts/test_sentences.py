@@ -10,9 +10,10 @@ import pytest
 pytest.importorskip("cv2")
 
 sys.path.append(str(Path(__file__).parents[4] / "benchmarks"))
+from engine_sentence_claims import judge
 from engine_sentence_films import make
 from engine_sentence_plans import list_plans
-from engine_sentences import caption, judge
+from engine_sentences import caption
 
 NOT_YET = {"camera"}
 PLANS = {plan.name: plan for plan in list_plans() if plan.is_quick}
