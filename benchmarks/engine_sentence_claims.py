@@ -164,7 +164,8 @@ def judge_words(
     if kind == "colour":
         how, name = text.split()
         share = measure_share(frozenset({name}), scenes)
-        return share >= A_THIRD if how == "mostly" else AN_EIGHTH <= share <= PLAIN
+        certain = measure_share(frozenset({name}), scenes, is_certain=True)
+        return share >= A_THIRD if how == "mostly" else share >= AN_EIGHTH and certain <= PLAIN
     if kind == "many colours":
         return max(measure_share(names, scenes) for names in list_names(scenes)) < PLAIN
     if kind == "brightness":
@@ -231,11 +232,13 @@ def list_names(scenes: list[tuple[Scene, float]]) -> set[frozenset[str]]:
     return {names for scene, _ in scenes for names, _ in scene.colours}
 
 
-def measure_share(names: frozenset[str], scenes: list[tuple[Scene, float]]) -> float:
-    """Measure the share of the pictures that may be called one of *names*."""
+def measure_share(
+    names: frozenset[str], scenes: list[tuple[Scene, float]], *, is_certain: bool = False
+) -> float:
+    """Measure the share of the pictures that may, or must, be called by one of *names*."""
     return sum(
         share * weight
         for scene, weight in scenes
         for known, share in scene.colours
-        if known & names
+        if (known <= names if is_certain else known & names)
     )
