@@ -20,14 +20,14 @@ import attrs
 import cv2
 import numpy as np
 from engine_copies import COPIES, originals, vector
+from engine_details import report_details
 from engine_films import VIDEOS, Reel, Stretch, edits, picture_at, reel
 from engine_films import clips as clips_of
-from engine_queries import DISTORTIONS
+from engine_queries import DISTORTIONS, search
 from engine_shots import report_borders
 from engine_wild import WILD
 
-from memories_async.local.engine.search import clips, matching
-from memories_async.local.engine.search.ranking import KEEP, rank
+from memories_async.local.engine.search.ranking import KEEP
 from memories_async.local.engine.vision.index import PixelIndex
 from memories_async.local.engine.vision.indexing import index_video
 
@@ -55,15 +55,6 @@ class Asked:
     kept: bool
     answers: tuple[tuple[float, bool], ...]
     seconds: float
-
-
-def search(picture: np.ndarray, index: PixelIndex):
-    """Return the best score, the best five clips whatever their scores, and the clips answered."""
-    one = np.ones(len(index.samples.times), np.float32)
-    ranking = rank(matching.make_query(picture), index, one)
-    best = clips.grow_clips(ranking, index, keep=0.0, factor=one)[:5]
-    found = clips.grow_clips(ranking, index, keep=KEEP, factor=one)
-    return float(ranking.scores.max()), best, found
 
 
 def ask(film: Reel, index: PixelIndex, foreign: PixelIndex, *, parts: tuple[float, ...]):
@@ -169,11 +160,14 @@ def report_search(
                 queries=len(some),
             )
     tell("search recall@5", float(np.mean([row.hit5 for row in rows])), group=group)
-    by = {
-        name: round(float(np.mean([row.hit for row in rows if row.distortion == name])), 3)
-        for name in DISTORTIONS
-    }
-    tell("search recall@1 by distortion", by, group=group)
+    for measure, field in (("search recall@1", "hit"), ("true kept", "kept")):
+        by = {
+            name: round(
+                float(np.mean([getattr(row, field) for row in rows if row.distortion == name])), 3
+            )
+            for name in DISTORTIONS
+        }
+        tell(f"{measure} by distortion", by, group=group)
     for inside in (False, True):
         some = [row.overlap for row in rows if row.cut_inside is inside and row.hit]
         if some:
@@ -254,13 +248,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer films, under a minute")
-    parser.add_argument("--only", choices=("search", "shots", "embedding", "speed"))
+    parser.add_argument("--only", choices=("search", "details", "shots", "embedding", "speed"))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if asked.only in (None, "search"):
             measure_search(Path(folder), quick=asked.quick)
             if not asked.quick:
                 report_persons()
+        if asked.only in (None, "details"):
+            report_details(Path(folder), tell, quick=asked.quick)
         if asked.only in (None, "shots"):
             report_borders(Path(folder), tell, quick=asked.quick)
         if asked.only in (None, "embedding"):

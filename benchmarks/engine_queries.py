@@ -1,4 +1,4 @@
-"""Thirteen ways to distort a query picture, for `engine.py` and `engine_fit.py`."""
+"""Thirteen ways to distort a query picture, for `engine.py` and `engine_fit.py`; and the search for one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+
+from memories_async.local.engine.search import clips, matching
+from memories_async.local.engine.search.ranking import KEEP, rank
+from memories_async.local.engine.vision.index import PixelIndex
 
 
 def _crop(share: float) -> Callable:
@@ -84,3 +88,12 @@ DISTORTIONS: dict[str, Callable] = {
     "all": _all,
     "object 6%": _object,
 }
+
+
+def search(picture: np.ndarray, index: PixelIndex):
+    """Return the best score, the best five clips whatever their scores, and the clips answered."""
+    one = np.ones(len(index.samples.times), np.float32)
+    ranking = rank(matching.make_query(picture), index, one)
+    best = clips.grow_clips(ranking, index, keep=0.0, factor=one)[:5]
+    found = clips.grow_clips(ranking, index, keep=KEEP, factor=one)
+    return float(ranking.scores.max()), best, found
