@@ -117,6 +117,14 @@ def tests(session: nox.Session) -> None:
     session.run(*pytest, *again, success_codes=[0, 5])  # 5: nothing failed, so none is left to run
     if not session.posargs:
         session.run("coverage", "report", "--skip-covered", "--show-missing")
+        if shutil.which("chromedriver"):
+            look_at_pages(session)
+
+
+def look_at_pages(session: nox.Session) -> None:
+    """Run the tests that look at a report in Chromium; screenshots are left in build/browser."""
+    env = {"MEMORIES_TEST_BROWSER": "1", "MEMORIES_TEST_SHOTS": "build/browser"}
+    session.run("python", "-m", "pytest", "-q", "-rs", "tests/browser", *session.posargs, env=env)
 
 
 @nox.session
@@ -128,10 +136,9 @@ def scale(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Look at a report in Chromium, where there is one; screenshots are left in build/browser."""
+    """Look at a report in Chromium, which `tests` does too, where there is one."""
     install(session, "tests")
-    env = {"MEMORIES_TEST_BROWSER": "1", "MEMORIES_TEST_SHOTS": "build/browser"}
-    session.run("python", "-m", "pytest", "-q", "-rs", "tests/browser", *session.posargs, env=env)
+    look_at_pages(session)
 
 
 @nox.session(venv_backend="uv|virtualenv")

@@ -26,6 +26,8 @@ _WIDTH = 1280
 _QUERY_HEIGHT = 300
 _NARROW, _WIDE = set("'ijlIJ ,./:;\\|()[]tfr!-"), set("mwMWOQ@%&#+<=>^~")
 _BOLD = 1.12
+_BREAK = re.compile(r"[ /_.-]")
+"""After these a line may end."""
 
 
 @frozen(kw_only=True)
@@ -92,8 +94,9 @@ def wrap(text: str, room: float, *, size: int, most: int, is_bold: bool = False)
         if len(lines) == most - 1:
             fits = _count_fitting(rest, room - size, size=size, is_bold=is_bold)
             return [*lines, f"{rest[:fits].rstrip()}\N{HORIZONTAL ELLIPSIS}"]
-        space = rest.rfind(" ", 1, fits + 1)
-        end = space if space > 0 else max(1, fits)
+        ends = [found.end() for found in _BREAK.finditer(rest, 0, fits + 1)]
+        # A space may end a line outside of it.
+        end = next((at for at in reversed(ends) if at <= fits or rest[at - 1] == " "), max(1, fits))
         lines.append(rest[:end].rstrip())
         rest = rest[end:].lstrip()
     return lines

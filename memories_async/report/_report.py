@@ -92,7 +92,7 @@ class Report:
         """Make the page of one search that was answered with *clips*; *video* is the film's file."""
         made = cls(
             media={} if video is None else {video_no: video},
-            title=f"Search in {video_no}",
+            title=f"Search in {video_no if video is None else Path(video).name}",
             embed_clips=embed_clips,
         )
         picture = image if isinstance(image, bytes) else Path(image).read_bytes()

@@ -159,6 +159,7 @@ def test_any_script_is_wrapped_within_its_room() -> None:
     assert _picture.wrap("漢字" * 30, 250, size=17, most=2) == ["漢字" * 7, f"{'漢字' * 6}漢…"]
     assert _picture.wrap("e\u0301" * 10, 120, size=17, most=3) == ["e\u0301" * 10]
     assert _picture.wrap("W" * 30, 250, size=17, most=3) == ["W" * 14, "W" * 14, "WW"]
+    assert _picture.wrap("one-by-one.mp4", 100, size=17, most=3) == ["one-by-", "one.mp4"]
     assert _picture.wrap("one two", 70, size=17, most=3, is_bold=True) == ["one", "two"]
 
 

@@ -348,7 +348,7 @@ def test_one_search_without_a_ledger(picture, film) -> None:
     report = Report.of_search(picture, prompt="red", video_no="VI9", clips=clips, video=film)
 
     page = Page(report.render())
-    assert "Search in VI9" in page.words
+    assert "Search in film.mp4" in page.words
     assert "paid calls" not in page.words
     assert page.all("video")[0]["src"].startswith("file:///")
 
