@@ -22,6 +22,8 @@ from memories_async.report._timeline import ClipView, Tick, build_ticks, format_
 CHART = (1000, 160)
 """Width and height of the chart of what was paid."""
 _STRIP, _CARDS, _ROWS, _POINTS = 10, 6, 40, 200
+_FEW = 5
+"""Searches for whose stills several frames are decoded and compared."""
 _LONGEST_NAME = 80
 _HASH = re.compile(r"[0-9a-f]{40}")
 
@@ -141,9 +143,9 @@ class PageBuilder:
         if video is not None and known:
             wide = self.pictures.wide
             times = [known * (at + 0.5) / _STRIP for at in range(_STRIP)]
-            middles = [(one.start_time + one.end_time) / 2 for one in clips[:_CARDS]]
-            strip = self.pictures.take_stills(video, times, width=wide * 3 // 8, others=middles)
-            stills = self.pictures.take_stills(video, middles, width=wide)
+            shown = self._choose_times(video, search, clips[:_CARDS])
+            strip = self.pictures.take_stills(video, times, width=wide * 3 // 8, others=shown)
+            stills = self.pictures.take_stills(video, shown, width=wide)
             cards = [
                 self._build_card(view, clip, video, still)
                 for view, clip, still in zip(views, clips, stills, strict=False)
@@ -177,10 +179,21 @@ class PageBuilder:
             source = Markup(f"{_link(video, self.folder)}#t={start:.3f},{end:.3f}")  # noqa: S704  # quoted
         return evolve(view, still=still, source=source, seconds=seconds)
 
+    def _choose_times(self, video: Path, search: SearchItem, clips: Sequence[Clip]) -> list[float]:
+        """Choose the time of each clip's still: the middle, where there are many searches."""
+        image = self._find_image(search)
+        if image is None or len(self.content.searches) > _FEW:
+            return [(clip.start_time + clip.end_time) / 2 for clip in clips]
+        spans = [(clip.start_time, clip.end_time) for clip in clips]
+        return self.pictures.choose_times(video, spans, image)
+
     def _find_query(self, search: SearchItem) -> str:
-        given = search.image
-        image = self.media.get(given) if isinstance(given, str) else given
+        image = self._find_image(search)
         return "" if image is None else self.pictures.shrink(image, width=self.pictures.wide)
+
+    def _find_image(self, search: SearchItem) -> bytes | Path | None:
+        given = search.image
+        return self.media.get(given) if isinstance(given, str) else given
 
     def _build_caption(self, item: CaptionItem) -> CaptionView:
         keys = (item.source or "", item.item or "")

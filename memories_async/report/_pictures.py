@@ -32,6 +32,9 @@ CLIP_BYTES = 24_000_000
 """Characters of all embedded clips of a page."""
 _CLIP_SIZE, _CLIP_SECONDS = 900_000, 15.0
 """The most bytes and seconds of one embedded clip."""
+_SHARES = (0.5, 0.3, 0.7, 0.1, 0.9)
+"""Where in a clip the frames are that are compared with the query picture."""
+_COARSE = (32, 18)
 _LONGEST = 86_400.0 * 7
 _OPTIONS = {"protocol_whitelist": "file"}
 _MICROSECONDS = 1_000_000
@@ -99,12 +102,33 @@ class Pictures:
         stills = [self._stills.get((video, time, width), "") for time in times]
         return [self._admit(still) for still in stills]
 
+    def choose_times(
+        self, video: Path, spans: Sequence[tuple[float, float]], image: bytes | Path
+    ) -> list[float]:
+        """Return the time within each span whose frame looks most like *image*: of five, by colours.
+
+        The middle of each span where the picture or the video cannot be decoded.
+        """
+        tries = [[a + (b - a) * share for share in _SHARES] for a, b in spans]
+        times = sorted({time for one in tries for time in one})
+        try:
+            with av.open(BytesIO(_read_bytes(image)), "r") as opened:
+                wanted = _shrink_pixels(next(opened.decode(video=0)))
+            frames = _read_frames(video, times)
+            far = {
+                time: float(np.abs(_shrink_pixels(frame) - wanted).mean())
+                for time, frame in zip(times, frames, strict=False)
+            }
+        except (FFmpegError, OSError, IndexError, StopIteration):
+            far = {}
+        # Of equal ones the first is taken, which is the middle.
+        return [min(one, key=lambda time: far.get(time, math.inf)) for one in tries]
+
     def shrink(self, image: bytes | Path, *, width: int) -> str:
         """Return a picture file, at most *width* pixels wide."""
         name = image.name if isinstance(image, Path) else "the picture"
         try:
-            source = image.read_bytes() if isinstance(image, Path) else image
-            with av.open(BytesIO(source), "r") as opened:
+            with av.open(BytesIO(_read_bytes(image)), "r") as opened:
                 frame = next(opened.decode(video=0))
                 return self._admit(_build_url("image/jpeg", _encode(frame, width)))
         except (FFmpegError, OSError, IndexError, StopIteration):
@@ -136,27 +160,37 @@ class Pictures:
         return url
 
     def _decode(self, video: Path, wanted: Sequence[tuple[float, int]]) -> None:
-        """Decode the frames at the times of *wanted*; what is far ahead is sought."""
-        with av.open(
-            str(video), "r", container_options=_OPTIONS, metadata_errors="replace"
-        ) as film:
-            stream = film.streams.video[0]
-            stream.thread_type = "AUTO"
-            origin = (film.start_time or 0) / _MICROSECONDS
-            frames: Iterator[VideoFrame] = iter(())
-            frame: VideoFrame | None = None
-            for time, width in sorted(wanted):
-                now = -math.inf if frame is None else frame.time - origin
-                if time > now + _FAR:
-                    film.seek(max(0, round((time + origin) * _MICROSECONDS)))
-                    frames = film.decode(stream)
-                while now < time - _TOLERANCE and (following := next(frames, None)) is not None:
-                    frame = following
-                    now = frame.time - origin
-                if frame is not None:
-                    self._stills[video, time, width] = _build_url(
-                        "image/jpeg", _encode(frame, width)
-                    )
+        """Keep the frames at the times and widths of *wanted*."""
+        ordered = sorted(wanted)
+        frames = _read_frames(video, [time for time, _ in ordered])
+        for (time, width), frame in zip(ordered, frames, strict=False):
+            self._stills[video, time, width] = _build_url("image/jpeg", _encode(frame, width))
+
+
+def _read_frames(video: Path, times: Sequence[float]) -> Iterator[VideoFrame]:
+    """Decode the frame at each of *times*, which rise; what is far ahead is sought."""
+    with av.open(str(video), "r", container_options=_OPTIONS, metadata_errors="replace") as film:
+        stream = film.streams.video[0]
+        stream.thread_type = "AUTO"
+        origin = (film.start_time or 0) / _MICROSECONDS
+        frames: Iterator[VideoFrame] = iter(())
+        frame: VideoFrame | None = None
+        for time in times:
+            now = -math.inf if frame is None else frame.time - origin
+            if time > now + _FAR:
+                film.seek(max(0, round((time + origin) * _MICROSECONDS)))
+                frames = film.decode(stream)
+            while now < time - _TOLERANCE and (following := next(frames, None)) is not None:
+                frame = following
+                now = frame.time - origin
+            if frame is not None:
+                yield frame
+
+
+def _shrink_pixels(frame: VideoFrame) -> Any:
+    """Return the colours of *frame*, without its mean brightness, as a few numbers."""
+    pixels: Any = frame.reformat(*_COARSE, format="rgb24").to_ndarray().astype(np.float32)
+    return pixels - pixels.mean()
 
 
 def _read_facts(film: InputContainer, suffix: str) -> _FilmFacts:
@@ -187,6 +221,10 @@ def convert_to_jpeg(picture: bytes) -> bytes:
     with av.open(BytesIO(picture), "r") as opened:
         frame = next(opened.decode(video=0))
         return _encode(frame, frame.width, quality=2)
+
+
+def _read_bytes(image: bytes | Path) -> bytes:
+    return image.read_bytes() if isinstance(image, Path) else image
 
 
 def _encode(frame: VideoFrame, width: int, *, quality: int = 6) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from html.parser import HTMLParser
 
 import pytest
@@ -118,12 +119,32 @@ def test_stills_show_the_second_of_their_clip(film) -> None:
     stills = Pictures().take_stills(film, [5.0, 1.0, 3.0], width=80)
 
     for still, channel in zip(stills, (2, 0, 1), strict=True):
-        from base64 import b64decode
         from io import BytesIO
 
         with av.open(BytesIO(b64decode(still.partition(",")[2]))) as image:
             pixels = next(image.decode(video=0)).to_ndarray(format="rgb24")
         assert int(np.argmax(pixels.mean(axis=(0, 1)))) == channel
+
+
+def test_the_still_of_a_clip_looks_like_the_query(film, tmp_path) -> None:
+    """Of five frames; the middle one where nothing can be compared, or where many searches are shown."""
+    from memories_async.report import _page
+    from memories_async.report._pictures import Pictures
+
+    (still,) = Pictures().take_stills(film, [5.7], width=320)
+    image = b64decode(still.partition(",")[2])
+    spans = [(0.0, 6.0), (0.0, 2.0), (1.0, 1.0)]
+
+    assert Pictures().choose_times(film, spans, image) == [5.4, 1.8, 1.0]
+    assert Pictures().choose_times(film, spans, b"no picture") == [3.0, 1.0, 1.0]
+    assert Pictures().choose_times(tmp_path / "gone.mp4", spans, image) == [3.0, 1.0, 1.0]
+    for count, chosen in ((_page._FEW, True), (_page._FEW + 1, False)):
+        rows = [reports.search(clips=[(0.0, 6.0, 0.9)], image="ab") for _ in range(count)]
+        (tmp_path / "q.jpg").write_bytes(image)
+        with reports.write_ledger(tmp_path / f"{count}.db", rows) as made:
+            page = Page(Report(made, media={"VI1": film, "ab": tmp_path / "q.jpg"}).render())
+        poster = page.all("video")[0]["poster"]
+        assert (poster == Pictures().take_stills(film, [5.4], width=320)[0]) == chosen
 
 
 def test_embedded_clips_are_in_the_page(ledger, film) -> None:
