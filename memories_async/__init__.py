@@ -1,4 +1,17 @@
-"""The public names of memories_async. Each is imported when it is first used."""
+"""An asyncio client for the video APIs of memories.ai: search clips, caption and embed videos.
+
+    async with Client() as client:  # reads MEMORIES_API_KEY
+        video = await client.videos.add("holiday.mp4")
+        clips = await client.clips.search(
+            "query.png", prompt="the red shirt", video_no=video.video_no
+        )
+
+`Client` is the asynchronous client and `blocking.Client` the one for code that does not await; both
+have `clips`, `captions`, `embeddings`, `videos` and `assets`. `Policy` sets time limits and retries,
+`Limits` the rates, `Ledger` a durable record that answers repeated calls, `Receiver` the address for
+callbacks. Every error is a `MemoriesError`, whose `billed` says whether the call was charged; a
+wrong argument is a `ValueError` or `TypeError`. Each name is imported when it is first used.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from memories_async import batch
     from memories_async.batch import Calls, OnUnknown, Outcome, Plan, Progress
     from memories_async.ledger import Ledger
-    from memories_async.receiver import Receiver
+    from memories_async.receiver import CallbackDelivery, CallbackRecord, Receiver
 
 K = TypeVar("K")
 P = ParamSpec("P")
@@ -52,6 +52,14 @@ class BlockingReceiver:
     ) -> Caption:
         """Wait for the callback of *task* and return its caption; see `Receiver.wait`."""
         return self._thread.wait(self._receiver.wait(task, timeout=timeout))
+
+    def find(self, task: CaptionTask | OutcomeUnknown | str) -> CallbackRecord | None:
+        """Return what the store holds of *task*, or None; see `Receiver.find`."""
+        return self._thread.wait(self._receiver.find(task))
+
+    def deliveries(self, task: CaptionTask | OutcomeUnknown | str) -> tuple[CallbackDelivery, ...]:
+        """List the different callbacks that came for *task*; see `Receiver.deliveries`."""
+        return self._thread.wait(self._receiver.deliveries(task))
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[Address]:
         """Receive callbacks on a port while the context is open; see `Receiver.serve`."""
@@ -233,4 +241,5 @@ class Client(Endpoints[Blocking]):
         self._client, self._thread = state["client"], LoopThread()
 
     def __repr__(self) -> str:
-        return f"blocking.{self._client!r}"
+        _, _, hosts = repr(self._client).partition("(")
+        return f"{type(self).__module__}.{type(self).__name__}({hosts}"

@@ -50,9 +50,14 @@ class Client(Sender, Endpoints[Awaited]):
     * *hosts*: `MEMORIES_V1_BASE_URL`, `MEMORIES_CAPTION_BASE_URL`, `MEMORIES_V2_BASE_URL`.
     * *policy*: `MEMORIES_ATTEMPTS`, `MEMORIES_DEADLINE`, `MEMORIES_TIMEOUT`,
       `MEMORIES_CONNECT_TIMEOUT`.
-    * *limits*: `MEMORIES_SEARCH_RATE` and so on. *limiter*: `MEMORIES_LIMITER`.
+    * *limits*, the rate of each family of endpoints: `MEMORIES_SEARCH_RATE` and so on. *limiter*,
+      which shares the rate with other processes: `MEMORIES_LIMITER`.
     * *proxy*: `MEMORIES_PROXY`, else `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which never apply
       to this machine. *ssl*, certificates to trust in addition: `MEMORIES_CA_FILE`.
+    * *ledger*, a `Ledger` that records each call and answers the same call again without paying.
+    * *receiver*, a `Receiver` that gets captions by callback.
+    * *budget*, a `Budget` that refuses calls above an amount.
+    * *observers*, functions that are called with each event of `memories_async.events`.
     """
 
     @explain_options

@@ -17,7 +17,17 @@ outcome is unknown, `yes` if it was answered."""
 
 
 class MemoriesError(Exception):
-    """Base of the errors that this library raises after a call was built."""
+    """Base of the errors that this library raises after a call was built.
+
+    * *billed*: whether the service charged for the call: `no`, `maybe` or `yes`.
+    * *message*: what happened. `str(error)` adds the call, the status and what was billed.
+    * *call*, *attempts*: the call's name, such as `clips.search`, and how many requests it started.
+    * *status*, *code*: the HTTP status of the reply and the service's own code; None without one.
+    * *transient*: whether the same call may succeed later. *retry_after*: after how many seconds,
+      where the service said so.
+    * *headers*, *body*: of the reply, for a support request; *headers* has the request id.
+    * *tag*: the caller's own id of a caption.
+    """
 
     default_billed: ClassVar[Billed] = "no"
 

@@ -31,7 +31,23 @@ class PolicyChanges(TypedDict, total=False):
 
 @frozen(kw_only=True)
 class Policy:
-    """How long to try, and what may be sent again."""
+    """How long to try, and what may be sent again. Times are in seconds.
+
+    * *deadline* is for the whole call: the wait for the rate, all attempts, and the pauses between
+      them. None waits without end.
+    * *timeout* is for silence: from the last byte of a request to its reply, and between two parts of
+      an upload.
+    * *connect_timeout* is for reaching the host: name, connection and TLS.
+    * *attempts* is the number of requests at most for one call, the first one included. A request
+      that is refused for the rate does not count.
+    * *backoff* is the pause before the first repeat; it doubles with each further one, up to
+      *max_backoff*. Each pause is shortened at random, so that callers do not repeat together.
+    * *max_retry_after*: where the service asks for a longer pause, the call fails at once.
+    * *resend_unknown* sends a call again whose outcome is unknown, which may pay for it twice.
+
+    `Client(policy=Policy(deadline=60))` sets it for a client, `client.with_policy(deadline=5)` for
+    some calls.
+    """
 
     attempts: int = field(default=4, validator=ge(1))
     """Requests at most for one call, not counting those refused for their rate."""

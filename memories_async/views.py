@@ -104,27 +104,27 @@ class Endpoints(Generic[S]):
 
     @property
     def clips(self) -> Clips[S]:
-        """Search Clips by Image."""
+        """Search the clips of a video by a picture and a prompt."""
         return Clips(*self._bind())
 
     @property
     def captions(self) -> Captions[S]:
-        """Video Caption."""
+        """Caption videos: the text comes in the reply, or by callback."""
         return Captions(*self._bind())
 
     @property
     def embeddings(self) -> Embeddings[S]:
-        """Generate Video Embedding."""
+        """Embed videos and pictures as vectors."""
         return Embeddings(*self._bind())
 
     @property
     def videos(self) -> Videos[S]:
-        """The v1 video library."""
+        """Upload, list, download and delete the videos that are searched: those with a `video_no`."""
         return Videos(*self._bind())
 
     @property
     def assets(self) -> Assets[S]:
-        """The v2 asset store."""
+        """Upload, download and delete the videos that are embedded: those with an `asset_id`."""
         return Assets(*self._bind())
 
 

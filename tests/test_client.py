@@ -7,6 +7,7 @@ import pickle
 import pydoc
 import re
 import sys
+from contextlib import closing
 
 import pytest
 from attrs import evolve
@@ -171,6 +172,13 @@ def test_an_option_that_connections_depend_on_cannot_change(kind):
         kind(api_key=KEY).with_options(hosts=Hosts())
 
 
+@BOTH
+def test_an_option_of_the_policy_is_looked_for_in_the_wrong_method(kind):
+    """The error names the method that takes it."""
+    with pytest.raises(TypeError, match=r"with_options has no option 'timeout': use with_policy"):
+        kind(api_key=KEY).with_options(timeout=3)
+
+
 def both_keys(settings):
     """The key, and the one for captions."""
     return settings.key, settings.caption_key
@@ -185,6 +193,7 @@ def transport_of(one):
 def test_a_client_shows_where_it_sends(kind):
     """And nothing else."""
     assert "https://api.memories.ai" in repr(kind(api_key=KEY))
+    assert repr(kind(api_key=KEY)).startswith(f"{kind.__module__}.Client(Hosts(")
 
 
 async def test_a_caption_without_a_callback_needs_a_receiver():
@@ -257,6 +266,16 @@ def test_a_listing_shows_that_it_is_an_iterator(kind, returned):
 
     assert inspect.signature(listing).return_annotation == returned
     assert listing.__doc__.startswith("Iterate over the videos")
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [("embeddings.video", "embeddings.video"), ("assets.add", "assets.add")]
+)
+async def test_a_call_that_nobody_awaits_is_named(method, name):
+    """Python's warning shows the call of the user, not a function of the library."""
+    group, _, function = method.partition(".")
+    with closing(getattr(getattr(Client(api_key=KEY), group), function)("film.mp4")) as call:
+        assert call.__qualname__ == name
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 has no mark for it")

@@ -232,6 +232,8 @@ def _blame(name: str, build: Callable[[], T]) -> T:
         raise kind(f"{name}: {str(error).removeprefix(name).strip()}") from error
 
 
+_NO_HEADERS = "the service reads no further header"
+_NO_HTTP_CLIENT = "the client has its own, which knows what was sent; see proxy=, ssl=, observers="
 _HINTS = {
     **{field.name: f"policy=Policy({field.name}=...)" for field in fields(Policy)},
     **dict.fromkeys(("max_retries", "retries"), "policy=Policy(attempts=...)"),
@@ -240,7 +242,14 @@ _HINTS = {
     **dict.fromkeys(("rate_limit", "rate", "max_concurrency"), "limits=Limits(search=Limit(...))"),
     **dict.fromkeys(("proxies", "http_proxy", "https_proxy"), "proxy=..."),
     **dict.fromkeys(("verify", "ca_file", "cafile"), "ssl= the path of your CA's file"),
+    **dict.fromkeys(("webhook", "webhook_secret", "callback_url"), "receiver=Receiver(url)"),
+    "idempotency_key": "ledger=Ledger(path)",
 }
+_REASONS = {
+    **dict.fromkeys(("headers", "default_headers", "extra_headers"), _NO_HEADERS),
+    **dict.fromkeys(("http_client", "session", "connector", "transport"), _NO_HTTP_CLIENT),
+}
+"""Why there is no such option, where none takes its place."""
 
 
 def explain_options(init: Callable[P, None]) -> Callable[P, None]:
@@ -254,6 +263,8 @@ def explain_options(init: Callable[P, None]) -> Callable[P, None]:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = _HINTS.get(name) or "".join(f"{one}=..." for one in near)
                 advice = f": use {hint}" if hint else f"; there are {', '.join(known)}"
+                if name in _REASONS:
+                    advice = f": {_REASONS[name]}"
                 raise TypeError(f"Client has no option {name!r}{advice}")
         init(*args, **options)
 
@@ -276,7 +287,9 @@ def change_options(settings: Settings, changes: OptionChanges) -> Settings:
     known, given = list(OptionChanges.__annotations__), dict[str, Any](changes)
     for name in given:
         if name not in known:
-            raise TypeError(f"with_options has no option {name!r}; there are {', '.join(known)}")
+            is_policy = name in {field.name for field in fields(Policy)}
+            advice = ": use with_policy" if is_policy else f"; there are {', '.join(known)}"
+            raise TypeError(f"with_options has no option {name!r}{advice}")
     changed: dict[str, Any] = {n: given[n] for n in ("limits", "ledger") if n in given}
     if "budget" in given:
         changed["budgets"] = () if given["budget"] is None else (given["budget"],)

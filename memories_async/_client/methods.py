@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from functools import update_wrapper
 from inspect import Parameter, signature
-from types import MethodType
+from types import CoroutineType, MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from attrs import define
@@ -98,7 +98,11 @@ class _Coroutine(_Method, Generic[P, T]):
         start: Callable[Concatenate[Sender, P], Coroutine[Any, Any, T]],
     ) -> None:
         def awaited(view: View[Any], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-            return start(view.client, *args, **kwargs)
+            coroutine = start(view.client, *args, **kwargs)
+            if isinstance(coroutine, CoroutineType):
+                # Python's warning shows it where nobody awaits, and so does the repr of a task.
+                coroutine.__qualname__ = self.name
+            return coroutine
 
         def blocking(view: View[Any], *args: P.args, **kwargs: P.kwargs) -> T:
             assert view.thread is not None
@@ -107,6 +111,10 @@ class _Coroutine(_Method, Generic[P, T]):
         self.awaited: Callable[..., Any] = _describe(awaited, like)
         self.blocking: Callable[..., Any] = _describe(blocking, like)
         markcoroutinefunction(self.awaited)
+        self.name: str = like.__name__
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name = f"{owner.__name__.lower()}.{name}"
 
     @overload
     def __get__(self, view: None, owner: type[Any]) -> Callable[..., Any]: ...

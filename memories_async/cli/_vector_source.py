@@ -98,8 +98,12 @@ def raise_vector_errors() -> Generator[None]:
         with raise_usage_errors():
             yield
     except (KeyError, ImportError, OSError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        raise click.UsageError(str(message), click.get_current_context(silent=True)) from error
+        message, context = str(error), click.get_current_context(silent=True)
+        if isinstance(error, KeyError):
+            message = str(error.args[0])
+            if context is not None and context.params.get("key_by") == "asset_id":
+                message += "; --key-by item goes by the keys of a batch"
+        raise click.UsageError(message, context) from error
 
 
 def read_rows(path: Path, *names: str) -> list[Row]:

@@ -128,7 +128,8 @@ def test_vectors_left_out_are_named(cli, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("similar", "run.npy", "f99"), "no vector has the key 'f99'"),
+        (("similar", "run.npy", "f99"), "no vector has the key 'f99'; keys are such as 'f0-c0', "),
+        (("similar", "run.npy", "f99"), "; --key-by item goes by the keys of a batch"),
         (("similar", "run.npy"), "give either KEY or --vector"),
         (("similar", "run.npy", "f0-c0", "--vector", "bad.json"), "give either KEY or --vector"),
         (("similar", "run.npy", "--vector", "bad.json"), "bad.json must have an embedding"),
@@ -141,7 +142,18 @@ def test_vectors_left_out_are_named(cli, tmp_path):
         (("export", "bad.npy", "x.npy"), "is not a table of numbers"),
     ],
     ids=[
-        *("key", "neither", "both", "vector", "k", "threshold", "columns", "gaps", "labels"),
+        *(
+            "key",
+            "item",
+            "neither",
+            "both",
+            "vector",
+            "k",
+            "threshold",
+            "columns",
+            "gaps",
+            "labels",
+        ),
         *("suffix", "source"),
     ],
 )

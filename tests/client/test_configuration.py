@@ -226,6 +226,10 @@ def test_the_systems_proxies_never_apply_to_this_machine(url, monkeypatch):
         ("apikey", "use api_key="),
         ("rate_limit", r"use limits=Limits\("),
         ("verify", "use ssl="),
+        ("default_headers", "the service reads no further header"),
+        ("http_client", "the client has its own"),
+        ("idempotency_key", r"use ledger=Ledger\(path\)"),
+        ("webhook_secret", r"use receiver=Receiver\(url\)"),
         ("quux", "there are api_key, caption_api_key, account"),
     ],
 )

@@ -180,6 +180,8 @@ def test_the_blocking_client_receives_between_calls(film, place, tmp_path) -> No
         assert address.port
         task = client.captions.upload_file(film, **PROMPTS)
         first = client.receiver.wait(task, timeout=60)
+        assert len(client.receiver.deliveries(task)) == 1
+        assert client.receiver.find("no such task") is None
         assert client.captions.caption_file(film, **PROMPTS, timeout=60).text == first.text
     receiver.close()
 
