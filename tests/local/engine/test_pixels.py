@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import platform
 import runpy
 import subprocess
 import sys
@@ -268,13 +269,42 @@ def test_close_ends_the_indexing_under_way(film, tmp_path):
     assert engine.index(film).facts.frames == 216
 
 
-def test_children_multiply_matrices_in_one_thread_by_default(monkeypatch):
+@pytest.mark.parametrize("name", ["OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"])
+def test_children_compute_in_one_thread_by_default(name, monkeypatch):
     """Several children share the cores already."""
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    assert child.build_environment()["OPENBLAS_NUM_THREADS"] == "1"
+    monkeypatch.delenv(name, raising=False)
+    assert child.build_environment()[name] == "1"
 
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
-    assert child.build_environment()["OPENBLAS_NUM_THREADS"] == "7"
+    monkeypatch.setenv(name, "7")
+    assert child.build_environment()[name] == "7"
+
+
+DESCRIBE = """
+import resource, cv2
+import numpy as np
+from memories_async.local.engine.video.film import Frame
+from memories_async.local.engine.vision.indexing import _describe
+
+picture = np.random.default_rng(1).integers(0, 255, (202, 360, 3), np.uint8)
+faults = []
+for at in range(8):
+    _describe(Frame(time=at, picture=picture))
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+print(cv2.getNumThreads(), (faults[-1] - faults[2]) // 5)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="these settings are glibc's")
+def test_child_describes_pictures_in_the_memory_of_those_before():
+    """Without the settings the system hands out some 4,000 pages anew for each picture."""
+    command = [sys.executable, "-c", DESCRIBE]
+    environment = child.build_environment()
+
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+    threads, pages = said.stdout.split()
+    assert threads == "1"
+    assert int(pages) < 500
 
 
 def test_index_of_another_engine_is_refused(engine, jpeg):
