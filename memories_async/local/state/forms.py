@@ -46,7 +46,7 @@ _MOST_FIELDS = 100
 _BODY = "The JSON body"
 DETAILS = ("datetime_taken", "camera_model", "latitude", "longitude")
 """Fields that an upload says of a video, by which lists filter."""
-MALFORMED = (ValueError, HttpProcessingError)
+MALFORMED: tuple[type[Exception], ...] = (ValueError, HttpProcessingError)
 """What aiohttp raises for a multipart body that cannot be read; the second is for long lines."""
 
 

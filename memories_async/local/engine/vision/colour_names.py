@@ -84,7 +84,7 @@ VALUES = {
 
 NAMES = tuple(VALUES)
 
-WORDS = {name: (name,) for name in NAMES if name != "blue-green"} | {
+WORDS: dict[str, tuple[str, ...]] = {name: (name,) for name in NAMES if name != "blue-green"} | {
     "gray": ("grey",),
     "silver": ("grey",),
     "crimson": ("red",),
