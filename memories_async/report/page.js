@@ -41,7 +41,17 @@
     };
     video.tabIndex = 0;
     rest(true);
-    for (const kind of ["pointerenter", "focus", "play"]) video.addEventListener(kind, () => rest(false));
+    for (const kind of ["pointerenter", "focus", "play"]) {
+      video.addEventListener(kind, (event) => {
+        if (event.pointerType !== "touch") rest(false);
+      });
+    }
+    // A finger has no place to rest: its first touch plays.
+    video.addEventListener("pointerup", (event) => {
+      if (event.pointerType !== "touch" || !card.classList.contains("idle")) return;
+      rest(false);
+      video.play().catch(() => {});
+    });
     video.addEventListener("pointerleave", () => {
       if (!video.readyState && document.activeElement !== video) rest(true);
     });

@@ -24,6 +24,8 @@ pytest.importorskip("jinja2", reason="a report needs Jinja2")
 import reports  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.actions.action_builder import ActionBuilder  # noqa: E402
+from selenium.webdriver.common.actions.pointer_input import PointerInput  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
@@ -158,6 +160,20 @@ def test_controls_come_when_they_are_wanted(show) -> None:
     assert before is False
     assert video.get_property("controls") is True
     assert "idle" not in card.get_attribute("class")
+
+
+def test_a_touch_plays_a_clip(show) -> None:
+    """The first one, on a phone, from the clip's first second."""
+    driver = show(width=390)
+    (video,) = driver.find_elements(By.CSS_SELECTOR, "li[data-end='7.5'] video")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", video)
+    finger = ActionBuilder(driver, mouse=PointerInput("touch", "finger"))
+
+    finger.pointer_action.move_to(video).pointer_down().pointer_up()
+    finger.perform()
+
+    WebDriverWait(driver, PATIENCE).until(lambda _: video.get_property("currentTime") > 6.1)
+    assert video.get_property("controls") is True
 
 
 def test_a_dot_shows_its_neighbours(show) -> None:
