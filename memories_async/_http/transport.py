@@ -8,16 +8,13 @@ its first byte was sent, never on the type of an exception.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import sys
 import time
 import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -27,6 +24,7 @@ from memories_async._http.attempt import Attempt, AttemptProgress, StaleConnecti
 from memories_async._http.failures import build_error
 from memories_async._http.files import save
 from memories_async._http.multipart import EncodedForm, encode_form
+from memories_async._instances import Instances
 from memories_async._protocol.call import Form, Json
 from memories_async._protocol.reply import Reply
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
@@ -134,17 +132,8 @@ class Sessions:
         self._open = {}
 
 
-_all: WeakSet[Sessions] = WeakSet()
+_all = Instances[Sessions](in_child=Sessions.reset_after_fork)
 _inherited: list[object] = []
-
-
-def _reset_all_after_fork() -> None:
-    for sessions in _all:
-        sessions.reset_after_fork()
-
-
-if sys.platform != "win32":  # there is no fork to prepare for
-    os.register_at_fork(after_in_child=_reset_all_after_fork)
 
 
 class HttpTransport:

@@ -250,7 +250,7 @@ async def test_inherited_sessions_are_neither_used_nor_closed(url):
         await one.send(search_call())
         sessions = one._transport._sessions
         mine = sessions._open
-        session_module._reset_all_after_fork()
+        session_module._all.call(session_module.Sessions.reset_after_fork)
         await one.send(search_call())
 
         (session, _), (inherited, _) = *sessions._open.values(), *mine.values()
