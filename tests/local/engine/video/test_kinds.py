@@ -120,6 +120,9 @@ PROGRESSIVE = [
     kind("mpeg2.mpg", "mpeg2video", q="3"),
     kind("mpeg4.avi", "mpeg4", bf="2", q="3"),
     kind("wmv2.wmv", "wmv2", tick=MILLI, q="3"),
+    kind("flash.flv", "flv", tick=MILLI, q="3"),
+    kind("mpeg2.mxf", "mpeg2video", q="3"),
+    kind("av1.ivf", "libsvtav1", **AV1),
     kind("cineform.mov", "cfhd", pixels="yuv422p10le"),
     kind("huffyuv.avi", "huffyuv", pixels="yuv422p"),
     kind("ffv1-16-bit.mkv", "ffv1", pixels="yuv420p16le"),
@@ -390,5 +393,7 @@ def test_film_cut_short_is_damaged_or_refused(one, make, tmp_path):
         return
     assert film.decoded < one.frames
     assert film.complete is (path.suffix in ENDLESS)
+    # The times of an .mxf are at its end; what is left begins with a frame's delay of its decoder.
+    delay = 1 / float(one.rate) if path.suffix == ".mxf" else 0
     for at, frame in enumerate(frames):
-        assert frame.time == pytest.approx(at / float(one.rate), abs=0.01)
+        assert frame.time == pytest.approx(at / float(one.rate) + delay, abs=0.01)
