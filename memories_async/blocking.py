@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 from attrs import define, field, frozen
 
 from memories_async import client
-from memories_async._client.configuration import OptionChanges
 from memories_async._client.loop_thread import LoopThread
+from memories_async._client.options import OptionChanges
 from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
 from memories_async._protocol.flow import Flow

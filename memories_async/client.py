@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from attrs import evolve
 
 from memories_async._client.call_reporter import draw_id
-from memories_async._client.configuration import (
-    EnvironmentSettings,
-    OptionChanges,
-    change_options,
-    explain_options,
-)
+from memories_async._client.configuration import EnvironmentSettings
 from memories_async._client.loop_thread import LoopThread
+from memories_async._client.options import OptionChanges, change_options, explain_options
 from memories_async._client.polling import wait_for_upload
 from memories_async._client.sender import BrokenTransport, Sender, build_transport
 from memories_async._client.settings import CA, Hosts, Settings

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Callable, Mapping
-from functools import wraps
-from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
-from attrs import evolve, fields, frozen
+from attrs import fields, frozen
 
-from memories_async._client.settings import ALLOW_HTTP_VARIABLE, Hosts, Settings
+from memories_async._client.settings import ALLOW_HTTP_VARIABLE, Hosts
 from memories_async._protocol.keys import (
     ACCOUNT_VARIABLE,
     CAPTION_KEY_VARIABLE,
@@ -26,14 +23,8 @@ from memories_async._protocol.keys import (
 )
 from memories_async._protocol.network import is_loopback
 from memories_async._protocol.reply import Host
-from memories_async.budget import Budget
 from memories_async.limiter import LIMITER_VARIABLE, Limit, Limits, parse_limiter
-from memories_async.policy import Policy
 
-if TYPE_CHECKING:
-    from memories_async.ledger import Ledger
-
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -230,75 +221,3 @@ def _blame(name: str, build: Callable[[], T]) -> T:
     except (ImportError, NotImplementedError, TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else type(error)
         raise kind(f"{name}: {str(error).removeprefix(name).strip()}") from error
-
-
-_NO_HEADERS = "the service reads no further header"
-_NO_HTTP_CLIENT = "the client has its own, which knows what was sent; see proxy=, ssl=, observers="
-_HINTS = {
-    **{field.name: f"policy=Policy({field.name}=...)" for field in fields(Policy)},
-    **dict.fromkeys(("max_retries", "retries"), "policy=Policy(attempts=...)"),
-    **dict.fromkeys(("base_url", "url", "host"), "hosts=Hosts.at(url)"),
-    **dict.fromkeys(("key", "token", "api_token"), "api_key=..."),
-    **dict.fromkeys(("rate_limit", "rate", "max_concurrency"), "limits=Limits(search=Limit(...))"),
-    **dict.fromkeys(("proxies", "http_proxy", "https_proxy"), "proxy=..."),
-    **dict.fromkeys(("verify", "ca_file", "cafile"), "ssl= the path of your CA's file"),
-    **dict.fromkeys(("webhook", "webhook_secret", "callback_url"), "receiver=Receiver(url)"),
-    "idempotency_key": "ledger=Ledger(path)",
-}
-_REASONS = {
-    **dict.fromkeys(("headers", "default_headers", "extra_headers"), _NO_HEADERS),
-    **dict.fromkeys(("http_client", "session", "connector", "transport"), _NO_HTTP_CLIENT),
-}
-"""Why there is no such option, where none takes its place."""
-
-
-def explain_options(init: Callable[P, None]) -> Callable[P, None]:
-    """Have a client's `__init__` name the right option where a wrong one is passed."""
-    known = [name for name in signature(init).parameters if name != "self"]
-
-    @wraps(init)
-    def checked(*args: P.args, **options: P.kwargs) -> None:
-        for name in options:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = _HINTS.get(name) or "".join(f"{one}=..." for one in near)
-                advice = f": use {hint}" if hint else f"; there are {', '.join(known)}"
-                if name in _REASONS:
-                    advice = f": {_REASONS[name]}"
-                raise TypeError(f"Client has no option {name!r}{advice}")
-        init(*args, **options)
-
-    return checked
-
-
-class OptionChanges(TypedDict, total=False):
-    """What `with_options` may change; see `Client`."""
-
-    api_key: str
-    caption_api_key: str
-    account: str | None
-    limits: Limits
-    ledger: Ledger | None
-    budget: Budget | None
-
-
-def change_options(settings: Settings, changes: OptionChanges) -> Settings:
-    """Return *settings* with the options in *changes*, checked as those of a new client are."""
-    known, given = list(OptionChanges.__annotations__), dict[str, Any](changes)
-    for name in given:
-        if name not in known:
-            is_policy = name in {field.name for field in fields(Policy)}
-            advice = ": use with_policy" if is_policy else f"; there are {', '.join(known)}"
-            raise TypeError(f"with_options has no option {name!r}{advice}")
-    changed: dict[str, Any] = {n: given[n] for n in ("limits", "ledger") if n in given}
-    if "budget" in given:
-        changed["budgets"] = () if given["budget"] is None else (given["budget"],)
-    for name in ("api_key", "caption_api_key"):
-        if name in given:
-            # Not the environment's: a caller who passes None must not pay by another key.
-            key = EnvironmentSettings({}).find_key(given[name] or "", name)
-            changed |= {"key": key, "account_name": None} if name == "api_key" else {}
-            changed["caption_key"] = key
-    if "account" in given:
-        changed["account_name"] = given["account"]
-    return evolve(settings, **changed)
