@@ -194,7 +194,7 @@ def _check_source(argument: str, source: object) -> _Content:
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            if str(source).lower().startswith(("http://", "https://")):
+            if str(path).lower().startswith(("http:/", "https:/")):  # a path joins slashes
                 raise ValueError(
                     f"{argument} must be a file, not a URL; download it first"
                 ) from None
