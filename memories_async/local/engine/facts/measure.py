@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from memories_async.local.engine._cv import Floats, np
+from memories_async.local.engine.facts.motion import name_motion
 from memories_async.local.engine.protocol import Shot
 from memories_async.local.engine.vision.colour_names import NAMES
 from memories_async.local.engine.vision.index import PixelIndex
@@ -16,9 +17,6 @@ _SEEN = 1 / 8
 _LIGHTS = ((20.0, "dark"), (40.0, "dim"), (65.0, "mid-bright"), (101.0, "bright"))
 _USUAL = (10, 90)
 """Percentiles between which the light of a shot counts."""
-_MOTIONS = ((0.25, "no motion"), (1.2, "little motion"), (3.5, "some motion"))
-_QUIET = 4.0
-"""Change of lightness at one place that grain and compression cause by themselves."""
 _BLURRED = 12.0
 _CAMERAS = {(True, False): "still camera", (False, True): "moving camera", (False, False): ""}
 
@@ -34,11 +32,10 @@ class ShotFacts:
     """Mean lightness, 0..100."""
     brightness: str
     """One word, or "between ... and ..." where the light changes much."""
-    change: float
-    """Mean change of lightness from one picture to the next, an eighth of a second apart."""
     motion: str
+    """How much moves, and when where that is a part of the shot; empty where the pictures do not tell."""
     camera: str
-    """"still camera", "moving camera", or empty where the points do not tell."""
+    """"still camera", "moving camera", or empty where the pictures do not tell."""
     blurred: bool
 
 
@@ -52,10 +49,6 @@ def _measure_shot(number: int, index: PixelIndex) -> ShotFacts:
     samples, signals = index.samples, index.signals
     inside = _find_inside(samples.times, shot)
     moments = _find_inside(signals.times, shot)
-    # The first picture of a shot differs from the shot before: no motion of its own.
-    steps = moments[1:] if len(moments) > 1 else moments[:0]
-    change = float(signals.motion[steps].mean()) if len(steps) else 0.0
-    peak = float(np.percentile(signals.peak[steps], 90)) if len(steps) else 0.0
     light = signals.light[moments]
     shares = samples.colours[inside].mean(axis=0).tolist()
     ranked = sorted(zip(NAMES, shares, strict=True), key=lambda one: -one[1])
@@ -64,8 +57,7 @@ def _measure_shot(number: int, index: PixelIndex) -> ShotFacts:
         colours=tuple(one for one in ranked if one[1] >= _SEEN),
         light=float(light.mean()),
         brightness=_name_light(light),
-        change=change,
-        motion=_name_motion(change, still=not staging.moving[number] and peak < _QUIET),
+        motion=name_motion(index, number, moments),
         camera=_CAMERAS[bool(staging.still[number]), bool(staging.moving[number])],
         blurred=float(np.median(samples.sharpness[inside])) < _BLURRED,
     )
@@ -88,10 +80,3 @@ def _name_light(light: Floats) -> str:
         sum(value >= limit for limit, _ in _LIGHTS) for value in (low, float(light.mean()), high)
     )
     return names[mean] if last - first <= 1 else f"between {names[first]} and {names[last]}"
-
-
-def _name_motion(change: float, *, still: bool) -> str:
-    if still and change < _MOTIONS[0][0]:
-        return "no motion"
-    # Something small, or something dark, changes the picture little, but it does move.
-    return next((word for limit, word in _MOTIONS[1:] if change < limit), "strong motion")

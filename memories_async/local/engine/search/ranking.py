@@ -69,7 +69,7 @@ def rank(query: ImageQuery, index: PixelIndex, factor: Floats) -> Ranking:
     shot = int(index.shot_numbers[best])
     bounds = index.facts.shots[shot]
     is_long = bounds.end_time - bounds.start_time >= _LONG
-    if not is_long or not index.staging.still[shot] or float(scores[best]) < KEEP:
+    if not is_long or not index.staging.steady[shot] or float(scores[best]) < KEEP:
         return Ranking(scores=scores * factor)
     inside = np.flatnonzero(index.shot_numbers == shot)
     coverage = comparison.measure_coverage(index, best)

@@ -54,8 +54,8 @@ class Signals:
     """Mean lightness, 0..100."""
     motion: Floats
     """Mean change of lightness since the picture before, 0..100."""
-    peak: Floats
-    """The largest such change anywhere in the picture."""
+    moved: Floats
+    """Shares of the picture that moved since each of `motion.LAGS` before; nan where not compared."""
 
 
 @frozen(kw_only=True)
@@ -63,15 +63,17 @@ class Staging:
     """How the shots were filmed; one row for each."""
 
     still: Flags
-    """Whether the camera stood still."""
+    """Whether the camera stood still from beginning to end."""
     moving: Flags
-    """Whether it moved; neither flag is set where the points do not tell."""
+    """Whether it moved most of the time; neither flag is set where the picture does not tell."""
+    steady: Flags
+    """Whether each sample is framed like the one before, as in a pan too slow to see."""
     stays: Flags
     """Whether the shot shows the same place as the one before; False for the first."""
 
 
 _NONE = np.zeros(0, np.bool_)
-NO_STAGING = Staging(still=_NONE, moving=_NONE, stays=_NONE)
+NO_STAGING = Staging(still=_NONE, moving=_NONE, steady=_NONE, stays=_NONE)
 
 
 @frozen(kw_only=True)

@@ -31,6 +31,7 @@ from memories_async.local.engine.vision.index import (
     save,
 )
 from memories_async.local.engine.vision.local_features import Points, find_points
+from memories_async.local.engine.vision.motion import Motions
 from memories_async.local.engine.vision.staging import add_staging
 
 __all__ = ["index_video", "write_index"]
@@ -93,11 +94,16 @@ def index_video(path: Path, *, tell: Callable[[float], None] | None = None) -> P
                 start_time=start,
             ),
             samples=_join_samples(described),
-            signals=Signals(times=times, light=rows[:, 0], motion=rows[:, 1], peak=rows[:, 2]),
+            signals=Signals(
+                times=times,
+                light=rows[:, 0],
+                motion=rows[:, 1],
+                moved=np.array(recorder.motions.rows, np.float32),
+            ),
             staging=NO_STAGING,
             summary=summarise([one.small for one in described]),
         )
-    return add_staging(index)
+    return add_staging(index, [one.small for one in described])
 
 
 @frozen(kw_only=True)
@@ -118,7 +124,8 @@ class _Recorder:
 
     changes: shots.Changes = Factory(shots.Changes)
     times: list[float] = Factory(list[float])
-    rows: list[tuple[float, float, float]] = Factory(list[tuple[float, float, float]])
+    motions: Motions = Factory(Motions)
+    rows: list[tuple[float, float]] = Factory(list[tuple[float, float]])
     _before: Floats | None = None
 
     def add(self, frame: Frame) -> None:
@@ -126,7 +133,8 @@ class _Recorder:
         self.changes.add(frame.picture, small)
         light = small[..., 0] * (100 / 255)
         change = np.abs(light - (light if self._before is None else self._before))
-        self.rows.append((float(light.mean()), float(change.mean()), float(change.max())))
+        self.rows.append((float(light.mean()), float(change.mean())))
+        self.motions.add(frame.picture)
         self.times.append(frame.time)
         self._before = light
 

@@ -85,13 +85,18 @@ def count_inliers(left: Floats, right: Floats) -> int:
     return min(_count_positions(left[inliers]), _count_positions(right[inliers]))
 
 
-def fit_similarity(left: Floats, right: Floats) -> tuple[Floats | None, Flags]:
-    """Fit the shift, rotation and scale that explains most pairs; and say which are its inliers."""
+def fit_similarity(
+    left: Floats, right: Floats, *, reach: float = _REACH
+) -> tuple[Floats | None, Flags]:
+    """Fit the shift, rotation and scale that explains most pairs; and say which are its inliers.
+
+    An inlier misses its place by at most *reach* pixels.
+    """
     nothing = np.zeros(len(left), np.bool_)
     if len(left) < LEAST:
         return None, nothing
     transform, inliers = cv2.estimateAffinePartial2D(
-        left, right, method=cv2.RANSAC, ransacReprojThreshold=_REACH, maxIters=500, confidence=0.99
+        left, right, method=cv2.RANSAC, ransacReprojThreshold=reach, maxIters=500, confidence=0.99
     )
     # Where none is found OpenCV gives None, whatever its stub says.
     if np.shape(transform) != (2, 3):

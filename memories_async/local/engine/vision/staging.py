@@ -1,28 +1,34 @@
 """How shots were filmed: whether the camera stood still, and whether a cut stays in one place.
 
-Moving things pull their own points along; the transform that most points agree on, spread over the
-picture, is the camera's. A cut stays in one place when points of both shots agree on one transform
+Neighbouring samples of a shot are compared, and samples far apart, which show slow pans, tilts and
+zooms. A cut stays in one place when points of both shots agree on one transform
 and are spread over the pictures: a closer view, a jump in time, a step aside. Points that keep their
 position while the pictures differ belong to a logo or a caption over them.
 """
 
 from __future__ import annotations
 
-from attrs import evolve
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
-from memories_async.local.engine._cv import Floats, Numbers, np
+from attrs import Factory, define, evolve
+
+from memories_async.local.engine._cv import Floats, Numbers, Picture, np
+from memories_async.local.engine.vision.camera import (
+    Movement,
+    SampleView,
+    compare_views,
+    measure_movement,
+)
 from memories_async.local.engine.vision.index import PixelIndex, Samples, Staging
 from memories_async.local.engine.vision.local_features import fit_similarity, match_points
 
 __all__ = ["add_staging"]
 
-_PAIRS = 8
-"""Pairs of neighbouring samples compared in a shot."""
-_CAMERA_POINTS = 15
-_CAMERA_SPREAD = 0.35
-"""Inliers must span this share of the picture's width and height."""
-_STILL, _MOVING = 1.2, 3.0
-"""Pixels (of 360) that the picture's corners move from one sample to the next."""
+_EVEN, _BUSY = 6, 2
+"""Pairs of neighbouring samples compared in a shot: evenly spaced, and where most of it moved."""
+_QUARTERS = 4
+"""Parts of a longer shot, whose first and last samples are compared too."""
 _COLOURS = 0.6
 """Likeness of colours below which points are not compared."""
 _PLACE_POINTS = 8
@@ -32,49 +38,83 @@ _OVERLAY_MOVES, _OVERLAY_FILLS = 4.0, 0.5
 """An overlay moves by fewer pixels, and fills a smaller share of the picture."""
 
 
-def add_staging(index: PixelIndex) -> PixelIndex:
-    """Return *index* with its staging, measured from its samples."""
+def add_staging(index: PixelIndex, pictures: Sequence[Picture]) -> PixelIndex:
+    """Return *index* with its staging, measured from its samples; *pictures* shows each, reduced."""
     shot, size = index.shot_numbers, np.array(index.picture_size, np.float32)
     inside = [np.flatnonzero(shot == number) for number in range(len(index.facts.shots))]
-    movements = [_measure_camera(numbers.tolist(), index.samples, size) for numbers in inside]
+    cameras = [
+        _Shot(index=index, pictures=pictures, inside=numbers.tolist()).measure_camera()
+        for numbers in inside
+    ]
     stays = [
         number > 0 and _shows_same_place(inside[number - 1], inside[number], index.samples, size)
         for number in range(len(inside))
     ]
-    staging = Staging(
-        still=np.array([one is not None and one < _STILL for one in movements], np.bool_),
-        moving=np.array([one is not None and one > _MOVING for one in movements], np.bool_),
-        stays=np.array(stays, np.bool_),
+    still, moving, steady = np.array(cameras, np.bool_).reshape(-1, 3).T
+    return evolve(
+        index,
+        staging=Staging(still=still, moving=moving, steady=steady, stays=np.array(stays, np.bool_)),
     )
-    return evolve(index, staging=staging)
 
 
-def _measure_camera(inside: list[int], samples: Samples, size: Floats) -> float | None:
-    """Measure how far the camera moves between the samples *inside*; None if they do not tell.
+@define
+class _Shot:
+    """The samples of one shot, compared in pairs."""
 
-    In pixels that the picture's corners move from one sample to the next; the median.
-    """
-    if len(inside) < 2:  # noqa: PLR2004 # a pair
-        return None
-    count = min(_PAIRS, len(inside) - 1)
-    chosen = sorted({at * (len(inside) - 1) // count for at in range(count)})
-    movements: list[float] = []
-    for at in chosen:
-        one, other = samples.get_points(inside[at]), samples.get_points(inside[at + 1])
-        left, right = match_points(one, other)
-        transform, inliers = fit_similarity(left, right)
-        if transform is None or int(inliers.sum()) < _CAMERA_POINTS:
-            continue
-        if (np.ptp(left[inliers], axis=0) >= _CAMERA_SPREAD * size).all():
-            movements.append(_measure_movement(transform, size))
-    return float(np.median(movements)) if len(movements) * 2 >= len(chosen) else None
+    index: PixelIndex
+    pictures: Sequence[Picture]
+    inside: list[int]
+    _views: dict[int, SampleView] = Factory(dict[int, SampleView])
 
+    def measure_camera(self) -> tuple[bool, bool, bool]:
+        """Tell whether the camera stood still, whether it moved, and whether it was steady."""
+        last = len(self.inside) - 1
+        near = self._compare(self._choose_steps())
+        # The samples beside a border may show another shot, if that is a dissolve.
+        first, end = (1, last - 1) if last >= _QUARTERS else (0, last)
+        at = [first + (end - first) * number // _QUARTERS for number in range(_QUARTERS + 1)]
+        quarters = self._compare(pairwise(at)) if last >= 2 * _QUARTERS else []
+        middle = at[_QUARTERS // 2]
+        far = self._compare([(first, middle), (middle, end), (first, end)] if last > 1 else [])
+        most = quarters or far
+        every = [*near, *quarters, *far]
+        stood, moved = near.count(Movement.STOOD), near.count(Movement.MOVED)
+        is_steady = bool(near) and stood * 2 >= len(near)
+        is_moving = moved > stood and moved * 2 >= len(near)
+        if quarters and Movement.STOOD not in quarters:
+            is_moving |= quarters.count(Movement.MOVED) > len(quarters) / 2
+        is_still = (
+            is_steady
+            and most.count(Movement.STOOD) * 2 >= len(most)
+            and not {Movement.MOVED, Movement.DRIFTED} & set(every)
+        )
+        return is_still, is_moving, is_steady
 
-def _measure_movement(transform: Floats, size: Floats) -> float:
-    """Measure the mean distance, in pixels, by which *transform* moves a picture's corners."""
-    corners = np.array([(0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)], np.float32)
-    corners[:, :2] *= size
-    return float(np.linalg.norm(corners @ transform.T - corners[:, :2], axis=1).mean())
+    def _choose_steps(self) -> list[tuple[int, int]]:
+        """Choose pairs of neighbours: evenly, and those between which most moved."""
+        steps = len(self.inside) - 1
+        if steps < 1:
+            return []
+        even = {at * steps // _EVEN for at in range(_EVEN)} if steps > _EVEN else set(range(steps))
+        signals, times = self.index.signals, self.index.samples.times
+        borders = np.searchsorted(signals.times, times[self.inside])
+        share = signals.moved[:, 0]
+        most = [
+            -float(share[begin + 1 : end + 1].max(initial=0)) for begin, end in pairwise(borders)
+        ]
+        even.update(np.argsort(most, kind="stable")[:_BUSY].tolist())
+        return [(at, at + 1) for at in sorted(even)]
+
+    def _compare(self, pairs: Iterable[tuple[int, int]]) -> list[Movement]:
+        return [compare_views(self._view(one), self._view(other)) for one, other in pairs]
+
+    def _view(self, at: int) -> SampleView:
+        number = self.inside[at]
+        if at not in self._views:
+            size = np.array(self.index.picture_size, np.float32)
+            points = self.index.samples.get_points(number)
+            self._views[at] = SampleView.of(self.pictures[number], points, size)
+        return self._views[at]
 
 
 def _shows_same_place(before: Numbers, after: Numbers, samples: Samples, size: Floats) -> bool:
@@ -107,7 +147,7 @@ def _is_same_place(one: int, other: int, samples: Samples, size: Floats) -> bool
     spans = [float(np.ptp(positions, axis=0).min()) for positions in (left, right)]
     if min(spans) < _NARROW or max(spans) < _WIDE:
         return False
-    if _measure_movement(transform, size) >= _OVERLAY_MOVES:
+    if measure_movement(transform, size) >= _OVERLAY_MOVES:
         return True
     return _count_cells(left) >= _OVERLAY_FILLS * _count_cells(first.places / size)
 

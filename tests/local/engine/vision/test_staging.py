@@ -73,7 +73,24 @@ def test_clip_continues_across_a_cut_within_one_place(cut):
 
 def test_repeated_picture_has_a_still_camera(cut):
     """Nothing moves in it."""
-    assert cut(CITY).staging.still.tolist() == [True]
+    staging = cut(CITY).staging
+
+    assert (staging.still.tolist(), staging.steady.tolist()) == ([True], [True])
+    assert staging.moving.tolist() == [False]
+
+
+def test_slow_pan_is_steady_and_no_still_camera(tmp_path):
+    """Each sample is framed like the one before, the last is not framed like the first."""
+    path = tmp_path / "film.mp4"
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 2, SIZE)
+    for at in range(40):
+        film.write(HILLS[: SIZE[1], at // 2 : at // 2 + SIZE[0]].copy())
+    film.release()
+
+    staging = index_video(path).staging
+
+    assert staging.steady.tolist() == [True]
+    assert staging.still.tolist() == [False]
 
 
 def test_dissolve_does_not_join_two_places(tmp_path):
