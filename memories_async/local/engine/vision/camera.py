@@ -44,7 +44,8 @@ _LEAST_STOOD, _LEAST_MOVED = 6, 5
 """Stretches of the border that look as before, or that moved; also the points of a transform."""
 _NEARLY, _MOST, _SOME = 0.7, 0.6, 0.35
 """Shares of stretches or pixels: of those that tell, of those that are clear, and the least."""
-_SIDES = 3
+_SIDES, _DIRECTIONS = 3, 0.05
+"""Sides of the picture that must tell, and the least share of power across the main direction."""
 
 
 class Movement(Enum):
@@ -140,10 +141,14 @@ class _Pair:
         contrast = np.maximum(self.one.detail.contrast, self.other.detail.contrast)
         tells = np.sqrt(contrast[at]) > max(_CONTRAST, _ABOVE * limit)
         counts = self.border.count(tells)
-        same = self.border.count(tells & (self.change[at] < limit))
-        good = np.flatnonzero((counts > 1) & (same >= _MOST * counts))
+        same = tells & (self.change[at] < limit)
+        good = np.flatnonzero((counts > 1) & (self.border.count(same) >= _MOST * counts))
         enough = max(_LEAST_STOOD, _NEARLY * int((counts > 1).sum()))
-        return len(good) >= enough and int(_find_sides(good).sum()) >= _SIDES
+        return (
+            len(good) >= enough
+            and int(_find_sides(good).sum()) >= _SIDES
+            and _has_two_directions(self.other.detail.light, (at[0][same], at[1][same]))
+        )
 
     def compare_points(self) -> Movement:
         """Tell how the camera moved from points that are found again."""
@@ -198,6 +203,14 @@ class _Pair:
         fits = (moves < _BETTER * stands) & (moves < np.maximum(_BETTER * contrast, _LEAST_CHANGE))
         stood = stands < _BETTER * moves
         return np.stack([self.border.count(tells & one) for one in (tells, fits, stood)])
+
+
+def _has_two_directions(light: Floats, at: tuple[Numbers, Numbers]) -> bool:
+    """Whether edges at the pixels *at* run in two directions: along one, nothing seems to move."""
+    ways = [np.asarray(cv2.Sobel(light, cv2.CV_32F, *way), np.float32) for way in ((1, 0), (0, 1))]
+    slopes = np.stack([slope[at] for slope in ways])
+    weak, strong = np.linalg.eigvalsh(slopes @ slopes.T).tolist()
+    return bool(weak >= _DIRECTIONS * strong)
 
 
 def _find_sides(parts: Numbers) -> Flags:
