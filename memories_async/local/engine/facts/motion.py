@@ -30,7 +30,7 @@ _SUDDEN = 2.0
 
 def name_motion(index: PixelIndex, number: int, moments: list[int]) -> str:
     """Name the motion of the shot *number*, which has the pictures *moments*; empty if unclear."""
-    moved = np.nan_to_num(index.signals.moved[moments])
+    moved = index.signals.moved[moments]
     for column, lag in enumerate(LAGS):
         # What lies further back belongs to the shot before.
         moved[:lag, column] = 0

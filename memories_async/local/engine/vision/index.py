@@ -55,7 +55,7 @@ class Signals:
     motion: Floats
     """Mean change of lightness since the picture before, 0..100."""
     moved: Floats
-    """Shares of the picture that moved since each of `motion.LAGS` before; nan where not compared."""
+    """Shares of the picture that moved since each of `motion.LAGS` before; 0 where not compared."""
 
 
 @frozen(kw_only=True)

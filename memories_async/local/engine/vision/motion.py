@@ -85,7 +85,7 @@ class Motions:
     """Measures which share of the picture moved; holds half a minute of small pictures."""
 
     rows: list[tuple[float, ...]] = Factory(list[tuple[float, ...]])
-    """For each picture the shares that changed since those `LAGS` before; nan where not compared."""
+    """For each picture the shares that changed since those `LAGS` before; 0 where not compared."""
     _before: deque[Detail] = Factory(lambda: deque[Detail](maxlen=max(LAGS)))
 
     def add(self, picture: Picture) -> None:
@@ -96,7 +96,7 @@ class Motions:
             tuple(
                 _measure_share(self._before[-lag], new)
                 if lag <= len(self._before) and (is_due or lag == 1)
-                else np.nan
+                else 0.0
                 for lag in LAGS
             )
         )

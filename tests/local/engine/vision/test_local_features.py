@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
 import cv2
 import numpy as np
 import pytest
 
 from memories_async.local.engine.search import matching
 from memories_async.local.engine.video.scenery import paint
-from memories_async.local.engine.vision import staging
 from memories_async.local.engine.vision.local_features import (
     count_inliers,
     find_points,
@@ -83,18 +81,6 @@ def test_plain_picture_has_no_points_and_no_matches():
 
     assert len(plain) == 0
     assert len(match_points(plain, plain)[0]) == 0
-
-
-def test_points_in_one_corner_do_not_measure_the_camera(index):
-    """They may lie on something that moves by itself."""
-    samples = index.samples
-    small = attrs.evolve(samples.points, places=samples.points.places * 0.2)
-
-    crowded = attrs.evolve(index, samples=attrs.evolve(samples, points=small))
-
-    size = np.array(index.picture_size, np.float32)
-    assert staging._measure_camera([1, 2, 3, 4], index.samples, size) is not None
-    assert staging._measure_camera([1, 2, 3, 4], crowded.samples, size) is None
 
 
 def test_coverage_is_measured_from_the_points(index, frame):
