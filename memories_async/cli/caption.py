@@ -148,7 +148,8 @@ class CaptionCommandOptions:
 @click.option(
     "--reasoning-effort",
     type=click.IntRange(1, captions.MAX_EFFORT),
-    help="How hard to think; with --thinking.",
+    metavar="N",
+    help="The effort of the reasoning; with --thinking.",
 )
 @click.option("--qa", is_flag=True, help="Ask for an answer in the style of a chat.")
 @extra_option

@@ -49,6 +49,11 @@ def command(run: CommandRun, asset_id: str, model: str, out: str | None, *, dry_
     when it succeeds.
     """
     with raise_usage_errors():
+        if Path(asset_id).is_file():
+            raise ValueError(
+                f"{asset_id} is a file: `memories-async add --asset {asset_id}` uploads it and prints "
+                "its asset_id"
+            )
         call = embeddings.video(asset_id, model=model)
         target = None if out is None else check_target(out)
     configuration = Configuration.read(run.account)

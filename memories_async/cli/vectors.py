@@ -81,7 +81,12 @@ def similar(
     "  memories-async vectors duplicates run.db --kind seconds"
 )
 @source_options
-@click.option("--threshold", type=float, help="The smallest cosine of a pair; see calibrate.")
+@click.option(
+    "--threshold",
+    type=float,
+    metavar="COSINE",
+    help="The smallest cosine of a pair; see calibrate.  [default: 0.9; for seconds, 0.98]",
+)
 @click.option(
     "--kind",
     type=click.Choice([*_KINDS]),

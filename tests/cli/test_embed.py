@@ -17,6 +17,14 @@ def test_an_embedding_is_abbreviated_on_a_terminal(cli, video):
     assert "charged: 1 embedding" in ended.err
 
 
+def test_a_file_in_place_of_an_asset_id_is_refused_before_anything_is_sent(cli, film, service):
+    """The message names the command that uploads it."""
+    ended = cli("embed", film)
+
+    assert (ended.code, service.account.calls) == (2, 0)
+    assert f"is a file: `memories-async add --asset {film}` uploads it" in ended.err
+
+
 def test_an_embedding_is_complete_in_json(cli, video, service):
     """Every number, exactly."""
     answer = cli("embed", video.asset_id, "--json").json

@@ -172,6 +172,17 @@ def test_what_is_wrong_is_a_usage_error(cli, source, monkeypatch, words, message
     assert message in ended.err
 
 
+def test_the_help_has_the_default_thresholds(cli):
+    """They are what the library uses where none is given."""
+    from memories_async.vectors._duplicates import THRESHOLDS
+
+    film, seconds = THRESHOLDS.values()
+
+    assert f"[default: {film}; for seconds, {seconds}]" in " ".join(
+        cli("vectors", "duplicates", "--help").out.split()
+    )
+
+
 def test_a_missing_package_is_a_usage_error(cli, source, monkeypatch):
     """The error says what to install."""
     import sys
