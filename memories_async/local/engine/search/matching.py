@@ -77,6 +77,8 @@ class Comparison:
 
     counts: Floats
     """Points that one transform explains, for each sample; 0 where points were not compared."""
+    agreement: Floats
+    """The same, each by how like its descriptors are (see `count_inliers`)."""
     likeness: Floats
     """Likeness of the global features (see `Looks.compare`), samples x 4."""
     points: Points
@@ -92,17 +94,18 @@ class Comparison:
         The query's own points and richness say how much its likeness is worth: a plain picture is
         like any other.
         """
-        several = np.log1p(np.maximum(self.counts - 3, 0))
+        several = np.log1p(np.maximum(self.agreement - 3, 0))
         known = np.full(len(several), np.log1p(len(self.points)))
         rich = np.full(len(several), self.richness)
         return np.column_stack((several, self.likeness, known, rich)).astype(np.float32)
 
     def compare_points(self, samples: Samples, numbers: Numbers) -> Comparison:
         """Compare the points of the samples *numbers* as well; about 0.5 ms each."""
-        counts = self.counts.copy()
+        counts, agreement = self.counts.copy(), self.agreement.copy()
         more = _PointTable.build(samples, numbers).count_inliers(self.points)
-        counts[numbers] = np.maximum(counts[numbers], more)
-        return evolve(self, counts=counts)
+        for known, column in ((counts, 0), (agreement, 1)):
+            known[numbers] = np.maximum(known[numbers], more[:, column])
+        return evolve(self, counts=counts, agreement=agreement)
 
     def measure_coverage(self, index: PixelIndex, number: int) -> float:
         """Measure the share of the sample *number* that the query covers; 1 if unknown."""
@@ -138,11 +141,16 @@ def compare(query: ImageQuery, index: PixelIndex) -> Comparison:
 
 def _compare_view(picture: Picture, table: _PointTable, likeness: Floats) -> Comparison:
     points = find_points(picture, most=_POINTS)
-    counts = np.zeros(len(likeness), np.float32)
-    counts[table.numbers] = table.count_inliers(points)
+    found = np.zeros((len(likeness), 2), np.float32)
+    found[table.numbers] = table.count_inliers(points)
     height, width = picture.shape[:2]
     return Comparison(
-        counts=counts, likeness=likeness, points=points, richness=0.0, size=(width, height)
+        counts=found[:, 0],
+        agreement=found[:, 1],
+        likeness=likeness,
+        points=points,
+        richness=0.0,
+        size=(width, height),
     )
 
 
@@ -175,26 +183,26 @@ class _PointTable:
         return cls(numbers=numbers, points=points, descriptors=unit(padded))
 
     def count_inliers(self, query: Points) -> Floats:
-        """Count the points of *query* that one transform explains, for each sample."""
-        counts = np.zeros(len(self.points), np.float32)
+        """Count the points of *query* that one transform explains: samples x 2 (`count_inliers`)."""
+        counts = np.zeros((len(self.points), 2), np.float32)
         if len(query) < LEAST:
             return counts
-        nearest, distinct = self._find_nearest(query.descriptors)
+        nearest, cosines, distinct = self._find_nearest(query.descriptors)
         for row, points in enumerate(self.points):
             chosen = np.flatnonzero(distinct[:, row])
             if len(chosen) >= LEAST:
                 right = points.places[nearest[chosen, row]]
-                counts[row] = count_inliers(query.places[chosen], right)
+                counts[row] = count_inliers(query.places[chosen], right, cosines[chosen, row])
         return counts
 
-    def _find_nearest(self, query: Bytes) -> tuple[Numbers, Flags]:
-        """Find each query point's nearest point in each sample, and whether it is distinct."""
+    def _find_nearest(self, query: Bytes) -> tuple[Numbers, Floats, Flags]:
+        """Find each query point's nearest point in each sample, its cosine, and if it is distinct."""
         samples, slots, _ = self.descriptors.shape
         left = unit(query.astype(np.float32))
         near = (left @ self.descriptors.reshape(-1, 128).T).reshape(len(left), samples, slots)
         nearest = near.argmax(axis=2)
-        best = np.take_along_axis(near, nearest[..., None], axis=2)
+        best = np.take_along_axis(near, nearest[..., None], axis=2)[..., 0]
         np.put_along_axis(near, nearest[..., None], -1.0, axis=2)
         second = near.max(axis=2)
         # Squared distances of unit vectors are 2 - 2 cosines. An empty slot, at 0, is never distinct.
-        return nearest, (1 - best[..., 0]) < RATIO**2 * (1 - second)
+        return nearest, best, (1 - best) < RATIO**2 * (1 - second)

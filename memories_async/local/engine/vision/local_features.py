@@ -6,6 +6,8 @@ transform do not.
 
 from __future__ import annotations
 
+import math
+
 from attrs import frozen
 
 from memories_async.local.engine._cv import Bytes, Flags, Floats, Picture, cv2, np, shrink, unit
@@ -32,6 +34,13 @@ _SCALE = 512.0
 """Root-SIFT descriptors hold 0 to about 0.5; times this they fill a byte."""
 _REACH = 6.0
 """Pixels, at 360 a side, by which an inlier may miss its place."""
+_ALIKE = 0.93
+"""Cosine up to which descriptors are only alike."""
+_EQUAL, _LIGHTEST, _HEAVIEST = 6.0, 0.2, 4.0
+"""Weight of a match of equal descriptors, and the limits that weights are cut to."""
+_LOSS, _GAIN = 4.0, 3.0
+"""Points that a count may lose and gain by those weights."""
+_UPRIGHT = math.radians(15)
 
 
 @frozen(kw_only=True)
@@ -78,11 +87,22 @@ def match_points(left: Points, right: Points) -> tuple[Floats, Floats]:
     return left.places[good], right.places[near.argmax(axis=1)[good]]
 
 
-def count_inliers(left: Floats, right: Floats) -> int:
-    """Count the matched positions that one similarity transform explains."""
-    _, inliers = fit_similarity(left, right)
+def count_inliers(left: Floats, right: Floats, cosines: Floats) -> tuple[int, float]:
+    """Count the matched positions that one similarity transform explains; plain, and by likeness.
+
+    *cosines* are those of the matched descriptors. The same footage gives a few that are nearly equal
+    and upright: they count up to `_GAIN` more. Another face gives as many that are only alike: they
+    count less. Those of a distorted picture are only alike, too, but many: `_LOSS` is all they lose.
+    """
+    transform, inliers = fit_similarity(left, right)
     # Several points at one position count once.
-    return min(_count_positions(left[inliers]), _count_positions(right[inliers]))
+    count = min(_count_positions(left[inliers]), _count_positions(right[inliers]))
+    if transform is None or not count:
+        return 0, 0.0
+    likeness = np.maximum(cosines[inliers] - _ALIKE, 0) / (1 - _ALIKE)
+    weighed = count * float(np.clip(_EQUAL * likeness**2, _LIGHTEST, _HEAVIEST).mean())
+    is_upright = abs(float(np.arctan2(transform[1, 0], transform[0, 0]))) < _UPRIGHT
+    return count, float(np.clip(weighed, count - _LOSS, count + _GAIN * is_upright))
 
 
 def fit_similarity(

@@ -16,6 +16,7 @@ from memories_async.local.engine.vision.local_features import (
 )
 
 PLACES = np.random.default_rng(1).uniform(0, 360, (40, 2)).astype(np.float32)
+ALIKE = np.full(40, 0.9, np.float32)
 
 
 def moved(places, *, scale=1.0, angle=0.0, by=(0.0, 0.0)):
@@ -29,20 +30,41 @@ def test_inliers_of_one_transform_are_counted(change):
     there = moved(PLACES, **change)
     there[:10] = np.random.default_rng(2).uniform(0, 360, (10, 2))
 
-    assert 25 <= count_inliers(PLACES, there) <= 33
+    assert 25 <= count_inliers(PLACES, there, ALIKE)[0] <= 33
+
+
+def test_equal_descriptors_count_more_than_those_that_are_alike():
+    """Five of the same footage say more than five of another face."""
+    few = PLACES[:5]
+
+    equal, alike = (count_inliers(few, few, np.full(5, cosine)) for cosine in (0.99, 0.91))
+
+    assert equal == (5, 8)
+    assert alike == (5, 1)
+
+
+def test_equal_descriptors_that_are_turned_gain_nothing():
+    """What is cut out of a film stands upright; two windows of a house may be turned."""
+    few = PLACES[:5]
+
+    assert count_inliers(few, moved(few, angle=0.5), np.full(5, 0.99)) == (5, 5)
+
+
+def test_many_points_that_are_alike_still_count():
+    """A blurred or brightened picture has no equal descriptors; its weights cost it four points."""
+    assert count_inliers(PLACES, PLACES, ALIKE)[1] == count_inliers(PLACES, PLACES, ALIKE)[0] - 4
 
 
 def test_random_positions_have_few_inliers():
     """They are unrelated."""
-    assert (
-        count_inliers(PLACES, np.random.default_rng(3).uniform(0, 360, (40, 2)).astype(np.float32))
-        < 8
-    )
+    there = np.random.default_rng(3).uniform(0, 360, (40, 2)).astype(np.float32)
+
+    assert count_inliers(PLACES, there, ALIKE)[0] < 8
 
 
 def test_points_at_one_position_count_once():
     """A repeating pattern may map everything to one position."""
-    assert count_inliers(PLACES, np.full_like(PLACES, 100) + PLACES * 0.001) <= 2
+    assert count_inliers(PLACES, np.full_like(PLACES, 100) + PLACES * 0.001, ALIKE)[0] <= 2
 
 
 def test_transform_that_shrinks_to_a_dot_is_rejected():
@@ -61,7 +83,7 @@ def test_single_position_has_no_transform():
 @pytest.mark.parametrize("count", [0, 3])
 def test_too_few_points_have_no_transform(count):
     """Any three fit some transform."""
-    assert count_inliers(PLACES[:count], PLACES[:count]) == 0
+    assert count_inliers(PLACES[:count], PLACES[:count], ALIKE[:count]) == (0, 0)
 
 
 def test_points_are_matched_in_a_turned_picture():
@@ -72,7 +94,7 @@ def test_points_are_matched_in_a_turned_picture():
 
     left, right = match_points(find_points(picture, most=200), find_points(there, most=200))
 
-    assert count_inliers(left, right) > 20
+    assert count_inliers(left, right, np.ones(len(left)))[0] > 20
 
 
 def test_plain_picture_has_no_points_and_no_matches():
