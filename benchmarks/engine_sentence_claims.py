@@ -140,7 +140,8 @@ def judge_shot(film: Made, shot: tuple[str, str, str]) -> tuple[list[Claim], lis
         left_out.append("sharpness")
     for names in list_names(scenes):
         is_told = any(f"mostly {name}" in told for name in names)
-        if measure_share(names, scenes) >= PLAIN and not is_told:
+        certain = measure_share(names, scenes, is_certain=True)
+        if certain >= PLAIN and not is_told:
             left_out.append("colour")
     return claims, left_out
 

@@ -232,11 +232,14 @@ def build_place(
     )
 
 
-def crop(picture: np.ndarray, x: float, y: float, size: tuple[int, int] = SIZE, *, scale=1.0):
+def crop(
+    picture: np.ndarray, x: float, y: float, *, scale: float = 1.0, flags: int = cv2.INTER_LINEAR
+) -> np.ndarray:
     """Show the part of *picture* whose corner is at *x*, *y*; *scale* above 1 is closer."""
     matrix = np.array([[1 / scale, 0, x], [0, 1 / scale, y]], np.float32)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return cv2.warpAffine(
+        picture, matrix, SIZE, flags=flags | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT
+    )
 
 
 def add_grain(picture: np.ndarray, time: float, strength: float) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+import cv2
 import numpy as np
 from engine_sentence_films import (
     ANY,
@@ -133,46 +134,50 @@ def _mix(*parts):
 
 
 def plan_cameras() -> Iterator[Plan]:
-    """Pans in four directions and three speeds, zooms, a turn, and a hand that shakes."""
+    """Pans in four directions and three speeds, zooms, and a hand that shakes."""
     wide = build_place(5, STUDIO, (900, 700), ground=0.4)
-    colours = wide.list_colours()
     ways = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
     for speed, seconds, rate in ((3.0, 16.0, 6), (12.0, 4.0, 24), (90.0, 2.5, 24)):
         for way, (across, down) in ways.items():
-
-            def draw(time: float, across=across, down=down, speed=speed) -> np.ndarray:
-                return crop(
-                    wide.picture, 290 + across * speed * time, 260 + down * speed * time, SIZE
-                )
-
-            yield Plan(
-                name=f"pan {way}, {speed / SIZE[0]:.0%} of the width a second",
-                kind="camera",
-                draw=draw,
-                scenes=(Scene(colours=colours, motion=ANY, camera="moving"),),
+            yield _plan_view(
+                f"pan {way}, {speed / SIZE[0]:.0%} of the width a second",
+                wide,
+                lambda time, x=across * speed, y=down * speed: (290 + x * time, 260 + y * time, 1),
                 seconds=seconds,
                 rate=Fraction(rate),
                 is_quick=way == "right" and speed < 50,
             )
-    for name, draw in {
-        "zoom in": lambda time: _zoom(wide.picture, 1 + 0.15 * time),
-        "zoom out": lambda time: _zoom(wide.picture, 1.6 - 0.15 * time),
-        "hand": lambda time: crop(
-            wide.picture, 290 + 9 * np.sin(7 * time), 260 + 7 * np.sin(5.3 * time + 1)
-        ),
+    for name, view in {
+        "zoom in": lambda time: _zoom(1 + 0.15 * time),
+        "zoom out": lambda time: _zoom(1.6 - 0.15 * time),
+        "hand": lambda time: (290 + 9 * np.sin(7 * time), 260 + 7 * np.sin(5.3 * time + 1), 1),
     }.items():
-        yield Plan(
-            name=name,
-            kind="camera",
-            draw=draw,
-            scenes=(Scene(colours=colours, motion=ANY, camera="moving"),),
-            is_quick=name == "zoom in",
-        )
+        yield _plan_view(name, wide, view, is_quick=name == "zoom in")
 
 
-def _zoom(picture: np.ndarray, scale: float) -> np.ndarray:
-    width, height = SIZE[0] / scale, SIZE[1] / scale
-    return crop(picture, 450 - width / 2, 350 - height / 2, scale=scale)
+def _plan_view(name: str, place: Place, view: Callable, *, seconds: float = 3.0, **more) -> Plan:
+    """Plan a film of a camera that shows what *view* says of *place*: left, top and scale."""
+
+    def show(picture: np.ndarray, time: float, flags: int) -> np.ndarray:
+        left, top, scale = view(time)
+        return crop(picture, left, top, scale=scale, flags=flags)
+
+    labels = [
+        show(place.labels, part * seconds, cv2.INTER_NEAREST) for part in np.linspace(0, 1, 9)
+    ]
+    colours = place.list_colours(np.stack(labels))
+    return Plan(
+        name=name,
+        kind="camera",
+        draw=lambda time: show(place.picture, time, cv2.INTER_LINEAR),
+        scenes=(Scene(colours=colours, motion=ANY, camera="moving"),),
+        seconds=seconds,
+        **more,
+    )
+
+
+def _zoom(scale: float) -> tuple[float, float, float]:
+    return 450 - SIZE[0] / scale / 2, 350 - SIZE[1] / scale / 2, scale
 
 
 def plan_heads() -> Iterator[Plan]:

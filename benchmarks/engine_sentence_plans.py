@@ -87,9 +87,15 @@ def plan_borders() -> Iterator[Plan]:
             np.uint8
         ),
         borders=((1.5, 3.5),),
-        scenes=tuple(evolve(scene, motion=NONE | ANY) for scene in scenes[:2]),
+        scenes=tuple(_darken(scene) for scene in scenes[:2]),
         seconds=5.0,
     )
+
+
+def _darken(scene: Scene) -> Scene:
+    """Tell of *scene* what is true when it fades: each of its colours may be called black or grey."""
+    colours = tuple((names | {"black", "grey"}, share) for names, share in scene.colours)
+    return evolve(scene, colours=colours, motion=NONE | ANY)
 
 
 def plan_light() -> Iterator[Plan]:
@@ -109,7 +115,7 @@ def plan_light() -> Iterator[Plan]:
             seconds=2.0,
             is_quick=name == "night",
         )
-    dims = tuple((names | {"black", "grey"}, share) for names, share in place.list_colours())
+    scene = _darken(Scene(colours=place.list_colours(), is_sharp=None))
     for name, gain in {
         "from black": lambda time: min(1.0, time / 2),
         "to black": lambda time: max(0.0, 1 - time / 4),
@@ -121,7 +127,7 @@ def plan_light() -> Iterator[Plan]:
             draw=lambda time, gain=gain: np.clip(place.picture * gain(time), 0, 255).astype(
                 np.uint8
             ),
-            scenes=(Scene(colours=dims, motion=NONE | ANY, camera="still", is_sharp=None),),
+            scenes=(scene,),
             seconds=4.0,
             is_quick=name == "from black",
         )
