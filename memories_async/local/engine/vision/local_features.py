@@ -81,7 +81,7 @@ def match_points(left: Points, right: Points) -> tuple[Floats, Floats]:
         return _NO_POINTS.places, _NO_POINTS.places
     one, other = (unit(points.descriptors.astype(np.float32)) for points in (left, right))
     near = one @ other.T
-    first, second = np.sort(near, axis=1)[:, -1], np.sort(near, axis=1)[:, -2]
+    second, first = np.partition(near, -2, axis=1)[:, -2:].T
     # Squared distances of unit vectors are 2 - 2 cosines.
     good = (1 - first) < RATIO**2 * (1 - second)
     return left.places[good], right.places[near.argmax(axis=1)[good]]
