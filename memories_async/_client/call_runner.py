@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from attrs import define, field
 
-from memories_async._client.call_reporter import CallReporter, draw_id
+from memories_async._client.call_reporter import CallReporter, draw_id, name_item
 from memories_async._client.settings import Settings
 from memories_async._http.attempt import Attempt, Deadline
 from memories_async._http.transport import Transport
 from memories_async._protocol.call import Call
+from memories_async._protocol.messages import make_printable
 from memories_async._protocol.reply import Reply
 from memories_async.errors import (
     Billed,
@@ -247,7 +248,10 @@ class CallRunner:
         if self.charge == "no" or self.call.is_free:
             return
         when = "after its answer came" if self.charge == "yes" else "after it was sent"
-        note = f"{self.call.name} was cancelled {when} (billed: {self.charge})"
+        name = self.call.name
+        if self.item is not None:
+            name = f"{name} of item {make_printable(name_item(self.item), limit=80)}"
+        note = f"{name} was cancelled {when} (billed: {self.charge})"
         cancelled.add_note(note)
         logger.warning(note)
 

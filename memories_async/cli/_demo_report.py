@@ -76,14 +76,14 @@ class DemoResults:
 def show_video(screen: Screen, video: DemoVideo, service: LocalService) -> None:
     """Show the video, the query picture and the service."""
     facts = video.facts
-    scenes = f"{len(facts.shots)} scene{'s' if len(facts.shots) > 1 else ''}"
+    shots = f"{len(facts.shots)} shot{'s' if len(facts.shots) > 1 else ''}"
     screen.say()
     screen.facts(
         [
             ("video", str(video.video.path)),
-            ("", f"{facts.duration:.1f} s, {facts.width} x {facts.height}, {scenes}"),
+            ("", f"{facts.duration:.1f} s, {facts.width} x {facts.height}, {shots}"),
             ("picture", str(video.picture)),
-            ("", f"the frame at {video.time:.2f} s, the middle of the longest scene"),
+            ("", f"the frame at {video.time:.2f} s, the middle of the longest shot"),
             ("service", f"{service.url}, engine {service.engine.name}"),
             ("", f"indexed the video in {video.indexed:.2f} s"),
         ]

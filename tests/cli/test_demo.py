@@ -36,7 +36,7 @@ def test_demo_renders_a_video_if_none_is_given_and_proves_the_search(start):
     out, told = start("demo").communicate(timeout=100)
 
     assert told == ""
-    assert "4 scenes" in out
+    assert "4 shots" in out
     assert "The best clip has the frame at " in out
     assert "Persons were not searched for" in out
     assert "1,024 numbers, norm 1.000" in out

@@ -257,6 +257,21 @@ async def test_a_call_that_is_cancelled_after_it_was_sent_says_so(caplog):
     assert [one.message for one in caplog.records if one.levelname == "WARNING"] == notes
 
 
+async def test_the_note_of_a_cancelled_call_names_its_item():
+    """A batch that is left cancels many; a control character in a key is no part of the log."""
+    client, call = over(Cancelling([])), search_call()
+
+    async def run():
+        with client._open(call, "clip\n7") as runner:
+            await runner.submit(call)
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await asyncio.create_task(run())
+
+    note = "clips.search of item clip\ufffd7 was cancelled after it was sent (billed: maybe)"
+    assert caught.value.__notes__ == [note]
+
+
 async def test_a_call_that_is_cancelled_before_it_is_sent_costs_nothing(caplog):
     """Nothing is noted, and a budget has it back."""
     transport, budget = Cancelling([]), Budget(calls=1)
