@@ -58,7 +58,8 @@ def test_dancer_is_not_the_camera(say, place, camera):
 
 @pytest.mark.parametrize("way", ["right", "left", "up", "down"])
 @pytest.mark.parametrize(
-    ("seconds", "pixels", "rate"), [(2, 40, 8), (8, 10, 2), (30, 3, 1), (80, 1, Fraction(1, 4))]
+    ("seconds", "pixels", "rate"),
+    [(2, 40, 8), (8, 10, 2), (30, 3, Fraction(1, 2)), (80, 1, Fraction(1, 4))],
 )
 def test_pan_moves_the_camera(say, way, seconds, pixels, rate):
     """From two seconds to eighty, in which a quarter of the picture passes by."""
