@@ -27,6 +27,8 @@ __all__ = ["add_staging"]
 
 _EVEN, _BUSY = 6, 2
 """Pairs of neighbouring samples compared in a shot: evenly spaced, and where most of it moved."""
+_NEARLY_ALL = 0.75
+"""Share of those pairs in which a still camera is seen to stand."""
 _QUARTERS = 4
 """Parts of a longer shot, whose first and last samples are compared too."""
 _COLOURS = 0.6
@@ -84,7 +86,9 @@ class _Shot:
         if quarters and Movement.STOOD not in quarters:
             is_moving |= quarters.count(Movement.MOVED) > len(quarters) / 2
         is_still = (
-            is_steady
+            # A camera that turns quickly is not told by its points.
+            bool(near)
+            and stood >= _NEARLY_ALL * len(near)
             and most.count(Movement.STOOD) * 2 >= len(most)
             and not {Movement.MOVED, Movement.DRIFTED} & set(every)
         )
