@@ -11,7 +11,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from attrs import define, field
 from limiters import bucket, busiest
 
 from memories_async import (
@@ -21,10 +20,9 @@ from memories_async import (
     InProcessLimiter,
     Limit,
     Limits,
-    RateLimiter,
     RedisLimiter,
 )
-from memories_async.limiter import Permit
+from memories_async.events import Event, Sent
 from memories_async.local import LocalService
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -117,7 +115,7 @@ async def test_four_processes_use_the_whole_rate_and_never_more(film, shared):
     left = sorted((at, name) for name, log in enumerate(logs) for at in log)
     half = Counter(name for _, name in left[:100])
     shares = [half[name] for name in range(4)]
-    assert len(seen) == 200
+    assert len(seen) == len(left) == 200
     assert busiest([at for at, _ in left]) <= 10
     assert busiest(seen, per=LENIENT) <= 10
     # How much of the rate is used is measured in `benchmarks/limiter.py`; this holds on a busy machine.
@@ -125,58 +123,24 @@ async def test_four_processes_use_the_whole_rate_and_never_more(film, shared):
     assert max(shares) <= 1.1 * min(shares) + 1
 
 
-@define(eq=False)
-class NotingLimiter:
-    """A limiter that notes when requests leave."""
-
-    limiter: RateLimiter
-    log: list[float] = field(factory=list)
-
-    def permit(self, where):
-        return NotedPermit(self.limiter.permit(where), self.log)
-
-    async def pause(self, where, seconds):
-        await self.limiter.pause(where, seconds)
-
-
-@define(eq=False)
-class NotedPermit:
-    """A permit of that limiter."""
-
-    permit: Permit
-    log: list[float]
-    fault: str | None = None
-
-    async def __aenter__(self):
-        return await self.permit.__aenter__()
-
-    async def __aexit__(self, *raised):
-        await self.permit.__aexit__(*raised)
-
-    def renew_if_late(self):
-        renewal = self.permit.renew_if_late()
-        return self._note() if renewal is None else self._note_later(renewal)
-
-    def _note(self):
-        self.log.append(time.monotonic())
-
-    async def _note_later(self, renewal):
-        await renewal
-        self._note()
-
-
 def _fifty(service, asset, limiter, start, sent) -> None:
-    (url, key), noted = service, NotingLimiter(limiter)
+    (url, key), left = service, list[float]()
+
+    def note(event: Event) -> None:
+        if isinstance(event, Sent):
+            left.append(time.monotonic())
 
     async def work() -> None:
-        client = Client(api_key=key, hosts=Hosts.at(url), limits=TEN, limiter=noted)
+        client = Client(
+            api_key=key, hosts=Hosts.at(url), limits=TEN, limiter=limiter, observers=[note]
+        )
         async with client, asyncio.TaskGroup() as tasks:
             for _ in range(50):
                 tasks.create_task(client.embeddings.video(asset))
 
     start.wait(60)
     asyncio.run(work())
-    sent.put(noted.log)
+    sent.put(left)
 
 
 @pytest.mark.slow
