@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from math import inf
+from typing import NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from memories_async.limiter._limits import PRIORITIES, Bucket, Priority
 from memories_async.limiter._rule import HEARTBEAT, MAX_LEAD, RETURN, Request, Response
 from memories_async.limiter._wait_queue import STALLED, Waiter, WaitQueue
 
 
-@frozen(kw_only=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A tick that the store granted to this process."""
 
     number: int
@@ -103,7 +103,7 @@ class BucketClient:
 
     def count_wants(self, now: float) -> tuple[int, ...]:
         """Count who waits here without a reservation, up to two of each priority."""
-        if not self.queue:
+        if not self.queue.size:
             return 0, 0, 0
         counts = [self.queue.count(priority, now) for priority in PRIORITIES]
         first = None if self.reservation is None else self.queue.first(now)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from typing import NamedTuple
 
-from attrs import define, evolve, frozen
-
-from memories_async.limiter._limits import Limit, Priority
+from memories_async.limiter._limits import BATCH, INTERACTIVE, LATE, Limit, Priority
 
 MAX_SLOWNESS = 16.0
 """How many times slower than its limit a bucket gets at most, however often it is refused."""
@@ -19,8 +18,7 @@ BATCH_SHARE = 4
 """Interactive permits in a row, at most, while a batch call waits."""
 
 
-@frozen
-class Gcra:
+class Gcra(NamedTuple):
     """The rate of a bucket, by the generic cell rate algorithm: the time of the next tick."""
 
     next_at: float = 0.0
@@ -55,7 +53,7 @@ class Gcra:
         """Undo the latest tick, which no request used."""
         if self.latest == -inf:
             return self
-        return evolve(self, next_at=max(self.paused_until, min(self.next_at, self.before)))
+        return self._replace(next_at=max(self.paused_until, min(self.next_at, self.before)))
 
     def pause(self, now: float, seconds: float) -> Gcra:
         """Pause, and halve the rate: the service refused a request for its rate.
@@ -66,7 +64,9 @@ class Gcra:
         until = max(self.paused_until, now + seconds)
         is_news = now >= self.paused_until
         slowness = min(MAX_SLOWNESS, self.slowness * 2) if is_news else self.slowness
-        return evolve(self, next_at=max(self.next_at, until), slowness=slowness, paused_until=until)
+        return self._replace(
+            next_at=max(self.next_at, until), slowness=slowness, paused_until=until
+        )
 
     def hold(self, until: float) -> Gcra:
         """Have no tick before *until*, whatever was granted: state was lost."""
@@ -83,39 +83,20 @@ class Gcra:
         )
 
 
-@define
-class Semaphore:
-    """How many calls of a bucket are at work at once."""
-
-    in_use: int = 0
-
-    def has_free(self, limit: Limit) -> bool:
-        """Whether another call may begin."""
-        return self.in_use < limit.concurrency
-
-    def acquire(self) -> None:
-        """Take a slot."""
-        self.in_use += 1
-
-    def release(self) -> None:
-        """Give a slot back."""
-        self.in_use -= 1
-
-
 def choose(streak: int, waiting: Sequence[object]) -> Priority | None:
     """Choose the priority that is served next of those that wait (a flag, or a queue, for each).
 
     *streak* interactive calls have passed batch calls.
     """
-    if waiting[Priority.LATE]:
-        return Priority.LATE
-    if waiting[Priority.INTERACTIVE] and not (waiting[Priority.BATCH] and streak >= BATCH_SHARE):
-        return Priority.INTERACTIVE
-    return Priority.BATCH if waiting[Priority.BATCH] else None
+    if waiting[LATE]:
+        return LATE
+    if waiting[INTERACTIVE] and not (waiting[BATCH] and streak >= BATCH_SHARE):
+        return INTERACTIVE
+    return BATCH if waiting[BATCH] else None
 
 
 def count_streak(streak: int, served: Priority, *, batch_waits: bool) -> int:
     """Count the interactive calls that passed waiting batch calls, *served* being the latest."""
-    if served is Priority.LATE:
+    if served is LATE:
         return streak
-    return streak + 1 if served is Priority.INTERACTIVE and batch_waits else 0
+    return streak + 1 if served is INTERACTIVE and batch_waits else 0

@@ -14,8 +14,15 @@ from typing import Any, Self
 from attrs import define, field
 
 from memories_async._instances import Instances
-from memories_async.limiter._gcra import Gcra, Semaphore
-from memories_async.limiter._limits import Bucket, BucketStatus, LimiterStatus, Permit, Priority
+from memories_async.limiter._gcra import Gcra
+from memories_async.limiter._limits import (
+    LATE,
+    Bucket,
+    BucketStatus,
+    LimiterStatus,
+    Permit,
+    Priority,
+)
 from memories_async.limiter._wait_queue import Waiter, WaitQueue
 
 
@@ -25,46 +32,42 @@ class _LocalBucket:
 
     clock: Callable[[], float]
     gcra: Gcra = field(factory=Gcra)
-    semaphore: Semaphore = field(factory=Semaphore)
-    queue: WaitQueue = field(factory=WaitQueue)
-    lock: threading.Lock = field(factory=threading.Lock)
+    busy: int = 0
+    """Calls at work: slots that are taken."""
     permits: int = 0
     """Ticks so far."""
+    queue: WaitQueue = field(factory=WaitQueue)
+    lock: threading.Lock = field(factory=threading.Lock)
 
     def try_take(
         self, permit: _InProcessPermit, priority: Priority, waiter: Waiter | None
     ) -> float | None:
         """Give *permit* its tick and slot, and return None; else the seconds to wait."""
-        limit = permit.where.limit
+        limit, takes_slot = permit.where.limit, priority is not LATE
         with self.lock:
             now = self.clock()
-            if self.queue and self.queue.first(now) is not waiter:
+            if self.queue.size and self.queue.first(now) is not waiter:
                 return inf
-            # A late request has its slot already.
-            if priority is not Priority.LATE and not self.semaphore.has_free(limit):
+            if takes_slot and self.busy >= limit.concurrency:
                 return inf
-            gcra = self.gcra
-            if gcra.next_at > now:
-                return gcra.next_at - now
-            self.gcra = gcra.take(now, limit)
-            if priority is not Priority.LATE:
-                self.semaphore.acquire()
+            if self.gcra.next_at > now:
+                return self.gcra.next_at - now
+            self.gcra = gcra = self.gcra.take(now, limit)
+            self.busy += takes_slot
             self.permits += 1
-            permit.tick, permit.number = self.gcra.latest, self.permits
+            permit.tick, permit.number = gcra.latest, self.permits
             if waiter is not None:
                 self.queue.serve(waiter)
             return None
 
-    async def admit(self, permit: _InProcessPermit, priority: Priority) -> None:
+    async def wait(self, permit: _InProcessPermit, priority: Priority) -> None:
         """Wait for a permit. A waiter that is cancelled leaves nothing behind."""
-        if not self.queue and self.try_take(permit, priority, None) is None:
-            return
         waiter = Waiter(get_running_loop(), priority)
         with self.lock:
             self.queue.join(waiter)
         try:
-            while (wait := self.try_take(permit, priority, waiter)) is not None:
-                await waiter.sleep(wait)
+            while (seconds := self.try_take(permit, priority, waiter)) is not None:
+                await waiter.sleep(seconds)
         finally:
             with self.lock:
                 self.queue.leave(waiter)
@@ -72,25 +75,11 @@ class _LocalBucket:
 
     def wake_first(self) -> None:
         """Let the first waiter look for its permit."""
-        if not self.queue:
-            return
         with self.lock:
             now = self.clock()
             first = self.queue.first(now)
         if first is not None:
             first.wake(now)
-
-    def finish(self) -> None:
-        """Give the slot of a call back."""
-        with self.lock:
-            self.semaphore.release()
-        self.wake_first()
-
-    def return_unused(self, number: int) -> None:
-        """Undo an unused tick, if it is the latest."""
-        with self.lock:
-            if number == self.permits:
-                self.gcra = self.gcra.give_back()
 
 
 @define(eq=False)
@@ -102,17 +91,27 @@ class _InProcessPermit:
     fault: str | None = None
 
     async def __aenter__(self) -> Self:
-        await self.bucket.admit(self, self.where.priority)
+        priority = self.where.priority
+        if self.bucket.try_take(self, priority, None) is not None:
+            await self.bucket.wait(self, priority)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.bucket.finish()
+        bucket = self.bucket
+        with bucket.lock:
+            bucket.busy -= 1
+        if bucket.queue.size:
+            bucket.wake_first()
 
     def renew_if_late(self) -> Awaitable[None] | None:
-        if self.bucket.clock() - self.tick <= self.where.limit.slack:
+        bucket = self.bucket
+        if bucket.clock() - self.tick <= self.where.limit.slack:
             return None
-        self.bucket.return_unused(self.number)
-        return self.bucket.admit(self, Priority.LATE)
+        with bucket.lock:
+            if self.number == bucket.permits:
+                # Nobody had a tick since: that of this request is given back.
+                bucket.gcra = bucket.gcra.give_back()
+        return bucket.wait(self, LATE)
 
 
 class InProcessLimiter:
@@ -142,8 +141,8 @@ class InProcessLimiter:
                 family=bucket.family,
                 wait=local.gcra.wait(now),
                 slowness=local.gcra.slowness,
-                busy=local.semaphore.in_use,
-                waiting=len(local.queue),
+                busy=local.busy,
+                waiting=local.queue.size,
             )
             for bucket, local in [*self._buckets.items()]
         )

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
-
-from attrs import evolve, field, frozen
+from types import MappingProxyType
+from typing import NamedTuple
 
 from memories_async.limiter._gcra import Gcra, choose, count_streak
-from memories_async.limiter._limits import PRIORITIES, Limit, Priority
+from memories_async.limiter._limits import BATCH, LATE, PRIORITIES, Limit, Priority
 
 LEASE = 5.0
 """Seconds after its latest request for which a member keeps its slots."""
@@ -31,8 +31,7 @@ MAX_LEAD = 0.25
 """Seconds before its time that a tick is reserved, at most."""
 
 
-@frozen
-class Lease:
+class Lease(NamedTuple):
     """What a bucket knows of one member."""
 
     until: float
@@ -43,11 +42,10 @@ class Lease:
     """Its place in the order, by priority; the lower number is served first, 0 is none."""
 
 
-@frozen(kw_only=True)
-class BucketState:
+class BucketState(NamedTuple):
     """A bucket as its store keeps it."""
 
-    gcra: Gcra = field(factory=Gcra)
+    gcra: Gcra = Gcra()
     streak: int = 0
     issued: int = 0
     """Tickets so far."""
@@ -55,7 +53,7 @@ class BucketState:
     """Ticks so far."""
     seen: float = 0.0
     """When the latest request came."""
-    leases: Mapping[str, Lease] = field(factory=dict[str, Lease])
+    leases: Mapping[str, Lease] = MappingProxyType({})
 
     @classmethod
     def create(cls, limit: Limit, now: float, lost_at: float = -inf) -> BucketState:
@@ -66,13 +64,12 @@ class BucketState:
     def shift(self, by: float) -> BucketState:
         """Return the same state on a clock that was put forward by *by*."""
         leases = {
-            name: evolve(lease, until=lease.until + by) for name, lease in self.leases.items()
+            name: lease._replace(until=lease.until + by) for name, lease in self.leases.items()
         }
-        return evolve(self, gcra=self.gcra.shift(by), seen=self.seen + by, leases=leases)
+        return self._replace(gcra=self.gcra.shift(by), seen=self.seen + by, leases=leases)
 
 
-@frozen(kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What a member tells a bucket, and asks of it."""
 
     member: str
@@ -92,8 +89,7 @@ class Request:
     """The highest number of a tick that the member knows of."""
 
 
-@frozen(kw_only=True)
-class Response:
+class Response(NamedTuple):
     """What a bucket responds."""
 
     granted: Priority | None = None
@@ -130,53 +126,45 @@ def step(
         # A clock that was put back would delay everybody, and make leases endless.
         state = state.shift(now - state.seen)
     gcra, permits = _update_rate(state, request, limit, now)
-    leases, issued = _update_leases(state, request, now)
-    busy = sum(lease.busy for lease in leases.values())
-    is_full = busy >= limit.concurrency
-    line = order(leases, state.streak)
+    leases, issued = _renew_leases(state, request, now)
+    streak, granted = state.streak, None
+    line = order(leases, streak)
     while line and now > gcra.next_at + OVERDUE:
-        name, lease = line[0][2], leases[line[0][2]]
+        _, _, name = line[0]
+        lease = leases[name]
         if now <= lease.until - LEASE + ABSENT:
             break
         # It does not fetch the tick that is its own. It keeps its slots, and loses its place.
-        leases = {**leases, name: evolve(lease, tickets=(0, 0, 0))}
-        line = order(leases, state.streak)
-    granted, streak = None, state.streak
-    can_begin = bool(line) and (_has_slot(line[0]) or not is_full)
+        leases[name] = Lease(lease.until, lease.busy)
+        line = order(leases, streak)
+    busy = sum(lease.busy for lease in leases.values())
+    can_begin = bool(line) and (line[0][0] is LATE or busy < limit.concurrency)
     if can_begin and line[0][2] == request.member and gcra.wait(now) <= request.early:
         granted = line[0][0]
         gcra, permits = gcra.take(now, limit, ready_in=request.ready_in), permits + 1
-        leases, issued = _serve(leases, request, granted, issued)
-        batch_waits = any(lease.tickets[Priority.BATCH] for lease in leases.values())
+        issued = _serve(leases, request, granted, issued)
+        batch_waits = any(lease.tickets[BATCH] for lease in leases.values())
         streak = count_streak(streak, granted, batch_waits=batch_waits)
-        busy += granted is not Priority.LATE
-        is_full = busy >= limit.concurrency
+        busy += granted is not LATE
         line = order(leases, streak)
-    after = BucketState(
-        gcra=gcra,
-        streak=streak,
-        issued=issued,
-        permits=permits,
-        seen=now,
-        leases=leases,
-    )
-    return after, Response(
+    response = Response(
         granted=granted,
         number=permits if granted is not None else 0,
         start=gcra.latest - now if granted is not None else 0.0,
-        again=_next_try(line, request.member, gcra, limit, now, is_full=is_full),
+        again=_next_try(line, request.member, gcra, limit, now, is_full=busy >= limit.concurrency),
         permits=permits,
         was_lost=request.known > state.permits,
         is_contended=2 * busy >= limit.concurrency,
     )
+    return BucketState(gcra, streak, issued, permits, now, leases), response
 
 
 def order(leases: Mapping[str, Lease], streak: int) -> list[Place]:
     """List who waits, in the order in which they are served."""
     places = [
-        (priority, ticket, name)
+        (PRIORITIES[number], ticket, name)
         for name, lease in leases.items()
-        for priority, ticket in zip(PRIORITIES, lease.tickets, strict=True)
+        for number, ticket in enumerate(lease.tickets)
         if ticket
     ]
     if len(places) < 2:  # noqa: PLR2004  # nothing to order, as mostly
@@ -187,12 +175,8 @@ def order(leases: Mapping[str, Lease], streak: int) -> list[Place]:
     line = list[Place]()
     while (priority := choose(streak, queues)) is not None:
         line.append(queues[priority].pop(0))
-        streak = count_streak(streak, priority, batch_waits=bool(queues[Priority.BATCH]))
+        streak = count_streak(streak, priority, batch_waits=bool(queues[BATCH]))
     return line
-
-
-def _has_slot(place: Place) -> bool:
-    return place[0] is Priority.LATE
 
 
 def _update_rate(
@@ -212,46 +196,43 @@ def _update_rate(
     return gcra if request.pause is None else gcra.pause(now, request.pause), permits
 
 
-def _update_leases(
-    state: BucketState, request: Request, now: float
-) -> tuple[dict[str, Lease], int]:
-    """Renew the member's lease and end those of members that are gone."""
+def _renew_leases(state: BucketState, request: Request, now: float) -> tuple[dict[str, Lease], int]:
+    """Renew the member's lease and end those of members that are gone; returns the tickets too."""
     leases = {name: lease for name, lease in state.leases.items() if lease.until > now}
     before, issued = leases.pop(request.member, None), state.issued
-    if not (request.busy or any(request.wants)):
-        return leases, issued
-    tickets = list(before.tickets if before is not None else (0, 0, 0))
-    for priority, wanted in enumerate(request.wants):
-        if not wanted:
-            tickets[priority] = 0
-        elif not tickets[priority]:
-            issued += 1
-            tickets[priority] = issued
-    leases[request.member] = Lease(now + LEASE, request.busy, tuple(tickets))
+    if request.busy or any(request.wants):
+        tickets = [0, 0, 0] if before is None else [*before.tickets]
+        for priority, wanted in enumerate(request.wants):
+            if not wanted:
+                tickets[priority] = 0
+            elif not tickets[priority]:
+                issued += 1
+                tickets[priority] = issued
+        leases[request.member] = Lease(now + LEASE, request.busy, tuple(tickets))
     return leases, issued
 
 
-def _serve(
-    leases: Mapping[str, Lease], request: Request, granted: Priority, issued: int
-) -> tuple[dict[str, Lease], int]:
-    """Grant the member a tick, and a slot unless it has one.
+def _serve(leases: dict[str, Lease], request: Request, granted: Priority, issued: int) -> int:
+    """Grant the member a tick, and a slot unless it has one; returns the number of tickets.
 
     A member with more calls of the priority rejoins at the end: members take turns.
     """
     lease, has_more = leases[request.member], request.wants[granted] > 1
     issued += has_more
-    tickets = list(lease.tickets)
+    tickets = [*lease.tickets]
     tickets[granted] = issued if has_more else 0
-    busy = lease.busy + (granted is not Priority.LATE)
-    return {**leases, request.member: Lease(lease.until, busy, tuple(tickets))}, issued
+    busy = lease.busy + (granted is not LATE)
+    leases[request.member] = Lease(lease.until, busy, tuple(tickets))
+    return issued
 
 
 def _next_try(
     line: Sequence[Place], member: str, gcra: Gcra, limit: Limit, now: float, *, is_full: bool
 ) -> float:
     """Seconds until a tick can be the member's: by then all before it will have had theirs."""
-    for rank, place in enumerate(line):
-        if place[2] == member:
+    for rank, (priority, _, name) in enumerate(line):
+        if name == member:
             wait = gcra.wait(now) + rank * limit.gap * gcra.slowness
-            return max(wait, SLOT_POLL * (rank + 1)) if is_full and not _has_slot(place) else wait
+            has_slot = priority is LATE or not is_full
+            return wait if has_slot else max(wait, SLOT_POLL * (rank + 1))
     return inf

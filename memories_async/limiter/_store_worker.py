@@ -158,7 +158,7 @@ class StoreWorker:
     def _take_at_once(self, client: BucketClient, priority: Priority) -> Reservation | None:
         """Ask a local store without the thread, if nobody waits and the store is free."""
         is_ready = self.store.is_local and not self._is_asking and self.fault is None
-        if not is_ready or client.queue or client.reservation is not None:
+        if not is_ready or client.queue.size or client.reservation is not None:
             return None
         now = time.monotonic()
         request = client.build_request(self._member, now, lead=0.0, ready_in=0.0, asks=priority)
@@ -254,10 +254,10 @@ class StoreWorker:
         if state is None:
             # What others do cannot be known: the first permit waits too.
             state = BucketState.create(limit, now)
-            state = evolve(state, gcra=state.gcra.hold(now + limit.gap))
-        request = evolve(request, unused=max(0, -request.unused), known=0)
+            state = state._replace(gcra=state.gcra.hold(now + limit.gap))
+        request = request._replace(unused=max(0, -request.unused), known=0)
         self._alone[bucket], response = step(state, request, limit, now)
-        return evolve(response, number=-response.number)
+        return response._replace(number=-response.number)
 
     def _fail(self, reason: str) -> None:
         self._retry_at = time.monotonic() + RETRY

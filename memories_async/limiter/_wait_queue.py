@@ -12,7 +12,7 @@ from collections import OrderedDict
 from attrs import define, field
 
 from memories_async.limiter._gcra import choose, count_streak
-from memories_async.limiter._limits import PRIORITIES, Priority
+from memories_async.limiter._limits import BATCH, PRIORITIES, Priority
 
 STALLED = 0.25
 """Seconds after which a waiter that was woken and did not react is passed over."""
@@ -68,20 +68,21 @@ class Waiter:
 class WaitQueue:
     """Waiters by priority, first come, first served in each. The caller holds the lock."""
 
+    size: int = 0
+    """How many wait."""
     streak: int = 0
     _queues: tuple[_Waiters, ...] = field(factory=lambda: tuple(_Waiters() for _ in PRIORITIES))
-
-    def __len__(self) -> int:
-        """Count the waiters."""
-        return sum(map(len, self._queues))
 
     def join(self, waiter: Waiter) -> None:
         """Add *waiter* at the end."""
         self._queues[waiter.priority][waiter] = None
+        self.size += 1
 
     def leave(self, waiter: Waiter) -> None:
         """Remove *waiter*, if it is still there."""
-        self._queues[waiter.priority].pop(waiter, None)
+        if waiter in self._queues[waiter.priority]:
+            del self._queues[waiter.priority][waiter]
+            self.size -= 1
 
     def count(self, priority: Priority, now: float) -> int:
         """Count the responsive waiters of a priority, up to two."""
@@ -104,5 +105,5 @@ class WaitQueue:
     def serve(self, waiter: Waiter) -> None:
         """Remove *waiter*, which has its permit."""
         self.leave(waiter)
-        batch_waits = bool(self._queues[Priority.BATCH])
+        batch_waits = bool(self._queues[BATCH])
         self.streak = count_streak(self.streak, waiter.priority, batch_waits=batch_waits)

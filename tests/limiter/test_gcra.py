@@ -9,7 +9,7 @@ from limiters import busiest
 
 from memories_async import Limit, Limits
 from memories_async.limiter import Priority
-from memories_async.limiter._gcra import Gcra, Semaphore, choose, count_streak
+from memories_async.limiter._gcra import Gcra, choose, count_streak
 from memories_async.limiter._limits import MARGIN
 
 LIMITS = st.builds(Limit, st.integers(1, 500).map(float), per=st.sampled_from([0.5, 1.0, 60.0]))
@@ -132,17 +132,6 @@ def test_a_bucket_whose_state_was_lost_has_no_tick_before_a_time():
 def test_a_clock_that_is_put_forward_moves_every_time_of_the_bucket():
     """The rate stays."""
     assert Gcra(5.0, 2.0, 3.0, 4.0, 1.0).shift(10.0) == Gcra(15.0, 2.0, 13.0, 14.0, 11.0)
-
-
-def test_a_semaphore_has_as_many_slots_as_the_limit_says():
-    """A slot that is given back is free again."""
-    slots, limit = Semaphore(), Limit(1, concurrency=2)
-    seen = []
-    for move in (slots.acquire, slots.acquire, slots.release, slots.release):
-        move()
-        seen.append((slots.in_use, slots.has_free(limit)))
-
-    assert seen == [(1, True), (2, False), (1, True), (0, True)]
 
 
 def test_the_streak_counts_only_interactive_calls_that_pass_a_batch_call():

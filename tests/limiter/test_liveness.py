@@ -75,7 +75,7 @@ class Members:
 
     def run(self):
         """Step from event to event until no call waits or works."""
-        while self._events or any(client.queue for client in self.clients):
+        while self._events or any(client.queue.size for client in self.clients):
             due = [self._look(client) for client in self.clients]
             self.now = max(self.now, min([*due, *(event[0] for event in self._events[:1])]))
             if self.still_since is not None:
@@ -90,7 +90,7 @@ class Members:
     def _can_begin(self):
         has_slot = self.working < self.limit.concurrency
         queues = [client.queue for client in self.clients]
-        return any(q if has_slot else q.count(Priority.LATE, self.now) for q in queues)
+        return any(q.size if has_slot else q.count(Priority.LATE, self.now) for q in queues)
 
     def _look(self, client):
         return min(client.offer(self.now), client.next_request_at(self.now))
@@ -99,7 +99,7 @@ class Members:
         heapq.heappush(self._events, (at, next(self._ids), do, args))
 
     def _begin(self, client, call):
-        if not client.queue and client.reservation is None:
+        if not client.queue.size and client.reservation is None:
             self._exchange(client, asks=call.priority)
             reservation = client.pop_reservation()
             if reservation is not None:

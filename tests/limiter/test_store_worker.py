@@ -73,7 +73,7 @@ async def test_a_thousand_cancelled_waiters_leave_no_trace(limiter, store):
     await until(lambda: store.states[where.name].leases == {})
 
     assert store.states[where.name].permits == 1
-    assert len(limiter._worker._clients[where].queue) == 0
+    assert limiter._worker._clients[where].queue.size == 0
 
 
 async def test_a_tick_whose_waiter_was_cancelled_is_given_back(limiter, store):
