@@ -12,8 +12,8 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from errno import ELOOP
 from functools import cache
 from importlib import import_module
@@ -136,6 +136,7 @@ _HEADER = Struct("<32s16sdI")
 """The magic, the clock, when the file lost its state (-inf: never), and the number of records."""
 _BUCKET = Struct("<16s16sH222s")
 """The hash of the bucket's name, the clock, and the name with its length. Its state follows."""
+_Written = tuple[int, bytes, BucketState]  # a record: where it is, and its content
 
 
 def read_clock() -> float:
@@ -168,8 +169,8 @@ class FileStore:
     clock_name: Callable[[], str] = field(default=find_clock_name, eq=False)
     _file: LockedFile = field(init=False, eq=False)
     _clock_id: bytes = field(init=False, eq=False)
-    _indexes: dict[str, int] = field(factory=dict[str, int], init=False, eq=False)
-    """Where a bucket's record was the last time."""
+    _written: dict[str, _Written] = field(factory=dict[str, _Written], init=False, eq=False)
+    """What this process wrote last for each bucket, which is decoded only if it changed since."""
 
     is_local = True
 
@@ -185,23 +186,24 @@ class FileStore:
         self, bucket: Bucket, request: Request, *, patience: float
     ) -> tuple[float, Response] | None:
         """See `BucketStore.exchange`."""
-        with _explaining(self.path):
+        try:
             if not self._file.acquire(patience):
                 return None
             try:
                 # Read under the lock: no process has a time before that of the one before it.
                 at, now = time.monotonic(), self.clock()
-                count, lost_at = self._read_header(now)
-                index, state = self._find(bucket, count, lost_at, now)
+                index, state = self._find(bucket, now)
                 state, response = step(state, request, bucket.limit, now)
                 self._write(index, bucket.name, state)
             finally:
                 self._file.release()
+        except OSError as error:
+            raise _explain(self.path, error) from error
         return at, response
 
     def read_all(self) -> tuple[float, Mapping[str, BucketState]]:
         """See `BucketStore.read_all`."""
-        with _explaining(self.path):
+        try:
             if not self._file.acquire(patience=1.0):
                 raise StoreUnavailableError(f"{self.path}: another process does not release it")
             try:
@@ -210,6 +212,8 @@ class FileStore:
                 records = [self._read(index) for index in range(1, count + 1)]
             finally:
                 self._file.release()
+        except OSError as error:
+            raise _explain(self.path, error) from error
         buckets = dict[str, BucketState]()
         for raw in records:
             *_, length, name = _BUCKET.unpack_from(raw)
@@ -221,7 +225,7 @@ class FileStore:
         """See `BucketStore.forget`."""
         self._file.forget()
 
-    def _build_new(self, has_used: bool) -> bytes:  # called by the file
+    def _build_new(self, has_used: bool) -> bytes:
         # A process that has used the file before knows that state was lost.
         return self._pack_header(0, self.clock() if has_used else -inf).ljust(RECORD, b"\0")
 
@@ -245,16 +249,15 @@ class FileStore:
         os.pwrite(self._file.number, self._pack_header(count, lost_at), 0)
         os.ftruncate(self._file.number, (count + 1) * RECORD)
 
-    def _find(
-        self, bucket: Bucket, count: int, lost_at: float, now: float
-    ) -> tuple[int, BucketState]:
+    def _find(self, bucket: Bucket, now: float) -> tuple[int, BucketState]:
         """Find a bucket's record and state, or make room for it."""
         name, limit = bucket.name, bucket.limit
-        digest, known = _hash(name), self._indexes.get(name, 0)
-        for index in (*((known,) if 0 < known <= count else ()), *range(1, count + 1)):
-            raw = self._read(index)
-            if raw.startswith(digest):
-                self._indexes[name] = index
+        known, written, state = self._written.get(name, (0, b"", None))
+        if state and os.pread(self._file.number, len(written), known * RECORD) == written:
+            return known, state
+        count, lost_at = self._read_header(now)
+        for index in (known, *range(1, count + 1)):
+            if index <= count and (raw := self._read(index)).startswith(_hash(name)):
                 # A damaged record is lost state too.
                 return index, self._decode(raw, now) or BucketState.create(limit, now, now)
         return self._add(count, lost_at, now), BucketState.create(limit, now, lost_at)
@@ -287,14 +290,11 @@ class FileStore:
     def _write(self, index: int, name: str, state: BucketState) -> None:
         """Write a bucket. One write: a process that is killed leaves the old state or the new."""
         text = name.encode()[:222]
-        head = _BUCKET.pack(_hash(name), self._clock_id, len(text), text)
-        os.pwrite(self._file.number, head + pack_state(state), index * RECORD)
+        record = _BUCKET.pack(_hash(name), self._clock_id, len(text), text) + pack_state(state)
+        os.pwrite(self._file.number, record, index * RECORD)
+        self._written[name] = index, record, state
 
 
-@contextmanager
-def _explaining(path: str) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = "is a symbolic link" if error.errno == ELOOP else error.strerror or str(error)
-        raise StoreUnavailableError(f"{path}: {reason}") from error
+def _explain(path: str, error: OSError) -> StoreUnavailableError:
+    reason = "is a symbolic link" if error.errno == ELOOP else error.strerror or str(error)
+    return StoreUnavailableError(f"{path}: {reason}")

@@ -45,6 +45,20 @@ def test_a_restarted_program_keeps_to_the_rate(path):
     assert second.again == pytest.approx(1.0, abs=0.1)
 
 
+def test_a_process_sees_what_another_wrote_since(path):
+    """It decodes the record of a bucket only if that is not its own latest one."""
+    store, limit = FileStore(path), bucket(1000)
+    for _ in range(3):
+        store.exchange(limit, ASK, patience=1.0)
+        exchange(path, limit, Request(member="b", busy=1))
+        exchange(path, limit, Request(member="b", pause=9.0, busy=2))
+    (state,) = store.read_all()[1].values()
+    _, response = store.exchange(limit, ASK, patience=1.0)
+
+    assert state.leases["b"].busy == 2
+    assert (state.gcra.slowness, response.granted) == (2.0, None)
+
+
 def test_a_restarted_machine_keeps_to_the_rate(path):
     """Its clock begins anew: no time has passed, as far as the file can know."""
     before = {"clock": lambda: 5000.0, "clock_name": lambda: "before"}
