@@ -75,7 +75,7 @@ class Unlimited(InProcessLimiter):
 
     def busy(self) -> int:
         """Slots that are taken."""
-        return sum(bucket.semaphore.in_use for bucket in self._buckets.values())
+        return sum(bucket.busy for bucket in self._buckets.values())
 
 
 def over(transport, **changes) -> Client:

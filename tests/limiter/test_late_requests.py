@@ -58,11 +58,11 @@ async def test_a_machine_that_wakes_waiters_late_gets_its_ticks_further_ahead(li
     """The second tick is late again, the third is reserved for when it can be used, by a gap at most."""
     where, clients = bucket(2), limiter._worker._clients
     async with limiter.permit(where) as permit:
-        take_tick, lates = limiter._worker.reserve, iter([0.1, 0.0])
+        take_tick, lates = limiter._worker.reserve, iter([0.1])
 
         async def take_late(*asked):
             reservation = await take_tick(*asked)
-            await asyncio.sleep(next(lates))
+            await asyncio.sleep(next(lates, 0.0))
             return reservation
 
         monkeypatch.setattr(limiter._worker, "reserve", take_late)
