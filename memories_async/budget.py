@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from attrs import define, evolve, field, frozen
 
+from memories_async._protocol.arguments import NOT_NEGATIVE, WHOLE
 from memories_async._protocol.call import Call
 from memories_async._protocol.reply import Reply
 from memories_async.errors import BudgetExceeded, MemoriesError
@@ -45,9 +46,12 @@ class Budget:
     ) -> None:
         if points is None and calls is None and not prices:
             raise ValueError("a Budget needs points=, calls= or prices=")
-        for name, number in {"points": points, "calls": calls, **(prices or {})}.items():
-            if number is not None and not number >= 0:
-                raise ValueError(f"{name} must be 0 or more, not {number}")
+        NOT_NEGATIVE.or_none().check("points", points)
+        WHOLE.or_none().check("calls", calls)
+        if not isinstance(prices or {}, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+            raise TypeError(f"prices must be a mapping, such as {{'search': 2}}, not {prices!r}")
+        for unit, price in (prices or {}).items():
+            NOT_NEGATIVE.check(f"prices[{unit!r}]", price)
         self.points: float | None = points
         self.calls: int | None = calls
         self.prices: dict[str, float] = dict(prices or {})

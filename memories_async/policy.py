@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from attrs import Attribute, field, frozen
-from attrs.validators import ge, gt
 
+from memories_async._protocol.arguments import COUNT, PAUSE, SECONDS
 from memories_async._protocol.call import Call
 from memories_async.errors import BadReply, MemoriesError, OutcomeUnknown, RateLimited
 
 
-def _some_time(_: object, attribute: Attribute[Any], value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise ValueError(f"{attribute.name} must be above 0 seconds, or None, not {value}")
+def _check_flag(_: object, attribute: Attribute[bool], value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{attribute.name} must be True or False, not {value!r}")
 
 
 class PolicyChanges(TypedDict, total=False):
@@ -49,21 +49,21 @@ class Policy:
     some calls.
     """
 
-    attempts: int = field(default=4, validator=ge(1))
+    attempts: int = field(default=4, validator=COUNT)
     """Requests at most for one call, not counting those refused for their rate."""
-    deadline: float | None = field(validator=_some_time, default=600.0)
+    deadline: float | None = field(default=600.0, validator=SECONDS.or_none())
     """Seconds for the whole call: permits, attempts and waits. None waits without end."""
-    timeout: float = field(default=120.0, validator=gt(0))
+    timeout: float = field(default=120.0, validator=SECONDS)
     """Seconds of silence: for the answer since the last byte went out, and between upload chunks."""
-    connect_timeout: float = field(default=15.0, validator=gt(0))
+    connect_timeout: float = field(default=15.0, validator=SECONDS)
     """Seconds to reach the host: name, connection and TLS."""
-    backoff: float = field(default=0.5, validator=ge(0))
+    backoff: float = field(default=0.5, validator=PAUSE)
     """Seconds before the first repeat; doubled for each further one."""
-    max_backoff: float = field(default=32.0, validator=ge(0))
+    max_backoff: float = field(default=32.0, validator=PAUSE)
     """Seconds between two attempts at most, as the service's rate page advises."""
-    max_retry_after: float = field(default=120.0, validator=ge(0))
+    max_retry_after: float = field(default=120.0, validator=PAUSE)
     """A longer `Retry-After` is not waited for: the call gives up and says the time."""
-    resend_unknown: bool = False
+    resend_unknown: bool = field(default=False, validator=_check_flag)
     """Send again where the outcome is unknown: may pay twice. Never on by itself."""
 
     def wait_after(

@@ -15,7 +15,7 @@ from typing import Any, Unpack
 from attrs import evolve
 
 from memories_async import media
-from memories_async._protocol.arguments import check_target, check_text, check_url
+from memories_async._protocol.arguments import COUNT, check_target, check_text, check_url
 from memories_async._protocol.call import (
     Call,
     Fields,
@@ -201,8 +201,10 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
     a page or size out of range or a filter that cannot be sent, sending it `MemoriesError`. See
     memories.ai docs, section "Visual Search".
     """
-    if page < 1 or not 1 <= size <= 200:  # noqa: PLR2004  # the page's own limit
-        raise ValueError(f"page must be from 1 and size from 1 to 200, not {page} and {size}")
+    COUNT.check("page", page)
+    COUNT.check("size", size)
+    if size > 200:  # noqa: PLR2004  # the page's own limit
+        raise ValueError(f"size must be from 1 to 200, not {size}")
     scope = check_text("unique_id", unique_id)
     body = {"page": page, "size": size, **build_filters(filters), "unique_id": scope}
     call = Call(

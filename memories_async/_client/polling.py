@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attrs import define, evolve, field, frozen
 
+from memories_async._protocol.arguments import SECONDS
 from memories_async._protocol.call import Call, Progress
-from memories_async._protocol.flow import Flow, check_seconds
+from memories_async._protocol.flow import Flow
 from memories_async.errors import (
     BadReply,
     MemoriesError,
@@ -63,8 +64,8 @@ U = TypeVar("U", bound=Upload)
 class PollSettings:
     """How long to wait for an upload, and how often to ask."""
 
-    timeout: float = field(validator=check_seconds)
-    interval: float = field(validator=check_seconds)
+    timeout: float = field(validator=SECONDS)
+    interval: float = field(validator=SECONDS)
     unknown_timeout: float = inf
     """Seconds for which the service may not know the upload."""
 

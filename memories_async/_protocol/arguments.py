@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from attrs import Attribute, evolve, frozen
 
 from memories_async._protocol.network import hide_credentials
 
@@ -21,6 +26,49 @@ def check_text(argument: str, value: str) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{argument} must be text that UTF-8 can encode") from None
     return value
+
+
+@frozen
+class NumberRule:
+    """What a number must be; called by attrs, it is the validator of a field."""
+
+    text: str
+    """The rule as an error says it."""
+    accepts: Callable[[Any], bool]
+    kind: type[Any] = Real
+    allows_none: bool = False
+
+    def or_none(self) -> NumberRule:
+        """Return the rule that allows None, too."""
+        return evolve(self, text=f"{self.text}, or None", allows_none=True)
+
+    def check(self, argument: str, value: object) -> None:
+        """Raise `TypeError` for what is no number, and `ValueError` for one against the rule."""
+        if value is None and self.allows_none:
+            return
+        is_number = not isinstance(value, bool) and isinstance(value, Real)
+        if not (is_number and isinstance(value, self.kind) and self.accepts(value)):
+            error = ValueError if is_number else TypeError
+            raise error(f"{argument} must be {self.text}, not {value!r}")
+
+    def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
+        """Check the *value* of a field."""
+        self.check(attribute.name, value)
+
+
+COUNT = NumberRule("a whole number, 1 or more", lambda number: number >= 1, Integral)
+WHOLE = NumberRule("a whole number, 0 or more", lambda number: number >= 0, Integral)
+POSITIVE = NumberRule("a number above 0", lambda number: number > 0)
+NOT_NEGATIVE = NumberRule("a number, 0 or more", lambda number: number >= 0)
+SECONDS = NumberRule("a number of seconds above 0", lambda seconds: seconds > 0)
+PAUSE = NumberRule("a number of seconds, 0 or more", lambda seconds: seconds >= 0)
+
+
+def check_type(argument: str, value: object, kind: type[Any], example: str) -> None:
+    """Raise `TypeError` if *value* is no *kind*; the value is not shown, as it may hold a password."""
+    if not isinstance(value, kind):
+        given = type(value).__name__
+        raise TypeError(f"{argument} must be a {kind.__name__}, such as {example}, not {given}")
 
 
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]*[A-Za-z0-9](/[!-~]*)?")

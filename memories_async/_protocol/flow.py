@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import evolve, field, frozen
 
+from memories_async._protocol.arguments import SECONDS
 from memories_async._protocol.call import Call, Form, Json
 
 T = TypeVar("T")
@@ -18,12 +19,6 @@ FIRST_INTERVAL = 1.0
 soon ready."""
 LATER = "later"
 """Stands for the id of an upload that has none yet."""
-
-
-def check_seconds(_: object, attribute: Attribute[float], seconds: float) -> None:
-    """Raise `ValueError` for *seconds* that are not above 0."""
-    if not seconds > 0:
-        raise ValueError(f"{attribute.name} must be above 0 seconds, not {seconds}")
 
 
 @frozen(kw_only=True)
@@ -43,9 +38,9 @@ class Flow(Generic[T]):
     """The field of the upload's answer, and of the call's body, that holds the id."""
     ask: Callable[[str], Call[Any]] = field(repr=False, eq=False)
     """Builds the free call that asks for the status of the upload with an id."""
-    timeout: float = field(default=TIMEOUT, validator=check_seconds)
+    timeout: float = field(default=TIMEOUT, validator=SECONDS)
     """Seconds to wait at most until the upload can be used."""
-    interval: float = field(default=FIRST_INTERVAL, validator=check_seconds)
+    interval: float = field(default=FIRST_INTERVAL, validator=SECONDS)
     """Seconds between the first two requests of the wait; the interval grows to 30."""
 
     def read_id(self, uploaded: Any) -> str:
@@ -66,4 +61,4 @@ class Flow(Generic[T]):
         return evolve(self.call, body=Json({**body.plain, self.id_field: upload_id}))
 
 
-__all__ = ["FIRST_INTERVAL", "LATER", "TIMEOUT", "Flow", "check_seconds"]
+__all__ = ["FIRST_INTERVAL", "LATER", "TIMEOUT", "Flow"]

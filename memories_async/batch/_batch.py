@@ -19,6 +19,7 @@ from attrs import evolve
 
 from memories_async._client.call_runner import CallRunner
 from memories_async._client.settings import Settings
+from memories_async._protocol.arguments import COUNT, PAUSE
 from memories_async._protocol.call import Call
 from memories_async.batch._plan import compute_plan
 from memories_async.batch._run import BatchRun, OnUnknown
@@ -65,8 +66,8 @@ class Batch(Generic[K, T]):
         on_unknown: OnUnknown = "park",
         drain: float = 30.0,
     ) -> None:
-        if concurrency is not None and concurrency < 1:
-            raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+        COUNT.or_none().check("concurrency", concurrency)
+        PAUSE.check("drain", drain)
         self._calls = calls
         self._open_call = open_call
         self._id = batch_id

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from attrs import field, fields, frozen
-from attrs.validators import ge, gt, instance_of
+
+from memories_async._protocol.arguments import COUNT, POSITIVE, SECONDS
 
 MARGIN = 0.02
 """Share by which ticks are spaced wider than the limit asks, so that the service counts no more.
@@ -31,9 +32,9 @@ MAX_SLACK = 0.01
 class Limit:
     """*rate* requests every *per* seconds, evenly spaced, and at most *concurrency* at a time."""
 
-    rate: float = field(validator=gt(0))
-    per: float = field(default=1.0, validator=gt(0))
-    concurrency: int = field(default=64, kw_only=True, validator=[instance_of(int), ge(1)])
+    rate: float = field(validator=POSITIVE)
+    per: float = field(default=1.0, validator=SECONDS)
+    concurrency: int = field(default=64, kw_only=True, validator=COUNT)
 
     gap: float = field(default=0.0, init=False, eq=False, repr=False)
     """Seconds between two ticks, the margin included."""
@@ -76,6 +77,15 @@ class Limits:
     asset_download: Limit = Limit(1)
     other: Limit = Limit(1)
     """Calls of `calls.request`, unless they name another family."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no `Limit`."""
+        for attribute in fields(type(self)):
+            limit: object = getattr(self, attribute.name)
+            if not isinstance(limit, Limit):
+                raise TypeError(
+                    f"{attribute.name} must be a Limit, such as Limit(2), not {limit!r}"
+                )
 
     def of(self, family: str) -> Limit:
         """Look up the limit of an endpoint family."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from attrs import evolve
 
 from memories_async._database.open import is_postgres
+from memories_async._protocol.arguments import PAUSE, SECONDS
 from memories_async._protocol.call import Call
 from memories_async._protocol.network import Address, hide_credentials
 from memories_async.captions import Caption, CaptionTask
@@ -77,8 +78,7 @@ class Receiver:
         self._secret = None if secret is None else _callback_urls.derive_key(secret)
         # A URL may hold a password, which must not be pickled.
         self._store_source: StoreSource = SqliteStore.at(store) if is_postgres(store) else store
-        if not accept_for > 0:
-            raise ValueError(f"accept_for must be above 0 seconds, not {accept_for}")
+        SECONDS.check("accept_for", accept_for)
         self._accept_for = accept_for
         self._observers: tuple[Observer, ...] | None = None if observers is None else (*observers,)
         self._attached: Ledger | None = None
@@ -170,6 +170,7 @@ class Receiver:
         stored, and waiting again returns it. The caption, or the error, has the tag of *task*, else
         the one stored with the submission.
         """
+        PAUSE.or_none().check("timeout", timeout)
         service, key = self._open(), find_key(task)
         record = await service.waiters.wait_for(
             key, lambda record: record.outcome is not None, timeout=timeout

@@ -117,7 +117,7 @@ def kind_without(monkeypatch):
         ("MEMORIES_V2_BASE_URL", "two.example", "must be a full http or https URL"),
         ("MEMORIES_ATTEMPTS", "0", "attempts"),
         ("MEMORIES_ATTEMPTS", "many", "must be a number, not 'many'"),
-        ("MEMORIES_DEADLINE", "-1", "above 0 seconds"),
+        ("MEMORIES_DEADLINE", "-1", "seconds above 0"),
         ("MEMORIES_SEARCH_RATE", "1/0", "per"),
         ("MEMORIES_SEARCH_RATE", "fast", "must be a number, not 'fast'"),
         ("MEMORIES_LIMITER", "bogus", "must be process, file, file:/path or redis://"),

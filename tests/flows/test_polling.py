@@ -143,9 +143,9 @@ async def test_a_request_that_hangs_ends_at_the_timeout_of_the_wait(service, lib
 @pytest.mark.parametrize("wrong", [{"timeout": 0}, {"interval": -1.0}, {"timeout": float("nan")}])
 async def test_a_timeout_or_interval_of_zero_is_refused(service, library, wrong):
     """Before anything is billed."""
-    with pytest.raises(ValueError, match="must be above 0 seconds"):
+    with pytest.raises(ValueError, match="must be a number of seconds above 0"):
         await library("videos.wait", "VI1", **wrong)
-    with pytest.raises(ValueError, match="must be above 0 seconds"):
+    with pytest.raises(ValueError, match="must be a number of seconds above 0"):
         await library("videos.add", b"film", **wrong)
 
     assert service.account.calls == 0

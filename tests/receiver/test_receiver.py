@@ -355,7 +355,7 @@ async def test_port_0_stands_for_a_port_that_is_still_served() -> None:
 
 def test_a_receiver_that_would_accept_nothing_is_refused() -> None:
     """Every callback would come too late."""
-    with pytest.raises(ValueError, match="accept_for must be above 0 seconds, not 0"):
+    with pytest.raises(ValueError, match="accept_for must be a number of seconds above 0, not 0"):
         Receiver(URL, accept_for=0)
 
 
