@@ -119,6 +119,27 @@ else:
             "errors": ".errors",
             "videos": ".videos",
         },
+        {
+            **dict.fromkeys(
+                ("AsyncClient", "AsyncMemories", "MemoriesClient", "Memories", "MemoriesAI"),
+                "Client is the asynchronous client, blocking.Client the one without await",
+            ),
+            **dict.fromkeys(("BlockingClient", "SyncClient"), "use memories_async.blocking.Client"),
+            **dict.fromkeys(("Timeout", "Retry", "RetryPolicy"), "use Policy"),
+            **dict.fromkeys(("APIError", "APIStatusError"), "use MemoriesError"),
+            **dict.fromkeys(
+                ("APIConnectionError", "APITimeoutError"),
+                "use NotSent where nothing was sent, OutcomeUnknown where the call may be charged",
+            ),
+            "AuthenticationError": "use AuthenticationFailed",
+            "BadRequestError": "use InvalidRequest",
+            "RateLimitError": "use RateLimited",
+            "Batch": "use client.batch(...)",
+            "LocalService": "import it from memories_async.local",
+            "Report": "import it from memories_async.report",
+            "Telemetry": "import it from memories_async.telemetry",
+            "Vectors": "import it from memories_async.vectors",
+        },
     )
 
 

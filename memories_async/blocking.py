@@ -16,6 +16,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 from attrs import define, field, frozen
 
 from memories_async import client
+from memories_async._client.advice import (
+    ATTRIBUTES,
+    BATCH_OPTIONS,
+    explain_attributes,
+    explain_options,
+    refuse_context,
+)
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.options import OptionChanges
 from memories_async._client.sender import Sender
@@ -134,8 +141,8 @@ class Client(Endpoints[Blocking]):
     """
 
     @_with_options_of(client.Client)
-    def __init__(self, **options: Any) -> None:
-        self._client = client.Client(**options)
+    def __init__(self, *wrong: Any, **options: Any) -> None:
+        self._client = client.Client(*wrong, **options)
         self._thread = LoopThread()
 
     def send(self, call: Call[T] | Flow[T], *, fresh: bool = False) -> T:
@@ -190,6 +197,7 @@ class Client(Endpoints[Blocking]):
         twin._client = self._client.with_options(**changes)  # noqa: SLF001  # its own class
         return twin
 
+    @explain_options("client.batch", BATCH_OPTIONS)
     def batch(
         self,
         calls: Calls[K, T],
@@ -218,7 +226,10 @@ class Client(Endpoints[Blocking]):
         return None if receiver is None else BlockingReceiver(receiver, self._thread)
 
     def close(self) -> None:
-        """Close the connections and end the thread; may be called twice."""
+        """Close the connections and end the thread; may be called twice.
+
+        A call after it opens new ones. Clients of `with_policy` and `with_options` share them.
+        """
         if self._thread.is_running():
             self._thread.wait(self._client.aclose())
         self._thread.stop()
@@ -230,6 +241,13 @@ class Client(Endpoints[Blocking]):
     def __exit__(self, *_: object) -> None:
         """Close the connections and end the thread."""
         self.close()
+
+    if not TYPE_CHECKING:  # type checkers know what there is
+        __getattr__ = explain_attributes("blocking.Client", ATTRIBUTES)
+        __aenter__ = refuse_context("use `with`, or `async with memories_async.Client()`")
+
+        async def __aexit__(self, *_: object) -> None:
+            """Do nothing: `__aenter__` has refused."""
 
     def _bind(self) -> tuple[Sender, LoopThread | None]:
         return self._client, self._thread

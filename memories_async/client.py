@@ -6,18 +6,30 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from attrs import evolve
-
+from memories_async._client.advice import (
+    ATTRIBUTES,
+    BATCH_OPTIONS,
+    CLIENT_OPTIONS,
+    explain_attributes,
+    explain_options,
+    refuse_context,
+)
 from memories_async._client.call_reporter import draw_id
 from memories_async._client.configuration import EnvironmentSettings
 from memories_async._client.loop_thread import LoopThread
-from memories_async._client.options import OptionChanges, change_options, explain_options
+from memories_async._client.options import OptionChanges, change_options, change_policy
 from memories_async._client.polling import wait_for_upload
 from memories_async._client.sender import BrokenTransport, Sender, build_transport
-from memories_async._client.settings import CA, Hosts, Settings
+from memories_async._client.settings import (
+    CA,
+    Hosts,
+    Settings,
+    check_hosts,
+    collect_observers,
+)
 from memories_async._http.transport import Transport
 from memories_async.budget import Budget
-from memories_async.events import Observer, log, show_log
+from memories_async.events import Observer, show_log
 from memories_async.limiter import Limits, RateLimiter, find_default
 from memories_async.policy import Policy, PolicyChanges
 from memories_async.views import Awaited, Endpoints
@@ -56,7 +68,7 @@ class Client(Sender, Endpoints[Awaited]):
     * *observers*, functions that are called with each event of `memories_async.events`.
     """
 
-    @explain_options
+    @explain_options("Client", CLIENT_OPTIONS)
     def __init__(
         self,
         *,
@@ -80,6 +92,8 @@ class Client(Sender, Endpoints[Awaited]):
         """
         environment = EnvironmentSettings.read()
         key, caption_key = environment.find_keys(api_key, caption_api_key)
+        if hosts is not None:
+            check_hosts(hosts)
         hosts = hosts or environment.build(Hosts, "hosts")
         settings = Settings(
             key=key,
@@ -94,7 +108,7 @@ class Client(Sender, Endpoints[Awaited]):
             budgets=() if budget is None else (budget,),
             proxies=environment.find_proxies(proxy, hosts),
             ssl=environment.get("ssl") if ssl is None else ssl,
-            observers=(log, *observers),
+            observers=collect_observers(observers),
         )
         if (level := environment.get("log")) is not None:
             show_log(level)
@@ -104,8 +118,7 @@ class Client(Sender, Endpoints[Awaited]):
         """Return a client with another policy that shares this one's sessions, limiter and ledger."""
         twin = type(self).__new__(type(self))
         vars(twin).update(vars(self))
-        policy = evolve(self._settings.policy, **changes)
-        twin._settings = evolve(self._settings, policy=policy)  # noqa: SLF001  # its own class
+        twin._settings = change_policy(self._settings, changes)  # noqa: SLF001  # its own class
         return twin
 
     def with_options(self, **changes: Unpack[OptionChanges]) -> Self:
@@ -122,6 +135,7 @@ class Client(Sender, Endpoints[Awaited]):
         Sender.__init__(twin, change_options(self._settings, changes), self._transport)
         return twin
 
+    @explain_options("client.batch", BATCH_OPTIONS)
     def batch(
         self,
         calls: Calls[K, T],
@@ -162,7 +176,10 @@ class Client(Sender, Endpoints[Awaited]):
         )
 
     async def aclose(self) -> None:
-        """Close the connections; may be called twice."""
+        """Close the connections; may be called twice.
+
+        A call after it opens new ones. Clients of `with_policy` and `with_options` share them.
+        """
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
@@ -172,6 +189,13 @@ class Client(Sender, Endpoints[Awaited]):
     async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
         await self.aclose()
+
+    if not TYPE_CHECKING:  # type checkers know what there is
+        __getattr__ = explain_attributes("Client", ATTRIBUTES)
+        __enter__ = refuse_context("use `async with`, or `with memories_async.blocking.Client()`")
+
+        def __exit__(self, *_: object) -> None:
+            """Do nothing: `__enter__` has refused."""
 
     def _bind(self) -> tuple[Sender, LoopThread | None]:
         return self, None

@@ -177,6 +177,8 @@ class EnvironmentSettings:
         """Return the key that was *given* as an argument, else the variable's, else None."""
         name = BY_SETTING[setting].name
         if given is not None:
+            if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+                raise TypeError(f"{setting} must be a str, not {type(given).__name__}")
             if not given.strip():
                 raise ValueError(
                     f"{setting} is empty: pass the key, or leave it out and set {name}"

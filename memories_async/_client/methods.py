@@ -17,6 +17,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from attrs import define
 
+from memories_async._client.advice import CALL_OPTIONS, explain_arguments, explain_options
 from memories_async._client.loop_thread import LoopThread
 from memories_async._client.sender import Sender
 from memories_async._protocol.call import Call
@@ -133,7 +134,12 @@ class EndpointMethod(_Coroutine[P, T]):
 
     def __init__(self, build: Callable[P, Call[T]] | Callable[P, Flow[T]]) -> None:
         def start(sender: Sender, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-            return sender.send(build(*args, **kwargs))
+            try:
+                call = build(*args, **kwargs)
+            except TypeError:
+                explain_arguments(self.name, build, args, kwargs, CALL_OPTIONS)
+                raise
+            return sender.send(call)
 
         super().__init__(build, start)
 
@@ -142,13 +148,22 @@ class FlowMethod(_Coroutine[P, T]):
     """A method made of several calls: a coroutine function whose first parameter is the sender."""
 
     def __init__(self, run: Callable[Concatenate[Sender, P], Coroutine[Any, Any, T]]) -> None:
-        super().__init__(run, run)
+        def start(sender: Sender, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+            try:
+                return run(sender, *args, **kwargs)
+            except TypeError:
+                explain_arguments(self.name, self.awaited, (None, *args), kwargs, CALL_OPTIONS)
+                raise
+
+        super().__init__(run, start)
 
 
 class PagerMethod(_Method, Generic[P]):
     """A listing as an iterator: each page is requested when it is needed."""
 
     def __init__(self, build: Callable[P, Call[Page]], doc: str) -> None:
+        build = explain_options("videos.list", CALL_OPTIONS)(build)
+
         async def iterate(pages: AsyncGenerator[Page]) -> AsyncIterator[Video]:
             async for page in pages:
                 for video in page.videos:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import re
 import ssl as tls
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from logging import INFO
 from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, evolve, field, fields, frozen
 
+from memories_async._protocol.arguments import check_type
 from memories_async._protocol.call import Call
 from memories_async._protocol.keys import KEY_VARIABLE, Key
 from memories_async._protocol.network import is_cleartext, split_base_url
 from memories_async._protocol.reply import Host, Reply
 from memories_async.budget import Budget
 from memories_async.errors import MemoriesError
-from memories_async.events import Observer, logger
+from memories_async.events import Observer, log, logger
 from memories_async.limiter import Bucket, Limits, Priority, RateLimiter
 from memories_async.policy import Policy
 
@@ -78,6 +79,38 @@ def _check_class(_: object, attribute: Attribute[Any], value: object) -> None:
         raise TypeError(f"{attribute.name} must be a memories_async.{kind.__name__}, not {value!r}")
 
 
+def check_hosts(hosts: object) -> None:
+    """Raise `TypeError` for what is no `Hosts`."""
+    check_type("hosts", hosts, Hosts, "Hosts.at(url)")
+
+
+def collect_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
+    """Return the log and *observers*; raise `TypeError` if these are no functions in a list."""
+    if callable(observers) or not all(map(callable, found := [*observers])):
+        given = type(observers).__name__
+        raise TypeError(f"observers must be functions in a list, such as [print], not {given}")
+    return (log, *found)
+
+
+def _check_policy(_: object, __: object, policy: Any) -> None:
+    check_type("policy", policy, Policy, "Policy(timeout=30)")
+
+
+def _check_limits(_: object, __: object, limits: Any) -> None:
+    check_type("limits", limits, Limits, "Limits(search=Limit(2))")
+
+
+def _check_limiter(_: object, __: object, limiter: Any) -> None:
+    if not hasattr(limiter, "permit"):
+        given = type(limiter).__name__
+        raise TypeError(f"limiter must be a RateLimiter, such as RedisLimiter(url), not {given}")
+
+
+def _check_budgets(_: object, __: object, budgets: tuple[object, ...]) -> None:
+    for budget in budgets:
+        check_type("budget", budget, Budget, "Budget(calls=100)")
+
+
 def _check_account(settings: Settings, _: object, name: str | None) -> None:
     """Refuse a name that cannot be stored, or that gives a key away: a ledger keeps the name."""
     if name is None:
@@ -99,16 +132,16 @@ class Settings:
     account_name: str | None = field(default=None, validator=_check_account)
     """What ledger and limiter call the account; without one, a hash of the key and the host."""
     hosts: Hosts
-    policy: Policy
-    limits: Limits
-    limiter: RateLimiter
+    policy: Policy = field(validator=_check_policy)
+    limits: Limits = field(validator=_check_limits)
+    limiter: RateLimiter = field(validator=_check_limiter)
     ledger: Ledger | None = field(validator=_check_class)
     receiver: Receiver | None = field(validator=_check_class)
     proxies: Mapping[Host, str] = field(repr=False)
     """The proxy for each host that has one; a URL may hold a password."""
     ssl: CA | None
     observers: tuple[Observer, ...]
-    budgets: tuple[Budget, ...] = ()
+    budgets: tuple[Budget, ...] = field(default=(), validator=_check_budgets)
     priority: Priority = Priority.INTERACTIVE
     """Which calls get a permit first: those of a batch come after the others."""
     paused: dict[tuple[str, str], float] = field(

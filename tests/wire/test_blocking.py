@@ -122,6 +122,19 @@ def test_a_copy_with_another_policy_shares_the_thread():
         assert not one._thread.is_running()
 
 
+def test_a_client_may_be_closed_twice_and_used_again():
+    """As the asynchronous one: closing closes what is open, and a call opens what it needs."""
+    with aside(answer(FOUND), answer(FOUND)) as url:
+        one = blocking.Client(**settings(url))
+        one.close()
+        assert one.send(search_call())
+        one.close()
+        one.close()
+        assert one.send(search_call())
+        one.close()
+        assert not one._thread.is_running()
+
+
 def test_a_call_from_its_own_loop_is_refused_instead_of_hanging():
     """An observer that calls back would wait for itself."""
     seen = []
