@@ -17,7 +17,7 @@ from attrs import field, fields, frozen
 
 from memories_async import media
 from memories_async._protocol import wire_json
-from memories_async._protocol.arguments import check_target, check_text, check_url
+from memories_async._protocol.arguments import check_id, check_target, check_text, check_url
 from memories_async._protocol.call import Call, Form, Json, Part, Progress, estimate_transfer_time
 from memories_async._protocol.decode import (
     FAILED,
@@ -246,7 +246,8 @@ def download(
 
 
 def _check_id(asset_id: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", check_text("asset_id", asset_id)):
+    check_id("asset_id", asset_id, "assets.upload takes a file")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", asset_id):
         raise ValueError(f"asset_id must be letters, digits, _ and -, not {asset_id!r}")
     return asset_id
 

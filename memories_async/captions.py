@@ -185,7 +185,9 @@ def upload_file(
     """
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     people = check_persons(persons, max_persons)
-    film = media.prepare_video("video", video, max_size=max_video_size)
+    film = media.prepare_video(
+        "video", video, max_size=max_video_size, instead="captions.upload takes it"
+    )
     body = describe_file(film, prompts, people, callback)
     call = _build_call("upload_file", body, _read_task, extra, tag)
     return evolve(call, needs_callback=callback is None)
@@ -217,7 +219,9 @@ def upload_file_sync(
     """
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     people = check_persons(persons, max_persons)
-    film = media.prepare_video("video", video, max_size=max_video_size)
+    film = media.prepare_video(
+        "video", video, max_size=max_video_size, instead="captions.upload takes it"
+    )
     body = describe_file(film, prompts, people, None)
     call = _build_call("upload_file_sync", body, _read_caption, extra, tag)
     return evolve(call, patience=PATIENCE)

@@ -13,7 +13,7 @@ from attrs import field, fields, frozen
 
 from memories_async import media, videos
 from memories_async._protocol import wire_json
-from memories_async._protocol.arguments import check_text
+from memories_async._protocol.arguments import check_id, check_text
 from memories_async._protocol.call import Call, Form, Part
 from memories_async._protocol.decode import converter, is_empty, split_fields
 from memories_async._protocol.flow import FIRST_INTERVAL, LATER, TIMEOUT, Flow
@@ -64,6 +64,7 @@ def search(
     See memories.ai docs, "Search Clips by Image".
     """
     fields = {"video_no": video_no, "prompt": prompt, "unique_id": unique_id}
+    check_id("video_no", video_no, "clips.search_file takes a file, videos.upload_url a URL")
     picture = media.prepare_image("image", image, name="query", max_size=max_image_size)
     parts = [
         Part("file", picture),

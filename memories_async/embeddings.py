@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
 from memories_async import assets, media
 from memories_async._protocol import wire_json
-from memories_async._protocol.arguments import check_text
+from memories_async._protocol.arguments import check_id, check_text
 from memories_async._protocol.call import Call, Form, Json, Part
 from memories_async._protocol.flow import FIRST_INTERVAL, LATER, TIMEOUT, Flow
 from memories_async._protocol.reply import Host
@@ -44,11 +44,15 @@ def video(
     the model and is not checked: the service documents 512 to 1,024 numbers, the maker of the default
     model 1,408. Only vectors of one model can be compared. *extra* are further fields of the request.
 
-    Building the call raises `ValueError` or `TypeError` for an empty id or model. Sending it raises
+    Building the call raises `ValueError` or `TypeError` for an empty id or model, and for a file or URL
+    in place of the id. Sending it raises
     `InvalidRequest` for an unknown asset, and any other `MemoriesError`. See memories.ai docs,
     "Generate Video Embedding".
     """
-    arguments = {"asset_id": check_text("asset_id", asset_id), "model": check_text("model", model)}
+    arguments = {
+        "asset_id": check_id("asset_id", asset_id, "embeddings.video_file takes a file"),
+        "model": check_text("model", model),
+    }
     call = Call(
         name="embeddings.video",
         host=Host.EMBEDDINGS,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,6 +27,9 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile
 """What image, video and file arguments take: a path, bytes in memory, or a file open for bytes."""
 
 MB = 1024 * 1024
+_DOWNLOAD = "download it first"
+_ID = re.compile(r"(VI|PI|re_)[0-9]+")
+"""Ids as memories.ai docs, "Search Clips by Image" and "Generate Video Embedding", show them."""
 
 
 class Reader(Protocol):
@@ -130,13 +134,19 @@ def prepare_image(argument: str, source: Source, *, name: str, max_size: int | N
 
 
 def prepare_video(
-    argument: str, source: Source, *, max_size: int | None, name: str = "video"
+    argument: str,
+    source: Source,
+    *,
+    max_size: int | None,
+    name: str = "video",
+    instead: str = _DOWNLOAD,
 ) -> Media:
     """Describe a video called *name* plus its extension: not empty, at most *max_size* bytes.
 
-    Raises `ValueError` for anything else. Bytes, and a file without a name, count as .mp4.
+    Raises `ValueError` for anything else; the error says what to do with a URL *instead*. Bytes, and
+    a file without a name, count as .mp4.
     """
-    content, size, start = _measure(argument, source, max_size)
+    content, size, start = _measure(argument, source, max_size, instead)
     suffix = _find_suffix(content) or ".mp4"
     if suffix not in VIDEO_TYPES:
         raise ValueError(f"{argument} must have the extension of a video, not {suffix}")
@@ -183,7 +193,7 @@ def check_file_name(argument: str, name: str) -> str:
     return name
 
 
-def _check_source(argument: str, source: object) -> _Content:
+def _check_source(argument: str, source: object, instead: str) -> _Content:
     """Return *source* as a path, bytes or a file; raise if it is nothing of these."""
     if isinstance(source, bytes | bytearray):
         return bytes(source)
@@ -195,9 +205,9 @@ def _check_source(argument: str, source: object) -> _Content:
             mode = path.stat().st_mode
         except OSError as error:
             if str(path).lower().startswith(("http:/", "https:/")):  # a path joins slashes
-                raise ValueError(
-                    f"{argument} must be a file, not a URL; download it first"
-                ) from None
+                raise ValueError(f"{argument} must be a file, not a URL: {instead}") from None
+            if _ID.fullmatch(str(path)):
+                raise ValueError(f"{argument} must be a file, not the id {path}") from None
             raise ValueError(f"{argument} cannot be read: {path}: {error.strerror}") from None
         if not stat.S_ISREG(mode):
             raise ValueError(f"{argument} must be a regular file: {path}")
@@ -213,9 +223,11 @@ def _check_source(argument: str, source: object) -> _Content:
     return source
 
 
-def _measure(argument: str, source: object, max_size: int | None) -> tuple[_Content, int, int]:
+def _measure(
+    argument: str, source: object, max_size: int | None, instead: str = _DOWNLOAD
+) -> tuple[_Content, int, int]:
     """Return the content of *source*, its size in bytes from its start, and that start."""
-    content = _check_source(argument, source)
+    content = _check_source(argument, source, instead)
     if isinstance(content, bytes):
         size, start = len(content), 0
     elif isinstance(content, Path):

@@ -15,7 +15,7 @@ from typing import Any, Unpack
 from attrs import evolve
 
 from memories_async import media
-from memories_async._protocol.arguments import COUNT, check_target, check_text, check_url
+from memories_async._protocol.arguments import COUNT, check_id, check_target, check_text, check_url
 from memories_async._protocol.call import (
     Call,
     Fields,
@@ -45,6 +45,7 @@ EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov")
 """Extensions allowed for an upload."""
 MAX_DELETED = 100
 """Videos that one `delete` may list."""
+_UPLOADS = "videos.upload takes a file, videos.upload_url a URL"
 
 
 def upload(
@@ -81,7 +82,9 @@ def upload(
         if video_name is None
         else media.check_file_name("video_name", video_name)
     )
-    video = media.prepare_video("file", file, max_size=max_video_size, name=name)
+    video = media.prepare_video(
+        "file", file, max_size=max_video_size, name=name, instead="videos.upload_url takes it"
+    )
     if not video.name.lower().endswith(EXTENSIONS):
         raise ValueError(f"file must be one of {', '.join(EXTENSIONS)}, not {video.name}")
     given = build_options(unique_id, callback, tags, options)
@@ -114,7 +117,7 @@ def upload_url(
     it `MemoriesError`. See memories.ai docs, section "Visual Search".
     """
     given = build_options(unique_id, callback, tags, options)
-    body = Fields((("url", check_url("url", url)), *given))
+    body = Fields((("url", check_url("url", url, "videos.upload takes a file")), *given))
     return _build_upload("upload_url", body, callback, extra)
 
 
@@ -166,7 +169,7 @@ def _describe(
     name: str, endpoint: str, video_no: str, unique_id: str, extra: Mapping[str, Any] | None
 ) -> Call[Video | None]:
     query = (
-        ("video_no", check_text("video_no", video_no)),
+        ("video_no", check_id("video_no", video_no, _UPLOADS)),
         ("unique_id", check_text("unique_id", unique_id)),
     )
     call = Call(
@@ -233,7 +236,7 @@ def delete(
     """
     if isinstance(video_nos, str):
         raise TypeError("video_nos must be several ids, such as [video_no], not one str")
-    numbers = tuple(check_text("video_nos", video_no) for video_no in video_nos)
+    numbers = tuple(check_id("video_nos", video_no, _UPLOADS) for video_no in video_nos)
     if not 1 <= len(numbers) <= MAX_DELETED:
         raise ValueError(f"video_nos must be 1 to {MAX_DELETED} ids, not {len(numbers)}")
     call = Call(
@@ -269,7 +272,7 @@ def download(
     `MemoriesError`. See memories.ai docs, "Download Video".
     """
     body = {
-        "video_no": check_text("video_no", video_no),
+        "video_no": check_id("video_no", video_no, _UPLOADS),
         "unique_id": check_text("unique_id", unique_id),
     }
     call = Call(

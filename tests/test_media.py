@@ -138,7 +138,7 @@ def test_the_type_of_a_temporary_file_is_read_from_its_first_bytes():
         (b"", "image must not be empty"),
         (b"plain text", "image must be one of .jpg.*not an unknown type"),
         ("gone.png", "image cannot be read: gone.png: No such file"),
-        ("https://example.com/a.png", "image must be a file, not a URL; download it first"),
+        ("https://example.com/a.png", "image must be a file, not a URL: download it first"),
         (".", "image must be a regular file"),
         (os.devnull, "image must be a regular file"),
     ],

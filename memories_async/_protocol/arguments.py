@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, frozen
 
+from memories_async._protocol.media_types import IMAGE_TYPES, VIDEO_TYPES
 from memories_async._protocol.network import hide_credentials
 
 
@@ -71,12 +72,35 @@ def check_type(argument: str, value: object, kind: type[Any], example: str) -> N
         raise TypeError(f"{argument} must be a {kind.__name__}, such as {example}, not {given}")
 
 
+_MEDIA_SUFFIXES = (*VIDEO_TYPES, *IMAGE_TYPES)
+
+
+def check_id(argument: str, value: str, instead: str) -> str:
+    """Return *value* if it can be an id of the service; the error says what takes a file *instead*.
+
+    The service's ids are letters, digits, _ and -; others are sent, too, so that new ones work.
+    """
+    if isinstance(value, os.PathLike):
+        raise TypeError(f"{argument} must be an id, not a {type(value).__name__}: {instead}")
+    check_text(argument, value)
+    if "/" in value or "\\" in value or value.lower().endswith(_MEDIA_SUFFIXES):
+        kind = "a URL" if "://" in value else "a file"
+        shown = hide_credentials(value)
+        raise ValueError(
+            f"{argument} must be an id of the service, not {kind}, {shown!r}: {instead}"
+        )
+    return value
+
+
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]*[A-Za-z0-9](/[!-~]*)?")
 """The usual URL, with a host name and no port, which needs no parser."""
 
 
-def check_url(argument: str, value: str) -> str:
-    """Return *value* if it is a full http or https URL; otherwise raise `ValueError`."""
+def check_url(argument: str, value: str, instead: str = "") -> str:
+    """Return *value* if it is a full http or https URL; otherwise raise `ValueError`.
+
+    The error says what takes a file *instead*.
+    """
     check_text(argument, value)
     if _PLAIN_URL.fullmatch(value):
         return value
@@ -87,7 +111,8 @@ def check_url(argument: str, value: str) -> str:
         is_full = False
     shown = hide_credentials(value)
     if not is_full:
-        raise ValueError(f"{argument} must be a full http or https URL, not {shown!r}")
+        advice = f": {instead}" if instead else ""
+        raise ValueError(f"{argument} must be a full http or https URL, not {shown!r}{advice}")
     if not value.isprintable():
         rule = "a full http or https URL of printable characters"
         raise ValueError(f"{argument} must be {rule}, not {shown!r}")

@@ -78,7 +78,7 @@ class Prompts:
 def describe_url(
     video_url: str, prompts: Prompts, people: tuple[Person, ...], callback: str | None
 ) -> Json:
-    url = check_url("video_url", video_url)
+    url = check_url("video_url", video_url, "captions.upload_file takes a file")
     return Json({"video_url": url, **prompts.describe([*map(_describe_by_url, people)], callback)})
 
 
