@@ -162,7 +162,7 @@ async def test_a_short_upload_answer_is_read(service, library, film):
         (lambda: videos.list(size=201), "size must be from 1 to 200"),
         (lambda: videos.delete([]), "1 to 100 ids, not 0"),
         (lambda: videos.delete(["VI1"] * 101), "1 to 100 ids, not 101"),
-        (lambda: assets.metadata("../x"), "letters, digits"),
+        (lambda: assets.metadata("../x"), "must be an id of the service"),
         (lambda: assets.download("re_1", to="/nowhere/at/all/x.mp4"), "a folder that exists"),
         *(
             (lambda name=name, build=build: build(name), "must be a file name without quotes")
