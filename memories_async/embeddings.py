@@ -224,11 +224,11 @@ def _pack(numbers: list[float]) -> bytes:
     if not numbers:
         raise ValueError("an embedding must not be empty")
     try:
-        packed = struct.pack(f"{len(numbers)}d", *numbers)
+        packed = struct.Struct(f"{len(numbers)}d").pack(*numbers)
     except struct.error as error:
         raise TypeError(f"an embedding must hold numbers only: {error}") from None
     # False and True pack as 0.0 and 1.0, whose bytes hold more zeros in a row than most numbers do.
-    if bytes(6) in packed and bool in map(type, numbers):
+    if packed.find(bytes(6)) >= 0 and bool in map(type, numbers):
         raise TypeError("an embedding must hold numbers only, not true or false")
     if _may_overflow(packed) and not all(map(math.isfinite, numbers)):
         raise ValueError("an embedding must hold finite numbers only")
@@ -242,7 +242,7 @@ _TOP = 7 if sys.byteorder == "little" else 0
 def _may_overflow(packed: bytes) -> bool:
     """Tell from the top byte of each number whether one may be infinite, not a number or above 1e303."""
     tops = packed[_TOP::8]
-    return b"\x7f" in tops or b"\xff" in tops
+    return 0x7F in tops or 0xFF in tops
 
 
 def _unpack(packed: bytes, model: str) -> Embedding:

@@ -47,7 +47,7 @@ class Host(Enum):
         __hash__ = object.__hash__
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Reply:
     """A complete HTTP reply."""
 
@@ -102,8 +102,8 @@ def unwrap(reply: Reply, host: Host, *, is_free: bool = False) -> Any:
     if (
         reply.status == HTTPStatus.OK
         and (code == "0000" or (code == 0 and type(code) is int))
-        and "success" not in document
-        and "failed" not in document
+        and document.get("success", True) is True
+        and document.get("failed", False) is False
     ):
         return document.get("data")  # the usual answer, first
     error = _find_error(reply, host, document, is_free=is_free)

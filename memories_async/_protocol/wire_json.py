@@ -91,14 +91,14 @@ def dumps(document: object) -> bytes:
         # orjson writes numbers and dates in its own way, but text as the standard library does.
         try:
             return _write(document)
-        except TypeError:  # a lone surrogate
+        except TypeError:  # a lone surrogate, or a key that is no text
             pass
     # A lone surrogate, which UTF-8 has no bytes for, becomes the JSON escape that it came from.
     return _encode(document).encode("utf-8", "backslashreplace")
 
 
 def _is_text_only(document: object) -> bool:
-    return is_object(document) and {*map(type, document), *map(type, document.values())} == {str}
+    return is_object(document) and set(map(type, document.values())) == {str}
 
 
 def canonical(document: object) -> bytes:
