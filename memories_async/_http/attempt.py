@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from memories_async._protocol.call import Body, Progress
 from memories_async._protocol.keys import Key
@@ -37,6 +37,9 @@ class Deadline:
 
     when: float | None
     task: asyncio.Task[Any] = field(init=False)
+    at: float = field(default=inf, init=False)
+    """When the block is cancelled, as it was scheduled last."""
+    has_expired: bool = field(default=False, init=False)
     _timer: _DeadlineTimer | None = field(default=None, init=False)
     _cancelling: int = field(default=0, init=False)
     """Cancellations of the task that were under way when the block was entered."""
@@ -47,65 +50,65 @@ class Deadline:
             task = asyncio.current_task(loop)
             assert task is not None
             self.task, self._cancelling = task, task.cancelling()
-            timer = _timers.get(loop)
-            if timer is None:
-                timer = _timers[loop] = _DeadlineTimer()
-            self._timer = timer
-            timer.schedule(self, self.when)
+            self._timer = _timers.get(loop) or _timers.setdefault(loop, _DeadlineTimer())
+            self._timer.waiting.add(self)
+            self.reschedule(self.when)
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        has_expired = self._timer is not None and self._timer.waiting.pop(self, None) is None
+        if self._timer is not None:
+            self._timer.waiting.discard(self)
         # As in asyncio.timeout: whoever cancels a task takes the cancellation back in the end.
-        is_only_cause = has_expired and self.task.uncancel() <= self._cancelling
+        is_only_cause = self.has_expired and self.task.uncancel() <= self._cancelling
         if is_only_cause and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def reschedule(self, when: float) -> None:
         """Limit the block to *when* instead, unless its time is already over."""
-        if self._timer is not None and self in self._timer.waiting:
-            self._timer.schedule(self, when)
+        if self._timer is not None:
+            self.at = when
+            # A later timer stays in the heap: that costs less than cancelling it.
+            if when < self._timer.next_at:
+                self._timer.wake_at(when)
 
 
 @define(eq=False)
 class _DeadlineTimer:
     """The one timer of a loop. It holds no reference to the loop, so that it keeps none alive."""
 
-    waiting: dict[Deadline, float] = field(factory=dict[Deadline, float], init=False)
+    waiting: set[Deadline] = field(factory=set[Deadline], init=False)
     next_at: float = field(default=inf, init=False)
 
-    def schedule(self, deadline: Deadline, when: float) -> None:
-        self.waiting[deadline] = when
-        self._set(when)
-
-    def _set(self, when: float) -> None:
-        # A later timer stays in the heap: that costs less than cancelling it.
-        if when < self.next_at:
-            self.next_at = when
-            asyncio.get_running_loop().call_at(when, self._fire, when)
+    def wake_at(self, when: float) -> None:
+        self.next_at = when
+        asyncio.get_running_loop().call_at(when, self._fire, when)
 
     def _fire(self, when: float) -> None:
         if when != self.next_at:
             return
-        self.next_at = inf
         now = asyncio.get_running_loop().time()
-        for deadline in [deadline for deadline, at in self.waiting.items() if at <= now]:
-            del self.waiting[deadline]
+        expired = [deadline for deadline in self.waiting if deadline.at <= now]
+        for deadline in expired:
+            deadline.has_expired = True
             deadline.task.cancel()
-        self._set(min(self.waiting.values(), default=inf))
+        self.waiting.difference_update(expired)
+        self.next_at = min([deadline.at for deadline in self.waiting], default=inf)
+        if self.next_at < inf:
+            self.wake_at(self.next_at)
 
 
 _timers: WeakKeyDictionary[AbstractEventLoop, _DeadlineTimer] = WeakKeyDictionary()
 
 
-@frozen(kw_only=True)
+class StaleConnectionError(Exception):
+    """The connection idled while its request waited for a permit; nothing was sent on it."""
+
+
+@define(kw_only=True, eq=False)
 class Attempt:
-    """One HTTP request on behalf of a call."""
+    """One HTTP request on behalf of a call, and how far the sending has got."""
 
     url: str
     body: Body
@@ -126,38 +129,30 @@ class Attempt:
     """Called before the first byte is sent. None: the permit is on time. Else the byte waits for it."""
     on_sent: Callable[[], None] | None = field(default=None, repr=False)
     """Called when the request's headers are sent, not while a connection is made."""
-
-
-class StaleConnectionError(Exception):
-    """The connection idled while its request waited for a permit; nothing was sent on it."""
-
-
-@define(eq=False)
-class AttemptProgress:
-    """What has been sent of one attempt, and the time limit that follows from it."""
-
-    attempt: Attempt
-    loop: AbstractEventLoop
-    limit: Deadline = field(init=False)
+    limit: Deadline = field(init=False, repr=False)
+    """The time limit that holds at the moment."""
+    loop: AbstractEventLoop = field(init=False, repr=False)
     started_at: float = field(default=0.0, init=False)
-    has_sent: bool = False
+    has_sent: bool = field(default=False, init=False)
     """Whether a byte of the request may have reached the service."""
-    body_size: int = 0
+    body_size: int = field(default=0, init=False)
     """Bytes of the body."""
-    body_sent: int = 0
+    body_sent: int = field(default=0, init=False)
     """Bytes of the body sent so far."""
 
     def start_limit(self) -> Deadline:
         """Return the attempt's time limit, set to the time that connecting may take."""
+        self.loop = asyncio.get_running_loop()
         self.started_at = self.loop.time()
-        when, deadline = self.started_at + self.attempt.connect_timeout, self.attempt.deadline
-        self.limit = Deadline(when if deadline is None or when < deadline else deadline)
+        self.limit = Deadline(self._bound(self.started_at + self.connect_timeout))
         return self.limit
 
     def extend_limit(self) -> None:
         """Restart the seconds of silence, because bytes have moved."""
-        when, deadline = self.loop.time() + self.attempt.timeout, self.attempt.deadline
-        self.limit.reschedule(when if deadline is None or when < deadline else deadline)
+        self.limit.reschedule(self._bound(self.loop.time() + self.timeout))
+
+    def _bound(self, when: float) -> float:
+        return when if self.deadline is None or when < self.deadline else self.deadline
 
     async def be_on_time(self) -> None:
         """Wait for another permit if the request is late, and check that its connection is fresh.
@@ -165,12 +160,12 @@ class AttemptProgress:
         Raises `StaleConnectionError` where the server may close the connection meanwhile: the
         request is sent on another one.
         """
-        renewal = None if self.attempt.renew_permit is None else self.attempt.renew_permit()
+        renewal = None if self.renew_permit is None else self.renew_permit()
         if renewal is None:
             return
         connected_at = self.loop.time()
         # The deadline holds while the request waits; the seconds of silence do not run.
-        self.limit.reschedule(inf if self.attempt.deadline is None else self.attempt.deadline)
+        self.limit.reschedule(self._bound(inf))
         await renewal
         now = self.loop.time()
         # A connection that was had at once may be one that idled before.
@@ -181,18 +176,18 @@ class AttemptProgress:
     def note_sent(self) -> None:
         """Note that the next byte may reach the service: from here on the call may be billed."""
         self.has_sent = True
-        if self.attempt.on_sent is not None:
-            self.attempt.on_sent()
+        if self.on_sent is not None:
+            self.on_sent()
         self.extend_limit()
 
     def note_chunk(self, size: int) -> None:
         """Note that *size* bytes of the body were sent; tell the call's progress callback."""
         self.extend_limit()
-        if self.attempt.progress is None:
+        if self.progress is None:
             return
         self.body_sent += size
         try:
-            self.attempt.progress(self.body_sent, self.body_size)
+            self.progress(self.body_sent, self.body_size)
         except Exception:
             # A mistake in the callback must not end an upload that may be billed.
             log.exception("a progress callback raised")

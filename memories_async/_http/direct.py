@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 import ssl as tls
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import aiohttp
@@ -21,16 +21,10 @@ from aiohttp.hdrs import ACCEPT_ENCODING, USER_AGENT
 from aiohttp.http import RawResponseMessage
 from yarl import URL
 
-from memories_async._http.attempt import AttemptProgress, StaleConnectionError
-from memories_async._http.multipart import EncodedForm, FormStream
+from memories_async._http.attempt import Attempt, StaleConnectionError
+from memories_async._http.multipart import FormStream
 from memories_async._http.reference import ReferenceTransport
-from memories_async._http.transport import (
-    MAX_HEADER,
-    MAX_HEADERS,
-    Session,
-    encode_request,
-    read_reply,
-)
+from memories_async._http.transport import MAX_HEADER, MAX_HEADERS, Session, read_reply
 from memories_async._protocol.reply import Reply
 from memories_async.events import CallLogger
 
@@ -50,33 +44,56 @@ TOUCHED = {
 MAX_TARGETS = 1000
 """URLs whose head is kept at most; listings have one for each page."""
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None)
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class DirectTransport(ReferenceTransport):
-    """The transport over aiohttp's connector. It opens nothing before the first request."""
+    """The transport over aiohttp's connector."""
 
-    async def exchange(self, progress: AttemptProgress) -> Reply:
-        attempt = progress.attempt
+    async def send_request(
+        self,
+        session: Session,
+        attempt: Attempt,
+        headers: dict[str, str],
+        pieces: Sequence[bytes],
+        stream: FormStream | None = None,
+    ) -> Reply:
         # A test that answers in the service's place, as with aioresponses, replaces this method.
         request_method: object = vars(aiohttp.ClientSession)["_request"]
         is_mocked = getattr(request_method, "__module__", None) != "aiohttp.client"
         if is_mocked or attempt.proxy is not None:
-            return await super().exchange(progress)
-        session = await self._sessions.current()
-        body, headers = encode_request(attempt)
-        if attempt.body is None and attempt.method == "POST":
-            headers["Content-Length"] = "0"
+            return await super().send_request(session, attempt, headers, pieces, stream)
         target, first = self.describe(session, attempt.method, attempt.url)
         head = f"{first}{build_head(headers)}\r\n".encode()
-        if not isinstance(body, EncodedForm):
-            return await _send(session.connector, target, progress, (head + body,))
-        progress.body_size = body.size
-        if body.is_small:
-            pieces = (head, *await body.load())
-            return await _send(session.connector, target, progress, pieces)
-        async with FormStream(body) as stream:
-            return await _send(session.connector, target, progress, (head,), stream)
+        with attempt.start_limit():
+            connection = await session.connector.connect(target, [], _NO_TIMEOUT)
+            try:
+                await attempt.be_on_time()
+                protocol = connection.protocol
+                if protocol is None or not protocol.is_connected() or protocol.should_close:
+                    # It was closed meanwhile, or bytes came on it that no request asked for.
+                    raise StaleConnectionError  # noqa: TRY301  # the connection is closed below
+                assert protocol.transport is not None
+                protocol.set_response_params(
+                    read_until_eof=True,
+                    auto_decompress=False,
+                    max_line_size=MAX_HEADER,
+                    max_field_size=MAX_HEADER,
+                    max_headers=MAX_HEADERS,
+                )
+                attempt.note_sent()
+                protocol.transport.writelines((head, *pieces))
+                if stream is not None:
+                    message, content = await _upload(protocol, stream, attempt)
+                else:
+                    if attempt.progress is not None:
+                        attempt.note_chunk(attempt.body_size)
+                    message, content = await _read_head(protocol)
+                reply = await read_reply(message.code, message.headers, content, attempt)
+            except BaseException:
+                connection.close()
+                raise
+            connection.release()
+            return reply
 
     def describe(
         self, session: Session, method: str, url: str
@@ -101,53 +118,13 @@ class DirectTransport(ReferenceTransport):
 
 def build_head(headers: Mapping[str, str]) -> str:
     """Write headers as they are sent; a control character in one would start another header."""
-    if _CONTROLS.search("".join(headers.values())) is not None:
+    if not "".join(headers.values()).isprintable():
         raise ValueError("a header must not contain control characters")
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
-async def _send(
-    connector: aiohttp.TCPConnector,
-    target: aiohttp.ClientRequest,
-    progress: AttemptProgress,
-    pieces: tuple[bytes, ...],
-    stream: FormStream | None = None,
-) -> Reply:
-    """Send *pieces*, and the *stream* that follows them, on a connection; read the reply."""
-    with progress.start_limit():
-        connection = await connector.connect(target, [], _NO_TIMEOUT)
-        try:
-            await progress.be_on_time()
-            protocol = connection.protocol
-            if protocol is None or not protocol.is_connected() or protocol.should_close:
-                # It was closed meanwhile, or bytes came on it that no request asked for.
-                raise StaleConnectionError  # noqa: TRY301  # the connection is closed below
-            assert protocol.transport is not None
-            protocol.set_response_params(
-                read_until_eof=True,
-                auto_decompress=False,
-                max_line_size=MAX_HEADER,
-                max_field_size=MAX_HEADER,
-                max_headers=MAX_HEADERS,
-            )
-            progress.note_sent()
-            protocol.transport.writelines(pieces)
-            if stream is not None:
-                message, content = await _upload(protocol, stream, progress)
-            else:
-                if progress.attempt.progress is not None:
-                    progress.note_chunk(progress.body_size)
-                message, content = await _read_head(protocol)
-            reply = await read_reply(message.code, message.headers, content, progress)
-        except BaseException:
-            connection.close()
-            raise
-        connection.release()
-        return reply
-
-
 async def _upload(
-    protocol: ResponseHandler, stream: FormStream, progress: AttemptProgress
+    protocol: ResponseHandler, stream: FormStream, attempt: Attempt
 ) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
     """Write a long body, and read the head of the reply, which may come before its end."""
 
@@ -157,7 +134,7 @@ async def _upload(
                 raise ConnectionResetError
             protocol.transport.write(chunk)
             await protocol._drain_helper()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # aiohttp's own writer has no other way
-            progress.note_chunk(len(chunk))
+            attempt.note_chunk(len(chunk))
 
     writing, reading = asyncio.ensure_future(write()), asyncio.ensure_future(_read_head(protocol))
     try:

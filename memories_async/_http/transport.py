@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl as tls
 import time
 import zlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,10 +21,10 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from attrs import define, field
 
-from memories_async._http.attempt import Attempt, AttemptProgress, StaleConnectionError
+from memories_async._http.attempt import Attempt, StaleConnectionError
 from memories_async._http.failures import build_error
 from memories_async._http.files import save
-from memories_async._http.multipart import EncodedForm, encode_form
+from memories_async._http.multipart import EncodedForm, FormStream, encode_form
 from memories_async._instances import Instances
 from memories_async._protocol.call import Form, Json
 from memories_async._protocol.reply import Reply
@@ -53,9 +54,22 @@ class Transport(Protocol):
         ...
 
 
+async def _hold(client: aiohttp.ClientSession) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await client.close()
+        # Transports are closed in the loop's next cycle.
+        await asyncio.sleep(0)
+
+
 @define(eq=False)
 class Session:
-    """A session of aiohttp, its connections, and what is the same in every request to a URL."""
+    """A session of aiohttp, its connections, and what is the same in every request to a URL.
+
+    An asynchronous generator holds it. The loop finishes the generator when it shuts down (at the
+    end of `asyncio.run`, for example), which closes the session also if nobody called `aclose`.
+    """
 
     client: aiohttp.ClientSession
     connector: aiohttp.TCPConnector
@@ -63,38 +77,22 @@ class Session:
         factory=dict[tuple[str, str], tuple[aiohttp.ClientRequest, str]], init=False
     )
     """By method and URL: what the connector is asked with, and the first lines of the head."""
+    holder: AsyncGenerator[None] = field(init=False)
 
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self.connector.closed
+    def __attrs_post_init__(self) -> None:
+        self.holder = _hold(self.client)
 
-
-async def _hold(session: Session) -> AsyncGenerator[Session]:
-    try:
-        yield session
-    finally:
-        await session.client.close()
-        # Transports are closed in the loop's next cycle.
-        await asyncio.sleep(0)
-
-
-async def _finish(holder: AsyncGenerator[Session]) -> None:
-    await holder.aclose()
+    async def aclose(self) -> None:
+        """Close it and its connections."""
+        await self.holder.aclose()
 
 
 @define(eq=False)
 class Sessions:
-    """One session for each event loop: opened at first use, closed with the loop.
-
-    It is held by an asynchronous generator. The loop finishes the generator when it shuts down (at
-    the end of `asyncio.run`, for example), which closes the session also if nobody called `aclose`.
-    """
+    """One session for each event loop: opened at first use, closed with the loop."""
 
     open_session: Callable[[], Session]
-    _open: dict[asyncio.AbstractEventLoop, tuple[Session, AsyncGenerator[Session]]] = field(
-        factory=dict[Any, Any], init=False
-    )
+    _open: dict[asyncio.AbstractEventLoop, Session] = field(factory=dict[Any, Any], init=False)
 
     def __attrs_post_init__(self) -> None:
         _all.add(self)
@@ -102,28 +100,27 @@ class Sessions:
     async def current(self) -> Session:
         """Return the session of the running loop; open it if there is none."""
         loop = asyncio.get_running_loop()
-        opened = self._open.get(loop)
-        if opened is not None and not opened[0].closed:
-            return opened[0]
+        session = self._open.get(loop)
+        if session is not None and not session.connector.closed:
+            return session
         for other in [*self._open]:
             if other.is_closed():
                 # Another thread may have removed it first.
                 self._open.pop(other, None)
-        holder = _hold(self.open_session())
+        session = self._open[loop] = self.open_session()
         # It does not suspend: another task of this loop would open a session, too.
-        session = await anext(holder)
-        self._open[loop] = session, holder
+        await anext(session.holder)
         return session
 
     async def aclose(self) -> None:
         """Close this loop's session, and schedule the other running loops to close theirs."""
         loop = asyncio.get_running_loop()
-        for other, (_, holder) in [*self._open.items()]:
+        for other, session in [*self._open.items()]:
             self._open.pop(other, None)
             if other is loop:
-                await holder.aclose()
+                await session.aclose()
             elif other.is_running():
-                asyncio.run_coroutine_threadsafe(_finish(holder), other)
+                asyncio.run_coroutine_threadsafe(session.aclose(), other)
 
     def reset_after_fork(self) -> None:
         """Forget, in a forked child, the sessions of the parent without closing them."""
@@ -137,16 +134,25 @@ _inherited: list[object] = []
 
 
 class HttpTransport:
-    """What both transports share: how an attempt ends. A subclass exchanges request and reply."""
+    """What both transports share: how an attempt begins and ends. It opens nothing before the first."""
+
+    def __init__(self, *, user_agent: str, ssl: tls.SSLContext | None = None) -> None:
+        self._user_agent = user_agent
+        self._ssl = ssl
+        self._sessions = Sessions(self.open_session)
+
+    async def aclose(self) -> None:
+        """See `Transport.aclose`."""
+        await self._sessions.aclose()
 
     async def carry(self, attempt: Attempt) -> Reply:
         """See `Transport.carry`."""
         loop = asyncio.get_running_loop()
-        started, progress = loop.time(), AttemptProgress(attempt, loop)
+        started = loop.time()
         try:
             while True:
                 try:
-                    return await self.exchange(progress)
+                    return await self.exchange(attempt)
                 except StaleConnectionError:
                     continue
         except (NotSent, OutcomeUnknown) as error:
@@ -156,15 +162,38 @@ class HttpTransport:
             *(aiohttp.ClientError, HttpProcessingError, OSError, ValueError, RuntimeError),
         ) as error:
             seconds = loop.time() - started
-            outcome = build_error(error, url=attempt.url, sent=progress.has_sent, seconds=seconds)
+            outcome = build_error(error, url=attempt.url, sent=attempt.has_sent, seconds=seconds)
         except asyncio.CancelledError as error:
             # The frames below hold the headers, and with them the key.
             raise error.with_traceback(None) from None
         # Raised outside the handlers: aiohttp's exception, which holds the key, is not its context.
         raise outcome
 
-    async def exchange(self, progress: AttemptProgress) -> Reply:
+    async def exchange(self, attempt: Attempt) -> Reply:
         """Send the request and read its reply; raise what aiohttp raises."""
+        session = await self._sessions.current()
+        body, headers = encode_request(attempt)
+        if isinstance(body, bytes):
+            return await self.send_request(session, attempt, headers, (body,))
+        attempt.body_size = body.size
+        if body.is_small:
+            return await self.send_request(session, attempt, headers, await body.load())
+        async with FormStream(body) as stream:
+            return await self.send_request(session, attempt, headers, (), stream)
+
+    def open_session(self) -> Session:
+        """Open a pool without a limit of its own, which keeps no connection that may be stale."""
+        raise NotImplementedError
+
+    async def send_request(
+        self,
+        session: Session,
+        attempt: Attempt,
+        headers: dict[str, str],
+        pieces: Sequence[bytes],
+        stream: FormStream | None = None,
+    ) -> Reply:
+        """Send the request, whose body is *pieces* or else the *stream*, and read its reply."""
         raise NotImplementedError
 
 
@@ -177,6 +206,8 @@ def encode_request(attempt: Attempt) -> tuple[bytes | EncodedForm, dict[str, str
         headers["Content-Type"], headers["Content-Length"] = form.content_type, str(form.size)
         return form, headers
     if attempt.body is None:
+        if attempt.method == "POST":
+            headers["Content-Length"] = "0"
         return b"", headers
     is_json, encoded = isinstance(attempt.body, Json), attempt.body.encode()
     headers["Content-Type"] = "application/json" if is_json else "application/x-www-form-urlencoded"
@@ -188,23 +219,23 @@ async def read_reply(
     status: int,
     headers: Mapping[str, str],
     content: aiohttp.StreamReader,
-    progress: AttemptProgress,
+    attempt: Attempt,
 ) -> Reply:
     """Read the body of a reply, or save it where the call wants a file."""
     kept, at = _keep_headers(headers), time.time()
-    target, encoding = progress.attempt.save_to, kept.get("content-encoding")
+    target, encoding = attempt.save_to, kept.get("content-encoding")
     content_type = "" if target is None else kept.get("content-type", "").strip().lower()
     # A failure is JSON, and text is a proxy's page: both are read like every other reply.
     if target is not None and status == HTTPStatus.OK and not _TEXT.match(content_type):
         if encoding not in {None, "identity"}:
             raise OutcomeUnknown(f"the file is compressed ({encoding}), unasked", headers=kept)
-        saved = await save(content.iter_any(), target, progress.extend_limit)
+        saved = await save(content.iter_any(), target, attempt.extend_limit)
         return Reply(status=status, body=b"", headers=kept, at=at, saved=saved)
     body, is_cut = await _read_bounded(content)
     text = body if encoding is None or is_cut else _decompress(body, encoding)
     if is_cut or max(len(body), len(text)) > MAX_REPLY:
         # Raised here, because aiohttp's exception holds the key. What came is kept.
-        host = urlsplit(progress.attempt.url).netloc
+        host = urlsplit(attempt.url).netloc
         reason = f"the reply is longer than {MAX_REPLY:,} bytes"
         raise OutcomeUnknown(
             f"the answer of {host} broke off" if is_cut else reason,

@@ -87,7 +87,7 @@ async def test_what_is_kept_of_urls_is_bounded(monkeypatch):
     """A listing has a URL for each page."""
     async with serving(answer(FOUND)) as server, client(server.url) as one:
         await one.send(search_call())
-        (session, _) = next(iter(one._transport._sessions._open.values()))
+        session = next(iter(one._transport._sessions._open.values()))
         for number in range(2500):
             one._transport.describe(session, "GET", f"{server.url}/{number}")
 

@@ -128,10 +128,10 @@ async def test_closing_closes_the_sessions_of_other_loops_too(url):
 
     async def ask():
         await one.send(search_call())
-        session = next(iter(one._transport._sessions._open.values()))[0]
+        session = next(iter(one._transport._sessions._open.values()))
         opened.set()
         await asyncio.to_thread(done.wait)
-        closed.append(session.closed)
+        closed.append(session.connector.closed)
 
     thread = threading.Thread(target=lambda: asyncio.run(ask()))
     thread.start()
@@ -253,9 +253,9 @@ async def test_inherited_sessions_are_neither_used_nor_closed(url):
         session_module._all.call(session_module.Sessions.reset_after_fork)
         await one.send(search_call())
 
-        (session, _), (inherited, _) = *sessions._open.values(), *mine.values()
+        session, inherited = *sessions._open.values(), *mine.values()
         assert session is not inherited
-        assert not inherited.closed
+        assert not inherited.connector.closed
         sessions._open |= mine
         await session.client.close()
 
