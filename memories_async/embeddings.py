@@ -235,6 +235,8 @@ def _pack(numbers: list[float]) -> bytes:
     return packed
 
 
+_LARGEST = 0x7F, 0xFF
+"""The top bytes, with either sign, of what is infinite, not a number or above 1e303."""
 _TOP = 7 if sys.byteorder == "little" else 0
 """The byte of a double that holds its sign and most of its exponent."""
 
@@ -242,7 +244,7 @@ _TOP = 7 if sys.byteorder == "little" else 0
 def _may_overflow(packed: bytes) -> bool:
     """Tell from the top byte of each number whether one may be infinite, not a number or above 1e303."""
     tops = packed[_TOP::8]
-    return 0x7F in tops or 0xFF in tops
+    return _LARGEST[0] in tops or _LARGEST[1] in tops
 
 
 def _unpack(packed: bytes, model: str) -> Embedding:

@@ -32,11 +32,6 @@ class EncodedForm:
     boundary: str
 
     @property
-    def content_type(self) -> str:
-        """The body's Content-Type header."""
-        return f"multipart/form-data; boundary={self.boundary}"
-
-    @property
     def size(self) -> int:
         """Bytes of the whole body."""
         return sum(s.size if isinstance(s, Media) else len(s) for s in self.segments)

@@ -203,7 +203,8 @@ def encode_request(attempt: Attempt) -> tuple[bytes | EncodedForm, dict[str, str
     headers["Accept-Encoding"] = ENCODINGS if attempt.save_to is None else "identity"
     if isinstance(attempt.body, Form):
         form = encode_form(attempt.body)
-        headers["Content-Type"], headers["Content-Length"] = form.content_type, str(form.size)
+        headers["Content-Type"] = f"multipart/form-data; boundary={form.boundary}"
+        headers["Content-Length"] = str(form.size)
         return form, headers
     if attempt.body is None:
         if attempt.method == "POST":

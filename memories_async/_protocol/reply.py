@@ -47,7 +47,7 @@ class Host(Enum):
         __hash__ = object.__hash__
 
 
-@frozen(kw_only=True, slots=False)
+@frozen(kw_only=True)
 class Reply:
     """A complete HTTP reply."""
 
