@@ -24,6 +24,7 @@ from memories_async.limiter._limits import Bucket, Limit, Priority
 from memories_async.limiter._rule import (
     HEARTBEAT,
     MAX_LEAD,
+    RETURN,
     BucketState,
     Request,
     Response,
@@ -224,7 +225,10 @@ class StoreWorker:
                 elif now - idle_since >= LINGER:
                     self._thread = None
                     return None
-                self._wakes_at = min(wakes_at, now + HEARTBEAT)
+                # A call under way that ends soon finds the next look early enough for its slot.
+                due = (client.answered_at + RETURN for client in self._clients.values())
+                look_again = min((at for at in due if at > now), default=now + HEARTBEAT)
+                self._wakes_at = min(wakes_at, look_again)
                 if not cond.wait(max(0.0, self._wakes_at - now)):
                     self._lag = max(self._lag, time.monotonic() - self._wakes_at)
             return None

@@ -8,6 +8,7 @@ import os
 import pickle
 import threading
 import time
+from math import inf
 
 import pytest
 from limiters import bucket, busiest
@@ -16,6 +17,7 @@ from stores import until
 from memories_async import FileLimiter
 from memories_async.limiter import Priority, _store_worker
 from memories_async.limiter._bucket_client import BucketClient, Reservation
+from memories_async.limiter._rule import RETURN
 from memories_async.limiter._store_worker import StoreWorker, find_worker
 from memories_async.limiter._wait_queue import Waiter
 
@@ -137,6 +139,23 @@ async def test_a_call_asks_a_local_store_itself(limiter, store):
     store.is_in_use = False
     assert await asyncio.wait_for(waiter, 20) is None or limiter._worker.fault
     assert threading.active_count() <= begun + 1
+
+
+async def test_a_call_that_ends_soon_does_not_rouse_the_thread(limiter, store):
+    """By itself the thread looks again before the store must be told of the call's slot."""
+    store.is_local, where, worker = True, bucket(1e6), limiter._worker
+
+    async def looks_in_time():
+        async with limiter.permit(where):
+            with worker._cond:
+                worker._wakes_at = -inf
+                worker._cond.notify_all()
+            await until(lambda: worker._wakes_at > 0)
+            return worker._wakes_at <= worker._clients[where].answered_at + RETURN
+
+    async with asyncio.timeout(20):
+        while not await looks_in_time():  # a machine that stood still for a moment
+            pass
 
 
 async def test_a_pause_is_told_again_to_a_store_that_lost_it(limiter, store):
