@@ -34,26 +34,34 @@ MARKER = "memories_async:limiter"
 """Holds when the store was first used: one without it has lost its state, or never had any."""
 TIMEOUT = 1.0
 """Seconds for a round trip; a server that needs longer counts as unavailable."""
+DRIFT = 1e-4
+"""Seconds by which two machines' clocks run apart in a second, at most."""
 EXPIRY = 86_400.0
 """Seconds for which a bucket that nobody uses is kept."""
 
 
 @define
 class ClockOffset:
-    """How far the server's clock is ahead of this process's, by the quickest round trip so far.
+    """How far the server's clock is ahead of this process's.
 
-    A slow round trip tells little: on a busy machine its middle may be 20 ms off, and ticks with it.
+    A round trip proves bounds, and the middle of the quickest one is the estimate. A slow one only
+    moves it into its own bounds: its middle may be far off, and so would be the ticks.
     """
 
     seconds: float = inf
     error: float = inf
+    seen_at: float = 0.0
 
     def convert(self, server: float, asked_at: float, answered_at: float) -> float:
         """Return the time of this process's clock at which the server's was *server*."""
         low, high = server - answered_at, server - asked_at
-        # An offset that cannot be is of a clock that was set, or of one that runs apart.
-        if (high - low) / 2 < self.error or not low <= self.seconds <= high:
+        error = self.error + DRIFT * (answered_at - self.seen_at)
+        was_set = not low - error <= self.seconds <= high + error
+        if was_set or (high - low) / 2 < error:
             self.seconds, self.error = (low + high) / 2, (high - low) / 2
+        else:
+            self.seconds, self.error = min(max(low, self.seconds), high), error
+        self.seen_at = answered_at
         return server - self.seconds
 
 

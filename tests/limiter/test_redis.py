@@ -8,6 +8,8 @@ import socket
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from limiters import bucket
 
 from memories_async import RedisLimiter
@@ -220,3 +222,19 @@ def test_a_slow_round_trip_does_not_move_the_servers_clock():
     assert first == pytest.approx(50.001)
     assert slow == pytest.approx(51.001)
     assert jumped == pytest.approx(52.001)
+
+
+@given(
+    st.floats(-1e-5, 1e-5),
+    st.lists(st.tuples(st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0, 60)), max_size=30),
+)
+def test_a_slow_way_there_or_back_moves_no_tick(drift, round_trips):
+    """However late a busy machine reads a response, the estimate is as good as the first one's."""
+    offset, now = ClockOffset(), 50.0
+    for there, back, pause in [(0.001, 0.001, 0.0), *round_trips]:
+        server_at = now + there
+        server = 1000 + server_at * (1 + drift)
+        found = offset.convert(server, now, server_at + back)
+        now = server_at + back + pause
+
+        assert abs(found - server_at) <= 0.001 + 1e-4 * (now - 50) + 1e-9
