@@ -77,18 +77,18 @@ class LockedFile:
                 self._open()
             try:
                 self._fcntl.flock(self.number, self._fcntl.LOCK_EX | self._fcntl.LOCK_NB)
+                found = os.lstat(self.path)
             except BlockingIOError:
                 if time.monotonic() >= until:
                     return False
                 time.sleep(0.0001)
-                continue
-            with suppress(FileNotFoundError):
-                found = os.lstat(self.path)
+            except FileNotFoundError:  # somebody removed it
+                self._close()
+            else:
                 if (found.st_dev, found.st_ino) == self._identity:
                     self.size = found.st_size
                     return True
-            # Somebody removed the file, or put another in its place.
-            self._close()
+                self._close()  # somebody put another in its place
 
     def _open(self) -> None:
         self._fcntl = import_module("fcntl")
