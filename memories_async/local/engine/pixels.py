@@ -42,7 +42,7 @@ _INDEX = "memories_async.local.engine.vision.indexing:write_index"
 _ANSWER = "memories_async.local.engine._pixel_answers:answer"
 _FACES = "memories_async.local.engine.models.faces:write_faces"
 _PERSONS = "memories_async.local.engine.models.faces:describe_persons"
-_VERSION = "pixels/6"
+_VERSION = "pixels/7"
 _LOOKS = 600
 """Frames in which faces are looked for: one a second, fewer in films of more than ten minutes."""
 

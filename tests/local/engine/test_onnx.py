@@ -232,7 +232,7 @@ def test_caption_is_that_of_the_base_engine(seeing, engine, own, film):
     request = CaptionRequest(user_prompt="colours", system_prompt="")
 
     assert seeing.caption(own, request) == engine.caption(engine.index(film), request)
-    assert seeing.name == "pixels/6+tiny"
+    assert seeing.name == "pixels/7+tiny"
 
 
 def test_index_of_another_engine_is_refused(seeing, index):

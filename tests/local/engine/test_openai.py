@@ -241,7 +241,7 @@ def test_search_and_embed_use_the_base_engine(seeing, engine, film, jpeg):
     assert index.facts == engine.index(film).facts
     assert seeing.search(index, jpeg(1.3), "x") == engine.search(engine.index(film), jpeg(1.3), "x")
     assert seeing.embed(index, 512) == engine.embed(engine.index(film), 512)
-    assert seeing.name == "pixels/6+tiny"
+    assert seeing.name == "pixels/7+tiny"
 
 
 def test_index_of_another_engine_is_refused(seeing, engine, film):

@@ -33,7 +33,7 @@ def test_engine_indexes_searches_embeds_and_captions(engine: Engine, film, jpeg)
     """All four by the protocol."""
     index = engine.index(film)
 
-    assert engine.name == "pixels/6"
+    assert engine.name == "pixels/7"
     assert engine.search(index, jpeg(1.3), "anything").clips[0].start_time == 0
     assert len(engine.embed(index, 512)) == 512
     assert "3 shots" in engine.caption(index, CaptionRequest(user_prompt="", system_prompt="")).text

@@ -1,8 +1,8 @@
 """Compare a query picture with every sample: all by global features, the best ones by their points.
 
 The points of many samples are compared in one matrix product, several times faster than one by one;
-about 0.5 ms each. The mirrored query is tried as well, unless the query as given matches beyond
-doubt. A score is the probability that a frame shows what the query shows: a curve fitted to known
+about 0.5 ms each. Unless the query as given matches beyond doubt, the mirrored query is tried as well,
+and the weaker points of the best samples: a small detail may have no others. A score is the probability that a frame shows what the query shows: a curve fitted to known
 answers by `benchmarks/engine_fit.py` (rendered films and real clips cut together, queries distorted
 in thirteen ways). It belongs to these features only, and says nothing about another service's scores.
 """
@@ -43,9 +43,13 @@ _BEST = 40
 """Samples whose points are compared; and the best one of each shot on top."""
 _MOST_SHOTS = 40
 _POINTS = 250
+_STRONGEST = 300
+"""Points of a sample that are compared at first."""
+_AGAIN = 12
+"""Samples of which all points are compared, where those leave doubt."""
 _CENTRE = 0.6
 _SURE = 15
-"""Inliers that make it needless to try the mirror image as well."""
+"""Inliers that leave no doubt."""
 _WEIGHTS = np.array((2.53, 5.091, 0.057, 0.0, 3.149, -0.205, -0.266), np.float64)
 _OFFSET = -9.188
 
@@ -99,10 +103,14 @@ class Comparison:
         rich = np.full(len(several), self.richness)
         return np.column_stack((several, self.likeness, known, rich)).astype(np.float32)
 
+    def find_best(self, count: int) -> Numbers:
+        """Find the *count* samples that score best."""
+        return np.argsort(-compute_score(self.evidence), kind="stable")[:count]
+
     def compare_points(self, samples: Samples, numbers: Numbers) -> Comparison:
         """Compare the points of the samples *numbers* as well; about 0.5 ms each."""
         counts, agreement = self.counts.copy(), self.agreement.copy()
-        more = _PointTable.build(samples, numbers).count_inliers(self.points)
+        more = _PointTable.build(samples, numbers, most=None).count_inliers(self.points)
         for known, column in ((counts, 0), (agreement, 1)):
             known[numbers] = np.maximum(known[numbers], more[:, column])
         return evolve(self, counts=counts, agreement=agreement)
@@ -129,13 +137,15 @@ def compare(query: ImageQuery, index: PixelIndex) -> Comparison:
     likeness = np.max([looks.compare(samples.looks) for looks in query.looks], axis=0)
     if query.colourless:
         likeness = np.repeat(likeness[:, 1:2], likeness.shape[1], axis=1)
-    table = _PointTable.build(samples, _choose_samples(likeness.mean(axis=1), index))
+    chosen = _choose_samples(likeness.mean(axis=1), index)
+    table = _PointTable.build(samples, chosen, most=_STRONGEST)
     picture = shrink(query.picture, LONGEST)
     best = _compare_view(picture, table, likeness)
     if float(best.counts.max()) < _SURE:
         mirror = _compare_view(np.asarray(cv2.flip(picture, 1), np.uint8), table, likeness)
+        views = [view.compare_points(samples, view.find_best(_AGAIN)) for view in (best, mirror)]
         # The view that matches better counts; the other one's inliers are chance.
-        best = max(best, mirror, key=lambda view: float(view.counts.max()))
+        best = max(views, key=lambda view: float(view.counts.max()))
     return evolve(best, richness=query.looks[0].richness)
 
 
@@ -173,9 +183,9 @@ class _PointTable:
     """Samples x slots rows of length 1; empty slots are zero."""
 
     @classmethod
-    def build(cls, samples: Samples, numbers: Numbers) -> Self:
-        """Gather the points of the samples *numbers*."""
-        points = tuple(samples.get_points(int(number)) for number in numbers)
+    def build(cls, samples: Samples, numbers: Numbers, *, most: int | None) -> Self:
+        """Gather the points of the samples *numbers*, at most so many of each."""
+        points = tuple(samples.get_points(int(number), most=most) for number in numbers)
         slots = max(2, *(len(one) for one in points), 0)
         padded = np.zeros((len(points), slots, 128), np.float32)
         for row, one in enumerate(points):

@@ -48,7 +48,7 @@ _INTO_SHOT = 0.75
 """Seconds after the border at which a short shot is sampled: after most dissolves."""
 _LONGEST = 360
 """Pixels of a sample's longer side."""
-_POINTS = 300
+_POINTS = 450
 _AHEAD = 4
 """Samples being described beside the decoder."""
 

@@ -31,6 +31,8 @@ _NEARLY_ALL = 0.75
 """Share of those pairs in which a still camera is seen to stand."""
 _QUARTERS = 4
 """Parts of a longer shot, whose first and last samples are compared too."""
+_POINTS = 300
+"""Strongest points of a sample that are compared: more tell no more of camera and place."""
 _COLOURS = 0.6
 """Likeness of colours below which points are not compared."""
 _PLACE_POINTS = 8
@@ -116,7 +118,7 @@ class _Shot:
         number = self.inside[at]
         if at not in self._views:
             size = np.array(self.index.picture_size, np.float32)
-            points = self.index.samples.get_points(number)
+            points = self.index.samples.get_points(number, most=_POINTS)
             self._views[at] = SampleView.of(self.pictures[number], points, size)
         return self._views[at]
 
@@ -142,7 +144,7 @@ def _is_same_place(one: int, other: int, samples: Samples, size: Floats) -> bool
     colours = samples.looks.colours
     if float(colours[one] @ colours[other]) < _COLOURS:
         return False
-    first, second = samples.get_points(one), samples.get_points(other)
+    first, second = (samples.get_points(at, most=_POINTS) for at in (one, other))
     left, right = match_points(first, second)
     transform, inliers = fit_similarity(left, right)
     if transform is None or int(inliers.sum()) < _PLACE_POINTS:

@@ -154,7 +154,7 @@ def test_faces_are_opt_in(engine, installed, film, tmp_path):
     index, facing = engine.index(film), PixelEngine(tmp_path, faces=True)
     seen = facing.index(film)
 
-    assert (engine.name, facing.name) == ("pixels/6", "pixels/6+faces")
+    assert (engine.name, facing.name) == ("pixels/7", "pixels/7+faces")
     assert index.faces is None
     assert "nobody is recognised here" in write_caption(engine, index, person(0.5))
     assert "in the picture of Alice" in write_caption(facing, seen, person(0.5))

@@ -105,6 +105,14 @@ def test_plain_picture_has_no_points_and_no_matches():
     assert len(match_points(plain, plain)[0]) == 0
 
 
+def test_weaker_points_are_compared_where_the_strongest_leave_doubt(index, frame, monkeypatch):
+    """A detail may have none of the strongest points of its frame."""
+    detail = np.ascontiguousarray(frame(4.7)[90:180, 160:320])
+    monkeypatch.setattr(matching, "_STRONGEST", 2)
+
+    assert matching.compare(matching.make_query(detail), index).counts.max() > 8
+
+
 def test_coverage_is_measured_from_the_points(index, frame):
     """A quarter of a frame covers a quarter; unknown coverage counts as all of it."""
     time = float(index.samples.times[10])
