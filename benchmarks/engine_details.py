@@ -109,22 +109,32 @@ def count_details(
     }
 
 
-def report_faces(tell) -> None:
-    """Ask for each face, and for the whole picture, in its own clip and in those of others."""
+def cut_faces(*, whole: bool = False) -> tuple[dict[str, np.ndarray], dict[str, PixelIndex]]:
+    """Cut out each face, or give the *whole* picture; and index the clips. Empty where they are missing."""
     folder = os.environ.get("MEMORIES_FACE_VIDEOS")
     paths = {name: Path(folder, f"{name}.mkv") for name in FACES} if folder else {}
-    if not paths or not all(path.exists() for path in paths.values()):
-        return
-    indexes = {name: index_video(path) for name, path in paths.items()}
+    if not all(path.exists() for path in paths.values()):
+        return {}, {}
+    faces = {}
+    for name, path in paths.items():
+        _, left, top, side = FACES[name]
+        margin = side // 8
+        (picture,) = picture_at(path, [1.3])
+        face = picture[top - margin : top + side + margin, left : left + side]
+        faces[name] = picture if whole else np.ascontiguousarray(face)
+    return faces, {name: index_video(path) for name, path in paths.items()}
+
+
+def report_faces(tell) -> None:
+    """Ask for each face, and for the whole picture, in its own clip and in those of others."""
     for what in ("face", "whole picture"):
+        faces, indexes = cut_faces(whole=what == "whole picture")
+        if not faces:
+            return
         own, foreign = [], []
-        for name, (person, left, top, side) in FACES.items():
-            (picture,) = picture_at(paths[name], [1.3])
-            margin = side // 8
-            face = picture[top - margin : top + side + margin, left : left + side]
-            query = picture if what == "whole picture" else np.ascontiguousarray(face)
+        for name, query in faces.items():
             own.append(search(query, indexes[name])[0])
-            others = [other for other, (who, *_) in FACES.items() if who != person]
+            others = [other for other, (who, *_) in FACES.items() if who != FACES[name][0]]
             foreign += [search(query, indexes[other])[0] for other in others]
         tell(f"{what}, answered", share(own), queries=len(own), score=KEEP)
         tell(

@@ -42,7 +42,7 @@ def grow_clips(
     filled.
     """
     left = ranking.scores.copy()
-    shot = index.shot_numbers
+    shot, place = index.shot_numbers, index.place_numbers
     clips: list[Match] = []
     while len(clips) < _MOST and float(left.max()) >= keep:
         best = int(left.argmax())
@@ -51,7 +51,6 @@ def grow_clips(
             joins = _fill_gaps(good) & (shot == shot[best])
         else:
             joins = (left >= left[best] / 2) | _find_alike(best, index)
-            place = np.cumsum(~index.staging.stays)[shot]
             joins &= place == place[best]
         # A frame below zero belongs to a better clip already.
         joins &= (factor >= _FULFILS * factor[best]) & (left >= 0)

@@ -2,9 +2,10 @@
 
 The points of many samples are compared in one matrix product, several times faster than one by one;
 about 0.5 ms each. Unless the query as given matches beyond doubt, the mirrored query is tried as well,
-and the weaker points of the best samples: a small detail may have no others. A score is the probability that a frame shows what the query shows: a curve fitted to known
-answers by `benchmarks/engine_fit.py` (rendered films and real clips cut together, queries distorted
-in thirteen ways). It belongs to these features only, and says nothing about another service's scores.
+and the weaker points of the best samples: a small detail may have no others. A score is the probability
+that a frame shows what the query shows: a curve fitted to known answers by `benchmarks/engine_fit.py`
+(rendered films and real clips cut together, queries distorted in thirteen ways, faces). It belongs to
+these features only, and says nothing about another service's scores.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ _AGAIN = 12
 _CENTRE = 0.6
 _SURE = 15
 """Inliers that leave no doubt."""
-_WEIGHTS = np.array((2.53, 5.091, 0.057, 0.0, 3.149, -0.205, -0.266), np.float64)
-_OFFSET = -9.188
+_WEIGHTS = np.array((3.831, 5.377, 1.635, 0.0, 0.291, -0.685, 0.358, 4.653), np.float64)
+_OFFSET = -8.951
 
 
 @frozen(kw_only=True)
@@ -85,6 +86,8 @@ class Comparison:
     """The same, each by how like its descriptors are (see `count_inliers`)."""
     likeness: Floats
     """Likeness of the global features (see `Looks.compare`), samples x 4."""
+    places: Numbers
+    """The number of the place that each sample shows."""
     points: Points
     """The query's points, of the view (given or mirrored) that matches best."""
     richness: float
@@ -96,12 +99,16 @@ class Comparison:
         """What `compute_score` reads, one row for each sample.
 
         The query's own points and richness say how much its likeness is worth: a plain picture is
-        like any other.
+        like any other. A place that another one explains better, point by point, is less likely:
+        windows of two houses are alike.
         """
         several = np.log1p(np.maximum(self.agreement - 3, 0))
+        most = np.zeros(int(self.places.max()) + 1)
+        np.maximum.at(most, self.places, several)
+        behind = most[self.places] - most.max()
         known = np.full(len(several), np.log1p(len(self.points)))
         rich = np.full(len(several), self.richness)
-        return np.column_stack((several, self.likeness, known, rich)).astype(np.float32)
+        return np.column_stack((several, self.likeness, known, rich, behind)).astype(np.float32)
 
     def find_best(self, count: int) -> Numbers:
         """Find the *count* samples that score best."""
@@ -140,16 +147,19 @@ def compare(query: ImageQuery, index: PixelIndex) -> Comparison:
     chosen = _choose_samples(likeness.mean(axis=1), index)
     table = _PointTable.build(samples, chosen, most=_STRONGEST)
     picture = shrink(query.picture, LONGEST)
-    best = _compare_view(picture, table, likeness)
+    best = _compare_view(picture, table, likeness, index.place_numbers)
     if float(best.counts.max()) < _SURE:
-        mirror = _compare_view(np.asarray(cv2.flip(picture, 1), np.uint8), table, likeness)
+        flipped = np.asarray(cv2.flip(picture, 1), np.uint8)
+        mirror = _compare_view(flipped, table, likeness, index.place_numbers)
         views = [view.compare_points(samples, view.find_best(_AGAIN)) for view in (best, mirror)]
         # The view that matches better counts; the other one's inliers are chance.
         best = max(views, key=lambda view: float(view.counts.max()))
     return evolve(best, richness=query.looks[0].richness)
 
 
-def _compare_view(picture: Picture, table: _PointTable, likeness: Floats) -> Comparison:
+def _compare_view(
+    picture: Picture, table: _PointTable, likeness: Floats, places: Numbers
+) -> Comparison:
     points = find_points(picture, most=_POINTS)
     found = np.zeros((len(likeness), 2), np.float32)
     found[table.numbers] = table.count_inliers(points)
@@ -158,6 +168,7 @@ def _compare_view(picture: Picture, table: _PointTable, likeness: Floats) -> Com
         counts=found[:, 0],
         agreement=found[:, 1],
         likeness=likeness,
+        places=places,
         points=points,
         richness=0.0,
         size=(width, height),

@@ -101,6 +101,11 @@ class PixelIndex:
         starts = np.array([shot.start_time for shot in self.facts.shots])
         return np.searchsorted(starts, self.samples.times, side="right").astype(np.int64) - 1
 
+    @property
+    def place_numbers(self) -> Numbers:
+        """The number of the place that each sample shows: shots without a cut to elsewhere."""
+        return np.cumsum(~self.staging.stays, dtype=np.int64)[self.shot_numbers]
+
 
 def save(index: PixelIndex, path: Path) -> None:
     """Write *index* to *path*, atomically."""

@@ -1,4 +1,4 @@
-"""A prompt raises the scores of frames that fulfil it."""
+"""A prompt raises the scores of frames that fulfil it; better evidence elsewhere lowers them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import attrs
 import numpy as np
 import pytest
 
+from memories_async.local.engine.search.matching import Comparison, compute_score
 from memories_async.local.engine.search.prompt import parse
 from memories_async.local.engine.search.ranking import compute_factor
 from memories_async.local.engine.vision.colour_names import NAMES
+from memories_async.local.engine.vision.local_features import Points
 
 
 @pytest.fixture
@@ -91,3 +93,25 @@ def test_red_car_is_preferred_while_it_passes(clip):
     best = index.samples.times[compute_factor(parse("red car"), index).argmax()]
 
     assert 15.0 <= best <= 18.6
+
+
+@pytest.mark.parametrize(
+    ("agreement", "answered"),
+    [
+        pytest.param((60, 12, 12), (True, True, False), id="a lookalike"),
+        pytest.param((12, 12, 12), (True, True, True), id="the same scene twice"),
+    ],
+)
+def test_place_that_another_one_explains_better_scores_less(agreement, answered):
+    """The first two samples show one place, the third another with windows that are alike."""
+    comparison = Comparison(
+        counts=np.array(agreement, np.float32),
+        agreement=np.array(agreement, np.float32),
+        likeness=np.full((3, 4), 0.8, np.float32),
+        places=np.array([0, 0, 1]),
+        points=Points(places=np.zeros((60, 2)), descriptors=np.zeros((60, 128))),
+        richness=3.0,
+        size=(360, 200),
+    )
+
+    assert tuple(compute_score(comparison.evidence) >= 0.3) == answered

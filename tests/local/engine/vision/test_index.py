@@ -33,6 +33,15 @@ def test_saved_index_is_loaded_unchanged(index, tmp_path):
     assert same(load(path), index)
 
 
+def test_shots_of_one_place_have_one_number(index):
+    """The second shot stays where the first was, the third does not."""
+    staging = attrs.evolve(index.staging, stays=np.array([False, True, False]))
+
+    places = attrs.evolve(index, staging=staging).place_numbers
+
+    assert places.tolist() == np.where(index.shot_numbers == 2, 2, 1).tolist()
+
+
 def test_missing_index_is_none(tmp_path):
     """No error is raised."""
     assert load(tmp_path / "none.npz") is None
