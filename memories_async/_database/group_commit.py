@@ -101,13 +101,30 @@ def take_group(jobs: SimpleQueue[WriteJob | None]) -> tuple[list[WriteJob], bool
     return group, False
 
 
-def run_job(connection: Connection, job: WriteJob) -> WriteResult:
-    """Run one job inside the group's transaction; a failure rolls back that job alone."""
+def run_group(
+    connection: Connection, group: Sequence[WriteJob], begin: Callable[[], None]
+) -> list[WriteResult]:
+    """*begin* a transaction and run all jobs in it, up to its commit.
+
+    A job that fails is rolled back alone: the group then runs again, each job in a savepoint.
+    """
+    begin()
+    try:
+        return [WriteResult(job, job.work(connection)) for job in group]
+    except Exception:  # rare, and a savepoint costs more than most jobs
+        if not connection.in_transaction:  # the whole group was rolled back
+            raise
+        connection.execute("ROLLBACK")
+    begin()
+    return [_run_job(connection, job) for job in group]
+
+
+def _run_job(connection: Connection, job: WriteJob) -> WriteResult:
     connection.execute("SAVEPOINT job")
     try:
         result = WriteResult(job, job.work(connection))
     except Exception as error:  # raised where the job came from
-        if not connection.in_transaction:  # the whole group was rolled back
+        if not connection.in_transaction:
             raise
         connection.execute("ROLLBACK TO job")
         result = WriteResult(job, error=error)

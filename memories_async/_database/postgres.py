@@ -17,7 +17,7 @@ from attrs import define, field
 
 from memories_async._database.database import Database
 from memories_async._database.file import PATIENCE, DatabaseFailed, Schema
-from memories_async._database.group_commit import Work, WriteJob, WriteResult, run_job
+from memories_async._database.group_commit import Work, WriteJob, WriteResult, run_group
 from memories_async._database.listener import NotificationListener
 from memories_async._database.postgres_connection import (
     PostgresConnection,
@@ -138,16 +138,7 @@ class PostgresDatabase(Database):
         self, connection: PostgresConnection, group: list[WriteJob]
     ) -> tuple[list[WriteResult], str | None]:
         """Run *group* up to its commit; return the results, and the transaction's number."""
-        self._begin(connection)
-        try:
-            results = [WriteResult(job, job.work(connection)) for job in group]
-        except Exception:
-            if not connection.in_transaction:  # the server was lost
-                raise
-            # One job fails, which is rare: only then each needs a savepoint.
-            connection.execute("ROLLBACK")
-            self._begin(connection)
-            results = [run_job(connection, job) for job in group]
+        results = run_group(connection, group, partial(self._begin, connection))
         row = connection.execute("SELECT pg_current_xact_id_if_assigned()::text").fetchone()
         return results, row[0]
 

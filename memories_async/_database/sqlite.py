@@ -23,7 +23,7 @@ from memories_async._database.file import (
     read_file_id,
     resolve_path,
 )
-from memories_async._database.group_commit import Connection, Work, WriteJob, WriteResult, run_job
+from memories_async._database.group_commit import Connection, Work, WriteJob, WriteResult, run_group
 
 T = TypeVar("T")
 
@@ -79,8 +79,7 @@ class SqliteDatabase(Database):
         with self._writing:
             try:
                 connection = self._write_connection()
-                begin(connection)
-                results = [run_job(connection, job) for job in group]
+                results = run_group(connection, group, partial(begin, connection))
                 connection.execute("COMMIT")
             except Exception as error:  # noqa: BLE001  # every waiter of the group gets it
                 self._close_writer()
