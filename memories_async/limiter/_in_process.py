@@ -105,7 +105,7 @@ class _InProcessPermit:
 
     def renew_if_late(self) -> Awaitable[None] | None:
         bucket = self.bucket
-        if bucket.clock() - self.tick <= self.where.limit.slack:
+        if bucket.clock() - self.tick <= self.where.limit.max_delay:
             return None
         with bucket.lock:
             if self.number == bucket.permits:

@@ -21,9 +21,9 @@ MARGIN = 0.02
 
 A service counts arrivals, the limiter counts departures. In a window of one second the margin
 covers 20 ms between the delays of the window's first and last request. Half of it is used here
-(`Limit.slack`), the other half is left for the network. Measured (`benchmarks/limiter.py`, two
-cores, load 4 to 6): eleven arrivals in a row lie 4 to 9 ms closer together than planned, 17 ms at
-worst.
+(`Limit.slack`, `Limit.max_delay`), the other half is left for the network. Measured
+(`benchmarks/limiter.py`, two cores, load 4 to 6): eleven arrivals in a row lie 4 to 9 ms closer
+together than planned, 17 ms at worst.
 """
 MAX_SLACK = 0.01
 
@@ -39,12 +39,18 @@ class Limit:
     gap: float = field(default=0.0, init=False, eq=False, repr=False)
     """Seconds between two ticks, the margin included."""
     slack: float = field(default=0.0, init=False, eq=False, repr=False)
+    """Seconds of the margin by which a request may be later than its tick, whatever the others do."""
+    max_delay: float = field(default=0.0, init=False, eq=False, repr=False)
     """Seconds after its tick in which a request may be sent. Later it needs another tick."""
 
     def __attrs_post_init__(self) -> None:
         """Compute once what every permit needs."""
         object.__setattr__(self, "gap", self.interval * (1 + MARGIN))
-        object.__setattr__(self, "slack", min(MAX_SLACK, self.per * MARGIN / 2))
+        slack = min(MAX_SLACK, self.per * MARGIN / 2)
+        object.__setattr__(self, "slack", slack)
+        # All requests that can be held up at once may be few enough for the same half of the margin.
+        are_few = self.concurrency <= self.rate * MARGIN / 2
+        object.__setattr__(self, "max_delay", self.per if are_few else slack)
 
     @property
     def interval(self) -> float:

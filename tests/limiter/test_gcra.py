@@ -50,6 +50,18 @@ def test_a_tick_on_schedule_leaves_half_the_slack_to_the_request():
         assert 10.0 + late - gcra.take(10.0 + late, limit).latest <= limit.slack / 2 + 1e-9
 
 
+def test_requests_that_are_few_may_be_held_up_for_long():
+    """Five slots are a hundredth of 500 a second: all five held up together break no limit."""
+    limit, gcra, now, sent = Limit(500, concurrency=5), Gcra(), 1000.0, []
+    for number in range(1500):
+        now += gcra.wait(now)
+        gcra = gcra.take(now, limit)
+        sent.append(now + limit.max_delay * (number % 490 < limit.concurrency))
+
+    assert (limit.max_delay, Limit(500, concurrency=6).max_delay) == (limit.per, limit.slack)
+    assert busiest(sorted(sent), limit.per) <= limit.rate
+
+
 def test_an_immediate_tick_waits_for_its_request_to_be_ready():
     """The response of a store that is 40 ms away finds its tick still ahead."""
     limit = Limit(1)

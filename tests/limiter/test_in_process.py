@@ -88,6 +88,17 @@ async def test_a_lone_request_that_is_late_waits_for_nothing():
     assert limiter.describe().buckets[0].wait == pytest.approx(where.limit.gap)
 
 
+async def test_a_request_within_an_ample_limit_needs_no_second_tick():
+    """While a ledger commits its intent, say; after a whole window it does."""
+    now = [100.0]
+    limiter, where = InProcessLimiter(clock=lambda: now[0]), bucket(100, concurrency=1)
+    async with limiter.permit(where) as permit:
+        now[0] += 0.9
+        assert permit.renew_if_late() is None
+        now[0] += 0.2
+        await asyncio.wait_for(permit.renew_if_late(), 5)
+
+
 async def test_requests_that_are_late_together_are_sent_a_gap_apart():
     """Four were held up by one slow DNS answer: each is sent at a tick of its own, in order."""
     now = [100.0]
