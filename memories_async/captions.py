@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from memories_async import media
 from memories_async._protocol import wire_json
@@ -120,8 +120,7 @@ def upload(
     """
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     body = describe_url(video_url, prompts, check_persons(persons, max_persons), callback)
-    call = _build_call("upload", body, _read_task, extra, tag)
-    return evolve(call, needs_callback=callback is None)
+    return _build_call("upload", body, _read_task, extra, tag, needs_callback=callback is None)
 
 
 def upload_sync(
@@ -148,8 +147,7 @@ def upload_sync(
     """
     prompts = Prompts(user_prompt, system_prompt, thinking, reasoning_effort, qa)
     body = describe_url(video_url, prompts, check_persons(persons, max_persons), None)
-    call = _build_call("upload_sync", body, _read_caption, extra, tag)
-    return evolve(call, patience=PATIENCE)
+    return _build_call("upload_sync", body, _read_caption, extra, tag, patience=PATIENCE)
 
 
 def upload_file(
@@ -189,8 +187,7 @@ def upload_file(
         "video", video, max_size=max_video_size, instead="captions.upload takes it"
     )
     body = describe_file(film, prompts, people, callback)
-    call = _build_call("upload_file", body, _read_task, extra, tag)
-    return evolve(call, needs_callback=callback is None)
+    return _build_call("upload_file", body, _read_task, extra, tag, needs_callback=callback is None)
 
 
 def upload_file_sync(
@@ -223,8 +220,7 @@ def upload_file_sync(
         "video", video, max_size=max_video_size, instead="captions.upload takes it"
     )
     body = describe_file(film, prompts, people, None)
-    call = _build_call("upload_file_sync", body, _read_caption, extra, tag)
-    return evolve(call, patience=PATIENCE)
+    return _build_call("upload_file_sync", body, _read_caption, extra, tag, patience=PATIENCE)
 
 
 def _build_call(
@@ -233,6 +229,9 @@ def _build_call(
     read: Callable[..., T],
     extra: Mapping[str, Any] | None,
     tag: str | None,
+    *,
+    needs_callback: bool = False,
+    patience: float = 0.0,
 ) -> Call[T]:
     call = Call(
         name=f"captions.{name}",
@@ -242,6 +241,8 @@ def _build_call(
         family="captions",
         unit="caption",
         repeatable=False,
+        needs_callback=needs_callback,
+        patience=patience,
         tag=None if tag is None else check_text("tag", tag),
         decode=partial(read, tag=tag),
     )
@@ -268,7 +269,7 @@ def _read_caption(data: Any, *, tag: str | None) -> Caption:
 
 
 def _read_task(data: Any, *, tag: str | None) -> CaptionTask:
-    task = evolve(converter.structure(data, CaptionTask), tag=tag)
+    task = CaptionTask(converter.structure(data, CaptionTask).task_id, tag=tag)
     if not task.task_id:
         raise ValueError("task_id is empty")
     return task

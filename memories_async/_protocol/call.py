@@ -25,7 +25,7 @@ def _freeze(document: Mapping[str, Any] | tuple[Any, ...]) -> _Document:
     return document if isinstance(document, tuple) else MappingProxyType(dict(document))
 
 
-_Document = Mapping[str, Any] | tuple[Any, ...]
+_Document = MappingProxyType[str, Any] | tuple[Any, ...]
 
 
 @frozen
@@ -37,7 +37,7 @@ class Json:
     @property
     def plain(self) -> Any:
         """The document in the types that `json` writes."""
-        return self.document if isinstance(self.document, tuple) else dict(self.document)
+        return self.document if isinstance(self.document, tuple) else self.document.copy()
 
     def encode(self) -> bytes:
         """Write the document, its fields in the order of the service's page."""
