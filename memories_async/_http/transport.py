@@ -1,34 +1,30 @@
-"""Carries one HTTP request: one complete reply, or the error that says whether it may be billed.
+"""What every transport does alike: sessions of event loops, bodies as they are sent, bounded replies.
 
-Two transports do it. `DirectTransport` writes the request itself, over aiohttp's connector and parser;
-`ReferenceTransport` uses aiohttp's session. Whether a failed request may be billed depends on whether
-its first byte was sent, never on the type of an exception.
+There are two transports. `ReferenceTransport` uses aiohttp's session; `DirectTransport` writes the
+request itself, over aiohttp's connector and parser.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import ssl as tls
 import time
 import zlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.http import HttpProcessingError
 from attrs import define, field
 
-from memories_async._http.attempt import Attempt, StaleConnectionError
-from memories_async._http.failures import build_error
+from memories_async._http.attempt import Attempt
 from memories_async._http.files import save
-from memories_async._http.multipart import EncodedForm, FormStream, encode_form
+from memories_async._http.multipart import EncodedForm, encode_form
 from memories_async._instances import Instances
 from memories_async._protocol.call import Form, Json
 from memories_async._protocol.reply import Reply
-from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
+from memories_async.errors import OutcomeUnknown
 from memories_async.media import MB
 
 MAX_REPLY = 8 * MB
@@ -131,70 +127,6 @@ class Sessions:
 
 _all = Instances[Sessions](in_child=Sessions.reset_after_fork)
 _inherited: list[object] = []
-
-
-class HttpTransport:
-    """What both transports share: how an attempt begins and ends. It opens nothing before the first."""
-
-    def __init__(self, *, user_agent: str, ssl: tls.SSLContext | None = None) -> None:
-        self._user_agent = user_agent
-        self._ssl = ssl
-        self._sessions = Sessions(self.open_session)
-
-    async def aclose(self) -> None:
-        """See `Transport.aclose`."""
-        await self._sessions.aclose()
-
-    async def carry(self, attempt: Attempt) -> Reply:
-        """See `Transport.carry`."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        try:
-            while True:
-                try:
-                    return await self.exchange(attempt)
-                except StaleConnectionError:
-                    continue
-        except (NotSent, OutcomeUnknown) as error:
-            # The frames where it was raised hold the response, which refers to the request's headers.
-            outcome: MemoriesError = error.with_traceback(None)
-        except (
-            *(aiohttp.ClientError, HttpProcessingError, OSError, ValueError, RuntimeError),
-        ) as error:
-            seconds = loop.time() - started
-            outcome = build_error(error, url=attempt.url, sent=attempt.has_sent, seconds=seconds)
-        except asyncio.CancelledError as error:
-            # The frames below hold the headers, and with them the key.
-            raise error.with_traceback(None) from None
-        # Raised outside the handlers: aiohttp's exception, which holds the key, is not its context.
-        raise outcome
-
-    async def exchange(self, attempt: Attempt) -> Reply:
-        """Send the request and read its reply; raise what aiohttp raises."""
-        session = await self._sessions.current()
-        body, headers = encode_request(attempt)
-        if isinstance(body, bytes):
-            return await self.send_request(session, attempt, headers, (body,))
-        attempt.body_size = body.size
-        if body.is_small:
-            return await self.send_request(session, attempt, headers, await body.load())
-        async with FormStream(body) as stream:
-            return await self.send_request(session, attempt, headers, (), stream)
-
-    def open_session(self) -> Session:
-        """Open a pool without a limit of its own, which keeps no connection that may be stale."""
-        raise NotImplementedError
-
-    async def send_request(
-        self,
-        session: Session,
-        attempt: Attempt,
-        headers: dict[str, str],
-        pieces: Sequence[bytes],
-        stream: FormStream | None = None,
-    ) -> Reply:
-        """Send the request, whose body is *pieces* or else the *stream*, and read its reply."""
-        raise NotImplementedError
 
 
 def encode_request(attempt: Attempt) -> tuple[bytes | EncodedForm, dict[str, str]]:
