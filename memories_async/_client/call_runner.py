@@ -42,23 +42,18 @@ class AttemptHook(Protocol):
 
     async def sending(self) -> None:
         """Note that an attempt begins. Nothing is sent before this returns, or if it raises."""
-        ...
 
     def sent(self) -> None:
         """Note that the first bytes of the attempt leave: from here on it may be billed."""
-        ...
 
     async def answered(self, reply: Reply) -> None:
         """Keep *reply*, a success that was read. The caller gets the answer after this returns."""
-        ...
 
     async def failed(self, error: MemoriesError, *, final: bool) -> None:
         """Note how an attempt ended without an answer, and whether it was the last one."""
-        ...
 
     def cancelled(self) -> None:
         """Note that the call was cancelled: nothing more comes of the attempt under way."""
-        ...
 
 
 @define(eq=False)
@@ -163,9 +158,8 @@ class CallRunner:
         self.call, self.bucket = call, self.settings.bucket(call.host, call.family)
         self.earlier, self.limited, self.doubt, self.failure = self.attempts, 0, None, None
         if (seconds := self.settings.policy.deadline) is not None:
-            self.deadline = (
-                asyncio.get_running_loop().time() + seconds + call.allowance + call.patience
-            )
+            now = asyncio.get_running_loop().time()
+            self.deadline = now + seconds + call.allowance + call.patience
         try:
             while True:
                 try:
@@ -177,7 +171,7 @@ class CallRunner:
                 except MemoriesError as error:
                     wait = await self._fail(error)
                     if wait is None and self.doubt in {None, error}:
-                        raise
+                        raise  # as it is: `raise error` would show this frame twice
                     if wait is None:
                         raise self._outweigh(error) from None
                 await asyncio.sleep(wait)
