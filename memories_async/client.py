@@ -154,7 +154,7 @@ class Client(Sender, Endpoints[Awaited]):
         *on_unknown* says what becomes of calls that were sent, in this run or an earlier one, with
         an unknown outcome: `park` reports them, `resend` risks paying twice, `raise` stops at the
         first. *budget* holds in addition to the client's. *drain* is for how many seconds requests
-        that are out are waited for when the batch is left early.
+        that are out are waited for when the batch is left early; `math.inf` waits until each has ended.
         """
         # Imported here: the batch loads SQLite, which a client without a ledger does without.
         from memories_async.batch import Batch  # noqa: PLC0415

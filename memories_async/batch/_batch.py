@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterator, Sized
 from functools import partial
+from math import isinf
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -170,7 +171,7 @@ class Batch(Generic[K, T]):
         assert self._task is not None
         self._run.stop()
         try:
-            await asyncio.wait((self._task,), timeout=self._drain)
+            await asyncio.wait((self._task,), timeout=None if isinf(self._drain) else self._drain)
         finally:
             self._task.cancel()
             await asyncio.wait((self._task,))

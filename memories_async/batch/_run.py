@@ -127,6 +127,8 @@ class BatchRun(Generic[K, T]):
         else:
             self._idle.add(worker)
             self.tally.in_flight -= 1
+            if self._is_stopping:  # another attempt would be a further request
+                worker.cancel()
 
     async def _feed(self, group: asyncio.TaskGroup) -> None:
         try:

@@ -62,6 +62,12 @@ _OPTIONS = (
         help="Spend at most N points; needs --price.",
     ),
     price_option,
+    click.option(
+        "--drain",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="After Ctrl-C, wait so long for requests in flight; else until each ends or times out.",
+    ),
     click.option("--dry-run", is_flag=True, help="Show what would be sent and cost; send nothing."),
     account,
     common,
@@ -87,6 +93,8 @@ class BatchOptions:
     concurrency: int | None
     on_unknown: Any
     budget: Budget | None
+    drain: float | None
+    """Seconds to wait for requests in flight after an interrupt; None until each has ended."""
     dry_run: bool
 
     @classmethod

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 
+from attrs import define, field
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -22,20 +24,51 @@ _BAR, _SMALL = 40, 12
 """Columns of the bar at most, and at least beside its text."""
 
 
+@define(eq=False)
+class Stop:
+    """The wait for the requests in flight after an interrupt: how long it may take and has taken."""
+
+    drain: float | None
+    """Seconds at most; None until each request has ended."""
+    begun: float | None = field(default=None, init=False)
+
+    @property
+    def limit(self) -> str:
+        """How long the wait may take."""
+        if self.drain is None:
+            return "until each has ended or timed out (MEMORIES_TIMEOUT)"
+        return f"at most {format_duration(self.drain)}"
+
+    def begin(self) -> None:
+        """Note the time of the interrupt."""
+        self.begun = time.monotonic()
+
+    def describe(self, progress: Progress, *, replayed: str = "from the ledger") -> str:
+        """Write *progress* in one line, and how long the wait takes once it has begun."""
+        if self.begun is None:
+            return format_progress(progress, replayed=replayed)
+        passed, line = time.monotonic() - self.begun, f"{progress.in_flight:,} in flight"
+        if self.drain is None:
+            return f"stopping: {line}, for {format_duration(passed)}"
+        return f"stopping: {line}, {format_duration(max(0.0, self.drain - passed))} left"
+
+
 @asynccontextmanager
-async def show_progress(screen: Screen, progress: Callable[[], Progress]) -> AsyncGenerator[None]:
+async def show_progress(
+    screen: Screen, progress: Callable[[], Progress], stop: Stop
+) -> AsyncGenerator[None]:
     """Show *progress* while the context is open: a bar on a terminal, lines elsewhere."""
 
     async def update_bar() -> None:
         with Live(console=screen.err, auto_refresh=False, transient=True) as live:
             while True:
-                live.update(draw_progress(progress(), screen.err.width), refresh=True)
+                live.update(draw_progress(progress(), screen.err.width, stop), refresh=True)
                 await asyncio.sleep(TICK)
 
     async def write_lines() -> None:
         while True:
             await asyncio.sleep(EVERY)
-            screen.err.print(format_progress(progress()), soft_wrap=True)
+            screen.err.print(stop.describe(progress()), soft_wrap=True)
 
     if screen.json:
         yield
@@ -48,9 +81,10 @@ async def show_progress(screen: Screen, progress: Callable[[], Progress]) -> Asy
         await asyncio.wait((task,))
 
 
-def draw_progress(progress: Progress, width: int) -> Table:
+def draw_progress(progress: Progress, width: int, stop: Stop) -> Table:
     """Draw a bar with the counts beside it, or below it where *width* is too small for both."""
-    text = Text(format_progress(progress, replayed="replayed"), overflow="ellipsis", no_wrap=True)
+    line = stop.describe(progress, replayed="replayed")
+    text = Text(line, overflow="ellipsis", no_wrap=True)
     room = width - len(text) - 2
     size = min(_BAR, room if room >= _SMALL else width)
     total = progress.total

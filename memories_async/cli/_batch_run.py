@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from math import inf
 from typing import Any
 
 from attrs import asdict, field, frozen
@@ -15,7 +16,7 @@ from memories_async.batch import Batch, Progress
 from memories_async.cli._batch_captions import Await, CaptionOptions, CaptionWriter
 from memories_async.cli._batch_films import FilmRows
 from memories_async.cli._batch_options import BatchOptions
-from memories_async.cli._batch_progress import format_progress, list_plan, show_progress
+from memories_async.cli._batch_progress import Stop, format_progress, list_plan, show_progress
 from memories_async.cli._batch_rows import Rows
 from memories_async.cli._batch_uploads import UploadWaiter
 from memories_async.cli._calls import run_async
@@ -90,6 +91,11 @@ class BatchCommand:
     """Keys of items that another account paid."""
     uploaded: list[str] = field(factory=list[str], init=False)
     """Keys of items whose file was uploaded in this run."""
+    stop: Stop = field(init=False)
+
+    @stop.default
+    def _make_stop(self) -> Stop:
+        return Stop(self.options.drain)
 
     async def run_with(self, client: Client) -> int:
         """Send the calls with *client*, or plan them; return the exit code."""
@@ -101,6 +107,7 @@ class BatchCommand:
                 concurrency=options.concurrency,
                 on_unknown=options.on_unknown,
                 budget=options.budget,
+                drain=inf if options.drain is None else options.drain,
             )
             if options.dry_run:
                 return await self.show_plan(batch)
@@ -110,7 +117,7 @@ class BatchCommand:
                     follow = await stack.enter_async_context(self.captions.open())
                 elif self.uploads is not None:
                     follow = await stack.enter_async_context(self.uploads.open(client))
-                async with batch, show_progress(screen, lambda: batch.progress):
+                async with show_progress(screen, lambda: batch.progress, self.stop), batch:
                     await self.read_outcomes(batch, follow)
         if options.out is not None:
             count = await asyncio.to_thread(self.ledger.export, options.out)
@@ -144,8 +151,11 @@ class BatchCommand:
                 if follow is not None:
                     await follow(outcome)
         except asyncio.CancelledError:
+            self.stop.begin()
+            count = count_noun(batch.progress.in_flight, "request")
             self.run.screen.note(
-                "stopping: waiting for the requests in flight; Ctrl-C again stops at once"
+                f"stopping: waiting for {count} in flight, {self.stop.limit}; Ctrl-C again leaves at "
+                "once, and what is in flight may then be charged"
             )
             raise
 

@@ -62,6 +62,27 @@ async def test_leaving_early_waits_for_requests_that_are_out(ledger):
         assert summary.done == server.requests == 5
 
 
+async def test_a_request_that_is_refused_for_its_rate_is_not_sent_again_by_a_batch_that_stops(
+    ledger,
+):
+    """Its next attempt would be a further request; it stays planned, as it was not paid."""
+    gate = asyncio.Event()
+
+    async def refuse(exchange):
+        await exchange.receive()
+        await gate.wait()
+        await answer({"code": 429, "msg": "slow down"}, 429)(exchange)
+
+    async with serving(refuse) as server, callers.patient_client(server.url) as client:
+        async with client.batch(items(9), ledger=ledger, concurrency=2, drain=5.0) as batch:
+            await until(lambda: batch.progress.in_flight == 2 == server.requests)
+            asyncio.get_running_loop().call_later(0.02, gate.set)
+
+        summary = await asyncio.to_thread(ledger.summary)
+        assert (summary.unknown, summary.done, summary.sending) == (0, 0, 0)
+        assert server.requests == 2
+
+
 async def test_a_drain_that_takes_too_long_leaves_unknown_calls(ledger):
     """The ledger lists what was cut off."""
     async with serving(silent) as server, callers.patient_client(server.url) as client:

@@ -183,7 +183,8 @@ def test_a_signal_drains_the_batch(start, service, video, tmp_path, ledger, numb
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert "waiting for the requests in flight" in err
+    assert "in flight, until each has ended or timed out" in err
+    assert "Ctrl-C again leaves at once" in err
     assert "run the same command again to continue" in err
     with Ledger(ledger) as record:
         summary = record.summary()
@@ -218,7 +219,7 @@ def test_the_bar_fits_into_the_terminal(width, lines, total):
     console = Console(file=page, width=width, color_system=None)
     progress = Progress(total=total, done=100, replayed=20, rate=1.0, seconds_left=300.0)
 
-    console.print(show.draw_progress(progress, width))
+    console.print(show.draw_progress(progress, width, show.Stop(None)))
 
     shown = page.getvalue().splitlines()
     assert len(shown) == lines
@@ -229,10 +230,31 @@ def test_the_bar_fits_into_the_terminal(width, lines, total):
 async def test_a_terminal_shows_a_live_bar():
     """It is updated in place, and removed at the end."""
     screen = Screen(err=Console(file=io.StringIO(), force_terminal=True, width=60))
-    async with show.show_progress(screen, lambda: Progress(total=5, done=2, in_flight=1)):
+    async with show.show_progress(
+        screen, lambda: Progress(total=5, done=2, in_flight=1), show.Stop(None)
+    ):
         await asyncio.sleep(0.01)
 
     assert "2/5, 1 in flight" in screen.err.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("drain", "limit", "line"),
+    [
+        (None, "until each has ended or timed out", "stopping: 4 in flight, for 7 s"),
+        (30.0, "at most 30 s", "stopping: 4 in flight, 23 s left"),
+    ],
+    ids=["default", "given"],
+)
+def test_an_interrupt_says_what_is_waited_for_and_how_long(drain, limit, line, monkeypatch):
+    """Before it, the line has the counts."""
+    monkeypatch.setattr(show.time, "monotonic", iter([100.0, 107.0]).__next__)
+    stop, progress = show.Stop(drain), Progress(total=9, done=2, in_flight=4)
+
+    assert limit in stop.limit
+    assert stop.describe(progress) == show.format_progress(progress)
+    stop.begin()
+    assert stop.describe(progress) == line
 
 
 async def test_a_pipe_gets_plain_lines_at_intervals(monkeypatch):
@@ -240,7 +262,7 @@ async def test_a_pipe_gets_plain_lines_at_intervals(monkeypatch):
     monkeypatch.setattr(show, "EVERY", 0.001)
     for json_, expected in ((False, True), (True, False)):
         screen = Screen(json=json_, err=Console(file=io.StringIO()))
-        async with show.show_progress(screen, lambda: Progress(done=2)):
+        async with show.show_progress(screen, lambda: Progress(done=2), show.Stop(None)):
             await asyncio.sleep(0.02)
         assert ("2, 0.0/s" in screen.err.file.getvalue()) is expected
 
