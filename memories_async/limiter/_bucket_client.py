@@ -8,7 +8,14 @@ from typing import NamedTuple
 from attrs import define, field
 
 from memories_async.limiter._limits import PRIORITIES, Bucket, Priority
-from memories_async.limiter._rule import HEARTBEAT, MAX_LEAD, RETURN, Request, Response
+from memories_async.limiter._rule import (
+    HEARTBEAT,
+    MAX_LEAD,
+    QUICK_RETURN,
+    RETURN,
+    Request,
+    Response,
+)
 from memories_async.limiter._wait_queue import STALLED, Waiter, WaitQueue
 
 
@@ -86,20 +93,28 @@ class BucketClient:
             first.wake(now)
         return now if first.woken_at is None else first.woken_at + STALLED
 
+    @property
+    def return_at(self) -> float:
+        """When the store must have been told of a slot that was given back since its response.
+
+        Others may have taken the slots that were free, and wait since for one of these.
+        """
+        return self.answered_at + (QUICK_RETURN if self.is_contended else RETURN)
+
     def next_request_at(self, now: float) -> float:
         """When the store must hear of this bucket again."""
         wants = self.count_wants(now)
         is_changed = wants != self.told_wants and [*map(bool, wants)] != [
             *map(bool, self.told_wants)
         ]
-        is_freed = self.busy < self.told_busy
-        if is_changed or (is_freed and self.is_contended) or self.unused or self.has_news:
+        is_freed, has_waiters = self.busy < self.told_busy, any(wants)
+        is_needed = is_freed and self.is_contended and has_waiters
+        if is_changed or is_needed or self.unused or self.has_news:
             return now
-        if not (self.busy or self.told_busy or any(wants)):
+        if not (self.busy or self.told_busy or has_waiters):
             return inf
-        # Others may have taken the slots that were free, and wait since for one of these.
-        tell_at = self.answered_at + (RETURN if is_freed else HEARTBEAT)
-        return min(tell_at, self.ask_at) if any(wants) and self.reservation is None else tell_at
+        tell_at = self.return_at if is_freed else self.answered_at + HEARTBEAT
+        return min(tell_at, self.ask_at) if has_waiters and self.reservation is None else tell_at
 
     def count_wants(self, now: float) -> tuple[int, ...]:
         """Count who waits here without a reservation, up to two of each priority."""

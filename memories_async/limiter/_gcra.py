@@ -39,15 +39,14 @@ class Gcra(NamedTuple):
 
         A bucket that is behind its schedule catches up by half the slack; an idle one starts anew.
         """
+        next_at, slowness, paused_until, _, _ = self
         ready_at = now + ready_in
-        if ready_at - self.next_at > IDLE * limit.slack:
+        if ready_at - next_at > IDLE * limit.slack:
             tick = ready_at
         else:
-            tick = max(ready_at - limit.slack / 2, self.next_at)
-        recovered = max(1.0, self.slowness * RECOVERY)
-        return Gcra(
-            tick + limit.gap * self.slowness, recovered, self.paused_until, tick, self.next_at
-        )
+            tick = max(ready_at - limit.slack / 2, next_at)
+        recovered = max(1.0, slowness * RECOVERY)
+        return Gcra(tick + limit.gap * slowness, recovered, paused_until, tick, next_at)
 
     def give_back(self) -> Gcra:
         """Undo the latest tick, which no request used."""

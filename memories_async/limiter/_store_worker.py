@@ -24,7 +24,6 @@ from memories_async.limiter._limits import Bucket, Limit, Priority
 from memories_async.limiter._rule import (
     HEARTBEAT,
     MAX_LEAD,
-    RETURN,
     BucketState,
     Request,
     Response,
@@ -142,8 +141,7 @@ class StoreWorker:
             if self._thread is None:
                 return
             for client in self._clients.values():
-                # As if others waited for the slots: they are given back at once.
-                client.is_contended, client.busy = True, 0
+                client.busy, client.has_news = 0, client.told_busy > 0
                 self._rouse(client)
             self._cond.wait_for(
                 lambda: not any(client.told_busy for client in self._clients.values()), CLOSING
@@ -227,7 +225,7 @@ class StoreWorker:
                     self._thread = None
                     return None
                 # A call under way that ends soon finds the next look early enough for its slot.
-                due = (client.answered_at + RETURN for client in self._clients.values())
+                due = (client.return_at for client in self._clients.values())
                 look_again = min((at for at in due if at > now), default=now + HEARTBEAT)
                 self._wakes_at = min(wakes_at, look_again)
                 if not cond.wait(max(0.0, self._wakes_at - now)):

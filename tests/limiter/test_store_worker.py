@@ -17,7 +17,7 @@ from stores import until
 from memories_async import FileLimiter
 from memories_async.limiter import Priority, _store_worker
 from memories_async.limiter._bucket_client import BucketClient, Reservation
-from memories_async.limiter._rule import RETURN
+from memories_async.limiter._rule import QUICK_RETURN, RETURN
 from memories_async.limiter._store_worker import StoreWorker, find_worker
 from memories_async.limiter._wait_queue import Waiter
 
@@ -151,11 +151,24 @@ async def test_a_call_that_ends_soon_does_not_rouse_the_thread(limiter, store):
                 worker._wakes_at = -inf
                 worker._cond.notify_all()
             await until(lambda: worker._wakes_at > 0)
-            return worker._wakes_at <= worker._clients[where].answered_at + RETURN
+            return worker._wakes_at <= worker._clients[where].return_at
 
     async with asyncio.timeout(20):
         while not await looks_in_time():  # a machine that stood still for a moment
             pass
+
+
+async def test_a_slot_of_a_busy_bucket_is_told_with_the_next_call_or_soon():
+    """At once only where a call of this process waits for it; one in an idle bucket can wait longer."""
+    client = BucketClient(bucket(), answered_at=100.0, told_busy=2, busy=1)
+    assert client.next_request_at(100.001) == 100 + RETURN
+
+    client.is_contended = True
+    assert client.next_request_at(100.001) == 100 + QUICK_RETURN
+    waiter = Waiter(asyncio.get_running_loop(), Priority.INTERACTIVE)
+    client.told_wants = (0, 1, 0)
+    client.queue.join(waiter)
+    assert client.next_request_at(100.001) == 100.001
 
 
 async def test_a_pause_is_told_again_to_a_store_that_lost_it(limiter, store):
