@@ -47,7 +47,7 @@ class FileLimiter(SharedLimiter):
     `OSError` where there is no private one. The file is private to the user, and never opened
     through a symbolic link; `PermissionError` where another user placed a link among its folders. It keeps the rate across restarts: a program that crashes in a loop
     stays within it. *account* names the account where it has several keys; without it each key is
-    an account. A permit costs about 0.1 ms. Not for network file systems, and not on Windows, which
+    an account. A permit costs about 0.05 ms. Not for network file systems, and not on Windows, which
     lacks `flock`: `NotImplementedError`.
     """
 

@@ -129,7 +129,8 @@ async def test_a_call_asks_a_local_store_itself(limiter, store):
     store.is_local, where = True, bucket(1e6)
     begun = threading.active_count()
     for _ in range(3):
-        await take(limiter, where)
+        async with limiter.permit(where):
+            pass
     assert len(store.requests) == 3
     assert limiter._worker._clients[where].busy == 0
 
