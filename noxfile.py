@@ -26,7 +26,11 @@ PEERS = (
     *("openai", "anthropic", "twelvelabs", "google-genai"),
     *("stripe", "aiobotocore", "fal-client", "replicate"),
 )
-
+# Screenshots of a report are left there.
+IN_BROWSER: dict[str, str | None] = {
+    "MEMORIES_TEST_BROWSER": "1",
+    "MEMORIES_TEST_SHOTS": "build/browser",
+}
 
 LOCKS = Path("constraints")
 LOCKED = {
@@ -102,29 +106,26 @@ def tests(session: nox.Session) -> None:
     """Run the tests, the README's and the docs' code blocks among them, and ask for coverage.
 
     Three run side by side, since most wait more than they compute. What fails beside others on a
-    small machine has to pass by itself.
+    small machine has to pass by itself. Where Chromium's driver is, a report is looked at as well.
     """
     install(session, "tests")
-    cache = f"cache_dir={session.virtualenv.location}/cache"
-    pytest = ["python", "-m", "pytest", "-o", cache]
+    cache = Path(session.virtualenv.location, "cache")
+    pytest = ["python", "-m", "pytest", "-o", f"cache_dir={cache}"]
+    env: dict[str, str | None] = {}
     if not session.posargs:
         pytest += ["--cov", "--cov-report=", "--cov-fail-under=0"]
+        env = IN_BROWSER if shutil.which("chromedriver") else {}
+    # Pytest writes it if a test fails.
+    failed = cache / "v" / "cache" / "lastfailed"
+    failed.unlink(missing_ok=True)
     beside = ["-n", "3", "--dist", "worksteal", *session.posargs]
-    session.run(*pytest, *beside, success_codes=[0, 1])
-    again = ["--last-failed", "--last-failed-no-failures", "none", *session.posargs, "-n", "0"]
-    if not session.posargs:
-        again.append("--cov-append")
-    session.run(*pytest, *again, success_codes=[0, 5])  # 5: nothing failed, so none is left to run
+    session.run(*pytest, *beside, env=env, success_codes=[0, 1])
+    if failed.exists():
+        appended = [] if session.posargs else ["--cov-append"]
+        again = ["--last-failed", *session.posargs, "-n", "0", *appended]
+        session.run(*pytest, *again, env=env)
     if not session.posargs:
         session.run("coverage", "report", "--skip-covered", "--show-missing")
-        if shutil.which("chromedriver"):
-            look_at_pages(session)
-
-
-def look_at_pages(session: nox.Session) -> None:
-    """Run the tests that look at a report in Chromium; screenshots are left in build/browser."""
-    env = {"MEMORIES_TEST_BROWSER": "1", "MEMORIES_TEST_SHOTS": "build/browser"}
-    session.run("python", "-m", "pytest", "-q", "-rs", "tests/browser", *session.posargs, env=env)
 
 
 @nox.session
@@ -138,7 +139,7 @@ def scale(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Look at a report in Chromium, which `tests` does too, where there is one."""
     install(session, "tests")
-    look_at_pages(session)
+    session.run("python", "-m", "pytest", "-rs", "tests/browser", *session.posargs, env=IN_BROWSER)
 
 
 @nox.session(venv_backend="uv|virtualenv")
