@@ -33,6 +33,9 @@ hypothesis.settings.register_profile(
     # The fixtures that apply to every test hold no state that an example could change.
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
+hypothesis.settings.register_profile(
+    "few", parent=hypothesis.settings.get_profile("quiet"), max_examples=20
+)
 hypothesis.settings.load_profile("quiet")
 
 

@@ -124,7 +124,7 @@ async def test_a_batch_killed_at_any_step_pays_nothing_twice(film, tmp_path, ste
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 3 * KILLS)
+@pytest.mark.timeout(300 + 3 * KILLS)
 async def test_a_batch_killed_at_random_moments_pays_nothing_twice(film, tmp_path):
     """It is killed many times, then run to the end."""
     count, dice = 15 * KILLS, random.Random(7)

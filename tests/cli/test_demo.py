@@ -31,9 +31,10 @@ def clip(tmp_path):
     return clip
 
 
+@pytest.mark.slow
 def test_demo_renders_a_video_if_none_is_given_and_proves_the_search(start):
     """The first command that anybody runs, as a program of its own."""
-    out, told = start("demo").communicate(timeout=100)
+    out, told = start("demo").communicate()
 
     assert told == ""
     assert "4 shots" in out
@@ -234,7 +235,7 @@ def test_a_video_too_large_is_refused_by_the_client(cli, clip, monkeypatch):
 @pytest.mark.parametrize("name", ["nasa_13013.mp4", "flower.mp4", "car-detection.mp4"])
 def test_works_on_real_footage(start, name):
     """Where the frame was cut, the best clip is."""
-    out, _ = start("demo", VIDEOS / name, "--json").communicate(timeout=110)
+    out, _ = start("demo", VIDEOS / name, "--json").communicate()
 
     document = json.loads(out)
     assert document["search"]["best_holds_frame"] is True

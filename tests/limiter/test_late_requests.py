@@ -26,7 +26,7 @@ async def test_a_lone_request_that_is_late_is_sent_at_once(limiter, store, is_lo
         assert permit.renew_if_late() is None
 
     assert store.states[where.name].gcra.latest >= asked
-    assert store.states[where.name].permits == 2
+    assert store.states[where.name].permits >= 2  # a machine that is late again asks again
 
 
 @pytest.mark.parametrize("is_local", [False, True])

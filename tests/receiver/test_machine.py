@@ -209,4 +209,4 @@ async def _wait_results(waits) -> list[str | None]:
 
 
 TestOrders = Orders.TestCase
-TestOrders.settings = settings(max_examples=100, stateful_step_count=25)
+TestOrders.settings = settings(stateful_step_count=25)
