@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,16 @@ from typing import Any
 import click
 from attrs import asdict
 
-from memories_async.cli._options import Group, LedgerPlace, LedgerType, common, raise_usage_errors
+from memories_async.cli._ledger_entries import add_prices, build_document, show_entries
+from memories_async.cli._options import (
+    Group,
+    LedgerPlace,
+    LedgerType,
+    common,
+    parse_prices,
+    price_option,
+    raise_usage_errors,
+)
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import count_noun, format_points
 from memories_async.ledger import Entry, Ledger, State
@@ -21,6 +31,7 @@ _EXAMPLES = """\
 Examples:
   memories-async ledger summary run.db
   memories-async ledger unknown run.db
+  memories-async ledger entries run.db --state refused
   memories-async ledger settle run.db 3fa2c1 --not-paid
   memories-async ledger settle run.db 3fa2c1 --paid \\
       --answer '{"task_id": "8e03"}'
@@ -49,12 +60,20 @@ def command() -> None:
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger summary run.db")
 @_place
+@price_option
 @common
 @pass_run
-def summary(run: CommandRun, place: LedgerPlace) -> None:
-    """Count the calls by state, and add up their cost."""
+def summary(run: CommandRun, place: LedgerPlace, *, prices: tuple[str, ...]) -> None:
+    """Count the calls by state, and add up their cost.
+
+    A call costs what its batch or client recorded; --price is for the calls without a price.
+    """
+    with raise_usage_errors():
+        known = parse_prices(prices)
     with place.open() as ledger:
         found = ledger.summary()
+        if known and found.unpriced:
+            found = add_prices(ledger, found, known)
     run.screen.document(asdict(found))
     rows = [
         (call, *(f"{states.get(name, 0):,}" for name in _STATES))
@@ -69,7 +88,10 @@ def summary(run: CommandRun, place: LedgerPlace) -> None:
     ]
     if found.unpriced:
         facts.append(
-            ("price unknown", f"{found.unpriced:,} paid or unknown calls, not in the points")
+            (
+                "price unknown",
+                f"{found.unpriced:,} paid or unknown calls, not in the points: add --price",
+            )
         )
     facts += [("account", f"{name}: {count:,}") for name, count in found.by_account.items()]
     run.screen.facts(facts)
@@ -89,20 +111,41 @@ def unknown(run: CommandRun, place: LedgerPlace) -> None:
     run.screen.document({"unknown": [build_document(entry) for entry in found]})
     if not found:
         run.screen.say("No unknown calls.")
-    run.screen.table(
-        ("key", "item", "call", "sent", "requests>", "why"),
-        [
-            (
-                entry.key[:12],
-                entry.item or "",
-                entry.call,
-                datetime.fromtimestamp(entry.sent_at or 0.0).astimezone().isoformat(" ", "seconds"),
-                str(entry.attempts),
-                entry.message or "",
-            )
-            for entry in found
-        ],
-    )
+    show_entries(run, found, with_state=False)
+
+
+@command.command(
+    epilog="\b\nExamples:\n  memories-async ledger entries run.db --state refused\n"
+    "  memories-async ledger export run.db refused.csv \\\n      --state refused"
+)
+@_place
+@click.option("--state", type=click.Choice(_STATES), help="Only the calls in this state.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="At most the N newest; 0 for all.",
+)
+@common
+@pass_run
+def entries(run: CommandRun, place: LedgerPlace, *, state: Any, limit: int) -> None:
+    """List calls by state, with items and reasons.
+
+    The oldest come first. The reason is why a call was refused, or why its outcome is unknown. `memories-async ledger export` writes them to a file.
+    """
+    with raise_usage_errors(), place.open() as ledger:
+        newest, count = deque[Entry](maxlen=limit or None), 0
+        for entry in ledger.entries(state=state):
+            newest.append(entry)
+            count += 1
+    run.screen.document({"entries": [build_document(entry) for entry in newest], "count": count})
+    if not newest:
+        run.screen.say(f"No {state} calls." if state else "No calls.")
+    show_entries(run, newest, with_state=state is None)
+    if count > len(newest):
+        run.screen.note(f"the newest {len(newest):,} of {count:,}; --limit 0 lists all")
 
 
 @command.command(epilog="\b\nExample:\n  memories-async ledger settle run.db 3fa2c1 --not-paid")
@@ -250,11 +293,3 @@ def show_keys(run: CommandRun, keys: Sequence[str], what: str) -> None:
         run.screen.say("No unknown calls.")
     for key in keys:
         run.screen.say(f"{key[:12]}: {what}")
-
-
-def build_document(entry: Entry) -> dict[str, Any]:
-    """Build the part of the JSON document for one entry."""
-    document = asdict(entry)
-    reply = document.pop("reply")
-    asked = json.loads(document.pop("asked"))
-    return {**document, "asked": asked, "reply": None if reply is None else repr(reply)}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from memories_async import Ledger, embeddings
+from memories_async import Budget, Ledger, embeddings
 from memories_async.errors import OutcomeUnknown
 
 
@@ -42,6 +42,57 @@ def test_unknown(cli, ledger, video):
     (entry,) = machine.json["unknown"]
     assert entry["key"][:12] in told.out
     assert (entry["asked"]["asset_id"], entry["billed"]) == (video.asset_id, "maybe")
+
+
+@pytest.fixture
+def refused(service, video, tmp_path):
+    """A ledger with two refused calls and a paid one."""
+    path = tmp_path / "refused.db"
+    with Ledger(path) as record, service.blocking_client(ledger=record) as client:
+        calls = {n: embeddings.video(video.asset_id, model=f"none-{n}") for n in range(2)}
+        with client.batch({**calls, "good": embeddings.video(video.asset_id)}) as batch:
+            assert len([*batch]) == 3
+    return path
+
+
+def test_refused_calls_are_listed_with_their_items_and_reasons(cli, refused, tmp_path):
+    """And exported; a list says what it leaves out."""
+    words = ("ledger", "entries", refused, "--state", "refused")
+    told, machine = cli(*words), cli(*words, "--json")
+
+    items = {entry["item"]: entry for entry in machine.json["entries"]}
+    assert items.keys() == {"0", "1"}
+    assert all(entry["message"] in told.out for entry in items.values())
+    assert "embeddings.video" in told.out
+    newest = cli("ledger", "entries", refused, "--limit", 2)
+    assert "the newest 2 of 3" in newest.err
+    assert " done " in cli("ledger", "entries", refused).out
+    out = tmp_path / "refused.csv"
+    assert cli("ledger", "export", refused, out, "--state", "refused").code == 0
+    assert out.read_text().count("embeddings.video") == 2
+
+
+def test_nothing_to_list_is_said(cli, refused):
+    """In both cases."""
+    assert "No unknown calls." in cli("ledger", "entries", refused, "--state", "unknown").out
+    assert cli("ledger", "forget", refused, "--before", "2100-01-01").code == 0
+    assert "No calls." in cli("ledger", "entries", refused).out
+
+
+def test_a_price_is_for_calls_without_one(cli, ledger, service, video):
+    """A recorded price stays; a unit without a price stays uncounted."""
+    words = ("ledger", "summary", ledger, "--json", "--price")
+    with (
+        Ledger(ledger) as record,
+        service.blocking_client(ledger=record, budget=Budget(prices={"embedding": 5})) as client,
+    ):
+        client.send(embeddings.video(video.asset_id), fresh=True)
+
+    priced, other = cli(*words, "embedding=2").json, cli(*words, "search=2").json
+
+    assert (priced["points"], priced["points_at_risk"], priced["unpriced"]) == (7.0, 2.0, 0)
+    assert (other["points"], other["unpriced"]) == (5.0, 2)
+    assert cli(*words, "quux=1").code == 2
 
 
 def test_settle_as_not_paid(cli, ledger):
