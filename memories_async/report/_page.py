@@ -6,7 +6,7 @@ import math
 import os
 import re
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from memories_async.clips import Clip
 from memories_async.report._content import CaptionItem, Content, SearchItem, sort_clips
+from memories_async.report._map import MOST_DOTS
 from memories_async.report._pictures import Pictures
 from memories_async.report._timeline import ClipView, Tick, build_ticks, format_time, place_clips
 
@@ -85,6 +86,9 @@ class PageBuilder:
     folder: Path | None
     """The folder of the page, to which the paths of videos are relative."""
     embed_clips: bool = False
+    progress: Callable[[int, int], None] | None = None
+    """Called with the parts that are built, and their number."""
+    built: int = field(default=0, init=False)
     linked: int = field(default=0, init=False)
     """Clips that play from the video's own file."""
     missing: set[str] = field(factory=set[str], init=False)
@@ -94,6 +98,14 @@ class PageBuilder:
         """Build the searches, the newest first."""
         newest_first = reversed(self.content.searches)
         return [self.build_search(f"s{at}", one) for at, one in enumerate(newest_first)]
+
+    def _tell_built(self) -> None:
+        if self.progress is not None:
+            self.built += 1
+            content = self.content
+            dots = min(content.embedding_count, MOST_DOTS)
+            count = len(content.searches) + len(content.captions) + dots
+            self.progress(min(self.built, count), count)
 
     def build_captions(self) -> list[CaptionView]:
         """Build the captions, the newest first."""
@@ -125,6 +137,7 @@ class PageBuilder:
 
     def find_still(self, *keys: str, width: int = 200) -> str:
         """Return a still from the middle of the video of *keys*, empty without its file."""
+        self._tell_built()
         video = self.find_file(*keys)
         if video is None:
             return ""
@@ -132,6 +145,7 @@ class PageBuilder:
 
     def build_search(self, id_: str, search: SearchItem) -> SearchView:
         """Build one search, whose element has the id *id_*."""
+        self._tell_built()
         clips = sort_clips(search.clips)
         keys = (search.video, search.item or "")
         video = self.find_file(*keys)

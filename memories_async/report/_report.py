@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Self
@@ -100,8 +100,16 @@ class Report:
         made._search = SearchItem(prompt=prompt, video=video_no, image=picture, clips=found)
         return made
 
-    def render(self, folder: str | os.PathLike[str] | None = None) -> str:
+    def render(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> str:
         """Return the page as text; paths of videos are relative to *folder*, else absolute.
+
+        *progress* is called with the searches, captions and embeddings that are drawn so far, and with
+        their number.
 
         Raises `DatabaseFailed` where the ledger cannot be read.
         """
@@ -116,6 +124,7 @@ class Report:
                 pictures=pictures,
                 folder=None if folder is None else Path(folder),
                 embed_clips=self._embed_clips,
+                progress=progress,
             )
             page = self._fill(builder, text)
             clip_bytes = Pictures().clip_left - pictures.clip_left
@@ -123,13 +132,20 @@ class Report:
                 break
         return page
 
-    def write(self, path: str | os.PathLike[str]) -> Path:
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Path:
         """Write the page to *path*, readable by its owner only; return the path.
+
+        *progress* is called as in `render`.
 
         The file appears when it is complete, and replaces one that is there. Raises `OSError` where it
         cannot be written, and `DatabaseFailed` where the ledger cannot be read.
         """
-        return _replace(Path(path), self.render(Path(path).parent).encode())
+        return _replace(Path(path), self.render(Path(path).parent, progress=progress).encode())
 
     def draw(self) -> bytes:
         """Draw the newest search as one still image, a PNG file 1,920 pixels wide.

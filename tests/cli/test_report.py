@@ -11,7 +11,7 @@ pytest.importorskip("av", reason="a report needs PyAV")
 
 import reports
 
-from memories_async.cli.report import find_media
+from memories_async.cli.report import find_media, format_size
 
 
 @pytest.fixture
@@ -119,3 +119,13 @@ def test_a_page_that_cannot_be_written_is_told(cli, service, picture, tmp_path) 
 
 def fail(*_):
     raise OSError("full")
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(900, "1 kB"), (149_400, "149 kB"), (2_900_000, "2.9 MB")],
+    ids=["byte", "kilo", "mega"],
+)
+def test_a_size_has_the_unit_that_shows_it(size, shown) -> None:
+    """A small page has no 0.0 MB."""
+    assert format_size(size) == shown

@@ -266,6 +266,20 @@ def test_the_map_has_a_dot_and_an_entry_for_each_embedding(ledger, film) -> None
     assert len(page.all("circle")) == 12
 
 
+def test_progress_counts_what_is_drawn(ledger, film) -> None:
+    """Searches, captions and embeddings, up to their number."""
+    seen, vectors = [], reports.embeddings(3, groups=2)
+    found = ledger(reports.search(), reports.caption(), *vectors)
+    Report(found, media={"VI1": film}).render(
+        progress=lambda done, count: seen.append((done, count))
+    )
+
+    (count,) = {count for _, count in seen}
+    assert count == 5
+    assert [done for done, _ in seen[:count]] == [1, 2, 3, 4, 5]
+    assert seen[-1] == (5, 5)
+
+
 def test_no_dot_lies_under_another() -> None:
     """Equal points become dots that do not touch, at the same place each time."""
     points = [(0.0, 0.0)] * 200 + [(1.0, at / 100) for at in range(100)]
