@@ -7,6 +7,7 @@ import os
 import signal
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -43,6 +44,8 @@ Examples:
 
 Each start makes a new API key, unless MEMORIES_API_KEY begins with "local-": then it is the key.
 """
+_WIDTH = 70
+"""Columns for the variables with the rates in one line, so that a terminal breaks none."""
 _INTERVAL = 0.2
 """Seconds between two looks at the request log."""
 
@@ -230,10 +233,9 @@ def announce(run: CommandRun, service: LocalService) -> None:
     for name, value in environment.items():
         if name not in RATES.values():
             screen.say(f"export {name}={value}", indent=2)
-    if rates := " ".join(
-        f"{name}={environment[name]}" for name in RATES.values() if name in environment
-    ):
-        screen.say(f"export {rates}", indent=2)
+    rates = [f"{name}={environment[name]}" for name in RATES.values() if name in environment]
+    for line in wrap(" ".join(rates), _WIDTH):
+        screen.say(f"export {line}", indent=2)
     for one in service.library[:1]:
         screen.say(f"memories-async embed {one.asset_id}", indent=2)
     screen.say("\nPress Ctrl-C to stop.")
