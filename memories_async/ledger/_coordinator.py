@@ -119,7 +119,7 @@ class Coordinator:
         mark = self.store.database.mark()
         try:
             rows = await self.store.write(
-                lambda moves: [moves.claim(key, fresh=fresh, resend=resend) for key in keys]
+                lambda moves: moves.claim_all(keys, fresh=fresh, resend=resend)
             )
         except asyncio.CancelledError:
             await run_to_end(

@@ -12,7 +12,7 @@ import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from attrs import define, field
 
@@ -37,6 +37,22 @@ else:
         """Lock *handle* until it is closed; raises `BlockingIOError` where another one holds it."""
         kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
+
+
+class OwnerLock(Protocol):
+    """Tells whether those whom entries name as their owners still run, within one transaction."""
+
+    def acquire(self) -> str:
+        """Return the name under which this process owns entries."""
+        ...
+
+    def is_alive(self, name: str) -> bool:
+        """Whether the process that owns entries as *name* still runs."""
+        ...
+
+    def release_dead(self, name: str) -> None:
+        """Remove what is left of a process that has ended."""
+        ...
 
 
 @define(eq=False)

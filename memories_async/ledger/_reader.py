@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from memories_async._database.group_commit import Connection
 from memories_async._protocol.network import is_loopback
 from memories_async.errors import Billed
-from memories_async.ledger._schema import EntryRow
+from memories_async.ledger._schema import EntryKey, EntryRow
 from memories_async.ledger._values import Entry, State, Summary
 
 PAGE = 200
@@ -63,6 +63,22 @@ class EntryReader:
             for id_, state, other, owner in rows
         )
         return next((row for row in found if _may_be_one(row.account, account)), None)
+
+    def find_known(self, keys: Sequence[EntryKey]) -> set[bytes]:
+        """Return the keys and the contents among those of *keys* of which there are entries."""
+        marks = ", ".join("?" * len(keys))
+        wanted = {
+            "key": [bytes.fromhex(key.key) for key in keys],
+            "content": [key.content for key in keys],
+        }
+        return {
+            row[0]
+            for column, values in wanted.items()
+            for row in self.connection.execute(
+                f"SELECT {column} FROM entries WHERE {column} IN ({marks})",  # noqa: S608  # marks
+                values,
+            )
+        }
 
     def find_current_key(self, key: str) -> bytes:
         """Return the key that an entry has today, given one that it has or had.

@@ -9,36 +9,20 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from attrs import frozen
 
 from memories_async._database.database import Database
 from memories_async._protocol.call import derive_fingerprint
 from memories_async.ledger._lease import OwnerLease
-from memories_async.ledger._process_lock import ProcessLock
+from memories_async.ledger._process_lock import OwnerLock, ProcessLock
 from memories_async.ledger._reader import EntryReader
 from memories_async.ledger._schema import AttemptEnd, EntryKey, EntryRow
 
 T = TypeVar("T")
 
 DIED = "the process that sent it ended before an answer was recorded"
-
-
-class OwnerLock(Protocol):
-    """Tells whether those whom entries name as their owners still run, within one transaction."""
-
-    def acquire(self) -> str:
-        """Return the name under which this process owns entries."""
-        ...
-
-    def is_alive(self, name: str) -> bool:
-        """Whether the process that owns entries as *name* still runs."""
-        ...
-
-    def release_dead(self, name: str) -> None:
-        """Remove what is left of a process that has ended."""
-        ...
 
 
 @frozen
@@ -69,22 +53,37 @@ class EntryWriter(EntryReader):
         if elsewhere is not None:
             return elsewhere, None
         if row is None:
-            self.connection.execute(
-                "INSERT INTO entries"
-                " (key, content, item, call, asked, account, unit, owner, planned_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(bytes.fromhex(key.key), key.content, key.item, key.call, key.asked),
-                    *(key.account, key.unit, name, time.time()),
-                ),
-            )
-            # The only writer inserted it.
-            newest = self.connection.execute(
-                "SELECT max(id) FROM entries WHERE key = ?", (bytes.fromhex(key.key),)
-            )
-            return EntryRow(id=newest.fetchone()[0], state="planned"), name
+            return self._insert(key)
         self.connection.execute("UPDATE entries SET owner = ? WHERE id = ?", (name, row.id))
         return row, name
+
+    def claim_all(
+        self, keys: Sequence[EntryKey], *, fresh: bool, resend: bool
+    ) -> list[tuple[EntryRow, str | None]]:
+        """Claim the entry of each key as `claim` does; two looks find those that are not new."""
+        known = self.find_known(keys)
+        claimed: list[tuple[EntryRow, str | None]] = []
+        for key in keys:
+            names = {bytes.fromhex(key.key), key.content}
+            if known.isdisjoint(names):
+                claimed.append(self._insert(key))
+            else:
+                claimed.append(self.claim(key, fresh=fresh, resend=resend))
+            known |= names
+        return claimed
+
+    def _insert(self, key: EntryKey) -> tuple[EntryRow, str]:
+        value, name = bytes.fromhex(key.key), self.lock.acquire()
+        columns = (value, key.content, key.item, key.call, key.asked, key.account, key.unit, name)
+        self.connection.execute(
+            "INSERT INTO entries"
+            " (key, content, item, call, asked, account, unit, owner, planned_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*columns, time.time()),
+        )
+        # The only writer inserted it.
+        newest = self.connection.execute("SELECT max(id) FROM entries WHERE key = ?", (value,))
+        return EntryRow(id=newest.fetchone()[0], state="planned"), name
 
     def _find_live_elsewhere(self, key: EntryKey) -> EntryRow | None:
         row = self.find_elsewhere(key.content, key.account)

@@ -38,7 +38,8 @@ KEY, OTHER = make_key(), make_key(b"d" * 20)
 
 def claim(store, key=KEY, *, fresh=False, resend=False):
     """The entry, and the owner's name."""
-    return store.write_now(lambda moves: moves.claim(key, fresh=fresh, resend=resend))
+    (claimed,) = store.write_now(lambda moves: moves.claim_all([key], fresh=fresh, resend=resend))
+    return claimed
 
 
 def move(store, name, *args, **options):
@@ -59,6 +60,25 @@ def lose(store, key=KEY):
     entry, owner = send(store, key)
     move(store, "stop", entry, owner, AttemptEnd(state="unknown"))
     return entry
+
+
+def test_entries_are_claimed_together_as_each_would_be_alone(stores):
+    """A paid one is found by its key where it has no content, another account's by its content."""
+    store, theirs, new = stores[0], make_key(b"e" * 20, "b"), make_key(b"f" * 20)
+    for key in (KEY, theirs):
+        entry, _ = send(store, key)
+        assert move(store, "finish", entry, 200, b"{}")
+    forget_content = "UPDATE entries SET content = NULL WHERE account = 'a'"
+    store.write_now(lambda moves: moves.connection.execute(forget_content))
+
+    claims = move(
+        store, "claim_all", [KEY, make_key(b"e" * 20), new, OTHER, new], fresh=False, resend=False
+    )
+    states = [(row.state, row.account, owner is not None) for row, owner in claims]
+
+    assert states[:2] == [("done", "a", False), ("done", "b", False)]
+    assert [(state, is_ours) for state, _, is_ours in states[2:]] == [("planned", True)] * 3
+    assert claims[2][0].id == claims[4][0].id != claims[3][0].id
 
 
 def columns(store, names, table="entries"):

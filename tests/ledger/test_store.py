@@ -41,21 +41,28 @@ class Moves(RuleBasedStateMachine):
         for ledger in getattr(self, "ledgers", ()):
             ledger.close()
 
-    @rule(process=PROCESS, key=KEYS, resend=st.booleans())
-    def claim(self, process, key, resend):
-        """Claim an entry that the process does not hold."""
-        if (process, key) in self.held:
-            return
-        wanted = EntryKey(
-            key=key, content=bytes.fromhex(key), call="c", asked="{}", account="a", unit="u"
+    @rule(
+        process=PROCESS,
+        keys=st.lists(KEYS, min_size=1, max_size=3, unique=True),
+        resend=st.booleans(),
+    )
+    def claim(self, process, keys, resend):
+        """Claim entries that the process does not hold."""
+        wanted = [
+            EntryKey(
+                key=key, content=bytes.fromhex(key), call="c", asked="{}", account="a", unit="u"
+            )
+            for key in keys
+            if (process, key) not in self.held
+        ]
+        claims = wanted and self.stores[process].write_now(
+            lambda moves: moves.claim_all(wanted, fresh=False, resend=resend)
         )
-        row, owner = self.stores[process].write_now(
-            lambda moves: moves.claim(wanted, fresh=False, resend=resend)
-        )
-        if owner is not None:
-            assert not any(other == key for _, other in self.held)
-            self.allowed[key] += row.state == "unknown"
-            self.held[process, key] = row.id, owner, False
+        for key, (row, owner) in zip([one.key for one in wanted], claims, strict=True):
+            if owner is not None:
+                assert not any(other == key for _, other in self.held)
+                self.allowed[key] += row.state == "unknown"
+                self.held[process, key] = row.id, owner, False
 
     @rule(process=PROCESS, key=KEYS)
     def send(self, process, key):
