@@ -108,8 +108,8 @@ class BucketClient:
             *map(bool, self.told_wants)
         ]
         is_freed, has_waiters = self.busy < self.told_busy, any(wants)
-        is_needed = is_freed and self.is_contended and has_waiters
-        if is_changed or is_needed or self.unused or self.has_news:
+        is_slot_wanted = is_freed and self.is_contended and has_waiters
+        if is_changed or is_slot_wanted or self.unused or self.has_news:
             return now
         if not (self.busy or self.told_busy or has_waiters):
             return inf

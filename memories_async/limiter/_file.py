@@ -45,10 +45,11 @@ class FileLimiter(SharedLimiter):
 
     Without *path* it is a file in the user's runtime folder, which all programs of the user share;
     `OSError` where there is no private one. The file is private to the user, and never opened
-    through a symbolic link; `PermissionError` where another user placed a link among its folders. It keeps the rate across restarts: a program that crashes in a loop
-    stays within it. *account* names the account where it has several keys; without it each key is
-    an account. A permit costs about 0.05 ms. Not for network file systems, and not on Windows, which
-    lacks `flock`: `NotImplementedError`.
+    through a symbolic link; `PermissionError` where another user placed a link among its folders.
+    It keeps the rate across restarts: a program that crashes in a loop stays within it. *account*
+    names the account where it has several keys; without it each key is an account. A permit costs
+    about 0.05 ms. Not for network file systems, and not on Windows, which lacks `flock`:
+    `NotImplementedError`.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from itertools import islice
 
 from attrs import define, field
 
@@ -86,12 +87,8 @@ class WaitQueue:
 
     def count(self, priority: Priority, now: float) -> int:
         """Count the responsive waiters of a priority, up to two."""
-        counted = 0
-        for waiter in self._queues[priority]:
-            counted += waiter.is_responsive(now)
-            if counted > 1:
-                break
-        return counted
+        responsive = (1 for waiter in self._queues[priority] if waiter.is_responsive(now))
+        return sum(islice(responsive, 2))
 
     def first(self, now: float) -> Waiter | None:
         """Find the waiter that is served next."""
