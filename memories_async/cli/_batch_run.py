@@ -58,9 +58,9 @@ def run_batch(
     client = configuration.client(host, receiver=captions and captions.receiver)
     with ledger:
         try:
-            return run_async(
-                BatchCommand(run, rows, options, ledger, captions, uploads).run_with(client)
-            )
+            stop = Stop(options.drain)
+            command = BatchCommand(run, rows, options, ledger, captions, uploads, stop)
+            return run_async(command.run_with(client))
         except KeyboardInterrupt:
             run.screen.note(
                 f"interrupted; run the same command again to continue: {options.ledger} records "
@@ -85,17 +85,13 @@ class BatchCommand:
     ledger: Ledger
     captions: CaptionWriter | None
     uploads: UploadWaiter | None
+    stop: Stop
     unknown: list[str] = field(factory=list[str], init=False)
     """Keys of items that may have been charged."""
     paid_elsewhere: list[str] = field(factory=list[str], init=False)
     """Keys of items that another account paid."""
     uploaded: list[str] = field(factory=list[str], init=False)
     """Keys of items whose file was uploaded in this run."""
-    stop: Stop = field(init=False)
-
-    @stop.default
-    def _make_stop(self) -> Stop:
-        return Stop(self.options.drain)
 
     async def run_with(self, client: Client) -> int:
         """Send the calls with *client*, or plan them; return the exit code."""

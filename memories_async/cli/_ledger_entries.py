@@ -1,9 +1,9 @@
-"""Entries of a ledger: as a table, as a document, and priced where the ledger has no price."""
+"""Entries of a ledger: found by their keys, shown, and priced where the ledger has no price."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,7 +45,7 @@ def format_time(moment: float | None) -> str:
     """Write Unix seconds in local time; nothing where there are none."""
     if moment is None:
         return ""
-    return datetime.fromtimestamp(moment).astimezone().isoformat(" ", "seconds")
+    return f"{datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def add_prices(ledger: Ledger, summary: Summary, prices: Mapping[str, float]) -> Summary:
@@ -59,3 +59,20 @@ def add_prices(ledger: Ledger, summary: Summary, prices: Mapping[str, float]) ->
     return evolve(
         summary, points=points, points_at_risk=at_risk, unpriced=summary.unpriced - priced
     )
+
+
+def find_keys(ledger: Ledger, prefixes: Sequence[str], *, every: bool) -> list[str]:
+    """Return the keys of the unknown calls that *prefixes* name, or of every unknown call."""
+    if every == bool(prefixes):
+        raise ValueError("give either one KEY or several, or --all")
+    unknown = list(dict.fromkeys(entry.key for entry in ledger.unknown()))
+    if every:
+        return unknown
+    found: list[str] = []
+    for prefix in prefixes:
+        matching = [key for key in unknown if key.startswith(prefix.lower())]
+        if len(matching) != 1:
+            how = f"{len(matching)} unknown calls have" if matching else "no unknown call has"
+            raise ValueError(f"{how} a key that begins with {prefix!r}")
+        found += matching
+    return list(dict.fromkeys(found))

@@ -213,6 +213,11 @@ def raise_usage_errors(prefix: str = "") -> Generator[None]:
         yield
     except (TypeError, ValueError) as error:
         context = click.get_current_context(silent=True)
+        sentence, rule, _ = str(error).partition(" must be an id of the service, not ")
+        if rule:  # the library names functions of its own
+            given = "a URL" if "://" in str(error) else "a file"
+            upload = "`memories-async add` uploads a file and prints its id"
+            error = ValueError(f"{sentence}{rule}{given}: {upload}")
         raise click.UsageError(f"{prefix}{error}", context) from error
 
 

@@ -12,7 +12,12 @@ from typing import Any
 import click
 from attrs import asdict
 
-from memories_async.cli._ledger_entries import add_prices, build_document, show_entries
+from memories_async.cli._ledger_entries import (
+    add_prices,
+    build_document,
+    find_keys,
+    show_entries,
+)
 from memories_async.cli._options import (
     Group,
     LedgerPlace,
@@ -24,7 +29,7 @@ from memories_async.cli._options import (
 )
 from memories_async.cli._run import CommandRun, pass_run
 from memories_async.cli._screen import count_noun, format_points
-from memories_async.ledger import Entry, Ledger, State
+from memories_async.ledger import Entry, State
 
 _EXAMPLES = """\
 \b
@@ -42,6 +47,12 @@ Examples:
 """
 _STATES: tuple[State, ...] = ("planned", "sending", "done", "refused", "unknown")
 _place = click.argument("place", metavar="LEDGER", type=LedgerType(exists=True, dir_okay=False))
+_state = click.option(
+    "--state",
+    type=click.Choice(_STATES),
+    metavar="STATE",
+    help=f"Only the calls in this state: {', '.join(_STATES)}.",
+)
 _keys = click.argument("keys", nargs=-1, metavar="[KEY]...")
 _all = click.option("--all", "every", is_flag=True, help="Every unknown call.")
 
@@ -119,7 +130,7 @@ def unknown(run: CommandRun, place: LedgerPlace) -> None:
     "  memories-async ledger export run.db refused.csv \\\n      --state refused"
 )
 @_place
-@click.option("--state", type=click.Choice(_STATES), help="Only the calls in this state.")
+@_state
 @click.option(
     "--limit",
     type=click.IntRange(0),
@@ -259,7 +270,7 @@ def forget(run: CommandRun, place: LedgerPlace, before: datetime) -> None:
 @command.command(epilog="\b\nExample:\n  memories-async ledger export run.db out.parquet")
 @_place
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--state", type=click.Choice(_STATES), help="Only the calls in this state.")
+@_state
 @common
 @pass_run
 def export(run: CommandRun, place: LedgerPlace, out: Path, *, state: Any) -> None:
@@ -268,23 +279,6 @@ def export(run: CommandRun, place: LedgerPlace, out: Path, *, state: Any) -> Non
         count = ledger.export(out, state=state)
     run.screen.document({"out": str(out), "entries": count})
     run.screen.say(f"{count_noun(count, 'entry', 'entries')} written to {out}")
-
-
-def find_keys(ledger: Ledger, prefixes: Sequence[str], *, every: bool) -> list[str]:
-    """Return the keys of the unknown calls that *prefixes* name, or of every unknown call."""
-    if every == bool(prefixes):
-        raise ValueError("give either one KEY or several, or --all")
-    unknown = list(dict.fromkeys(entry.key for entry in ledger.unknown()))
-    if every:
-        return unknown
-    found: list[str] = []
-    for prefix in prefixes:
-        matching = [key for key in unknown if key.startswith(prefix.lower())]
-        if len(matching) != 1:
-            how = f"{len(matching)} unknown calls have" if matching else "no unknown call has"
-            raise ValueError(f"{how} a key that begins with {prefix!r}")
-        found += matching
-    return list(dict.fromkeys(found))
 
 
 def show_keys(run: CommandRun, keys: Sequence[str], what: str) -> None:

@@ -360,3 +360,14 @@ def test_details_say_what_is_known_of_a_video(cli, new_film, service):
     assert cli("videos", "list", "--latitude", "1", "--json").json["videos"] == []
     unknown = cli("videos", "details", "VI404", "--json")
     assert (unknown.code, unknown.json) == (1, {"video": None})
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"), [("a.mp4", "a file"), ("https://x.example/a", "a URL")], ids=["file", "url"]
+)
+def test_a_file_or_url_in_place_of_an_id_names_the_command_that_uploads(cli, given, kind):
+    """Not the library's function."""
+    ended = cli("videos", "details", given)
+
+    assert ended.code == 2
+    assert f"must be an id of the service, not {kind}: `memories-async add` uploads" in ended.err
