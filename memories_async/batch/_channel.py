@@ -19,7 +19,7 @@ _Waiters = deque[asyncio.Future[None]]
 
 @define(eq=False)
 class Channel(Generic[T]):
-    """A queue of about *size* items; `put` waits while it is full, `take` while it is empty."""
+    """A queue of about *size* items: `wait_for_room` waits while it is full, `take` while it is empty."""
 
     size: int
     _items: deque[T] = field(factory=deque[T], init=False)
@@ -35,11 +35,6 @@ class Channel(Generic[T]):
         while len(self._items) >= self.size:
             await _wait(self._putters)
         return self.size - len(self._items)
-
-    async def put(self, items: Iterable[T]) -> None:
-        """Add *items* when there is room for one of them: together they may exceed the size."""
-        await self.wait_for_room()
-        self.add(items)
 
     def add(self, items: Iterable[T]) -> None:
         """Add *items* without waiting for room."""
@@ -64,7 +59,7 @@ class Channel(Generic[T]):
             _wake(self._takers)
 
     def widen(self) -> None:
-        """Remove the bound: no `put` waits any more."""
+        """Remove the bound: nobody waits for room any more."""
         self.size = 2**62
         while self._putters:
             _wake(self._putters)

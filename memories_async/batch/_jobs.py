@@ -219,26 +219,17 @@ def _answer_paid(
 def _replay_all(
     reader: EntryReader, prepared: Sequence[Job[K, T] | Outcome[K, T]]
 ) -> list[Job[K, T] | Outcome[K, T]]:
-    keys = [
-        bytes.fromhex(job.fingerprint)
-        for job in prepared
-        if isinstance(job, Job) and job.fingerprint is not None
-    ]
+    keys = [one.fingerprint for one in prepared if isinstance(one, Job) and one.fingerprint]
     replies = reader.find_replies(keys) if keys else {}
-    found: list[Job[K, T] | Outcome[K, T]] = []
-    at = iter(keys)
-    for job in prepared:
-        is_recorded = isinstance(job, Job) and job.fingerprint is not None
-        row = replies.get(next(at)) if is_recorded else None
-        if row is not None and isinstance(job, Job):
-            found.append(_replay(job, *row))
-        else:
-            found.append(job)
-    return found
+    return [
+        _replay(one, replies[one.fingerprint])
+        if isinstance(one, Job) and one.fingerprint in replies
+        else one
+        for one in prepared
+    ]
 
 
-def _replay(job: Job[K, T], status: int | None, body: bytes) -> Outcome[K, T]:
-    reply = Reply(status=status or 200, body=body)
+def _replay(job: Job[K, T], reply: Reply) -> Outcome[K, T]:
     try:
         answer = job.call.read(reply)
     except MemoriesError as error:

@@ -26,7 +26,7 @@ from memories_async.batch._tally import Tally
 from memories_async.batch._values import Outcome
 from memories_async.batch._waits import PaidUploads, UploadWaits, WaitForUpload
 from memories_async.errors import MemoriesError, NotSent, OutcomeUnknown
-from memories_async.ledger._claims import Claimed, InFlight, OtherAccount, Paid, Unknown
+from memories_async.ledger._claims import Claimed, InFlight
 from memories_async.ledger._coordinator import Coordinator
 
 K = TypeVar("K")
@@ -172,14 +172,12 @@ class BatchRun(Generic[K, T]):
             lane.add(some)
 
     async def _claim(self, jobs: Iterable[Job[K, T]]) -> None:
-        recorded = [job for job in jobs if job.fingerprint is not None]
-        if self.coordinator is None or not recorded:
-            return
-        keys = [key for job in recorded if (key := job.build_entry_key(self.settings)) is not None]
-        resend = self.on_unknown == "resend"
-        claims = await self.coordinator.claim(keys, resend=resend)
-        for job, claim in zip(recorded, claims, strict=True):
-            job.claim = claim
+        keyed = [(job, key) for job in jobs if (key := job.build_entry_key(self.settings))]
+        if self.coordinator is not None and keyed:
+            keys, resend = [key for _, key in keyed], self.on_unknown == "resend"
+            claims = await self.coordinator.claim(keys, resend=resend)
+            for (job, _), claim in zip(keyed, claims, strict=True):
+                job.claim = claim
 
     async def _work(self, lane: Channel[Job[K, T]]) -> None:
         task = asyncio.current_task()
@@ -230,13 +228,11 @@ class BatchRun(Generic[K, T]):
 
     def _tell_of(self, outcomes: list[Outcome[K, T]]) -> None:
         """Tell the observers of items that have an outcome and that no worker took."""
-        if not self.settings.find_observers():
-            return
-        for outcome in outcomes:
-            for one in (outcome.upload, outcome):
-                if one is not None and one.call is not None:
-                    with self.open_call(one.call, one.key) as runner:
-                        runner.error = one.error
+        told = outcomes if self.settings.find_observers() else []
+        for one in (one for outcome in told for one in (outcome.upload, outcome)):
+            if one is not None and one.call is not None:
+                with self.open_call(one.call, one.key) as runner:
+                    runner.error = one.error
 
     async def _end_items(self, outcomes: list[Outcome[K, T]]) -> None:
         await self._emit(outcomes)
@@ -278,7 +274,7 @@ class BatchRun(Generic[K, T]):
                         await job.claim.wait()
                 job.claim = None
                 return None
-            outcome = job.succeed(await self._answer(job, job.claim, runner, task))
+            outcome = job.succeed(await self._answer(job, runner, task))
         except NotSent as error:
             if error.transient and await self._breaker.wait():
                 job.claim = None
@@ -289,13 +285,7 @@ class BatchRun(Generic[K, T]):
         self._breaker.close()
         return outcome
 
-    async def _answer(
-        self,
-        job: Job[K, T],
-        claim: Claimed | Paid | Unknown | OtherAccount | None,
-        runner: CallRunner,
-        task: asyncio.Task[Any],
-    ) -> Any:
+    async def _answer(self, job: Job[K, T], runner: CallRunner, task: asyncio.Task[Any]) -> Any:
         async def send(call: Call[Any], entry: Claimed | None) -> Any:
             worker = WorkerHook(partial(self._mark_sending, task))
             try:
@@ -303,6 +293,7 @@ class BatchRun(Generic[K, T]):
             finally:
                 self.tally.in_flight -= worker.is_sending
 
-        if self.coordinator is None or claim is None:
+        if self.coordinator is None or job.claim is None:
             return await send(job.call, None)
-        return await self.coordinator.resolve(claim, job.call, send)
+        assert not isinstance(job.claim, InFlight)
+        return await self.coordinator.resolve(job.claim, job.call, send)

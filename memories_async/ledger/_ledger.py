@@ -83,8 +83,7 @@ class Ledger:
 
     async def has_reply(self, key: str) -> bool:
         """Whether the call under *key* was paid and its answer is here."""
-        keys = [bytes.fromhex(key)]
-        return bool(await self.coordinator.store.read(lambda reader: reader.find_replies(keys)))
+        return bool(await self._store.read(lambda reader: reader.find_replies([key])))
 
     def summary(self) -> Summary:
         """Count the entries by state, and add up what they cost."""

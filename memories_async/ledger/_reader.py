@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from memories_async._database.group_commit import Connection
 from memories_async._protocol.network import is_loopback
+from memories_async._protocol.reply import Reply
 from memories_async.errors import Billed
 from memories_async.ledger._schema import EntryKey, EntryRow
 from memories_async.ledger._values import Entry, State, Summary
@@ -98,15 +99,15 @@ class EntryReader:
             raise KeyError(key)
         return row[0]
 
-    def find_replies(self, keys: Sequence[bytes]) -> dict[bytes, tuple[int | None, bytes]]:
-        """Look up status and body of the newest paid reply to each of many *keys*, at once."""
+    def find_replies(self, keys: Sequence[str]) -> dict[str, Reply]:
+        """Look up the newest paid reply to each of many *keys*, at once."""
         marks = ", ".join("?" * len(keys))
         rows = self.connection.execute(
             "SELECT key, status, body FROM entries JOIN replies USING (id)"  # noqa: S608  # marks
             f" WHERE key IN ({marks}) AND state = 'done' ORDER BY id",
-            keys,
+            [*map(bytes.fromhex, keys)],
         )
-        return {key: (status, body) for key, status, body in rows}
+        return {key.hex(): Reply(status=status or 200, body=body) for key, status, body in rows}
 
     def find_embedding(self) -> bytes | None:
         """Return the reply of one embedding, which shows the length of the others."""

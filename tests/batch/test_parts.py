@@ -35,11 +35,17 @@ async def test_a_channel_hands_out_items_in_order_and_then_ends():
     assert [await channel.take(9), await channel.take(9)] == [[3], []]
 
 
+async def put(channel, items):
+    """Add *items* once there is room for one of them."""
+    await channel.wait_for_room()
+    channel.add(items)
+
+
 async def test_a_put_waits_while_the_channel_is_full():
     """Until an item is taken, or until the channel is widened."""
     channel = Channel(1)
-    await channel.put([1])
-    putting = [asyncio.create_task(channel.put([number])) for number in (2, 3)]
+    await put(channel, [1])
+    putting = [asyncio.create_task(put(channel, [number])) for number in (2, 3)]
     await asyncio.sleep(0)
     assert await channel.take(9) == [1]
     await putting[0]
@@ -78,7 +84,7 @@ def test_a_channel_loses_no_item(groups, size, takers):
 
         tasks = [asyncio.create_task(take()) for _ in range(takers)]
         for at, count in enumerate(groups):
-            await channel.put([(at, one) for one in range(count)])
+            await put(channel, [(at, one) for one in range(count)])
             assert len(channel) < size + 5
         channel.end()
         await asyncio.gather(*tasks)
