@@ -52,7 +52,7 @@ _CENTRE = 0.6
 _SURE = 15
 """Inliers that leave no doubt."""
 _WEIGHTS = np.array((3.831, 5.377, 1.635, 0.0, 0.291, -0.685, 0.358, 4.653), np.float64)
-_OFFSET = -8.951
+_OFFSET = -9.0
 
 
 @frozen(kw_only=True)
