@@ -109,30 +109,29 @@ def count_details(
     }
 
 
-def cut_faces(*, whole: bool = False) -> tuple[dict[str, np.ndarray], dict[str, PixelIndex]]:
-    """Cut out each face, or give the *whole* picture; and index the clips. Empty where they are missing."""
+def cut_faces() -> tuple[dict[str, dict[str, np.ndarray]], dict[str, PixelIndex]]:
+    """Cut each face out of its clip, beside the whole picture; and index the clips, if they are at hand."""
     folder = os.environ.get("MEMORIES_FACE_VIDEOS")
     paths = {name: Path(folder, f"{name}.mkv") for name in FACES} if folder else {}
     if not all(path.exists() for path in paths.values()):
-        return {}, {}
+        paths = {}
+    wholes = {name: picture_at(path, [1.3])[0] for name, path in paths.items()}
     faces = {}
-    for name, path in paths.items():
+    for name, picture in wholes.items():
         _, left, top, side = FACES[name]
         margin = side // 8
-        (picture,) = picture_at(path, [1.3])
         face = picture[top - margin : top + side + margin, left : left + side]
-        faces[name] = picture if whole else np.ascontiguousarray(face)
-    return faces, {name: index_video(path) for name, path in paths.items()}
+        faces[name] = np.ascontiguousarray(face)
+    indexes = {name: index_video(path) for name, path in paths.items()}
+    return {"face": faces, "whole picture": wholes}, indexes
 
 
 def report_faces(tell) -> None:
     """Ask for each face, and for the whole picture, in its own clip and in those of others."""
-    for what in ("face", "whole picture"):
-        faces, indexes = cut_faces(whole=what == "whole picture")
-        if not faces:
-            return
+    queries, indexes = cut_faces()
+    for what, pictures in queries.items() if indexes else ():
         own, foreign = [], []
-        for name, query in faces.items():
+        for name, query in pictures.items():
             own.append(search(query, indexes[name])[0])
             others = [other for other, (who, *_) in FACES.items() if who != FACES[name][0]]
             foreign += [search(query, indexes[other])[0] for other in others]

@@ -80,10 +80,10 @@ def best_of_places(query, index):
 
 def face_rows():
     """Give the evidence of each face in its own clip, and in those of other persons."""
-    faces, indexes = cut_faces()
+    queries, indexes = cut_faces()
     return [
         (*row, float(name == other))
-        for name, face in faces.items()
+        for name, face in queries["face"].items()
         for other, index in indexes.items()
         if other == name or FACES[other][0] != FACES[name][0]
         for _, _, row in best_of_places(face, index)
