@@ -6,6 +6,7 @@ this package.
 
 from __future__ import annotations
 
+import os
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -55,10 +56,18 @@ def build_error(error: Exception, *, url: str, sent: bool, seconds: float) -> Me
         "kind": type(error).__name__,
         "certificate": getattr(certificate, "verify_message", "") or "not valid",
         "status": getattr(error, "status", None),
-        "reason": getattr(error, "strerror", None) or type(error).__name__,
+        "reason": _describe_reason(error),
     }
     if sent:
         text = next(text for kinds, text in _LOST if isinstance(error, kinds))
         return OutcomeUnknown(text.format(**words), transient=True)
     text, transient = next(found[1:] for found in _UNSENT if isinstance(error, found[0]))
     return NotSent(text.format(**words), transient=transient)
+
+
+def _describe_reason(error: BaseException) -> str:
+    if not isinstance(error, OSError):
+        return type(error).__name__
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # the event loop's own text repeats the address
+    return error.strerror or type(error).__name__

@@ -89,6 +89,13 @@ class Group(click.Group):
             command.context_class = Context
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and have errors begin with its name."""
+        ctx.ensure_object(CommandRun).name = f"{ctx.command_path} {args[0]}"
+        return super().resolve_command(ctx, args)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse *args*, or ask for help where there are none."""
         return super().parse_args(ctx, args or ["--help"])
@@ -216,7 +223,8 @@ def raise_usage_errors(prefix: str = "") -> Generator[None]:
         sentence, rule, _ = str(error).partition(" must be an id of the service, not ")
         if rule:  # the library names functions of its own
             given = "a URL" if "://" in str(error) else "a file"
-            upload = "`memories-async add` uploads a file and prints its id"
+            kind = " --asset" if "asset_id" in sentence else ""
+            upload = f"`memories-async add{kind}` uploads a file and prints its id"
             error = ValueError(f"{sentence}{rule}{given}: {upload}")
         raise click.UsageError(f"{prefix}{error}", context) from error
 

@@ -102,7 +102,6 @@ class Program(Group):
             near = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
             raise click.UsageError(f"no such command {name!r}: {hint}", ctx)
-        ctx.ensure_object(CommandRun).name = f"{ctx.command_path} {name}"
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **settings: Any) -> NoReturn:

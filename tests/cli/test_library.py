@@ -368,6 +368,9 @@ def test_details_say_what_is_known_of_a_video(cli, new_film, service):
 def test_a_file_or_url_in_place_of_an_id_names_the_command_that_uploads(cli, given, kind):
     """Not the library's function."""
     ended = cli("videos", "details", given)
+    asset = cli("embed", given)
 
+    assert "`memories-async add --asset` uploads" in asset.err
+    assert ended.err.startswith("memories-async videos details: ")
     assert ended.code == 2
     assert f"must be an id of the service, not {kind}: `memories-async add` uploads" in ended.err

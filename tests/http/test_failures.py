@@ -46,6 +46,11 @@ def distrust(reason):
             True,
         ),
         (OSError(), "h:1 could not be reached: OSError", True),
+        (
+            ConnectionRefusedError(111, "Connect call failed ('::1', 1)"),
+            "h:1 could not be reached: Connection refused",
+            True,
+        ),
         (OSError(113, "No route to host"), "h:1 could not be reached: No route to host", True),
         (
             aiohttp.ClientConnectorCertificateError(KEY, distrust("self-signed")),
