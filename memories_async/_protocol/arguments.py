@@ -72,6 +72,8 @@ def check_type(argument: str, value: object, kind: type[Any], example: str) -> N
         raise TypeError(f"{argument} must be a {kind.__name__}, such as {example}, not {given}")
 
 
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_-]+")
+"""The usual id, which needs no further check."""
 _MEDIA_SUFFIXES = (*VIDEO_TYPES, *IMAGE_TYPES)
 
 
@@ -80,6 +82,8 @@ def check_id(argument: str, value: str, instead: str) -> str:
 
     The service's ids are letters, digits, _ and -; others are sent, too, so that new ones work.
     """
+    if isinstance(value, str) and _PLAIN_ID.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+        return value
     if isinstance(value, os.PathLike):
         raise TypeError(f"{argument} must be an id, not a {type(value).__name__}: {instead}")
     check_text(argument, value)
