@@ -63,12 +63,13 @@ def film(tmp_path_factory):
 
 
 @pytest_asyncio.fixture
-async def service(tmp_path):
-    """A running service without rate limits."""
+async def service():
+    """A running service without rate limits, whose captions are fixed: what they say is not tested here."""
     from memories_async.local import Callbacks, LocalService
+    from memories_async.local.engine.fixed import FixedEngine
 
-    callbacks = Callbacks(pause=0.01)
-    async with LocalService(limits=None, callbacks=callbacks, cache=tmp_path / "cache") as service:
+    settings = Callbacks(pause=0.01)
+    async with LocalService(engine=FixedEngine(), limits=None, callbacks=settings) as service:
         yield service
 
 
