@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from stores import Memory, MemoryLimiter
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -22,13 +19,11 @@ def redis_url(redis_server) -> str:
 
 
 @pytest.fixture
-def film() -> Path:
-    """The shortest clip there is."""
-    folder = Path(os.environ.get("MEMORIES_TEST_VIDEOS", ROOT.parent / "shared" / "videos"))
-    clip = folder / "bottle-detection.mp4"
-    if not clip.is_file():
-        pytest.skip("needs the test videos: set MEMORIES_TEST_VIDEOS")
-    return clip
+def film(tmp_path) -> Path:
+    """A file that an engine which computes nothing takes for a video."""
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"a film")
+    return path
 
 
 @pytest.fixture
