@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from attrs import define, field
 
-from memories_async.limiter._limits import PRIORITIES, Bucket, Priority
+from memories_async.limiter._limits import PRIORITIES, Bucket, Limit, Priority
 from memories_async.limiter._rule import (
     HEARTBEAT,
     MAX_LEAD,
@@ -26,6 +26,14 @@ class Reservation(NamedTuple):
     tick: float
     """When the request may be sent."""
     fault: str | None = None
+
+    def compute_lateness(self, limit: Limit, now: float) -> float:
+        """Return for how many seconds it has been too late to send the request; at most 0 if it is not.
+
+        Processes that do not see each other hold more slots than the *limit* has, so that all may
+        send late together.
+        """
+        return now - self.tick - (limit.max_delay if self.fault is None else limit.slack)
 
 
 @define(eq=False)

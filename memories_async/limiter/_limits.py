@@ -26,6 +26,8 @@ covers 20 ms between the delays of the window's first and last request. Half of 
 together than planned, 17 ms at worst.
 """
 MAX_SLACK = 0.01
+MAX_DELAY = 4.0
+"""Seconds for which a request may be held up at most: its slot may be another's after 5 (`LEASE`)."""
 
 
 @frozen
@@ -50,7 +52,7 @@ class Limit:
         object.__setattr__(self, "slack", slack)
         # All requests that can be held up at once may be few enough for the same half of the margin.
         are_few = self.concurrency <= self.rate * MARGIN / 2
-        object.__setattr__(self, "max_delay", self.per if are_few else slack)
+        object.__setattr__(self, "max_delay", min(MAX_DELAY, self.per) if are_few else slack)
 
     @property
     def interval(self) -> float:

@@ -33,7 +33,7 @@ class _SharedPermit:
         self.worker.finish(self.bucket)
 
     def renew_if_late(self) -> Awaitable[None] | None:
-        late = time.monotonic() - self.reservation.tick - self.bucket.limit.max_delay
+        late = self.reservation.compute_lateness(self.bucket.limit, time.monotonic())
         return None if late <= 0 else self._renew(late)
 
     async def _renew(self, late: float) -> None:

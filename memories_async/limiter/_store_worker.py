@@ -104,12 +104,12 @@ class StoreWorker:
                     if abs(reservation.number) > abs(client.unused):
                         client.unused = reservation.number
                 reservation = await self.reserve(bucket, Priority.LATE)
-                limit = bucket.limit
-                late = time.monotonic() - reservation.tick - limit.max_delay
+                now = time.monotonic()
+                late = reservation.compute_lateness(bucket.limit, now)
                 if late > 0:
                     # A machine that wakes a waiter too late again gets its next tick further ahead.
                     # By a gap at most: it delays all processes, and a missed tick costs a gap.
-                    client.delay = min(MAX_LEAD, limit.gap, 2 * (late + limit.max_delay))
+                    client.delay = min(MAX_LEAD, bucket.limit.gap, 2 * (now - reservation.tick))
         finally:
             # A delay that outlives its request costs the bucket time at each tick.
             client.delay = 0.0

@@ -10,8 +10,10 @@ import pytest
 from limiters import bucket
 from stores import until
 
+from memories_async import Limit
 from memories_async.limiter import Priority
 from memories_async.limiter._bucket_client import BucketClient, Reservation
+from memories_async.limiter._rule import LEASE, MAX_LEAD
 from memories_async.limiter._wait_queue import Waiter
 
 
@@ -116,3 +118,25 @@ async def test_a_reservation_of_a_late_request_is_no_other_calls():
     assert client.take(waiter, 1.0) is None
     client.offer(1.0)
     assert (client.unused, client.reservation, client.busy) == (3, None, 0)
+
+
+async def test_few_requests_may_be_held_up_unless_the_store_is_down(limiter, store):
+    """Processes that do not see each other hold more slots than the limit has, so none may be late."""
+    where, times = bucket(1000, concurrency=10), []
+    for store.down in (None, "away"):
+        async with limiter.permit(where) as permit:
+            tick = permit.reservation.tick
+            permit.reservation = permit.reservation._replace(tick=tick - 0.5)
+            renewal = permit.renew_if_late()
+            times.append(renewal is not None)
+            if renewal is not None:
+                await asyncio.wait_for(renewal, 20)
+
+    assert times == [False, True]
+
+
+def test_a_request_is_not_held_up_for_longer_than_its_slot_is_kept():
+    """A process that stood still for a while has lost its slots to others, and has not sent."""
+    limit = Limit(1000, per=60, concurrency=10)
+
+    assert limit.slack < limit.max_delay < LEASE - MAX_LEAD
