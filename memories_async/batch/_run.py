@@ -276,7 +276,8 @@ class BatchRun(Generic[K, T]):
                 return None
             outcome = job.succeed(await self._answer(job, runner, task))
         except NotSent as error:
-            if error.transient and await self._breaker.wait():
+            self._idle.add(task)
+            if error.transient and (self._is_stopping or await self._breaker.wait()):
                 job.claim = None
                 return None
             return job.fail(error)

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import sqlite3
 import threading
+from math import inf
 
 import callers
 import pytest
@@ -208,6 +209,36 @@ async def test_a_network_that_goes_away_is_waited_for(ledger, monkeypatch):
 
     assert [one.error for one in rest if isinstance(one.error, NotSent)] == []
     assert len(rest) == 19
+
+
+@pytest.mark.parametrize("is_waiting", [True, False], ids=["waiting", "connecting"])
+async def test_leaving_does_not_wait_for_a_service_that_is_away(ledger, monkeypatch, is_waiting):
+    """Nothing is out, however long the batch would wait for the service; the items stay planned."""
+    waits, attempts = [], []
+
+    async def wait(_):
+        waits.append(True)
+        await asyncio.Event().wait()
+
+    async def refuse(*_):
+        attempts.append(True)
+        if not is_waiting:
+            await gate.wait()
+        raise NotSent("the service is away", transient=True)
+
+    gate = asyncio.Event()
+    monkeypatch.setattr("memories_async.batch._circuit_breaker.CircuitBreaker.wait", wait)
+    async with callers.patient_client("http://localhost:9", policy=callers.HASTY) as client:
+        monkeypatch.setattr(client._transport, "carry", refuse)
+        async with asyncio.timeout(20):
+            once = client.with_policy(attempts=1)
+            async with once.batch(items(9), ledger=ledger, concurrency=2, drain=inf) as batch:
+                await until(lambda: len(waits if is_waiting else attempts) == 2)
+                asyncio.get_running_loop().call_soon(gate.set)
+
+    summary = await asyncio.to_thread(ledger.summary)
+    assert (summary.unknown, summary.sending, len(attempts)) == (0, 0, 2)
+    assert summary.planned >= 2
 
 
 async def test_a_service_that_was_never_there_fails_every_item(ledger):
