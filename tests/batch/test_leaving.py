@@ -232,7 +232,7 @@ async def test_leaving_does_not_wait_for_a_service_that_is_away(ledger, monkeypa
         monkeypatch.setattr(client._transport, "carry", refuse)
         async with asyncio.timeout(20):
             once = client.with_policy(attempts=1)
-            async with once.batch(items(9), ledger=ledger, concurrency=2, drain=inf) as batch:
+            async with once.batch(items(9), ledger=ledger, concurrency=2, drain=inf):
                 await until(lambda: len(waits if is_waiting else attempts) == 2)
                 asyncio.get_running_loop().call_soon(gate.set)
 
