@@ -228,11 +228,11 @@ class BatchRun(Generic[K, T]):
 
     def _tell_of(self, outcomes: list[Outcome[K, T]]) -> None:
         """Tell the observers of items that have an outcome and that no worker took."""
-        told = outcomes if self.settings.find_observers() else []
-        for one in (one for outcome in told for one in (outcome.upload, outcome)):
-            if one is not None and one.call is not None:
-                with self.open_call(one.call, one.key) as runner:
-                    runner.error = one.error
+        for outcome in outcomes if self.settings.find_observers() else ():
+            for one in (outcome.upload, outcome):
+                if one is not None and one.call is not None:
+                    with self.open_call(one.call, one.key) as runner:
+                        runner.error = one.error
 
     async def _end_items(self, outcomes: list[Outcome[K, T]]) -> None:
         await self._emit(outcomes)
