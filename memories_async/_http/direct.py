@@ -81,7 +81,8 @@ class DirectTransport(ReferenceTransport):
                     max_headers=MAX_HEADERS,
                 )
                 attempt.note_sent()
-                protocol.transport.writelines((head, *pieces))
+                # Since Python 3.12 asyncio tries for ever to send an empty piece.
+                protocol.transport.writelines([head, *filter(None, pieces)])
                 if stream is not None:
                     message, content = await _upload(protocol, stream, attempt)
                 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio.selector_events import _SelectorSocketTransport
 
 import aiohttp
 import pytest
@@ -11,7 +12,7 @@ from callers import client
 from samples import FOUND, KEY, search_call
 from servers import answer, serving
 
-from memories_async import NotSent
+from memories_async import NotSent, calls
 from memories_async._http import direct
 from memories_async._http.attempt import Attempt
 from memories_async._http.direct import DirectTransport, build_head, build_transport
@@ -92,3 +93,21 @@ async def test_what_is_kept_of_urls_is_bounded(monkeypatch):
             one._transport.describe(session, "GET", f"{server.url}/{number}")
 
         assert len(session.targets) <= direct.MAX_TARGETS
+
+
+async def test_no_empty_piece_is_written(monkeypatch):
+    """Since Python 3.12 asyncio would try to send it again and again, with a whole core."""
+    written, write = [], _SelectorSocketTransport.writelines
+
+    def note(transport, pieces):
+        written.extend(pieces)
+        write(transport, pieces)
+
+    monkeypatch.setattr(_SelectorSocketTransport, "writelines", note)
+    async with serving(answer(FOUND)) as server, client(server.url) as one:
+        for method in ("GET", "POST"):
+            await one.send(calls.request(method, "search", "/x"))
+
+        assert server.requests == 2
+    assert written
+    assert all(written)
