@@ -10,12 +10,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from functools import partial
+from numbers import Integral
 from typing import Any, Unpack
 
 from attrs import evolve
 
 from memories_async import media
-from memories_async._protocol.arguments import COUNT, check_id, check_target, check_text, check_url
+from memories_async._protocol.arguments import (
+    COUNT,
+    NumberRule,
+    check_id,
+    check_target,
+    check_text,
+    check_url,
+)
 from memories_async._protocol.call import (
     Call,
     Fields,
@@ -45,6 +53,10 @@ EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov")
 """Extensions allowed for an upload."""
 MAX_DELETED = 100
 """Videos that one `delete` may list."""
+_MAX_PAGE = 200
+_PAGE_SIZE = NumberRule(
+    f"a whole number from 1 to {_MAX_PAGE}", lambda size: 1 <= size <= _MAX_PAGE, Integral
+)
 _UPLOADS = "videos.upload takes a file, videos.upload_url a URL"
 
 
@@ -205,9 +217,7 @@ def list(  # noqa: A001  # the service's word; callers write videos.list
     memories.ai docs, section "Visual Search".
     """
     COUNT.check("page", page)
-    COUNT.check("size", size)
-    if size > 200:  # noqa: PLR2004  # the page's own limit
-        raise ValueError(f"size must be from 1 to 200, not {size}")
+    _PAGE_SIZE.check("size", size)
     scope = check_text("unique_id", unique_id)
     body = {"page": page, "size": size, **build_filters(filters), "unique_id": scope}
     call = Call(

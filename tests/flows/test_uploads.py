@@ -159,7 +159,7 @@ async def test_a_short_upload_answer_is_read(service, library, film):
         (lambda: videos.upload(b"1", tags=[""]), "tags must not be empty"),
         (lambda: videos.upload_url("ftp://x/"), "url must be a full http or https URL"),
         (lambda: videos.metadata(""), "video_no must not be empty"),
-        (lambda: videos.list(size=201), "size must be from 1 to 200"),
+        (lambda: videos.list(size=201), "size must be a whole number from 1 to 200, not 201"),
         (lambda: videos.delete([]), "1 to 100 ids, not 0"),
         (lambda: videos.delete(["VI1"] * 101), "1 to 100 ids, not 101"),
         (lambda: assets.metadata("../x"), "must be an id of the service"),
